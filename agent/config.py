@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The settings, declared once: kernel command line (`bms.*`) over environment (`BMS_AGENT_*`) over agent.toml.
+
+An unknown key is refused in the file and on the command line: a setting that is misspelt must not be ignored.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from agent.errors import ConfigError
+from agent.model.frozen import faults
+
+CONFIG_FILE = "/etc/bms-agent/agent.toml"
+
+
+class Settings(BaseSettings):
+    """How this agent runs."""
+
+    model_config = SettingsConfigDict(env_prefix="BMS_AGENT_", extra="forbid", frozen=True)
+
+    controller: str | None = Field(default=None, description="URL of the controller")
+    token: SecretStr | None = Field(default=None, description="one-time enrolment token (kernel command line)")
+    boot_mac: str | None = Field(default=None, description="MAC of the NIC that this machine booted from")
+    state_dir: Path = Field(default=Path("/var/lib/bms-agent"), description="what survives a reboot")
+    runtime_dir: Path = Field(default=Path("/run/bms-agent"), description="what does not")
+    heartbeat_s: float = Field(default=60.0, gt=0, description="seconds between heartbeats, plus or minus 10 %")
+    poll_s: float = Field(default=30.0, gt=0, description="longest wait of one long poll, in seconds")
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    log_format: str = Field(default="text", pattern="^(text|json)$")
+    shell: bool = Field(default=False, description="a root shell on the ramdisk's console (kernel command line)")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment over what `load` passes in from the file; the command line is merged after both."""
+        return env_settings, init_settings
+
+
+def load(config_text: str | None, cmdline: str = "") -> Settings:
+    """Settings from the text of agent.toml (`None`: no file) and of /proc/cmdline.
+
+    Raises `ConfigError`.
+    """
+    try:
+        values: dict[str, Any] = tomllib.loads(config_text) if config_text else {}
+        settings = Settings(**values)
+        given = from_cmdline(cmdline)
+        return Settings.model_validate(settings.model_dump() | given) if given else settings
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"reading {CONFIG_FILE}", str(error)) from None
+    except ValidationError as error:
+        raise ConfigError("reading the settings", faults(error)) from None
+
+
+def from_cmdline(cmdline: str) -> dict[str, str]:
+    """`bms.controller=http://… bms.token=…` as settings; a bare `bms.shell` is true."""
+    words = (word.removeprefix("bms.") for word in cmdline.split() if word.startswith("bms."))
+    return {name: value if sign else "true" for name, sign, value in (word.partition("=") for word in words)}

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every error of the project, one tree, each with its behaviour.
+
+    AgentError
+    ├── InputError            what was asked for is wrong: nothing was touched
+    │   ├── DecodeError           bytes or JSON that are not what they claim to be
+    │   ├── ConfigError           settings, kernel command line
+    │   ├── WrongNode             a task that names another node
+    │   ├── GenerationOutdated    desired state older than what is held
+    │   └── ConfigurationChanged  same generation, other content
+    ├── SelectionError        no disk, or no single disk, is the one that was meant
+    │   ├── NoDiskMatches
+    │   └── SeveralDisksMatch
+    ├── PreconditionError     the machine is not in the state that the plan stands on: nothing was touched
+    │   ├── DiskInUse, DiskHoldsData, DiskChanged, DiskReadOnly
+    │   ├── ImageTooLarge, SectorSizeMismatch
+    │   └── PlanRefused           the checker found a plan that breaks an invariant
+    ├── ImageError            the image did not arrive as promised: the disk cannot boot
+    │   └── DigestMismatch, ImageTruncated, ImageOverrun
+    ├── HostError             the operating system or the hardware said no
+    │   ├── CommandFailed, ToolMissing, DeviceError
+    │   └── NotAsObserved         after acting, the machine is not as the plan expects
+    └── LinkError             the controller could not be reached, or answered nonsense
+        └── ControllerRefused     the controller understood, and said no
+
+A face reads the attributes (`code`, `exit_status`, `retryable`, `hint`); it never tests for a class. The
+text says what failed while doing what, as a gerund: ``AgentError("writing image to /dev/sda", "...")``.
+The cause is chained with ``from`` and is never pasted into the text.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AgentError(Exception):
+    """Something failed while `doing` something; `evidence` is what was seen."""
+
+    code: ClassVar[str] = "AGENT.ERROR"
+    exit_status: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+    advice: ClassVar[str] = "Look at the agent's log for the lines before this one."
+
+    def __init__(self, doing: str, evidence: str = "", *, hint: str | None = None) -> None:
+        super().__init__(f"{doing}: {evidence}" if evidence else doing)
+        self.doing = doing
+        self.evidence = evidence
+        self.hint = hint or self.advice
+
+    def causes(self) -> str:
+        """The chain below this error, each link said once, outermost first."""
+        links: list[str] = []
+        link = self.__cause__
+        while link is not None:
+            links.append(str(link) or type(link).__name__)
+            link = link.__cause__
+        return "; caused by ".join(links)
+
+
+class InputError(AgentError):
+    """What was asked for is wrong; nothing was touched."""
+
+    code = "INPUT.INVALID"
+    exit_status = 2
+    advice = "Correct the request and send it again under a new request id."
+
+
+class DecodeError(InputError):
+    """Bytes or JSON that are not what they claim to be."""
+
+    code = "INPUT.UNDECODABLE"
+    advice = "The sender and this agent may be of different versions: compare them."
+
+
+class ConfigError(InputError):
+    """A setting is missing or wrong."""
+
+    code = "CONFIG.INVALID"
+    advice = "See /etc/bms-agent/agent.toml, the BMS_AGENT_* environment and the kernel command line."
+
+
+class WrongNode(InputError):
+    """The task names another node."""
+
+    code = "INPUT.WRONG_NODE"
+    advice = "The controller sent this node another node's task: look for cloned disks or doubled identities."
+
+
+class GenerationOutdated(InputError):
+    """A desired state older than the one already held."""
+
+    code = "DESIRED.GENERATION_OUTDATED"
+    advice = "Two controllers may be fighting, or one was restored from a backup: raise its generation."
+
+
+class ConfigurationChanged(InputError):
+    """The same generation with other content."""
+
+    code = "DESIRED.CONFIGURATION_CHANGED"
+    advice = "A generation's content never changes: raise the generation with each change."
+
+
+class SelectionError(AgentError):
+    """No disk, or no single disk, is the one that was meant; the evidence lists every disk and why not."""
+
+    code = "DISK.SELECTION"
+    exit_status = 3
+
+
+class NoDiskMatches(SelectionError):
+    """No disk fits the hints."""
+
+    code = "DISK.NONE_MATCHES"
+    advice = "Correct the root device hints; the list says for each disk why it does not fit."
+
+
+class SeveralDisksMatch(SelectionError):
+    """More than one disk fits the hints."""
+
+    code = "DISK.SEVERAL_MATCH"
+    advice = "Add a hint that only one of them has: its serial or its WWN."
+
+
+class PreconditionError(AgentError):
+    """The machine is not in the state that the plan stands on; nothing was touched."""
+
+    code = "PRECONDITION.FAILED"
+    exit_status = 4
+
+
+class DiskInUse(PreconditionError):
+    """The disk is mounted or held."""
+
+    code = "DISK.IN_USE"
+    advice = "Unmount it, or stop what holds it, and ask again."
+
+
+class DiskHoldsData(PreconditionError):
+    """The disk holds data and the request does not allow overwriting."""
+
+    code = "DISK.HOLDS_DATA"
+    advice = "If the data may go, clean the node first, or ask again with overwriting allowed."
+
+
+class DiskChanged(PreconditionError):
+    """The disk that was planned for is not the disk that is there now."""
+
+    code = "DISK.CHANGED"
+    advice = "Hardware changed since the plan was made: plan again from a new inventory."
+
+
+class DiskReadOnly(PreconditionError):
+    """The disk cannot be written."""
+
+    code = "DISK.READ_ONLY"
+    advice = "Check the drive's write protection and its health."
+
+
+class ImageTooLarge(PreconditionError):
+    """The image does not fit on the disk."""
+
+    code = "IMAGE.TOO_LARGE"
+    advice = "Choose a larger disk or a smaller image."
+
+
+class SectorSizeMismatch(PreconditionError):
+    """The image was made for another sector size than the disk's."""
+
+    code = "IMAGE.SECTOR_SIZE"
+    advice = "A partition table of 512-byte sectors does not boot on a 4Kn disk: use an image made for it."
+
+
+class PlanRefused(PreconditionError):
+    """The checker found that a plan breaks an invariant."""
+
+    code = "PLAN.REFUSED"
+    advice = "This is a fault of the planner: report it with the plan's text."
+
+
+class ImageError(AgentError):
+    """The image did not arrive as promised; the disk was left unable to boot."""
+
+    code = "IMAGE.ERROR"
+    exit_status = 5
+
+
+class DigestMismatch(ImageError):
+    """The bytes that arrived are not the image that was named."""
+
+    code = "IMAGE.DIGEST_MISMATCH"
+    advice = "The image at that URL is not the one registered, or it was damaged on its way: register it again."
+
+
+class ImageTruncated(ImageError):
+    """The body ended before the image did."""
+
+    code = "IMAGE.TRUNCATED"
+    retryable = True
+    advice = "The connection or the server cut the image short: look at the image server's log."
+
+
+class ImageOverrun(ImageError):
+    """The image is longer than it was said to be."""
+
+    code = "IMAGE.OVERRUN"
+    advice = "Register the image again: its recorded size is wrong, or the file changed."
+
+
+class HostError(AgentError):
+    """The operating system or the hardware said no."""
+
+    code = "HOST.ERROR"
+    exit_status = 6
+
+
+class CommandFailed(HostError):
+    """A command ended with a failure, a signal, or not at all."""
+
+    code = "HOST.COMMAND_FAILED"
+
+
+class ToolMissing(HostError):
+    """A command that is needed is not installed."""
+
+    code = "HOST.TOOL_MISSING"
+    advice = "Install the package that has it, or use a ramdisk built by images/ramdisk."
+
+
+class DeviceError(HostError):
+    """A device failed while it was read, written or asked."""
+
+    code = "HOST.DEVICE_ERROR"
+    advice = "See the kernel log and the drive's own health log."
+
+
+class NotAsObserved(HostError):
+    """After acting, the machine is not as the plan expects."""
+
+    code = "HOST.NOT_AS_PLANNED"
+    advice = "Something else changes the same thing, or the hardware lies: compare plan and inventory."
+
+
+class LinkError(AgentError):
+    """The controller, or an image server, could not be reached or answered nonsense."""
+
+    code = "LINK.UNREACHABLE"
+    exit_status = 7
+    retryable = True
+    advice = "Check that the address answers from this machine; the agent goes on trying."
+
+
+class ControllerRefused(LinkError):
+    """The controller understood and said no."""
+
+    code = "LINK.REFUSED"
+    retryable = False
+    advice = "The controller's log says why."

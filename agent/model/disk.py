@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Disks: what one is, what it holds, which one is meant.
+
+A disk's kernel name (`sda`) is where it was found this time, never who it is: identity is WWN, serial and size.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from agent.model.fact import Fact, Unknown, known
+from agent.model.frozen import Frozen
+
+MIB = 1024 * 1024
+GB = 1000**3
+
+
+class Content(Frozen):
+    """Something found on a disk: a partition table, a filesystem, a RAID or LVM member."""
+
+    node: str = Field(description="device node that holds it, such as /dev/sda1")
+    kind: str = Field(description="gpt, dos, ext4, xfs, linux_raid_member, LVM2_member …")
+    label: str | None = None
+    uuid: str | None = None
+
+
+class Disk(Frozen):
+    """A whole disk as observed."""
+
+    name: str = Field(description="kernel name of this boot, such as sda")
+    path: str = Field(description="device node, such as /dev/sda")
+    size_bytes: int
+    vendor: Fact[str] = None
+    model: Fact[str] = None
+    serial: Fact[str] = None
+    wwn: Fact[str] = Field(default=None, description="lower case, with its prefix: 0x5000…, eui.…, nvme.…")
+    transport: Fact[str] = Field(default=None, description="sata, sas, nvme, virtio, usb, iscsi, fc …")
+    rotational: Fact[bool] = None
+    logical_sector_bytes: int = 512
+    physical_sector_bytes: int = 512
+    removable: bool = False
+    read_only: bool = False
+    by_path: Fact[str] = Field(default=None, description="/dev/disk/by-path/… link")
+    hctl: Fact[str] = Field(default=None, description="SCSI host:channel:target:lun")
+    firmware: Fact[str] = None
+    contents: tuple[Content, ...] | Unknown = ()
+    users: tuple[str, ...] = Field(default=(), description="mounts and holders that are in the way, as text")
+
+    @property
+    def identity(self) -> DiskIdentity:
+        """Who this disk is, to be pinned in a plan."""
+        return DiskIdentity(
+            path=self.path,
+            wwn=known(self.wwn),
+            serial=known(self.serial),
+            size_bytes=self.size_bytes,
+            logical_sector_bytes=self.logical_sector_bytes,
+        )
+
+
+class DiskIdentity(Frozen):
+    """A disk pinned in a plan. Before anything is written, the disk at `path` must still be exactly this one."""
+
+    path: str
+    wwn: str | None
+    serial: str | None
+    size_bytes: int
+    logical_sector_bytes: int
+
+    def __str__(self) -> str:
+        names = [f"WWN {self.wwn}" if self.wwn else "", f"serial {self.serial}" if self.serial else ""]
+        who = ", ".join(name for name in names if name) or "no WWN, no serial"
+        return f"{self.path} ({who}, {self.size_bytes / GB:.1f} GB)"
+
+
+class RootDeviceHints(Frozen):
+    """What the disk that is meant looks like; every hint that is given must match.
+
+    Text matches whole and without regard to case. The kernel name is no hint on purpose: it changes between boots.
+    """
+
+    serial: str | None = None
+    wwn: str | None = None
+    vendor: str | None = None
+    model: str | None = None
+    by_path: str | None = None
+    hctl: str | None = None
+    transport: str | None = None
+    rotational: bool | None = None
+    size_gb: str | None = Field(
+        default=None,
+        pattern=r"^(==|>=|<=|>|<)? ?[0-9]+$",
+        description="in GB of 10^9 bytes, rounded down: '480', '>= 400', '< 1000'",
+    )
+
+
+TableKind = Literal["gpt", "dos"]

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs as they are reported: states, progress, reports."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from agent.model.fault import Fault
+from agent.model.frozen import Frozen
+
+
+class JobState(StrEnum):
+    """Where a job stands; the legal moves are in `agent.job.table`."""
+
+    ACCEPTED = "accepted"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        """No move leads out of it."""
+        return self in (JobState.SUCCEEDED, JobState.FAILED)
+
+
+class Progress(Frozen):
+    """How far a step is. Best effort: the newest wins, a lost one is not missed."""
+
+    request_id: str
+    step: str = Field(description="the step's kind, such as write_image")
+    done_bytes: int = 0
+    total_bytes: int | None = None
+
+
+class JobReport(Frozen):
+    """One durable fact about a job: a change of its state, or a step begun while it runs."""
+
+    request_id: str
+    verb: str
+    state: JobState
+    step: str | None = None
+    fault: Fault | None = None
+    result: dict[str, str | int] = Field(default_factory=dict)
+    at: datetime
+
+
+class SequencedReport(Frozen):
+    """A report in the outbox: delivered again until acknowledged, dropped by the receiver if already seen."""
+
+    sequence: int = Field(ge=1)
+    report: JobReport

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan is data: steps that name exact devices, offsets and addresses, and what must hold before the first of them.
+
+Executing a plan leaves no choice to be made. A plan is shown to operators as it is (`bms-agent … --plan`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from agent.model.config_drive import ConfigDrive
+from agent.model.disk import DiskIdentity
+from agent.model.frozen import Frozen
+from agent.model.image import ImageRef
+
+
+class Epilogue(StrEnum):
+    """What happens after the final report was acknowledged: it ends this boot, so nothing can be reported after it."""
+
+    REBOOT = "reboot"
+    POWER_OFF = "power_off"
+
+
+class WriteImage(Frozen):
+    """Stream the image to the disk, all but the first `hold_back_bytes`, which go to `head_path`."""
+
+    kind: Literal["write_image"] = "write_image"
+    disk: DiskIdentity
+    image: ImageRef
+    limit_bytes: int = Field(description="the image may not reach past this offset of the disk")
+    hold_back_bytes: int
+    head_path: str
+
+
+class PlaceConfigDrive(Frozen):
+    """Write a vfat filesystem with these files at this place of the disk."""
+
+    kind: Literal["place_config_drive"] = "place_config_drive"
+    disk: DiskIdentity
+    offset_bytes: int
+    size_bytes: int
+    label: str
+    drive: ConfigDrive
+
+
+class Partition(Frozen):
+    """A partition to be added to the image's table."""
+
+    label: str
+    offset_bytes: int
+    size_bytes: int
+
+
+class SealDisk(Frozen):
+    """Fit the partition table to the disk, flush, write the held-back head LAST, and see the kernel re-read it."""
+
+    kind: Literal["seal_disk"] = "seal_disk"
+    disk: DiskIdentity
+    head_path: str
+    add: tuple[Partition, ...] = ()
+
+
+class EraseDisk(Frozen):
+    """Zero the whole disk, then read the samples back; any nonzero byte is a failure."""
+
+    kind: Literal["erase_disk"] = "erase_disk"
+    disk: DiskIdentity
+    sample_offsets: tuple[int, ...]
+    sample_bytes: int
+
+
+class SetLink(Frozen):
+    """Bring a NIC up, with this MTU where one is given."""
+
+    kind: Literal["set_link"] = "set_link"
+    mac: str
+    mtu: int | None = None
+
+
+class AddAddress(Frozen):
+    """Put an address on a NIC."""
+
+    kind: Literal["add_address"] = "add_address"
+    mac: str
+    address: IPv4Interface
+
+
+class RemoveAddress(Frozen):
+    """Take an address off a NIC."""
+
+    kind: Literal["remove_address"] = "remove_address"
+    mac: str
+    address: IPv4Interface
+
+
+class SetDefaultRoute(Frozen):
+    """Make this the default route of the main table."""
+
+    kind: Literal["set_default_route"] = "set_default_route"
+    mac: str
+    gateway: IPv4Address
+
+
+class PersistNetwork(Frozen):
+    """Write the files that make the next boot begin with this network; `removed` are ours that nobody wants now."""
+
+    kind: Literal["persist_network"] = "persist_network"
+    files: dict[str, str] = Field(description="absolute path to text")
+    removed: tuple[str, ...] = ()
+    reload: bool = Field(description="let the network daemon read them now: DHCP is the daemon's work")
+
+
+Step = Annotated[
+    WriteImage
+    | PlaceConfigDrive
+    | SealDisk
+    | EraseDisk
+    | SetLink
+    | AddAddress
+    | RemoveAddress
+    | SetDefaultRoute
+    | PersistNetwork,
+    Field(discriminator="kind"),
+]
+STEP: TypeAdapter[Step] = TypeAdapter(Step)
+
+
+class DiskMustBe(Frozen):
+    """The disk at this path is still this one, writable, and neither mounted nor held."""
+
+    kind: Literal["disk_must_be"] = "disk_must_be"
+    disk: DiskIdentity
+
+
+class NicMustExist(Frozen):
+    """A NIC with this permanent MAC is there."""
+
+    kind: Literal["nic_must_exist"] = "nic_must_exist"
+    mac: str
+
+
+Precondition = Annotated[DiskMustBe | NicMustExist, Field(discriminator="kind")]
+
+
+class Plan(Frozen):
+    """Preconditions, then steps in order, then at most one thing that ends this boot."""
+
+    preconditions: tuple[Precondition, ...] = ()
+    steps: tuple[Step, ...] = ()
+    epilogue: Epilogue | None = None

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an agent can be asked to do once: one model per verb, told apart by `verb`.
+
+`request_id` makes a request idempotent: served again, it is answered with the stored result. `node_id` names the one
+node that may obey it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from agent.model.config_drive import ConfigDrive
+from agent.model.disk import RootDeviceHints
+from agent.model.frozen import Frozen
+from agent.model.image import ImageRef
+
+
+class _Request(Frozen):
+    request_id: str = Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")
+    node_id: str = Field(min_length=1, max_length=64)
+
+
+class DeployRequest(_Request):
+    """Write an image to the disk that the hints select, add the config drive, reboot into it."""
+
+    verb: Literal["image.deploy"] = "image.deploy"
+    image: ImageRef
+    root_device: RootDeviceHints
+    overwrite: bool = Field(default=False, description="the disk's present data may be destroyed")
+    config_drive: ConfigDrive | None = None
+
+
+class EraseRequest(_Request):
+    """Erase local disks, and prove it by reading back."""
+
+    verb: Literal["disk.erase"] = "disk.erase"
+    serials: tuple[str, ...] | None = Field(
+        default=None, description="only disks with these serials or WWNs; None means every local disk"
+    )
+
+
+class RebootRequest(_Request):
+    """Reboot the machine, once the controller has acknowledged that it will."""
+
+    verb: Literal["power.reboot"] = "power.reboot"
+
+
+class PowerOffRequest(_Request):
+    """Power the machine off, once the controller has acknowledged that it will."""
+
+    verb: Literal["power.off"] = "power.off"
+
+
+Request = Annotated[DeployRequest | EraseRequest | RebootRequest | PowerOffRequest, Field(discriminator="verb")]
+REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
