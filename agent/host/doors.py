@@ -77,7 +77,7 @@ class Udev(Protocol):
     """The udev database."""
 
     def block_devices(self) -> Mapping[str, Mapping[str, str]]:
-        """Kernel name → properties (ID_SERIAL, ID_WWN, ID_BUS, ID_PATH, ID_FS_TYPE, DEVTYPE …), disks and partitions."""
+        """Kernel name → properties (ID_SERIAL, ID_WWN, ID_BUS, ID_FS_TYPE, DEVTYPE …), of disks and partitions."""
         ...
 
     def settle(self, timeout_s: float = 30.0) -> None:
@@ -203,14 +203,6 @@ class Counters(Protocol):
         ...
 
 
-class Smbios(Protocol):
-    """The SMBIOS table's bytes."""
-
-    def table(self) -> bytes | None:
-        """`None` where the firmware has none; raises `HostError` where it cannot be read."""
-        ...
-
-
 @dataclass(frozen=True)
 class Host:
     """All the doors of one machine."""
@@ -224,4 +216,3 @@ class Host:
     power: Power
     clock: Clock
     counters: Counters
-    smbios: Smbios
