@@ -106,12 +106,14 @@ class SetDefaultRoute(Frozen):
 
 
 class PersistNetwork(Frozen):
-    """Write the files that make the next boot begin with this network; `removed` are ours that nobody wants now."""
+    """Write the files that make the next boot begin with this network, and let systemd-networkd read them now.
+
+    `removed` are files of ours that nobody wants any more.
+    """
 
     kind: Literal["persist_network"] = "persist_network"
     files: dict[str, str] = Field(description="absolute path to text")
     removed: tuple[str, ...] = ()
-    reload: bool = Field(description="let the network daemon read them now: DHCP is the daemon's work")
 
 
 Step = Annotated[

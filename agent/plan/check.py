@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checker: invariants derived again from any plan, independently of the planners.
+
+A plan that breaks one is refused. It runs before every execution, and inside the tests of every planner.
+"""
+
+from __future__ import annotations
+
+from agent.errors import PlanRefused
+from agent.model.disk import MIB, DiskIdentity
+from agent.model.plan import (
+    AddAddress,
+    DiskMustBe,
+    EraseDisk,
+    NicMustExist,
+    PersistNetwork,
+    PlaceConfigDrive,
+    Plan,
+    RemoveAddress,
+    SealDisk,
+    SetDefaultRoute,
+    SetLink,
+    WriteImage,
+)
+
+DiskStep = WriteImage | PlaceConfigDrive | SealDisk | EraseDisk
+NicStep = SetLink | AddAddress | RemoveAddress | SetDefaultRoute
+
+
+def check(plan: Plan) -> Plan:
+    """The same plan, if it breaks nothing. Raises `PlanRefused` with all that it breaks."""
+    broken = [
+        *only_pinned_disks(plan),
+        *boot_sector_last(plan),
+        *areas_apart(plan),
+        *inside_the_disk(plan),
+        *only_known_nics(plan),
+        *addresses_once(plan),
+    ]
+    if broken:
+        raise PlanRefused("checking the plan", "; ".join(broken))
+    return plan
+
+
+def only_pinned_disks(plan: Plan) -> list[str]:
+    """Every disk that is written is pinned by a precondition, identity and all."""
+    pinned = {one.disk for one in plan.preconditions if isinstance(one, DiskMustBe)}
+    return [
+        f"{step.kind} writes {step.disk}, which no precondition pins"
+        for step in plan.steps
+        if isinstance(step, DiskStep) and step.disk not in pinned
+    ]
+
+
+def boot_sector_last(plan: Plan) -> list[str]:
+    """An image is sealed once, on its own disk, after all else on that disk, with the head that it held back."""
+    broken = []
+    for image in (step for step in plan.steps if isinstance(step, WriteImage)):
+        on_disk = [step for step in plan.steps if isinstance(step, DiskStep) and step.disk.path == image.disk.path]
+        seals = [step for step in on_disk if isinstance(step, SealDisk)]
+        if len(seals) != 1 or on_disk[-1] is not seals[0] or on_disk[0] is not image:
+            broken.append(f"the steps on {image.disk} do not begin with the image and end with its only seal")
+        elif seals[0].head_path != image.head_path:
+            broken.append("the seal would write another head than the one held back")
+        if image.hold_back_bytes < MIB:
+            broken.append(f"only {image.hold_back_bytes} bytes of the head are held back")
+    return broken
+
+
+def areas_apart(plan: Plan) -> list[str]:
+    """The config drive lies behind the image's limit, and where the seal's partition says."""
+    limits = {step.disk.path: step.limit_bytes for step in plan.steps if isinstance(step, WriteImage)}
+    added = {
+        (step.disk.path, part.offset_bytes, part.size_bytes)
+        for step in plan.steps
+        if isinstance(step, SealDisk)
+        for part in step.add
+    }
+    broken = []
+    for step in (step for step in plan.steps if isinstance(step, PlaceConfigDrive)):
+        if step.offset_bytes < limits.get(step.disk.path, 0):
+            broken.append("the config drive overlaps the image")
+        if (step.disk.path, step.offset_bytes, step.size_bytes) not in added:
+            broken.append("the config drive has no partition")
+    return broken
+
+
+def inside_the_disk(plan: Plan) -> list[str]:
+    """Nothing reaches past a disk's end, nor into the last MiB, which is the backup GPT's."""
+    broken = []
+    for step in plan.steps:
+        match step:
+            case WriteImage():
+                broken += outside(step.disk, 0, step.limit_bytes, MIB, "the image's limit")
+            case PlaceConfigDrive():
+                broken += outside(step.disk, step.offset_bytes, step.size_bytes, MIB, "the config drive")
+            case EraseDisk():
+                for offset in step.sample_offsets:
+                    broken += outside(step.disk, offset, min(step.sample_bytes, step.disk.size_bytes), 0, "a sample")
+            case _:
+                pass
+    return broken
+
+
+def outside(disk: DiskIdentity, offset: int, length: int, spare: int, what: str) -> list[str]:
+    """What lies outside, in words."""
+    fits = offset >= 0 and offset + length <= disk.size_bytes - spare
+    return [] if fits else [f"{what} lies outside {disk}"]
+
+
+def only_known_nics(plan: Plan) -> list[str]:
+    """Every NIC that is set is one that must exist."""
+    known = {one.mac for one in plan.preconditions if isinstance(one, NicMustExist)}
+    return [
+        f"{step.kind} sets {step.mac}, which no precondition names"
+        for step in plan.steps
+        if isinstance(step, NicStep) and step.mac not in known
+    ]
+
+
+def addresses_once(plan: Plan) -> list[str]:
+    """No address goes to two NICs, none that is added is removed, and files are written only where networkd looks."""
+    added = [step for step in plan.steps if isinstance(step, AddAddress)]
+    broken = [
+        f"{step.address.ip} is given to two NICs"
+        for place, step in enumerate(added)
+        if any(step.address.ip == other.address.ip for other in added[:place])
+    ]
+    removed = {(step.mac, step.address) for step in plan.steps if isinstance(step, RemoveAddress)}
+    broken += [f"{step.address} is added and removed" for step in added if (step.mac, step.address) in removed]
+    files = [path for step in plan.steps if isinstance(step, PersistNetwork) for path in (*step.files, *step.removed)]
+    return broken + [
+        f"{path} is not ours"
+        for path in files
+        if not path.startswith("/etc/systemd/network/10-bms-agent-") or ".." in path
+    ]

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Planning `image.deploy`: image, config drive at the end, and the first MiB last.
+
+    0      1 MiB                          limit                         size − 1 MiB
+    ├ head ┼ image ───────────────────────┼ config drive, 64 MiB ───────┼ backup GPT ┤
+
+The head is written last, by `SealDisk`, so that a disk which is half-written or unverified cannot boot.
+"""
+
+from __future__ import annotations
+
+from agent.errors import ImageTooLarge
+from agent.model import config_drive
+from agent.model.disk import MIB, Disk, DiskIdentity
+from agent.model.inventory import Inventory
+from agent.model.plan import DiskMustBe, Epilogue, Partition, PlaceConfigDrive, Plan, SealDisk, WriteImage
+from agent.model.request import DeployRequest
+from agent.plan.disk import disks_of, must_be_expendable, must_be_free, must_be_the_one_begun, select
+
+HOLD_BACK_BYTES = MIB
+
+
+def plan_deploy(inventory: Inventory, request: DeployRequest, spool: str, begun: tuple[DiskIdentity, ...] = ()) -> Plan:
+    """`spool` is a directory for the held-back head; `begun` is what an interrupted run of this request wrote to.
+
+    Raises `SelectionError`, `DiskInUse`, `DiskHoldsData`, `DiskChanged`, `ImageTooLarge`.
+    """
+    disk = select(disks_of(inventory), request.root_device)
+    must_be_free(disk)
+    must_be_the_one_begun(disk, begun)
+    must_be_expendable(disk, overwrite=request.overwrite or bool(begun))
+    limit_bytes = image_limit(disk, request)
+    head_path = f"{spool}/{request.request_id}.head"
+    write = WriteImage(
+        disk=disk.identity,
+        image=request.image,
+        limit_bytes=limit_bytes,
+        hold_back_bytes=HOLD_BACK_BYTES,
+        head_path=head_path,
+    )
+    return Plan(
+        preconditions=(DiskMustBe(disk=disk.identity),),
+        steps=(write, *drive_and_seal(disk, request, head_path)),
+        epilogue=Epilogue.REBOOT,
+    )
+
+
+def drive_and_seal(disk: Disk, request: DeployRequest, head_path: str) -> tuple[PlaceConfigDrive | SealDisk, ...]:
+    """The steps after the image."""
+    if request.config_drive is None:
+        return (SealDisk(disk=disk.identity, head_path=head_path),)
+    partition = Partition(
+        label=config_drive.LABEL,
+        offset_bytes=config_drive.offset_bytes(disk.size_bytes),
+        size_bytes=config_drive.SIZE_BYTES,
+    )
+    place = PlaceConfigDrive(disk=disk.identity, drive=request.config_drive, **partition.model_dump())
+    return place, SealDisk(disk=disk.identity, head_path=head_path, add=(partition,))
+
+
+def image_limit(disk: Disk, request: DeployRequest) -> int:
+    """How far the image may reach. Raises `ImageTooLarge` if it is known to be longer."""
+    with_drive = request.config_drive is not None
+    limit = config_drive.offset_bytes(disk.size_bytes) if with_drive else disk.size_bytes - MIB
+    size = request.image.size_bytes
+    if limit <= HOLD_BACK_BYTES or (size is not None and size > limit):
+        told = f"the image has {size or 'unknown'} bytes and may have {max(limit, 0)}"
+        raise ImageTooLarge(f"fitting the image to {disk.identity}", told)
+    return limit

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan as an operator reads it (`--plan`), one line a step, without any secret."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from agent.model.disk import GB, MIB
+from agent.model.plan import (
+    AddAddress,
+    DiskMustBe,
+    Epilogue,
+    EraseDisk,
+    NicMustExist,
+    PersistNetwork,
+    PlaceConfigDrive,
+    Plan,
+    Precondition,
+    RemoveAddress,
+    SealDisk,
+    SetDefaultRoute,
+    SetLink,
+    Step,
+    WriteImage,
+)
+
+
+def text(plan: Plan) -> str:
+    """All of it; "nothing to do" for an empty plan."""
+    lines = [f"must hold: {condition(one)}" for one in plan.preconditions]
+    lines += [f"{place}. {line(step)}" for place, step in enumerate(plan.steps, start=1)]
+    match plan.epilogue:
+        case None:
+            pass
+        case Epilogue.REBOOT:
+            lines.append("then, once reported: reboot")
+        case Epilogue.POWER_OFF:
+            lines.append("then, once reported: power off")
+    return "\n".join(lines) or "nothing to do"
+
+
+def condition(one: Precondition) -> str:
+    """A precondition in words."""
+    match one:
+        case DiskMustBe():
+            return f"{one.disk} is there, writable, and not in use"
+        case NicMustExist():
+            return f"a NIC {one.mac} is there"
+    assert_never(one)
+
+
+def line(step: Step) -> str:  # noqa: PLR0911 - one answer a kind
+    """A step in words."""
+    match step:
+        case WriteImage():
+            return (
+                f"write {step.image.url} ({step.image.format}, sha256 {step.image.sha256[:12]}…) to {step.disk}, "
+                f"at most {step.limit_bytes / GB:.2f} GB, all its present data is lost; "
+                f"the first {step.hold_back_bytes // MIB} MiB are held back"
+            )
+        case PlaceConfigDrive():
+            return (
+                f"place the config drive '{step.label}' ({step.size_bytes // MIB} MiB: "
+                f"{', '.join(sorted(step.drive.files))}) at offset {step.offset_bytes} of {step.disk.path}"
+            )
+        case SealDisk():
+            added = f", add {', '.join(part.label for part in step.add)}" if step.add else ""
+            return f"fit the partition table to {step.disk.path}{added}; write the first MiB last"
+        case EraseDisk():
+            return f"erase all of {step.disk}; read {len(step.sample_offsets)} samples back"
+        case SetLink():
+            return f"set {step.mac} up" + (f" with MTU {step.mtu}" if step.mtu else "")
+        case AddAddress():
+            return f"add {step.address} to {step.mac}"
+        case RemoveAddress():
+            return f"remove {step.address} from {step.mac}"
+        case SetDefaultRoute():
+            return f"route by default through {step.gateway} on {step.mac}"
+        case PersistNetwork():
+            doings = [f"write {path}" for path in sorted(step.files)] + [f"remove {path}" for path in step.removed]
+            return ", ".join([*doings, "reload systemd-networkd"])])
+    assert_never(step)
