@@ -78,5 +78,5 @@ def line(step: Step) -> str:  # noqa: PLR0911 - one answer a kind
             return f"route by default through {step.gateway} on {step.mac}"
         case PersistNetwork():
             doings = [f"write {path}" for path in sorted(step.files)] + [f"remove {path}" for path in step.removed]
-            return ", ".join([*doings, "reload systemd-networkd"])])
+            return ", ".join([*doings, "reload systemd-networkd"])
     assert_never(step)
