@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The executor: one request from acceptance to its final report. It knows no verb and makes no choice.
+
+    accept → observe and plan → check → preconditions → step, step, … → ended → report → epilogue
+
+Each arrow is journalled before the act behind it. Killed anywhere and started again, it does this: a request that
+ended is reported, if it was not; one that had begun is observed and planned AGAIN, bound to the disks it began on;
+a plan is never continued. A request served twice is answered from the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+from typing import Protocol
+
+import structlog
+
+from agent.errors import InputError
+from agent.host.doors import Clock
+from agent.job.journal import Accepted, Begun, Ended, Job, Journal, StepBegun, digest
+from agent.job.outbox import Outbox
+from agent.model.disk import DiskIdentity
+from agent.model.fault import Fault
+from agent.model.job import JobReport, JobState, Progress
+from agent.model.plan import DiskMustBe, Epilogue, Plan, Precondition, Step
+from agent.model.request import Request
+
+Result = dict[str, str | int]
+Advance = Callable[[int, int | None], None]
+"""Told by a step as it goes: (bytes done, bytes in all where known)."""
+
+log = structlog.get_logger("job")
+
+
+class Doer(Protocol):
+    """What the table of operations gives: deciding and doing, for every verb."""
+
+    def plan(self, request: Request, begun: tuple[DiskIdentity, ...]) -> Plan:
+        """Observe, plan and check. Raises `AgentError`; nothing was touched then."""
+        ...
+
+    def hold(self, precondition: Precondition) -> None:
+        """Raises `PreconditionError` if it does not hold."""
+        ...
+
+    def do(self, step: Step, advance: Advance) -> Result:
+        """Act. Raises `AgentError`."""
+        ...
+
+    def end(self, epilogue: Epilogue) -> None:
+        """End this boot."""
+        ...
+
+
+class Executor:
+    """Runs requests, one at a time."""
+
+    def __init__(self, doer: Doer, journal: Journal, outbox: Outbox, clock: Clock, boot_id: str) -> None:
+        self._doer = doer
+        self._journal = journal
+        self._outbox = outbox
+        self._clock = clock
+        self._boot_id = boot_id
+        self.progress: Progress | None = None
+
+    def serve(self, request: Request, stop: Event) -> Job:
+        """Bring the request to its end, its report to the outbox, and its epilogue about, if it has one.
+
+        Returns what the journal knows of it. Only `stop` or death leave it unfinished.
+        """
+        job = self._accept(request)
+        if not job.state.final:
+            job = self._run(request, job)
+        if not self._outbox.reported(job.request_id):
+            self._report(job, fault=job.fault, result=job.result)
+        if job.epilogue and job.state is JobState.SUCCEEDED and job.boot_id == self._boot_id:
+            self._end(job.epilogue, stop)
+        return job
+
+    def _accept(self, request: Request) -> Job:
+        known = self._journal.job(request.request_id)
+        if known is None:
+            log.info("request accepted", request=request.request_id, verb=request.verb)
+            return self._journal.write(
+                Accepted(request_id=request.request_id, verb=request.verb, digest=digest(request))
+            )
+        if known.digest != digest(request):
+            raise InputError(f"accepting request {request.request_id}", "that id was used for another request")
+        return known
+
+    def _run(self, request: Request, job: Job) -> Job:
+        try:
+            result = self._carry_out(request, job)
+        except Exception as error:  # every failure becomes the job's fault; death passes
+            fault = Fault.of(error)
+            log.error(
+                "request failed",
+                request=job.request_id,
+                code=fault.code,
+                fault=fault.message,
+                causes=fault.details,
+                exc_info=fault.code == "AGENT.BUG",
+            )
+            ended = Ended(request_id=job.request_id, state=JobState.FAILED, boot_id=self._boot_id, fault=fault)
+        else:
+            log.info("request succeeded", request=job.request_id, **result)
+            ended = Ended(request_id=job.request_id, state=JobState.SUCCEEDED, boot_id=self._boot_id, result=result)
+        finally:
+            self.progress = None
+        return self._journal.write(ended)
+
+    def _carry_out(self, request: Request, job: Job) -> Result:
+        plan = self._doer.plan(request, job.disks)
+        for precondition in plan.preconditions:
+            self._doer.hold(precondition)
+        disks = tuple(one.disk for one in plan.preconditions if isinstance(one, DiskMustBe))
+        job = self._journal.write(Begun(request_id=job.request_id, disks=disks, epilogue=plan.epilogue))
+        result: Result = {}
+        for step in plan.steps:
+            job = self._journal.write(StepBegun(request_id=job.request_id, step=step.kind))
+            self._report(job)
+            result |= self._doer.do(step, self._advance(job, step.kind))
+        return result
+
+    def _advance(self, job: Job, step: str) -> Advance:
+        def advance(done: int, total: int | None) -> None:
+            self.progress = Progress(request_id=job.request_id, step=step, done_bytes=done, total_bytes=total)
+
+        advance(0, None)
+        return advance
+
+    def _report(self, job: Job, fault: Fault | None = None, result: Result | None = None) -> None:
+        self._outbox.put(
+            JobReport(
+                request_id=job.request_id,
+                verb=job.verb,
+                state=job.state,
+                step=job.step,
+                fault=fault,
+                result=result or {},
+                at=self._clock.now(),
+            )
+        )
+
+    def _end(self, epilogue: Epilogue, stop: Event) -> None:
+        """Doing it twice in one boot is harmless; doing it before the controller knows would be a loop."""
+        if self._outbox.wait_empty(self._clock, stop):
+            log.info("ending this boot", how=epilogue.value)
+            self._doer.end(epilogue)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An append-only file of records, each on a line with its checksum: `crc32 json`.
+
+A record is on the medium when `append` returns. A tail torn by a crash is dropped at the next start; everything before
+it holds. A damaged line in the MIDDLE is not a torn tail: it is refused, since what follows it may depend on it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from agent.errors import DecodeError
+from agent.host.doors import Files
+from agent.model.frozen import Frozen
+
+Record = TypeVar("Record", bound=Frozen)
+
+
+class Log(Generic[Record]):
+    """One file of records of one union. Raises `HostError` where the file system fails."""
+
+    def __init__(self, files: Files, path: str, records: TypeAdapter[Record]) -> None:
+        self._files = files
+        self._path = path
+        self._records = records
+
+    def append(self, record: Record) -> None:
+        """Add one record, durably."""
+        self._files.append(self._path, frame(record))
+
+    def replace(self, records: list[Record]) -> None:
+        """Rewrite the whole file atomically: compaction."""
+        self._files.write(self._path, b"".join(frame(record) for record in records), mode=0o600)
+
+    def replay(self) -> list[Record]:
+        """Every record, in order; cuts a torn tail off. Raises `DecodeError` on damage elsewhere."""
+        if not self._files.exists(self._path):
+            return []
+        data = self._files.read_bytes(self._path)
+        bodies, intact_bytes = unframe(data)
+        if intact_bytes < len(data):
+            if b"\n" in data[intact_bytes:-1]:
+                raise DecodeError(f"reading {self._path}", f"damaged at byte {intact_bytes}, before its end")
+            self._files.truncate(self._path, intact_bytes)
+        try:
+            return [self._records.validate_json(body) for body in bodies]
+        except ValidationError as error:
+            raise DecodeError(
+                f"reading {self._path}", f"a record of another version: {error.error_count()} faults"
+            ) from None
+
+
+def frame(record: Frozen) -> bytes:
+    """A record as a line."""
+    body = record.model_dump_json().encode()
+    return b"%08x %s\n" % (zlib.crc32(body), body)
+
+
+def unframe(data: bytes) -> tuple[list[bytes], int]:
+    """The bodies of all intact lines from the beginning, and how many bytes they take."""
+    bodies: list[bytes] = []
+    position = 0
+    while (end := data.find(b"\n", position)) >= 0:
+        checksum, _, body = data[position:end].partition(b" ")
+        if checksum != b"%08x" % zlib.crc32(body):
+            break
+        bodies.append(body)
+        position = end + 1
+    return bodies, position

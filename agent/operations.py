@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Floor 4, THE TABLE: every verb the agent knows, one row each: where it may run and who plans it.
+
+A verb is added by a request model, a planner, steps with their `apply` functions, and a row here. Every face (the
+controller's requests, the operator's command, later Ironic's) goes through this table and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from agent.apply.config_drive import place_config_drive
+from agent.apply.disk import check_disk
+from agent.apply.erase import erase_disk
+from agent.apply.image import write_image
+from agent.apply.network import apply_network, check_nic
+from agent.apply.seal import seal_disk
+from agent.errors import InputError
+from agent.host.doors import Host
+from agent.inventory import take
+from agent.inventory.network import network_state
+from agent.job.executor import Advance, Result
+from agent.model.disk import DiskIdentity
+from agent.model.inventory import Inventory
+from agent.model.network import NetworkConfig, NetworkState
+from agent.model.plan import (
+    AddAddress,
+    DiskMustBe,
+    Epilogue,
+    EraseDisk,
+    NicMustExist,
+    PersistNetwork,
+    PlaceConfigDrive,
+    Plan,
+    Precondition,
+    RemoveAddress,
+    SealDisk,
+    SetDefaultRoute,
+    SetLink,
+    Step,
+    WriteImage,
+)
+from agent.model.protocol import Mode
+from agent.model.request import DeployRequest, EraseRequest, PowerOffRequest, RebootRequest, Request
+from agent.plan import network as network_plan
+from agent.plan.check import check
+from agent.plan.erase import plan_erase
+from agent.plan.image import plan_deploy
+from agent.plan.power import plan_power
+
+ANYWHERE: frozenset[Mode] = frozenset({"ramdisk", "service"})
+RAMDISK: frozenset[Mode] = frozenset({"ramdisk"})
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A row: what it is for, and in which modes the controller may ask for it."""
+
+    summary: str
+    modes: frozenset[Mode]
+
+
+VERBS: Mapping[str, Verb] = {
+    "image.deploy": Verb("write an OS image and a config drive to a disk, and reboot into it", RAMDISK),
+    "disk.erase": Verb("erase local disks and prove it by reading back", RAMDISK),
+    "power.reboot": Verb("reboot the machine", ANYWHERE),
+    "power.off": Verb("power the machine off", ANYWHERE),
+}
+
+
+class Operations:
+    """The table at work on one host: the executor's and the convergence's `Doer`."""
+
+    def __init__(self, host: Host, mode: Mode | None, spool: str) -> None:
+        """`mode` is None for an operator at the keyboard, who may do everything; `spool` holds a disk's head."""
+        self._host = host
+        self._mode = mode
+        self._spool = spool
+
+    def plan(self, request: Request, begun: tuple[DiskIdentity, ...] = ()) -> Plan:
+        """Observe, plan, check. Raises `AgentError`; nothing was touched."""
+        if self._mode is not None and self._mode not in VERBS[request.verb].modes:
+            raise InputError(f"planning {request.verb}", f"it may not be asked of an agent in {self._mode} mode")
+        return check(self._planned(request, begun))
+
+    def _planned(self, request: Request, begun: tuple[DiskIdentity, ...]) -> Plan:
+        match request:
+            case DeployRequest():
+                return plan_deploy(self._inventory(), request, self._spool, begun)
+            case EraseRequest():
+                return plan_erase(self._inventory(), request)
+            case RebootRequest() | PowerOffRequest():
+                return plan_power(request)
+        assert_never(request)
+
+    def _inventory(self) -> Inventory:
+        self._host.udev.settle()
+        return take(self._host)
+
+    def hold(self, precondition: Precondition) -> None:
+        """Raises `PreconditionError` if it does not hold now."""
+        match precondition:
+            case DiskMustBe():
+                check_disk(self._host, precondition)
+            case NicMustExist():
+                check_nic(self._host, precondition)
+            case _:
+                assert_never(precondition)
+
+    def do(self, step: Step, advance: Advance) -> Result:
+        """Act. Raises `AgentError`."""
+        match step:
+            case WriteImage():
+                return write_image(self._host, step, advance)
+            case PlaceConfigDrive():
+                return place_config_drive(self._host, step, advance)
+            case SealDisk():
+                return seal_disk(self._host, step, advance)
+            case EraseDisk():
+                return erase_disk(self._host, step, advance)
+            case SetLink() | AddAddress() | RemoveAddress() | SetDefaultRoute() | PersistNetwork():
+                apply_network(self._host, step)
+                return {}
+        assert_never(step)
+
+    def end(self, epilogue: Epilogue) -> None:
+        """End this boot."""
+        match epilogue:
+            case Epilogue.REBOOT:
+                self._host.power.reboot()
+            case Epilogue.POWER_OFF:
+                self._host.power.power_off()
+
+    def network_state(self) -> NetworkState:
+        """The NICs as they are."""
+        return network_state(self._host)
+
+    def plan_network(self, state: NetworkState, desired: NetworkConfig) -> Plan:
+        """What would bring the desired network about; an empty plan if it is so already."""
+        folder = network_plan.FOLDER
+        paths = [f"{folder}/{name}" for name in self._host.files.names(folder)]
+        ours = {path: self._host.files.read_text(path) for path in paths if path.startswith(network_plan.PREFIX)}
+        return check(network_plan.plan_network(state, desired, ours))
+
+    def unmet(self, state: NetworkState, desired: NetworkConfig) -> tuple[str, ...]:
+        """What of the desired network does not hold."""
+        return network_plan.unmet(state, desired)
