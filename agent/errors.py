@@ -255,3 +255,8 @@ class ControllerRefused(LinkError):
     code = "LINK.REFUSED"
     retryable = False
     advice = "The controller's log says why."
+
+    def __init__(self, doing: str, evidence: str = "", *, hint: str | None = None, refusal: str = "") -> None:
+        super().__init__(doing, evidence, hint=hint)
+        self.refusal = refusal
+        """The controller's own code."""

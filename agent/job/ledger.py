@@ -32,7 +32,7 @@ class Ledger:
         return self._held.generation if self._held else 0
 
     def accept(self, desired: Desired) -> bool:
-        """True if it is news. Raises `WrongNode`, `GenerationOutdated`, `ConfigurationChanged`, and keeps what it has."""
+        """True if it is news. Raises `WrongNode`, `GenerationOutdated`, `ConfigurationChanged`."""
         doing = f"accepting the desired state of generation {desired.generation}"
         others = {desired.node_id, desired.request.node_id if desired.request else self._node_id} - {self._node_id}
         if others:

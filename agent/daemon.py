@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The resident agent, once its session with the controller is open: threads, watchdog, end. Both modes run this.
+
+    listen ──► ledger ──► worker (executor) ──► outbox ──► deliver
+                   └────► network (convergence) ──┐
+                                    beat ◄────────┘ what is observed
+
+A thread that dies takes the process with it: systemd starts it again, and the journal knows where it was.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Condition, Event, Thread
+from uuid import uuid4
+
+import structlog
+from pydantic import SecretStr
+
+from agent.config import Settings
+from agent.errors import AgentError
+from agent.host.doors import Host
+from agent.host.identity import boot_id
+from agent.host.sd_notify import Notifier
+from agent.job.convergence import Convergence
+from agent.job.executor import Executor
+from agent.job.journal import Journal
+from agent.job.ledger import Ledger
+from agent.job.outbox import Outbox
+from agent.link.client import Client
+from agent.link.loops import Listener, beat, deliver
+from agent.model.protocol import Desired, Heartbeat, Mode, Session
+from agent.model.request import Request
+from agent.operations import Operations
+
+NETWORK_PERIOD_S = 60.0
+NETWORK_RETRY_S = 5.0
+TICK_S = 1.0
+JOIN_S = 5.0
+
+log = structlog.get_logger("daemon")
+
+
+@dataclass(frozen=True)
+class Open:
+    """An open session: who we are to the controller."""
+
+    session: Session
+    url: str
+    node_id: str
+    credential: SecretStr
+
+
+class Worker:
+    """Serves the newest request; one at a time. A request that comes while another runs waits for its end."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._changed = Condition()
+        self._next: Request | None = None
+
+    def take(self, request: Request | None) -> None:
+        """This is what is asked for now; what was asked for before and not begun is not wanted any more."""
+        with self._changed:
+            self._next = request
+            self._changed.notify_all()
+
+    def work(self, stop: Event) -> None:
+        """Until stopped."""
+        while not stop.is_set():
+            with self._changed:
+                self._changed.wait_for(lambda: self._next is not None, timeout=TICK_S)
+                request, self._next = self._next, None
+            if request is not None:
+                self._serve(request, stop)
+
+    def _serve(self, request: Request, stop: Event) -> None:
+        try:
+            self._executor.serve(request, stop)
+        except AgentError as error:
+            log.error("request refused", request=request.request_id, code=error.code, error=str(error))
+
+
+class Daemon:
+    """Everything that runs while a session is open."""
+
+    def __init__(self, host: Host, settings: Settings, opened: Open, convergence: Convergence | None) -> None:
+        """`convergence` is None in the ramdisk, whose network is not the server's."""
+        self._host = host
+        self._settings = settings
+        self._opened = opened
+        self._convergence = convergence
+        directory = str(settings.state_dir)
+        operations = Operations(host, opened.session.mode, f"{settings.runtime_dir}/spool")
+        self._outbox = Outbox(host.files, directory, str(uuid4()))
+        self._executor = Executor(
+            operations, Journal(host.files, directory), self._outbox, host.clock, opened.session.boot_id
+        )
+        self._worker = Worker(self._executor)
+        self._listener = Listener(
+            self._client(), Ledger(host.files, directory, opened.node_id), self._act, settings.poll_s
+        )
+        self._news = Event()
+
+    def run(self, stop: Event, notifier: Notifier) -> None:
+        """Until stopped. Raises what killed a thread."""
+        died: list[BaseException] = []
+        threads = [Thread(target=guarded(loop, died), name=name, daemon=True) for name, loop in self._loops(stop)]
+        for thread in threads:
+            thread.start()
+        notifier.ready(f"session open as node {self._opened.node_id}")
+        while not (self._host.clock.wait(stop, TICK_S) or died):
+            notifier.watchdog()
+        stop.set()
+        notifier.stopping()
+        for thread in threads:
+            thread.join(JOIN_S)
+        if died:
+            raise died[0]
+
+    def _loops(self, stop: Event) -> list[tuple[str, Callable[[], None]]]:
+        clock, settings = self._host.clock, self._settings
+        loops: list[tuple[str, Callable[[], None]]] = [
+            ("worker", lambda: self._worker.work(stop)),
+            ("listen", lambda: self._listener.listen(clock, stop)),
+            ("deliver", lambda: deliver(self._client(), self._outbox, clock, stop)),
+            ("beat", lambda: beat(self._client(), self._heartbeat, settings.heartbeat_s, clock, stop)),
+        ]
+        if self._convergence is not None:
+            convergence = self._convergence
+            loops.append(("network", lambda: self._converge(convergence, stop)))
+        return loops
+
+    def _client(self) -> Client:
+        return Client(self._opened.url, self._opened.credential)
+
+    def _act(self, desired: Desired) -> None:
+        if self._convergence is not None:
+            self._convergence.want(desired.generation, desired.network)
+            self._news.set()
+        self._worker.take(desired.request)
+
+    def _converge(self, convergence: Convergence, stop: Event) -> None:
+        while not stop.is_set():
+            holds = convergence.round()
+            if self._news.wait(NETWORK_PERIOD_S if holds else NETWORK_RETRY_S):
+                self._news.clear()
+
+    def _heartbeat(self, sequence: int) -> Heartbeat:
+        convergence = self._convergence
+        faults = (self._listener.fault, convergence.fault if convergence else None)
+        return Heartbeat(
+            session=self._opened.session,
+            sequence=sequence,
+            at=self._host.clock.now(),
+            applied_generation=convergence.applied_generation if convergence else 0,
+            network=convergence.state if convergence else None,
+            progress=self._executor.progress,
+            problems=tuple(fault for fault in faults if fault is not None),
+        )
+
+
+def guarded(loop: Callable[[], None], died: list[BaseException]) -> Callable[[], None]:
+    """The loop, with what ends it kept for the main thread."""
+
+    def run() -> None:
+        try:
+            loop()
+        except BaseException as error:
+            died.append(error)
+
+    return run
+
+
+def new_session(host: Host, mode: Mode, version: str) -> Session:
+    """A session of this run of the process."""
+    return Session(session_id=str(uuid4()), boot_id=boot_id(host.files), mode=mode, agent_version=version)
+
+
+def stop_on_signals() -> Event:
+    """Set by SIGTERM and SIGINT."""
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls to the controller: one model out, one model back. One client belongs to one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from threading import Event
+from typing import TypeVar
+
+import requests
+import structlog
+from pydantic import SecretStr
+from requests.exceptions import RequestException
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity.nap import sleep_using_event
+from tenacity.stop import stop_when_event_set
+
+from agent.errors import ControllerRefused, DecodeError, LinkError
+from agent.model.fault import Fault
+from agent.model.frozen import Frozen, Model, decode
+from agent.model.protocol import Refusal
+
+CONNECT_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 30.0
+LONGEST_PAUSE_S = 60.0
+
+T = TypeVar("T")
+log = structlog.get_logger("link")
+
+
+class Client:
+    """A connection to the controller at `url`, with the node's credential once there is one."""
+
+    def __init__(self, url: str, credential: SecretStr | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy of the tenant's must not see the credential
+        if credential is not None:
+            self._session.headers["Authorization"] = f"Bearer {credential.get_secret_value()}"
+
+    def post(self, path: str, message: Frozen, answer: type[Model]) -> Model:
+        """Raises `LinkError`, `ControllerRefused`, `DecodeError`."""
+        return self._call("POST", path, answer, body=message.model_dump_json())
+
+    def get(self, path: str, answer: type[Model], query: Mapping[str, str], wait_s: float = 0.0) -> Model:
+        """Long polls wait on the other side, up to `wait_s` more. Raises as `post` does."""
+        return self._call("GET", path, answer, query=query, wait_s=wait_s)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        answer: type[Model],
+        *,
+        body: str | None = None,
+        query: Mapping[str, str] | None = None,
+        wait_s: float = 0.0,
+    ) -> Model:
+        doing = f"calling {method} {self._url}{path}"
+        try:
+            response = self._session.request(
+                method,
+                f"{self._url}{path}",
+                params=query,
+                data=body,
+                allow_redirects=False,
+                headers={"Content-Type": "application/json"},
+                timeout=(CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S + wait_s),
+            )
+        except RequestException as error:
+            raise LinkError(doing, type(error).__name__) from error
+        if response.status_code >= 500:
+            raise LinkError(doing, f"the controller answered {response.status_code}")
+        if response.status_code != requests.codes.ok:
+            fault = refusal(response.content, response.status_code)
+            raise ControllerRefused(doing, f"{fault.code}: {fault.message}", hint=fault.hint, refusal=fault.code)
+        return decode(answer, response.content, f"reading the answer of {method} {path}")
+
+
+def refusal(body: bytes, status: int) -> Fault:
+    """The fault in a 4xx answer; something in between (a proxy, another server) may have answered instead."""
+    try:
+        return decode(Refusal, body, "reading a refusal").fault
+    except DecodeError:
+        return Fault(code=f"HTTP.{status}", message=f"status {status} without a fault: is this our controller?")
+
+
+def patiently(call: Callable[[], T], stop: Event, what: str) -> T:
+    """Call until it succeeds, with growing pauses, for ever: the controller may be away for hours.
+
+    Even a refusal may end: an operator approves, a database comes back. Raises the last error once `stop` is set.
+    """
+
+    def tell(state: RetryCallState) -> None:
+        pause = state.next_action.sleep if state.next_action else 0.0
+        error = state.outcome.exception() if state.outcome else None
+        log.warning("trying again", what=what, attempt=state.attempt_number, pause_s=round(pause, 1), error=str(error))
+
+    retrying = Retrying(
+        retry=retry_if_exception_type((LinkError, DecodeError)),
+        wait=wait_exponential_jitter(initial=1.0, max=LONGEST_PAUSE_S, jitter=1.0),
+        stop=stop_when_event_set(stop),
+        sleep=sleep_using_event(stop),
+        before_sleep=tell,
+        reraise=True,
+    )
+    return retrying(call)

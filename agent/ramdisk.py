@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ramdisk mode: a machine that booted over the network is taken in, and does what the controller wants of it.
+
+The kernel command line says where the controller is, with this boot's one-time token. State lives in /run and dies
+with the boot: after a power cut the controller, not the ramdisk, knows what was going on.
+"""
+
+from __future__ import annotations
+
+from threading import Event
+
+import structlog
+
+from agent import __version__
+from agent.config import Settings
+from agent.daemon import Daemon, Open, new_session
+from agent.errors import ConfigError
+from agent.host.doors import Host
+from agent.host.sd_notify import Notifier
+from agent.inventory import take
+from agent.link.client import Client, patiently
+from agent.model.protocol import Enroll, Enrolled
+
+log = structlog.get_logger("ramdisk")
+
+
+def run(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> None:
+    """Until stopped, or until the machine reboots. Raises `ConfigError` without a controller."""
+    settings = settings.model_copy(update={"state_dir": settings.runtime_dir})
+    notifier.status("reading the hardware")
+    host.udev.settle()
+    message = enrolment(host, settings)
+    notifier.status(f"enrolling with {settings.controller}")
+    opened = enrol(message, settings, stop, notifier)
+    Daemon(host, settings, opened, convergence=None).run(stop, notifier)
+
+
+def enrolment(host: Host, settings: Settings) -> Enroll:
+    """What this machine says of itself."""
+    inventory = take(host)
+    return Enroll(
+        session=new_session(host, "ramdisk", __version__),
+        token=settings.token,
+        boot_mac=settings.boot_mac,
+        inventory=inventory,
+    )
+
+
+def enrol(message: Enroll, settings: Settings, stop: Event, notifier: Notifier) -> Open:
+    """Ask until taken in. The same message again changes nothing, so a lost answer does no harm."""
+    if settings.controller is None:
+        raise ConfigError("enrolling", "no controller is named", hint="Boot with bms.controller=URL.")
+    url = settings.controller
+    client = Client(url)
+
+    def call() -> Enrolled:
+        notifier.watchdog()
+        return client.post("/v1/agent/enroll", message, Enrolled)
+
+    with notifier.kept_alive():
+        enrolled = patiently(call, stop, "enrolling")
+    log.info("enrolled", node=enrolled.node_id, controller=url)
+    return Open(session=message.session, url=url, node_id=enrolled.node_id, credential=enrolled.credential)
