@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fake doors that are small: files, udev, block, netlink, power, clock, counters.
+
+Each keeps the promises of `agent.host.doors` over a `Machine`. Every call is counted and can fail or be the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv4Interface
+from threading import Event
+
+from agent.errors import DeviceError, DiskInUse, HostError
+from agent.host.doors import BlockDevice, Link
+from agent.host.fake.disk import FakeDisk
+from agent.host.fake.faults import FakeDoor, FaultPlan, counted
+from agent.host.fake.machine import Machine
+from agent.host.fake.tree import LinkTo, Unreadable
+from agent.host.paths import TooManyLinks
+
+
+class FakeFiles(FakeDoor):
+    """`doors.Files` over a tree in memory. What was written is durable, as it is behind the real door."""
+
+    noun = "files"
+
+    @counted
+    def read_text(self, path: str) -> str:
+        """The whole file."""
+        return self._read(path).decode("utf-8", errors="replace")
+
+    @counted
+    def read_bytes(self, path: str) -> bytes:
+        """The whole file."""
+        return self._read(path)
+
+    @counted
+    def exists(self, path: str) -> bool:
+        """Whether something is there."""
+        found = self._resolve(path)
+        return found in self.machine.tree.entries or found in self.machine.tree.directories
+
+    @counted
+    def names(self, directory: str) -> tuple[str, ...]:
+        """Names in a directory, sorted."""
+        return tuple(sorted(self.machine.tree.directories.get(self._resolve(directory), ())))
+
+    @counted
+    def resolve(self, path: str) -> str:
+        """The path with every link followed."""
+        return self._resolve(path)
+
+    def real_path(self, path: str) -> str:
+        """The path itself: the fake machine's programs see the same tree."""
+        return self._resolve(path)
+
+    @counted
+    def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        """Replace the file."""
+        self.machine.tree.put(self._resolve(path), bytes(data))
+
+    @counted
+    def append(self, path: str, data: bytes) -> None:
+        """Append to the file."""
+        before = self._read(path) if self._resolve(path) in self.machine.tree.entries else b""
+        self.machine.tree.put(self._resolve(path), before + bytes(data))
+
+    @counted
+    def truncate(self, path: str, size_bytes: int) -> None:
+        """Cut the file."""
+        self.machine.tree.put(self._resolve(path), self._read(path)[:size_bytes].ljust(size_bytes, b"\0"))
+
+    @counted
+    def remove(self, path: str) -> None:
+        """Remove the file."""
+        self.machine.tree.drop(path)
+
+    def _resolve(self, path: str) -> str:
+        try:
+            return self.machine.tree.resolve(path)
+        except TooManyLinks as error:
+            raise HostError(f"following {path}", "too many symbolic links") from error
+
+    def _read(self, path: str) -> bytes:
+        found = self._resolve(path)
+        match self.machine.tree.entries.get(found):
+            case bytes() as content:
+                return content
+            case Unreadable(reason):
+                raise HostError(f"reading {path}", reason)
+            case LinkTo() | None:
+                is_directory = found in self.machine.tree.directories
+                raise HostError(f"reading {path}", "Is a directory" if is_directory else "No such file or directory")
+
+
+class FakeUdev(FakeDoor):
+    """`doors.Udev` from the record."""
+
+    noun = "udev"
+
+    @counted
+    def block_devices(self) -> Mapping[str, Mapping[str, str]]:
+        """The properties as recorded."""
+        return {name: dict(properties) for name, properties in self.machine.record.udev.items()}
+
+    @counted
+    def settle(self, timeout_s: float = 30.0) -> None:
+        """There is nothing to wait for."""
+
+
+class FakeBlock(FakeDoor):
+    """`doors.Block` over the disks of the machine."""
+
+    noun = "block"
+    failure = DeviceError
+
+    @contextmanager
+    def open_exclusive(self, path: str) -> Iterator[BlockDevice]:
+        """For writing; refused while anything is in the disk."""
+        disk = self._opened_exclusively(path)
+        try:
+            yield FakeBlockDevice(self.machine, self.faults, path, disk, writable=True)
+        finally:
+            disk.opened_exclusively = False
+
+    @contextmanager
+    def open_read(self, path: str) -> Iterator[BlockDevice]:
+        """For reading."""
+        yield FakeBlockDevice(self.machine, self.faults, path, self._opened(path), writable=False)
+
+    @counted
+    def _opened_exclusively(self, path: str) -> FakeDisk:
+        disk = self._disk(path)
+        users = self.machine.users(path) + (("opened exclusively",) if disk.opened_exclusively else ())
+        if users:
+            raise DiskInUse(f"opening {path} for writing", ", ".join(users))
+        if disk.read_only:
+            raise DeviceError(f"opening {path} for writing", "Read-only file system")
+        disk.opened_exclusively = True
+        return disk
+
+    @counted
+    def _opened(self, path: str) -> FakeDisk:
+        return self._disk(path)
+
+    def _disk(self, path: str) -> FakeDisk:
+        disk = self.machine.disk(path)
+        if disk is None:
+            raise DeviceError(f"opening {path}", "No such file or directory")
+        return disk
+
+
+class FakeBlockDevice(FakeDoor):
+    """`doors.BlockDevice` over one disk."""
+
+    noun = "block"
+    failure = DeviceError
+
+    def __init__(self, machine: Machine, faults: FaultPlan, path: str, disk: FakeDisk, *, writable: bool) -> None:
+        super().__init__(machine, faults)
+        self._path = path
+        self._disk = disk
+        self._writable = writable
+
+    @property
+    def size_bytes(self) -> int:
+        """The disk's size."""
+        return self._disk.size_bytes
+
+    @property
+    def logical_sector_bytes(self) -> int:
+        """The disk's sectors."""
+        return self._disk.logical_sector_bytes
+
+    @counted
+    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
+        """Exactly that many bytes."""
+        self._check("reading", offset_bytes, length_bytes)
+        return self._disk.read(offset_bytes, length_bytes)
+
+    @counted
+    def write(self, offset_bytes: int, data: bytes | bytearray | memoryview) -> None:
+        """All of it, into the disk's cache."""
+        self._check("writing", offset_bytes, len(data))
+        self._disk.write(offset_bytes, bytes(data))
+
+    @counted
+    def zero(self, offset_bytes: int, length_bytes: int) -> None:
+        """Zero the range, in the disk's cache."""
+        self._check("zeroing", offset_bytes, length_bytes)
+        self._disk.zero(offset_bytes, length_bytes)
+
+    @counted
+    def flush(self) -> None:
+        """The cache goes to the medium."""
+        self._disk.flush()
+
+    @counted
+    def reread_table(self) -> None:
+        """Counted in `table_rereads`."""
+        self._disk.table_rereads += 1
+
+    def _check(self, doing: str, offset: int, length: int) -> None:
+        if doing != "reading" and not self._writable:
+            raise DeviceError(f"{doing} {self._path}", "opened for reading only")
+        if offset < 0 or length < 0 or offset + length > self._disk.size_bytes:
+            where = f"bytes {offset} to {offset + length} of {self._disk.size_bytes}"
+            raise DeviceError(f"{doing} {self._path}", f"past the end of the device: {where}")
+
+
+class FakeNetlink(FakeDoor):
+    """`doors.Netlink` over the links of the machine, which change as they are set."""
+
+    noun = "netlink"
+
+    @counted
+    def links(self) -> tuple[Link, ...]:
+        """Every link, by index."""
+        return tuple(self.machine.links[index] for index in sorted(self.machine.links))
+
+    @counted
+    def set_link(self, index: int, *, up: bool = True, mtu: int | None = None) -> None:
+        """Bring a link up or down, and set its MTU."""
+        link = self._link(index)
+        self.machine.links[index] = replace(link, up=up, mtu=mtu or link.mtu)
+
+    @counted
+    def add_address(self, index: int, address: IPv4Interface) -> None:
+        """Put an address on a link."""
+        link = self._link(index)
+        others = tuple(each for each in link.addresses if each != address)
+        self.machine.links[index] = replace(link, addresses=(*others, address))
+
+    @counted
+    def remove_address(self, index: int, address: IPv4Interface) -> None:
+        """Take an address off a link; the route over a gateway that is no neighbour any more goes with it."""
+        link = self._link(index)
+        left = tuple(each for each in link.addresses if each != address)
+        reached = link.gateway is not None and any(link.gateway in each.network for each in left)
+        self.machine.links[index] = replace(link, addresses=left, gateway=link.gateway if reached else None)
+
+    @counted
+    def set_default_route(self, index: int, gateway: IPv4Address) -> None:
+        """The one default route; the kernel refuses a gateway that is no neighbour."""
+        link = self._link(index)
+        if not (link.up and any(gateway in each.network for each in link.addresses)):
+            raise HostError(f"setting the default route to {gateway} through link {index}", "Network is unreachable")
+        for other in self.machine.links.values():
+            self.machine.links[other.index] = replace(other, gateway=gateway if other.index == index else None)
+
+    def _link(self, index: int) -> Link:
+        if index not in self.machine.links:
+            raise HostError(f"changing link {index}", "No such device")
+        return self.machine.links[index]
+
+
+class FakePower(FakeDoor):
+    """`doors.Power` that writes the orders down in `machine.power_orders`."""
+
+    noun = "power"
+
+    @counted
+    def reboot(self) -> None:
+        """Ordered."""
+        self.machine.power_orders.append("reboot")
+
+    @counted
+    def power_off(self) -> None:
+        """Ordered."""
+        self.machine.power_orders.append("power off")
+
+
+class FakeClock:
+    """`doors.Clock` that stands still but for `wait`, which is over at once. It cannot fail, so it is not counted."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def now(self) -> datetime:
+        """The machine's time."""
+        return self._machine.now
+
+    def monotonic_s(self) -> float:
+        """The machine's time since it was switched on."""
+        return self._machine.uptime_s
+
+    def wait(self, stop: Event, timeout_s: float) -> bool:
+        """Let the time pass, unless `stop` is set."""
+        if not stop.is_set():
+            self._machine.now += timedelta(seconds=timeout_s)
+            self._machine.uptime_s += timeout_s
+        return stop.is_set()
+
+
+class FakeCounters(FakeDoor):
+    """`doors.Counters` from the record."""
+
+    noun = "counters"
+
+    @counted
+    def memory_total_bytes(self) -> int:
+        """As recorded."""
+        return self.machine.record.counts.memory_total_bytes
+
+    @counted
+    def threads(self) -> int:
+        """As recorded."""
+        return self.machine.record.counts.threads
+
+    @counted
+    def cores(self) -> int | None:
+        """As recorded."""
+        return self.machine.record.counts.cores
+
+    @counted
+    def mounts(self) -> Iterable[tuple[str, str]]:
+        """As recorded."""
+        return self.machine.record.counts.mounts
+
+    @counted
+    def swaps(self) -> Iterable[str]:
+        """As recorded."""
+        return self.machine.record.counts.swaps

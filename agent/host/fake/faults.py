@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fault plan: door calls are counted, and one of them can fail, or be where the agent dies.
+
+Run an operation once with `FaultPlan()` to learn its N calls; then N times with `FaultPlan(at=k, effect=…)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import wraps
+from threading import Lock
+from typing import TYPE_CHECKING, ClassVar, Concatenate, ParamSpec, TypeVar, assert_never
+
+from agent.errors import AgentError, HostError
+
+if TYPE_CHECKING:
+    from agent.host.fake.machine import Machine
+
+D = TypeVar("D", bound="FakeDoor")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Died(BaseException):
+    """The agent's process ended here. No `except Exception` may catch it: after death nothing runs."""
+
+
+class Effect(Enum):
+    """What happens at the chosen call."""
+
+    FAIL = "the door raises its error, and nothing was done"
+    DIE_BEFORE = "the process dies, and nothing was done"
+    DIE_AFTER = "it was done, and the process dies before it learns so"
+
+
+@dataclass
+class FaultPlan:
+    """Counts the calls of one process; `at` is the number of the call, from 1, that has the effect."""
+
+    at: int | None = None
+    effect: Effect = Effect.FAIL
+    calls: list[str] = field(default_factory=list)
+    dead: bool = False
+    lock: Lock = field(default_factory=Lock, repr=False)
+
+    def through(self, call: str, failure: type[AgentError], act: Callable[[], R]) -> R:
+        """Do `act`, or what the plan says instead. Once dead, every call of every thread dies."""
+        with self.lock:
+            if self.dead:
+                raise Died(f"{call}, after death")
+            self.calls.append(call)
+            hit = len(self.calls) == self.at
+            self.dead = hit and self.effect is not Effect.FAIL
+        if not hit:
+            return act()
+        match self.effect:
+            case Effect.FAIL:
+                raise failure(call, f"failure planned for call {self.at}")
+            case Effect.DIE_BEFORE:
+                raise Died(f"before {call}")
+            case Effect.DIE_AFTER:
+                act()
+                raise Died(f"after {call}")
+            case _:
+                assert_never(self.effect)
+
+
+class FakeDoor:
+    """What every fake door has: the machine behind it and the plan of its faults."""
+
+    noun: ClassVar[str] = "door"
+    failure: ClassVar[type[AgentError]] = HostError
+
+    def __init__(self, machine: Machine, faults: FaultPlan) -> None:
+        self.machine = machine
+        self.faults = faults
+
+
+def counted(method: Callable[Concatenate[D, P], R]) -> Callable[Concatenate[D, P], R]:
+    """Make a method one door call: counted, and subject to the plan."""
+
+    @wraps(method)
+    def call(door: D, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        told = ", ".join(str(each) for each in args if isinstance(each, str | int))
+        return door.faults.through(
+            f"{door.noun}.{method.__name__}({told})", door.failure, lambda: method(door, *args, **kwargs)
+        )
+
+    return call

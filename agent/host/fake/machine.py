@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The machine behind the fake doors: its files, disks, links and all that a test can look at afterwards.
+
+A recorded machine is a directory: `tree.txt` (files, see `tree.py`) and `machine.json` (what is no file). The machine
+outlives the agent's process: `agent.host.fake.FakeHost` is one process's view of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import Field
+
+from agent.host.doors import Link
+from agent.host.fake.disk import FakeDisk
+from agent.host.fake.programs import PROGRAMS, Program
+from agent.host.fake.tree import Tree, parse, render
+from agent.host.fake.web import Page
+from agent.model.frozen import Frozen, decode
+
+SECTOR_BYTES = 512  # the unit of /sys/block/*/size, whatever the disk's sectors are (block/genhd.c)
+
+
+class Counts(Frozen):
+    """What psutil would say."""
+
+    memory_total_bytes: int = 8 * 1024**3
+    threads: int = 4
+    cores: int | None = 2
+    mounts: tuple[tuple[str, str], ...] = ()
+    swaps: tuple[str, ...] = ()
+
+
+class Record(Frozen):
+    """`machine.json`."""
+
+    origin: str = Field(description="where this was recorded, or 'synthetic: …'")
+    counts: Counts = Counts()
+    links: tuple[Link, ...] = ()
+    udev: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+
+@dataclass
+class Machine:
+    """Everything that doors can see or change."""
+
+    tree: Tree
+    record: Record
+    booted_tree: Tree = field(default_factory=Tree, repr=False)
+    links: dict[int, Link] = field(default_factory=dict)
+    disks: dict[str, FakeDisk] = field(default_factory=dict)
+    web: dict[str, Page] = field(default_factory=dict)
+    programs: dict[str, Program] = field(default_factory=lambda: dict(PROGRAMS))
+    commands: list[tuple[str, ...]] = field(default_factory=list)
+    power_orders: list[str] = field(default_factory=list)
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    uptime_s: float = 100.0
+
+    @classmethod
+    def of(cls, tree: Tree, record: Record | None = None) -> Machine:
+        """A machine as it is right after it was switched on."""
+        record = record or Record(origin="synthetic")
+        links = {link.index: link for link in record.links}
+        return cls(tree=tree.copy(), booted_tree=tree.copy(), record=record, links=links)
+
+    @classmethod
+    def load(cls, directory: Path) -> Machine:
+        """A recorded machine."""
+        record = decode(Record, (directory / "machine.json").read_bytes(), f"reading {directory}/machine.json")
+        return cls.of(parse((directory / "tree.txt").read_text(encoding="utf-8")), record)
+
+    def save(self, directory: Path) -> None:
+        """Write it down, in the form that `load` reads."""
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "tree.txt").write_text(render(self.tree, self.record.origin), encoding="utf-8")
+        (directory / "machine.json").write_text(self.record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+    def disk(self, path: str) -> FakeDisk | None:
+        """The disk at a device node, if sysfs has one by its name."""
+        node = self.tree.resolve(path)
+        if node not in self.disks and (sysfs := self._sysfs(node)):
+            self.disks[node] = FakeDisk(
+                size_bytes=self._number(f"{sysfs}/size", 0) * SECTOR_BYTES,
+                logical_sector_bytes=self._number(f"{sysfs}/queue/logical_block_size", SECTOR_BYTES),
+                read_only=self._number(f"{sysfs}/ro", 0) != 0,
+            )
+        return self.disks.get(node)
+
+    def users(self, path: str) -> tuple[str, ...]:
+        """What keeps a disk from being opened exclusively: mounts, swap and holders of it or of its partitions."""
+        node = self.tree.resolve(path)
+        sysfs = self._sysfs(node)
+        names = self.tree.directories.get(sysfs, set())
+        parts = [name for name in names if f"{sysfs}/{name}/partition" in self.tree.entries]
+        nodes = {node, *(f"/dev/{part}" for part in parts)}
+        holders = [
+            self.tree.directories.get(f"{sysfs}{part}/holders", set()) for part in ("", *(f"/{p}" for p in parts))
+        ]
+        counts = self.record.counts
+        return (
+            *(f"mounted on {point}" for device, point in counts.mounts if device in nodes),
+            *(f"{swap} is swapped to" for swap in counts.swaps if swap in nodes),
+            *(f"held by {name}" for held in holders for name in sorted(held)),
+        )
+
+    def cut_power(self, *, survives: Callable[[int], bool] = lambda _: False, keep_files: bool = False) -> None:
+        """Off and on again: caches of disks and the network's state are lost, and files unless they are kept."""
+        for disk in self.disks.values():
+            disk.cut_power(survives)
+        self.links = {link.index: link for link in self.record.links}
+        if keep_files:
+            self.tree.drop("/run")
+        else:
+            self.tree = self.booted_tree.copy()
+
+    def _sysfs(self, node: str) -> str:
+        path = self.tree.resolve(f"/sys/block/{node.removeprefix('/dev/')}")
+        return path if path in self.tree.directories else ""
+
+    def _number(self, path: str, otherwise: int) -> int:
+        content = self.tree.entries.get(self.tree.resolve(path))
+        return int(content) if isinstance(content, bytes) else otherwise

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door to files: those of the machine, or of a tree below a root prefix. What is written is durable on return.
+
+In: absolute paths as on the machine. Out: texts, bytes, names. It must not follow a link out of its root.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.errors import HostError
+from agent.host.paths import TooManyLinks, follow
+
+
+class RealFiles:
+    """`doors.Files` over the operating system."""
+
+    def __init__(self, root: str = "/") -> None:
+        self._root = Path(root).resolve()
+
+    def read_text(self, path: str) -> str:
+        """The whole file; bytes that are no UTF-8 are shown as replacement characters."""
+        return self.read_bytes(path).decode("utf-8", errors="replace")
+
+    def read_bytes(self, path: str) -> bytes:
+        """The whole file."""
+        with doing(f"reading {path}"):
+            return self._locate(path).read_bytes()
+
+    def exists(self, path: str) -> bool:
+        """Whether something is there, behind whatever links lead to it."""
+        with doing(f"looking for {path}"):
+            return self._locate(path).exists()
+
+    def names(self, directory: str) -> tuple[str, ...]:
+        """Names in a directory, sorted; empty if the directory is not there."""
+        with doing(f"listing {directory}"):
+            try:
+                return tuple(sorted(each.name for each in self._locate(directory).iterdir()))
+            except FileNotFoundError:
+                return ()
+
+    def resolve(self, path: str) -> str:
+        """The path with every symbolic link followed."""
+        with doing(f"following {path}"):
+            return follow(path, self._link_at)
+
+    def real_path(self, path: str) -> str:
+        """The path as this process must open it."""
+        with doing(f"following {path}"):
+            return str(self._locate(path))
+
+    def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        """Replace the file atomically and durably: a reader, or a power cut, sees the old file or the new one."""
+        with doing(f"writing {path}"):
+            target = self._locate(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
+            try:
+                with opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600) as fd:
+                    os.fchmod(fd, mode)
+                    write_all(fd, data)
+                    os.fsync(fd)
+                temporary.replace(target)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            sync_directory(target.parent)
+
+    def append(self, path: str, data: bytes) -> None:
+        """Append and fsync; a new file has mode 0600, and its name is durable too."""
+        with doing(f"appending to {path}"):
+            target = self._locate(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            is_new = not target.exists()
+            with opened(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) as fd:
+                write_all(fd, data)
+                os.fsync(fd)
+            if is_new:
+                sync_directory(target.parent)
+
+    def truncate(self, path: str, size_bytes: int) -> None:
+        """Cut a file to this size, and fsync."""
+        with doing(f"cutting {path} to {size_bytes} bytes"), opened(self._locate(path), os.O_WRONLY) as fd:
+            os.ftruncate(fd, size_bytes)
+            os.fsync(fd)
+
+    def remove(self, path: str) -> None:
+        """Remove a file, durably; one that is not there is fine. A link is removed, not what it leads to."""
+        with doing(f"removing {path}"):
+            parent, _, name = path.rstrip("/").rpartition("/")
+            target = self._locate(parent or "/") / name
+            try:
+                target.unlink()
+            except FileNotFoundError:
+                return
+            sync_directory(target.parent)
+
+    def _locate(self, path: str) -> Path:
+        return self._root / follow(path, self._link_at).lstrip("/")
+
+    def _link_at(self, path: str) -> str | None:
+        try:
+            return str((self._root / path.lstrip("/")).readlink())
+        except OSError:
+            return None  # not a link, or not there: opening it will say which
+
+
+@contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Turn what the system says into an error that names what was being done."""
+    try:
+        yield
+    except OSError as error:
+        raise HostError(what, error.strerror or str(error)) from error
+    except TooManyLinks as error:
+        raise HostError(what, "too many symbolic links") from error
+
+
+@contextmanager
+def opened(path: Path, flags: int, mode: int = 0o600) -> Iterator[int]:
+    """A file descriptor that is closed at the end."""
+    fd = os.open(path, flags | os.O_CLOEXEC, mode)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """write(2) until everything is written: it may take less than it is given."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable: fsync of a file says nothing of its name (fsync(2), NOTES)."""
+    with opened(path, os.O_RDONLY | os.O_DIRECTORY) as fd:
+        os.fsync(fd)

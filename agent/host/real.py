@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real doors, opened together."""
+
+from __future__ import annotations
+
+from agent.host.block import RealBlock
+from agent.host.clock import RealClock
+from agent.host.counters import RealCounters
+from agent.host.doors import Host
+from agent.host.fetch import RealFetch
+from agent.host.files import RealFiles
+from agent.host.netlink import RealNetlink
+from agent.host.power import RealPower
+from agent.host.run import RealRun
+from agent.host.udev import RealUdev
+
+
+def host(root: str = "/") -> Host:
+    """This machine. With another `root`, files are those below it, and all else is still this machine."""
+    run = RealRun()
+    files = RealFiles(root)
+    return Host(
+        run=run,
+        files=files,
+        udev=RealUdev(run),
+        block=RealBlock(),
+        netlink=RealNetlink(),
+        fetch=RealFetch(),
+        power=RealPower(run, files),
+        clock=RealClock(),
+        counters=RealCounters(files),
+    )
