@@ -168,7 +168,7 @@ def guarded(loop: Callable[[], None], died: list[BaseException]) -> Callable[[],
     def run() -> None:
         try:
             loop()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the main thread raises it again
             died.append(error)
 
     return run

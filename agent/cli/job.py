@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running a request by hand: the same table, planner, checker and executor as for the controller, with a progress bar."""
+
+from __future__ import annotations
+
+from threading import Event, Thread
+from uuid import uuid4
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from agent.errors import AgentError, ConfigError
+from agent.host.doors import Host
+from agent.host.identity import boot_id
+from agent.job.executor import Executor
+from agent.job.journal import Job, Journal
+from agent.job.outbox import Outbox
+from agent.model.fault import Fault
+from agent.model.request import Request
+from agent.operations import Operations
+from agent.plan.text import text
+
+BY_HAND = "by-hand"
+DIRECTORY = "/run/bms-agent/by-hand"
+
+
+def new_request_id() -> str:
+    """For a request that an operator makes."""
+    return f"{BY_HAND}:{uuid4()}"
+
+
+def perform(host: Host, request: Request, *, plan_only: bool) -> None:
+    """Show the plan, or carry it out. The epilogue (a reboot) is left to the operator. Raises `AgentError`."""
+    operations = Operations(host, None, f"{DIRECTORY}/spool")
+    plan = operations.plan(request)
+    typer.echo(text(plan))
+    if plan_only:
+        return
+    outbox = Outbox(host.files, DIRECTORY, str(uuid4()))
+    executor = Executor(operations, Journal(host.files, DIRECTORY), outbox, host.clock, boot_id(host.files))
+    job = watched(executor, request)
+    if job.fault is not None:
+        raise Failed(job.fault)
+    typer.echo(f"done: {', '.join(f'{name} {value}' for name, value in job.result.items())}")
+
+
+class Failed(AgentError):
+    """A job's fault, as an error again: with the code that the job ended with."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message, hint=fault.hint)
+        self.code = fault.code  # type: ignore[misc]
+        self._causes = fault.details
+
+    def causes(self) -> str:
+        """As the fault tells them."""
+        return self._causes
+
+
+def watched(executor: Executor, request: Request) -> Job:
+    """Serve the request in a thread, and show how far it is."""
+    done: list[Job] = []
+    stop = Event()
+    stop.set()  # nobody confirms reports here, so nothing may wait for that
+    thread = Thread(target=lambda: done.append(executor.serve(request, stop)), name="job")
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress(*columns, transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.2)
+            if (now := executor.progress) is not None:
+                bar.update(task, description=now.step, completed=now.done_bytes, total=now.total_bytes)
+    if not done:
+        raise ConfigError("running the job", "it ended without a result")
+    return done[0]

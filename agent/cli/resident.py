@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bms-agent ramdisk` and `bms-agent service`: the resident modes, started by systemd."""
+
+from __future__ import annotations
+
+from agent import config
+from agent.cli.logs import configure
+from agent.config import CONFIG_FILE, Settings
+from agent.daemon import stop_on_signals
+from agent.host.doors import Host
+
+
+def settings_of(host: Host, *, with_cmdline: bool) -> Settings:
+    """From agent.toml, the environment and, in the ramdisk, the kernel command line."""
+    text = host.files.read_text(CONFIG_FILE) if host.files.exists(CONFIG_FILE) else None
+    cmdline = host.files.read_text("/proc/cmdline") if with_cmdline else ""
+    return config.load(text, cmdline)
+
+
+def ramdisk() -> None:
+    """Take this machine in: what the PXE-booted ramdisk runs."""
+    from agent import ramdisk as mode
+    from agent.host.real import host as open_host
+    from agent.host.sd_notify import Notifier
+
+    host = open_host()
+    settings = settings_of(host, with_cmdline=True)
+    configure(settings.log_level, settings.log_format)
+    mode.run(host, settings, stop_on_signals(), Notifier())
+
+
+def service() -> None:
+    """Stay with a deployed server: what its OS runs."""
+    from agent import service as mode
+    from agent.host.real import host as open_host
+    from agent.host.sd_notify import Notifier
+
+    host = open_host()
+    settings = settings_of(host, with_cmdline=False)
+    configure(settings.log_level, settings.log_format)
+    mode.run(host, settings, stop_on_signals(), Notifier())
