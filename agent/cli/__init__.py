@@ -11,8 +11,13 @@ from agent import __version__
 from agent.cli import controller, disk, image, inventory, network, resident
 from agent.errors import AgentError
 
-app = typer.Typer(name="bms-agent", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="The host agent of a bare-metal cloud.")
+app = typer.Typer(
+    name="bms-agent",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The host agent of a bare-metal cloud.",
+)
 app.command("ramdisk")(resident.ramdisk)
 app.command("service")(resident.service)
 app.command("inventory")(inventory.show)

@@ -12,7 +12,8 @@ import structlog
 def configure(level: str, form: str) -> None:
     """`level` is debug, info, warning or error; `form` is text or json."""
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if form == "json"
+        structlog.processors.JSONRenderer()
+        if form == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=28)
     )
     structlog.configure(

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Golden plans: machine × request → the text that an operator reads. And: the checker accepts each of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.errors import DiskHoldsData, ImageTooLarge
+from agent.model.disk import Disk
+from agent.model.image import ImageRef
+from agent.model.network import Method, NetworkConfig, NetworkState, Nic, NicConfig
+from agent.model.plan import Plan
+from agent.model.request import EraseRequest, PowerOffRequest, RebootRequest
+from agent.plan.check import check
+from agent.plan.erase import plan_erase, sample_offsets
+from agent.plan.image import plan_deploy
+from agent.plan.network import plan_network, unmet
+from agent.plan.power import plan_power
+from agent.plan.text import text
+from tests.hardware import DRIVE, FULL, HDD, IMAGE, MAC, NIC, SSD, deploy, machine, static
+
+DEPLOY = """\
+must hold: /dev/sda (WWN 0x5002538f00000001, serial S1, 480.0 GB) is there, writable, and not in use
+1. write http://images.example/debian.raw.zst (raw.zst, sha256 abababababab…) to \
+/dev/sda (WWN 0x5002538f00000001, serial S1, 480.0 GB), at most 479.93 GB, all its present data is lost; \
+the first 1 MiB are held back
+2. place the config drive 'config-2' (64 MiB: openstack/latest/meta_data.json) at offset 479931138048 of /dev/sda
+3. fit the partition table to /dev/sda, add config-2; write the first MiB last
+then, once reported: reboot"""
+
+
+def golden(plan: Plan) -> str:
+    """The text of a plan that the checker accepts."""
+    return text(check(plan))
+
+
+def test_deploy() -> None:
+    """Deploying writes the image, the config drive at the end, and the head last; the text holds no secret."""
+    plan = plan_deploy(machine(SSD, HDD), deploy(serial="S1"), "/spool")
+
+    assert golden(plan) == DEPLOY
+    assert "hunter2" not in text(plan) + repr(plan)
+
+
+def test_deploy_without_config_drive() -> None:
+    """Without a config drive there is nothing between the image and the seal."""
+    plan = plan_deploy(machine(SSD), deploy(drive=None), "/spool")
+
+    assert [step.kind for step in check(plan).steps] == ["write_image", "seal_disk"]
+
+
+def test_deploy_refuses_what_does_not_fit() -> None:
+    """An image that would reach the config drive is refused before anything is written, with both sizes."""
+    small = Disk.model_validate(SSD.model_dump() | {"size_bytes": 2 * 1024**3})
+    with pytest.raises(ImageTooLarge, match=r"2147483648 bytes and may have 2079326208"):
+        plan_deploy(machine(small), deploy(), "/spool")
+    unsized = ImageRef(url=IMAGE.url, format=IMAGE.format, sha256=IMAGE.sha256)
+    tiny = Disk.model_validate(SSD.model_dump() | {"size_bytes": 60 * 1024**2})
+    with pytest.raises(ImageTooLarge):
+        plan_deploy(machine(tiny), deploy(image=unsized), "/spool")
+
+
+def test_deploy_resumes_over_its_own_data() -> None:
+    """What an interrupted run of the same request left behind needs no new word; other data does."""
+    with pytest.raises(DiskHoldsData):
+        plan_deploy(machine(FULL), deploy(), "/spool")
+
+    check(plan_deploy(machine(FULL), deploy(), "/spool", begun=(SSD.identity,)))
+
+
+def test_erase() -> None:
+    """Erasing names each local disk with its samples; what is plugged in from outside stays as it is."""
+    stick = Disk.model_validate(HDD.model_dump() | {"path": "/dev/sdc", "removable": True})
+    lun = Disk.model_validate(HDD.model_dump() | {"path": "/dev/sdd", "transport": "iscsi"})
+
+    assert golden(plan_erase(machine(SSD, HDD, stick, lun), EraseRequest(request_id="r", node_id="n"))) == (
+        "must hold: /dev/sda (WWN 0x5002538f00000001, serial S1, 480.0 GB) is there, writable, and not in use\n"
+        "must hold: /dev/sdb (WWN 0x5000c50000000001, serial H1, 4000.0 GB) is there, writable, and not in use\n"
+        "1. erase all of /dev/sda (WWN 0x5002538f00000001, serial S1, 480.0 GB); read 65 samples back\n"
+        "2. erase all of /dev/sdb (WWN 0x5000c50000000001, serial H1, 4000.0 GB); read 65 samples back"
+    )
+
+
+@pytest.mark.parametrize("size_bytes", [1024**2, 3 * 1024**2 + 512, 480 * 10**9])
+def test_samples_lie_inside(size_bytes: int) -> None:
+    """Samples include both ends and never pass the disk's end."""
+    offsets = sample_offsets(size_bytes)
+
+    assert offsets[0] == 0 and offsets[-1] == size_bytes - 1024**2
+    assert all(0 <= offset <= size_bytes - 1024**2 for offset in offsets)
+
+
+def test_power() -> None:
+    """A reboot or power-off is nothing but its epilogue, after the report."""
+    assert golden(plan_power(RebootRequest(request_id="r", node_id="n"))) == "then, once reported: reboot"
+    assert golden(plan_power(PowerOffRequest(request_id="r", node_id="n"))) == "then, once reported: power off"
+
+
+def test_network_from_nothing() -> None:
+    """A NIC that is down gets link, address, route and the file for the next boot, in that order."""
+    down = Nic.model_validate(NIC.model_dump() | {"up": False})
+    plan = plan_network(NetworkState(nics=(down,)), NetworkConfig(nics=(static(dns=("9.9.9.9",)),)), {})
+
+    assert golden(plan) == (
+        f"must hold: a NIC {MAC} is there\n"
+        f"1. set {MAC} up\n"
+        f"2. add 192.168.1.10/24 to {MAC}\n"
+        f"3. route by default through 192.168.1.1 on {MAC}\n"
+        "4. write /etc/systemd/network/10-bms-agent-525400000001.network, reload systemd-networkd"
+    )
+
+
+def test_network_new_address_before_old_goes() -> None:
+    """Changing an address adds the new one first, and leaves link-local ones alone."""
+    before = Nic.model_validate(
+        NIC.model_dump() | {"addresses": ("192.168.1.5/24", "169.254.3.4/16"), "gateway": "192.168.1.1"}
+    )
+    plan = plan_network(NetworkState(nics=(before,)), NetworkConfig(nics=(static(),)), {})
+
+    assert [step.kind for step in check(plan).steps] == ["add_address", "remove_address", "persist_network"]
+
+
+def test_network_unchanged_is_an_empty_plan() -> None:
+    """What is already as desired is not touched: a plan applied leaves nothing to plan."""
+    desired = NetworkConfig(nics=(static(mtu=1500),))
+    now = Nic.model_validate(NIC.model_dump() | {"addresses": ("192.168.1.10/24",), "gateway": "192.168.1.1"})
+    first = plan_network(NetworkState(nics=(now,)), desired, {})
+    files = first.steps[0].files  # type: ignore[union-attr]
+
+    assert [step.kind for step in first.steps] == ["persist_network"]
+    assert golden(plan_network(NetworkState(nics=(now,)), desired, files)) == "nothing to do"
+    assert unmet(NetworkState(nics=(now,)), desired) == ()
+
+
+def test_network_dhcp_is_left_to_the_daemon() -> None:
+    """A DHCP NIC is only written down; until it has a lease, that is what is unmet."""
+    desired = NetworkConfig(nics=(NicConfig(mac=MAC, method=Method.DHCP),))
+    plan = plan_network(NetworkState(nics=(NIC,)), desired, {})
+
+    assert [step.kind for step in check(plan).steps] == ["persist_network"]
+    assert unmet(NetworkState(nics=(NIC,)), desired) == (f"{MAC} has no lease yet",)
+
+
+def test_secrets_do_not_print() -> None:
+    """A config drive prints as stars."""
+    assert "hunter2" not in str(DRIVE) and "hunter2" in DRIVE.model_dump_json()
