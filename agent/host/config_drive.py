@@ -15,8 +15,11 @@ def read_config_drive(host: Host, name: str) -> bytes | None:
 
     Raises `HostError` if there are several drives: one of them is of another server's disk.
     """
-    drives = [f"/dev/{kernel_name}" for kernel_name, properties in host.udev.block_devices().items()
-              if properties.get("ID_FS_LABEL", "").lower() == LABEL]
+    drives = [
+        f"/dev/{kernel_name}"
+        for kernel_name, properties in host.udev.block_devices().items()
+        if properties.get("ID_FS_LABEL", "").lower() == LABEL
+    ]
     if not drives:
         return None
     if len(drives) > 1:

@@ -85,7 +85,7 @@ def counted(method: Callable[Concatenate[D, P], R]) -> Callable[Concatenate[D, P
     def call(door: D, /, *args: P.args, **kwargs: P.kwargs) -> R:
         told = ", ".join(str(each) for each in args if isinstance(each, str | int))
         return door.faults.through(
-            f"{door.noun}.{method.__name__}({told})", door.failure, lambda: method(door, *args, **kwargs)
+            f"{door.noun}.{method.__name__.lstrip('_')}({told})", door.failure, lambda: method(door, *args, **kwargs)
         )
 
     return call

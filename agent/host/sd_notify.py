@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Telling systemd how the service is (sd_notify(3)): ready, status, alive, stopping. Without systemd, nothing.
+
+In: the environment that systemd made. Out: datagrams to its socket. It must never fail the agent: a message that does
+not arrive is systemd's loss, and the watchdog then does what it is for.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
+
+US_PER_S = 1_000_000
+START_EXTENSION_S = 60.0
+
+
+class Notifier:
+    """The service manager's ear."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._address = socket_address(environment.get("NOTIFY_SOCKET", ""))
+        self.watchdog_s = watchdog_s(environment, os.getpid())
+        self._is_ready = False
+
+    def ready(self, status: str = "") -> None:
+        """Start-up is over; units that wait for this one may go on."""
+        self._is_ready = True
+        self._send("READY=1", *([f"STATUS={one_line(status)}"] if status else []))
+
+    def status(self, text: str) -> None:
+        """One line for `systemctl status`."""
+        self._send(f"STATUS={one_line(text)}")
+
+    def watchdog(self) -> None:
+        """Alive. To be sent more often than every `watchdog_s`; while starting, it also asks for more time."""
+        more = [] if self._is_ready else [f"EXTEND_TIMEOUT_USEC={int(START_EXTENSION_S * US_PER_S)}"]
+        self._send("WATCHDOG=1", *more)
+
+    def stopping(self) -> None:
+        """The service is on its way out."""
+        self._send("STOPPING=1")
+
+    @contextmanager
+    def kept_alive(self) -> Iterator[None]:
+        """Say `alive` from a thread, for waits that are long and cannot hang: those that have timeouts of their own."""
+        over = Event()
+        period_s = min(self.watchdog_s or START_EXTENSION_S, START_EXTENSION_S) / 3
+
+        def speak() -> None:
+            self.watchdog()
+            while not over.wait(period_s):
+                self.watchdog()
+
+        thread = Thread(target=speak, name="alive", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _send(self, *lines: str) -> None:
+        if self._address is None:
+            return
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            sock.sendto("\n".join(lines).encode(), socket.MSG_NOSIGNAL, self._address)
+
+
+def socket_address(name: str) -> str | None:
+    """A path, or an abstract name, which is written `@…` and begins with a NUL byte (unix(7))."""
+    if name.startswith("@"):
+        return "\0" + name[1:]
+    return name if name.startswith("/") else None
+
+
+def watchdog_s(environment: Mapping[str, str], pid: int) -> float | None:
+    """The longest silence that systemd bears, if it watches this very process (sd_watchdog_enabled(3))."""
+    period, watched = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
+    if not period.isdecimal() or (watched and watched != str(pid)):
+        return None
+    return int(period) / US_PER_S or None
+
+
+def one_line(text: str) -> str:
+    """A newline would end the message's field and begin another."""
+    return " ".join(text.split())
