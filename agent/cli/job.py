@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running a request by hand: the same table, planner, checker and executor as for the controller, and a progress bar."""
+"""Running a request by hand: the same table, planner, checker and executor as for the controller; a progress bar."""
 
 from __future__ import annotations
 
