@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.errors import ConfigError
 from agent.model.frozen import faults
@@ -35,18 +35,6 @@ class Settings(BaseSettings):
     log_format: str = Field(default="text", pattern="^(text|json)$")
     shell: bool = Field(default=False, description="a root shell on the ramdisk's console (kernel command line)")
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment over what `load` passes in from the file; the command line is merged after both."""
-        return env_settings, init_settings
-
 
 def load(config_text: str | None, cmdline: str = "") -> Settings:
     """Settings from the text of agent.toml (`None`: no file) and of /proc/cmdline.
@@ -54,17 +42,28 @@ def load(config_text: str | None, cmdline: str = "") -> Settings:
     Raises `ConfigError`.
     """
     try:
-        values: dict[str, Any] = tomllib.loads(config_text) if config_text else {}
-        settings = Settings(**values)
-        given = from_cmdline(cmdline)
-        return Settings.model_validate(settings.model_dump() | given) if given else settings
+        in_file: dict[str, Any] = tomllib.loads(config_text) if config_text else {}
+
+        class Sourced(Settings):
+            @classmethod
+            def settings_customise_sources(
+                cls,
+                settings_cls: type[BaseSettings],
+                init_settings: PydanticBaseSettingsSource,
+                env_settings: PydanticBaseSettingsSource,
+                *_: PydanticBaseSettingsSource,
+                **__: PydanticBaseSettingsSource,
+            ) -> tuple[PydanticBaseSettingsSource, ...]:
+                return init_settings, env_settings, InitSettingsSource(settings_cls, in_file)
+
+        return Sourced(**from_cmdline(cmdline))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"reading {CONFIG_FILE}", str(error)) from None
     except ValidationError as error:
         raise ConfigError("reading the settings", faults(error)) from None
 
 
-def from_cmdline(cmdline: str) -> dict[str, str]:
+def from_cmdline(cmdline: str) -> dict[str, Any]:
     """`bms.controller=http://… bms.token=…` as settings; a bare `bms.shell` is true."""
     words = (word.removeprefix("bms.") for word in cmdline.split() if word.startswith("bms."))
     return {name: value if sign else "true" for name, sign, value in (word.partition("=") for word in words)}
