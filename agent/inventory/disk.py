@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Disks: sysfs for what they are, udev for who they are and what they hold, the kernel's tables for who uses them.
+
+Not listed: what the kernel makes of other things (loop, ram, zram, dm, md, nbd), CD drives, floppies, paths of a
+multipath NVMe disk, boot partitions of eMMC, and card readers without a card.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from agent.errors import DecodeError
+from agent.host.doors import Files, Host
+from agent.inventory.disk_names import Properties, by_path, hctl, model, serial, transport, vendor, wwn
+from agent.inventory.disk_use import BLOCK, contents, disks_below, properties, root_device, users
+from agent.inventory.fact import attempt, first, flag, number, text
+from agent.model.disk import Disk, DiskIdentity
+from agent.model.fact import Unknown, known
+
+SECTOR_BYTES = 512  # the unit of `size`, whatever the disk's sectors are (Documentation/ABI/stable/sysfs-block)
+NO_DISK = re.compile(r"loop|ram|zram|dm-|md\d|sr\d|nbd|fd\d|mmcblk\d+(boot|rpmb)")
+
+
+def disks(host: Host) -> tuple[Disk, ...]:
+    """Every disk, by name. Raises `HostError` where the answer could make a used disk look free."""
+    udev = attempt(host.udev.block_devices)
+    mounts = [(host.files.resolve(node), place) for node, place in host.counters.mounts()]
+    swaps = [host.files.resolve(node) for node in host.counters.swaps()]
+    uses = [(node, f"mounted on {place}") for node, place in mounts] + [(node, "swapped to") for node in swaps]
+    return tuple(disk(host.files, name, udev, uses) for name in host.files.names(BLOCK) if is_disk(host.files, name))
+
+
+def root_disk(host: Host) -> DiskIdentity | None:
+    """The disk that `/` is on; `None` if it is on no single disk (a ramdisk, a RAID). Raises `HostError`."""
+    names = disks_below(host.files, root_device(host.files.read_text("/proc/self/mountinfo")))
+    if len(names) != 1:
+        return None
+    udev = attempt(host.udev.block_devices)
+    return disk(host.files, names.pop(), udev, []).identity
+
+
+def is_disk(files: Files, name: str) -> bool:
+    """Whether an entry of /sys/block is a disk that an image could be written to."""
+    if NO_DISK.match(name) or known(flag(files, f"{BLOCK}/{name}/hidden")):
+        return False
+    return not (known(flag(files, f"{BLOCK}/{name}/removable")) and known(number(files, f"{BLOCK}/{name}/size")) == 0)
+
+
+def disk(files: Files, name: str, udev: Mapping[str, Properties] | Unknown, uses: list[tuple[str, str]]) -> Disk:
+    """One disk. Raises `HostError` if sysfs does not even tell its size."""
+    at = f"{BLOCK}/{name}"
+    parts = partitions(files, name)
+    told = properties(udev, name)
+    return Disk(
+        name=name,
+        path=f"/dev/{name}",
+        size_bytes=needed(files, f"{at}/size") * SECTOR_BYTES,
+        vendor=vendor(files, at),
+        model=model(files, at, told),
+        serial=serial(files, at, told),
+        wwn=wwn(files, at, told),
+        transport=attempt(lambda: transport(files.resolve(at))),
+        rotational=flag(files, f"{at}/queue/rotational"),
+        logical_sector_bytes=needed(files, f"{at}/queue/logical_block_size"),
+        physical_sector_bytes=needed(files, f"{at}/queue/physical_block_size"),
+        removable=bool(known(flag(files, f"{at}/removable"))),
+        read_only=needed(files, f"{at}/ro") != 0,
+        by_path=by_path(told),
+        hctl=attempt(lambda: hctl(files.resolve(f"{at}/device"))),
+        firmware=first(text(files, f"{at}/device/firmware_rev"), text(files, f"{at}/device/rev")),
+        contents=contents(udev, [name, *parts]),
+        users=users(files, name, parts, uses),
+    )
+
+
+def partitions(files: Files, name: str) -> tuple[str, ...]:
+    """Kernel names of a disk's partitions."""
+    below = files.names(f"{BLOCK}/{name}")
+    return tuple(each for each in below if each.startswith(name) and files.exists(f"{BLOCK}/{name}/{each}/partition"))
+
+
+def needed(files: Files, path: str) -> int:
+    """A number without which a disk cannot be judged. Raises `HostError`, `DecodeError`."""
+    line = files.read_text(path).strip()
+    if not line.isdecimal():
+        raise DecodeError(f"reading {path}", f"{line!r} is no number")
+    return int(line)

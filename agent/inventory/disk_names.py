@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who a disk is: serial, WWN, model, and where it hangs. Each kind of disk keeps its names in another place.
+
+In: sysfs and udev's properties. Out: facts; a name that tells no disk from another counts as absent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from agent.host.doors import Files
+from agent.inventory.fact import attempt, first, of, said, text
+from agent.model.fact import Fact, Unknown
+
+Properties = Mapping[str, str]
+Told = Properties | Unknown
+
+# A part of the sysfs path, and the transport that it betrays; the first that is found wins.
+TRANSPORTS = (
+    (r"/usb\d+/", "usb"),
+    (r"/nvme", "nvme"),
+    (r"/session\d+/", "iscsi"),
+    (r"/rport-", "fc"),
+    (r"/end_device-", "sas"),
+    (r"/ata\d+/", "sata"),
+    (r"/mmc_host/", "mmc"),
+    (r"/host\d+/", "scsi"),
+    (r"/virtio\d+/", "virtio"),
+)
+HCTL = re.compile(r"\d+:\d+:\d+:\d+")
+UNIT_SERIAL = "device/vpd_pg80"
+
+
+def transport(path: str) -> str | None:
+    """How the disk is attached, from its path below /sys/devices."""
+    return next((word for pattern, word in TRANSPORTS if re.search(pattern, f"{path}/")), None)
+
+
+def hctl(device: str) -> str | None:
+    """SCSI host:channel:target:lun: the name of a SCSI disk's device."""
+    name = device.rpartition("/")[2]
+    return name if HCTL.fullmatch(name) else None
+
+
+def by_path(told: Told) -> Fact[str]:
+    """The link by which the disk is found as long as it stays in its slot."""
+
+    def link(properties: Properties) -> str | None:
+        links = sorted(each for each in properties.get("DEVLINKS", "").split() if each.startswith("/dev/disk/by-path/"))
+        return links[0] if links else None
+
+    return of(told, link)
+
+
+def vendor(files: Files, at: str) -> Fact[str]:
+    """The maker. `ATA` is no maker: SAT says it of every SATA disk (T10/SAT, INQUIRY)."""
+    return of(text(files, f"{at}/device/vendor"), lambda found: None if found == "ATA" else found)
+
+
+def model(files: Files, at: str, told: Told) -> Fact[str]:
+    """The model; udev has it in full, while SCSI's field in sysfs ends after 16 letters."""
+    from_udev = of(told, lambda properties: said(unescaped(properties.get("ID_MODEL_ENC", ""))))
+    return first(from_udev, text(files, f"{at}/device/model"))
+
+
+def serial(files: Files, at: str, told: Told) -> Fact[str]:
+    """What is printed on the drive: NVMe and virtio have it in sysfs, SCSI and SATA in udev or VPD page 0x80."""
+    keys = ("ID_SCSI_SERIAL", "ID_SERIAL_SHORT")  # SAS drives have their WWN in the second
+    return first(
+        text(files, f"{at}/device/serial"),
+        text(files, f"{at}/serial"),
+        *(of(told, said_under(key)) for key in keys),
+        attempt(lambda: unit_serial(files, f"{at}/{UNIT_SERIAL}")),
+    )
+
+
+def unit_serial(files: Files, path: str) -> str | None:
+    """VPD page 0x80 (SPC-4, 7.8.14): four bytes of header, the last two the length, then the serial."""
+    if not files.exists(path):
+        return None
+    page = files.read_bytes(path)
+    return said(page[4 : 4 + int.from_bytes(page[2:4])].decode("ascii", errors="replace"))
+
+
+def wwn(files: Files, at: str, told: Told) -> Fact[str]:
+    """The name that no other disk in the world has: with udev's extension for SCSI, `wwid` for NVMe."""
+    keys = ("ID_WWN_WITH_EXTENSION", "ID_WWN")
+    return first(
+        of(text(files, f"{at}/wwid"), world_wide),
+        *(of(of(told, said_under(key)), world_wide) for key in keys),
+        of(text(files, f"{at}/device/wwid"), world_wide),
+    )
+
+
+def said_under(key: str) -> Callable[[Properties], str | None]:
+    """The question for one property of udev's."""
+    return lambda properties: said(properties.get(key))
+
+
+def world_wide(name: str) -> str | None:
+    """In one form: lower case, `naa.` as `0x`. A name of zeroes, or one made of vendor and model, is no name."""
+    lower = name.strip().lower().replace("naa.", "0x", 1)
+    if lower.startswith("t10.") or not re.search(r"[1-9a-f]", re.sub(r"^(0x|eui\.|nvme\.|uuid\.)", "", lower)):
+        return None
+    return lower
+
+
+def unescaped(text: str) -> str:
+    """udev writes unsafe bytes as \\x20 (systemd, `encode_devnode_name`)."""
+    raw = re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes.fromhex(match[1].decode()), text.encode())
+    return raw.decode("utf-8", errors="replace")

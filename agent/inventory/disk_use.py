@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a disk holds and who uses it: what stands between it and being overwritten.
+
+In: udev's properties, the kernel's mounts, sysfs. Out: contents, users as text, the disk under `/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agent.errors import DecodeError
+from agent.host.doors import Files
+from agent.inventory.disk_names import Properties, unescaped
+from agent.inventory.fact import said, text
+from agent.model.disk import Content
+from agent.model.fact import Unknown, known
+
+BLOCK = "/sys/block"
+
+
+def properties(udev: Mapping[str, Properties] | Unknown, name: str) -> Properties | Unknown:
+    """What udev says of one device. Without USEC_INITIALIZED no rule has run yet: silence then means nothing."""
+    if isinstance(udev, Unknown):
+        return udev
+    told = udev.get(name, {})
+    return told if "USEC_INITIALIZED" in told else Unknown(unknown=f"udev has not examined {name}")
+
+
+def contents(udev: Mapping[str, Properties] | Unknown, names: list[str]) -> tuple[Content, ...] | Unknown:
+    """What is on a disk and on its partitions. One device that is not known makes all of it unknown."""
+    found: list[Content] = []
+    for name in names:
+        told = properties(udev, name)
+        if isinstance(told, Unknown):
+            return told
+        found.extend(content(f"/dev/{name}", told, is_whole=name == names[0]))
+    return tuple(found)
+
+
+def content(node: str, told: Properties, *, is_whole: bool) -> list[Content]:
+    """A partition table and a filesystem, where there are any. A partition's udev entry repeats its disk's table."""
+    found = []
+    if is_whole and (table := told.get("ID_PART_TABLE_TYPE")):
+        found.append(Content(node=node, kind=table, uuid=told.get("ID_PART_TABLE_UUID")))
+    if kind := told.get("ID_FS_TYPE"):
+        label = said(unescaped(told.get("ID_FS_LABEL_ENC") or told.get("ID_FS_LABEL", "")))
+        found.append(Content(node=node, kind=kind, label=label, uuid=told.get("ID_FS_UUID")))
+    return found
+
+
+def users(files: Files, name: str, parts: tuple[str, ...], uses: list[tuple[str, str]]) -> tuple[str, ...]:
+    """Why this disk may not be overwritten, as text: mounts, swap, and devices made of it or of a partition."""
+    nodes = {f"/dev/{each}" for each in (name, *parts)}
+    mounted = [f"{node} is {use}" for node, use in uses if node in nodes]
+    places = {name: f"{BLOCK}/{name}", **{part: f"{BLOCK}/{name}/{part}" for part in parts}}
+    held = [
+        f"/dev/{each} is held by {holder_name(files, holder)}"
+        for each, place in places.items()
+        for holder in files.names(f"{place}/holders")
+    ]
+    return (*mounted, *held)
+
+
+def holder_name(files: Files, name: str) -> str:
+    """A device-mapper device with the name that people know it by."""
+    mapped = known(text(files, f"{BLOCK}/{name}/dm/name"))
+    return f"{name} ({mapped})" if mapped else name
+
+
+def root_device(mountinfo: str) -> str:
+    """The kernel name or number of what is mounted on `/`, the last mount being the one on top (proc(5))."""
+    rows = [line.split() for line in mountinfo.splitlines()]
+    roots = [row for row in rows if len(row) > 4 and row[4] == "/" and "-" in row]
+    if not roots:
+        raise DecodeError("reading /proc/self/mountinfo", "nothing is mounted on /")
+    number, source = roots[-1][2], roots[-1][roots[-1].index("-") + 2]
+    return source if number.startswith("0:") else number  # btrfs has a number of its own, 0:…
+
+
+def disks_below(files: Files, device: str) -> set[str]:
+    """The disks that a block device (major:minor, or a node) stands on, through partitions and device-mapper."""
+    path = f"/sys/dev/block/{device}"
+    if device.startswith("/dev/"):
+        path = f"/sys/class/block/{files.resolve(device).rpartition('/')[2]}"
+    if not files.exists(path):
+        return set()
+    at = files.resolve(path)
+    if files.exists(f"{at}/partition"):
+        at = at.rpartition("/")[0]
+    slaves = files.names(f"{at}/slaves")
+    if not slaves:
+        return {at.rpartition("/")[2]}
+    return set().union(*(disks_below(files, f"/dev/{slave}") for slave in slaves))
