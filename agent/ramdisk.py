@@ -31,7 +31,7 @@ def run(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> None
     host.udev.settle()
     message = enrolment(host, settings)
     notifier.status(f"enrolling with {settings.controller}")
-    opened = enrol(message, settings, stop, notifier)
+    opened = enrol(host, message, settings, stop, notifier)
     Daemon(host, settings, opened, convergence=None).run(stop, notifier)
 
 
@@ -46,7 +46,7 @@ def enrolment(host: Host, settings: Settings) -> Enroll:
     )
 
 
-def enrol(message: Enroll, settings: Settings, stop: Event, notifier: Notifier) -> Open:
+def enrol(host: Host, message: Enroll, settings: Settings, stop: Event, notifier: Notifier) -> Open:
     """Ask until taken in. The same message again changes nothing, so a lost answer does no harm."""
     if settings.controller is None:
         raise ConfigError("enrolling", "no controller is named", hint="Boot with bms.controller=URL.")
@@ -54,10 +54,9 @@ def enrol(message: Enroll, settings: Settings, stop: Event, notifier: Notifier) 
     client = Client(url)
 
     def call() -> Enrolled:
-        notifier.watchdog()
         return client.post("/v1/agent/enroll", message, Enrolled)
 
     with notifier.kept_alive():
-        enrolled = patiently(call, stop, "enrolling")
+        enrolled = patiently(call, host.clock, stop, "enrolling")
     log.info("enrolled", node=enrolled.node_id, controller=url)
     return Open(session=message.session, url=url, node_id=enrolled.node_id, credential=enrolled.credential)

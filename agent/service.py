@@ -94,7 +94,7 @@ def prove(
         return client.post("/v1/agent/boot", proof(host, identity, session), Booted)
 
     with notifier.kept_alive():
-        booted = patiently(call, stop, "returning the boot nonce")
+        booted = patiently(call, host.clock, stop, "returning the boot nonce")
     log.info("boot proven", server=booted.server_id)
 
 

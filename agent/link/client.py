@@ -12,10 +12,10 @@ import structlog
 from pydantic import SecretStr
 from requests.exceptions import RequestException
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
-from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
 from agent.errors import ControllerRefused, DecodeError, LinkError
+from agent.host.doors import Clock
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen, Model, decode
 from agent.model.protocol import Refusal
@@ -85,7 +85,7 @@ def refusal(body: bytes, status: int) -> Fault:
         return Fault(code=f"HTTP.{status}", message=f"status {status} without a fault: is this our controller?")
 
 
-def patiently(call: Callable[[], T], stop: Event, what: str) -> T:
+def patiently(call: Callable[[], T], clock: Clock, stop: Event, what: str) -> T:
     """Call until it succeeds, with growing pauses, for ever: the controller may be away for hours.
 
     Even a refusal may end: an operator approves, a database comes back. Raises the last error once `stop` is set.
@@ -96,11 +96,14 @@ def patiently(call: Callable[[], T], stop: Event, what: str) -> T:
         error = state.outcome.exception() if state.outcome else None
         log.warning("trying again", what=what, attempt=state.attempt_number, pause_s=round(pause, 1), error=str(error))
 
+    def pause(seconds: float) -> None:
+        clock.wait(stop, seconds)
+
     retrying = Retrying(
         retry=retry_if_exception_type((LinkError, DecodeError)),
         wait=wait_exponential_jitter(initial=1.0, max=LONGEST_PAUSE_S, jitter=1.0),
         stop=stop_when_event_set(stop),
-        sleep=sleep_using_event(stop),
+        sleep=pause,
         before_sleep=tell,
         reraise=True,
     )
