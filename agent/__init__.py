@@ -1,4 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bms-agent."""
+"""bms-agent: the host agent of a bare-metal cloud. A walk through the house.
+
+One program, three uses: the **ramdisk** that a server boots over the network (`ramdisk.py`), the **service** in its
+installed OS (`service.py`), and the **operator's command** (`cli/`). Data goes one way round:
+
+    hardware ─► inventory ─► plan ─► check ─► apply ─► hardware
+                   ▲        (pure)  (pure)     │
+                   └──────── observe again ◄───┘ ─► report ─► controller, terminal
+
+Where things are, from the top; a module imports only from floors below it:
+
+    cli/                          argv: one file a noun, no logic
+    ramdisk.py service.py         the two resident modes: how each opens its session with the controller
+    daemon.py                     what runs while a session is open: threads, watchdog, end
+    link/                         agent → controller: heartbeats, desired state, reports
+    operations.py                 THE TABLE: every verb, who plans it, who does it, where it may run
+    job/                          ledger, journal, outbox, executor, convergence: what survives a crash
+    inventory/ plan/ apply/       observe · decide · do: the same nouns in each (disk, image, network …)
+    host/                         the doors: the only code that touches the operating system; `host/fake` for tests
+    model/ errors.py config.py    values, one tree of errors, settings
+
+So: an operation is *decided* in `plan/`, judged in `plan/check.py`, and *done* in `apply/`; nothing else decides or
+does. `controller/` (the embedded controller) and `bmsctl/` (its client) are other programs in the same wheel: they
+import the lowest floor only, and know the agent by its protocol, `model/protocol.py`, alone.
+
+To add a verb: a request in `model/request.py`, a planner in `plan/`, steps in `model/plan.py` with their invariants
+in `plan/check.py` and their doing in `apply/`, a row in `operations.py`, a file in `cli/`, a golden plan in `tests/`.
+"""
 
 __version__ = "0.1.0"
