@@ -18,8 +18,9 @@ from agent.daemon import Daemon, Open, new_session
 from agent.errors import AgentError, ConfigError
 from agent.host.config_drive import read_config_drive
 from agent.host.doors import Host
-from agent.host.identity import hostname, machine_id, root_disk
+from agent.host.identity import hostname, machine_id
 from agent.host.sd_notify import Notifier
+from agent.inventory.disk import root_disk
 from agent.job.convergence import Convergence
 from agent.job.ledger import Ledger
 from agent.link.client import Client, patiently
