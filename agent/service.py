@@ -40,7 +40,7 @@ def run(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> None
     url = settings.controller or identity.controller_url
     convergence = begin_network(host, settings, identity)
     session = new_session(host, "service", __version__)
-    notifier.status(f"reporting to {url}")
+    notifier.ready(f"network set, reporting to {url}")  # now: the tenant's boot must not wait for a controller
     prove(host, identity, session, url, convergence, stop, notifier)
     opened = Open(session=session, url=url, node_id=identity.node_id, credential=identity.credential)
     Daemon(host, settings, opened, convergence).run(stop, notifier)
