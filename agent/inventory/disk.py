@@ -14,9 +14,9 @@ from agent.errors import DecodeError
 from agent.host.doors import Files, Host
 from agent.inventory.disk_names import Properties, by_path, hctl, model, serial, transport, vendor, wwn
 from agent.inventory.disk_use import BLOCK, contents, disks_below, properties, root_device, users
-from agent.inventory.fact import attempt, first, flag, number, text
+from agent.inventory.fact import attempt, first, flag, text
 from agent.model.disk import Disk, DiskIdentity
-from agent.model.fact import Unknown, known
+from agent.model.fact import Unknown
 
 SECTOR_BYTES = 512  # the unit of `size`, whatever the disk's sectors are (Documentation/ABI/stable/sysfs-block)
 NO_DISK = re.compile(r"loop|ram|zram|dm-|md\d|sr\d|nbd|fd\d|mmcblk\d+(boot|rpmb)")
@@ -42,9 +42,9 @@ def root_disk(host: Host) -> DiskIdentity | None:
 
 def is_disk(files: Files, name: str) -> bool:
     """Whether an entry of /sys/block is a disk that an image could be written to."""
-    if NO_DISK.match(name) or known(flag(files, f"{BLOCK}/{name}/hidden")):
+    if NO_DISK.match(name) or is_set(files, f"{BLOCK}/{name}/hidden"):
         return False
-    return not (known(flag(files, f"{BLOCK}/{name}/removable")) and known(number(files, f"{BLOCK}/{name}/size")) == 0)
+    return not is_set(files, f"{BLOCK}/{name}/removable") or needed(files, f"{BLOCK}/{name}/size") > 0
 
 
 def disk(files: Files, name: str, udev: Mapping[str, Properties] | Unknown, uses: list[tuple[str, str]]) -> Disk:
@@ -64,8 +64,8 @@ def disk(files: Files, name: str, udev: Mapping[str, Properties] | Unknown, uses
         rotational=flag(files, f"{at}/queue/rotational"),
         logical_sector_bytes=needed(files, f"{at}/queue/logical_block_size"),
         physical_sector_bytes=needed(files, f"{at}/queue/physical_block_size"),
-        removable=bool(known(flag(files, f"{at}/removable"))),
-        read_only=needed(files, f"{at}/ro") != 0,
+        removable=is_set(files, f"{at}/removable"),
+        read_only=is_set(files, f"{at}/ro"),
         by_path=by_path(told),
         hctl=attempt(lambda: hctl(files.resolve(f"{at}/device"))),
         firmware=first(text(files, f"{at}/device/firmware_rev"), text(files, f"{at}/device/rev")),
@@ -78,6 +78,11 @@ def partitions(files: Files, name: str) -> tuple[str, ...]:
     """Kernel names of a disk's partitions."""
     below = files.names(f"{BLOCK}/{name}")
     return tuple(each for each in below if each.startswith(name) and files.exists(f"{BLOCK}/{name}/{each}/partition"))
+
+
+def is_set(files: Files, path: str) -> bool:
+    """A flag that kernels without it would have at 0. Raises `HostError`, `DecodeError`."""
+    return files.exists(path) and needed(files, path) != 0
 
 
 def needed(files: Files, path: str) -> int:
