@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.errors import HostError
-from agent.host.paths import TooManyLinks, follow
+from agent.host.paths import follow
 
 
 class RealFiles:
@@ -45,13 +45,11 @@ class RealFiles:
 
     def resolve(self, path: str) -> str:
         """The path with every symbolic link followed."""
-        with doing(f"following {path}"):
-            return follow(path, self._link_at)
+        return follow(path, self._link_at)
 
     def real_path(self, path: str) -> str:
         """The path as this process must open it."""
-        with doing(f"following {path}"):
-            return str(self._locate(path))
+        return str(self._locate(path))
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """Replace the file atomically and durably: a reader, or a power cut, sees the old file or the new one."""
@@ -116,8 +114,6 @@ def doing(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise HostError(what, error.strerror or str(error)) from error
-    except TooManyLinks as error:
-        raise HostError(what, "too many symbolic links") from error
 
 
 @contextmanager

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from agent.errors import HostError
+
 MOST_LINKS = 40  # what Linux follows before it says ELOOP (path_resolution(7))
 
 
-class TooManyLinks(ValueError):
-    """The links of this path go round in a circle."""
-
-
 def follow(path: str, link_at: Callable[[str], str | None]) -> str:
-    """The absolute path with every link followed; `link_at` gives a link's target, or `None` for all else."""
+    """The absolute path with every link followed; `link_at` gives a link's target, or `None` for all else.
+
+    Raises `HostError` if the links go round in a circle.
+    """
     pending = parts(path)[::-1]
     here: list[str] = []
     links = 0
@@ -31,7 +32,7 @@ def follow(path: str, link_at: Callable[[str], str | None]) -> str:
             continue
         links += 1
         if links > MOST_LINKS:
-            raise TooManyLinks(f"{path}: too many symbolic links")
+            raise HostError(f"following {path}", "too many symbolic links")
         here = [] if target.startswith("/") else here
         pending.extend(parts(target)[::-1])
     return "/" + "/".join(here)

@@ -73,11 +73,8 @@ def of(source: S | Unknown | None, ask: Callable[[S], T | None]) -> Fact[T]:
 
 
 def first(*facts: Fact[T]) -> Fact[T]:
-    """The first that is known; else the first reason why not; else absent."""
-    for fact in facts:
-        if fact is not None and not isinstance(fact, Unknown):
-            return fact
-    return next((fact for fact in facts if isinstance(fact, Unknown)), None)
+    """The first that is not absent. A source that fails ends the search: a lesser one may have another word for it."""
+    return next((fact for fact in facts if fact is not None), None)
 
 
 def text(files: Files, path: str) -> Fact[str]:

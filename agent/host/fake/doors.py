@@ -19,7 +19,6 @@ from agent.host.fake.disk import FakeDisk
 from agent.host.fake.faults import FakeDoor, FaultPlan, counted
 from agent.host.fake.machine import Machine
 from agent.host.fake.tree import LinkTo, Unreadable
-from agent.host.paths import TooManyLinks
 
 
 class FakeFiles(FakeDoor):
@@ -79,10 +78,7 @@ class FakeFiles(FakeDoor):
         self.machine.tree.drop(path)
 
     def _resolve(self, path: str) -> str:
-        try:
-            return self.machine.tree.resolve(path)
-        except TooManyLinks as error:
-            raise HostError(f"following {path}", "too many symbolic links") from error
+        return self.machine.tree.resolve(path)
 
     def _read(self, path: str) -> bytes:
         found = self._resolve(path)
