@@ -13,7 +13,7 @@ from agent.host.doors import Files
 from agent.inventory.disk_names import Properties, unescaped
 from agent.inventory.fact import said, text
 from agent.model.disk import Content
-from agent.model.fact import Unknown, known
+from agent.model.fact import Unknown
 
 BLOCK = "/sys/block"
 
@@ -63,7 +63,7 @@ def users(files: Files, name: str, parts: tuple[str, ...], uses: list[tuple[str,
 
 def holder_name(files: Files, name: str) -> str:
     """A device-mapper device with the name that people know it by."""
-    mapped = known(text(files, f"{BLOCK}/{name}/dm/name"))
+    mapped = text(files, f"{BLOCK}/{name}/dm/name")
     return f"{name} ({mapped})" if mapped else name
 
 

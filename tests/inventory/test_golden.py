@@ -49,7 +49,7 @@ def test_taking_an_inventory_changes_nothing() -> None:
 
 @pytest.mark.parametrize("directory", MACHINES, ids=lambda path: path.name)
 def test_every_failing_call_shows(directory: Path) -> None:
-    """Whatever door call fails, the inventory is taken. It says so, or is the same without: nothing silently vanishes."""
+    """Whatever door call fails, the inventory is taken; it says so, or is the same without."""
     host = FakeHost.load(directory)
     healthy = take(host)
     for number, call in enumerate(host.faults.calls, 1):
