@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.guard import Guard
 
@@ -15,6 +16,10 @@ GUARD = Guard()
 NEEDS_ROOT = ("root", "machine")
 UNGUARDED = (*NEEDS_ROOT, "commands")
 LEFT_OUT = "needs root: run as root to include it"
+
+# How fast an example runs says how busy the machine is, not whether the code is right.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -90,7 +90,7 @@ def dump(ask: Any, **arguments: Any) -> list[Any]:
 def link_of(message: Any, addresses: dict[int, list[IPv4Interface]], gateways: dict[int, IPv4Address]) -> Link:
     """A RTM_NEWLINK message, with what the other tables say of the same index."""
     index = int(message["index"])
-    kind = message.get_attr("IFLA_LINKINFO")
+    info = message.get_attr("IFLA_LINKINFO")
     mac = message.get_attr("IFLA_ADDRESS") or ""
     permanent = message.get_attr("IFLA_PERM_ADDRESS")  # told even while a bond lends the link another MAC
     return Link(
@@ -101,7 +101,7 @@ def link_of(message: Any, addresses: dict[int, list[IPv4Interface]], gateways: d
         up=bool(message["flags"] & IFF_UP),
         carrier=bool(message.get_attr("IFLA_CARRIER")),
         mtu=int(message.get_attr("IFLA_MTU") or 0),
-        kind=kind.get_attr("IFLA_INFO_KIND") if kind else None,
+        kind=None if info is None else info.get_attr("IFLA_INFO_KIND"),
         addresses=tuple(addresses.get(index, ())),
         gateway=gateways.get(index),
     )

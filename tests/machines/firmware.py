@@ -24,8 +24,8 @@ class Fields:
         return self
 
     def text(self, offset: int, value: str | None) -> Fields:
-        """Put a reference to a string there."""
-        if value is not None:
+        """Put a reference to a string there; an empty string would end the set of strings."""
+        if value:
             self.strings.append(value)
             self.data[offset] = len(self.strings)
         return self

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fake machine: faults, death, power cuts, and the promises of the doors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from agent.errors import CommandFailed, DeviceError, DiskInUse, HostError, ImageTruncated, LinkError, ToolMissing
+from agent.host.doors import Link
+from agent.host.fake import (
+    Counts,
+    Died,
+    Effect,
+    FakeHost,
+    FaultPlan,
+    Machine,
+    Output,
+    Page,
+    Record,
+    Tree,
+    failing,
+    saying,
+)
+
+URL = "http://images.example/disk.raw"
+LINK = Link(2, "eno1", "02:00:00:00:00:01", "02:00:00:00:00:01", False, True, 1500, None, (), None)
+ADDRESS = IPv4Interface("192.0.2.10/24")
+GATEWAY = IPv4Address("192.0.2.1")
+DISK = {"/sys/block/vda/size": "2048\n", "/sys/block/vda/queue/logical_block_size": "4096\n", "/sys/block/vda/ro": "0"}
+
+
+def a_machine(**counts: tuple[tuple[str, str], ...] | tuple[str, ...]) -> Machine:
+    """A disk of 1 MiB, a link, a page."""
+    record = Record(origin="synthetic: for a test", links=(LINK,), counts=Counts.model_validate(counts))
+    machine = Machine.of(Tree.of(DISK | {"/etc/name": "one"}), record)
+    machine.web[URL] = Page(b"0123456789")
+    return machine
+
+
+def work(host: FakeHost) -> None:
+    """Some of every door."""
+    host.files.append("/log", b"x")
+    with host.block.open_exclusive("/dev/vda") as disk:
+        disk.write(0, b"data")
+        disk.flush()
+    with host.fetch(URL) as body:
+        assert b"".join(body.chunks(4)) == b"0123456789"
+    host.run(["udevadm", "settle"])
+    host.netlink.set_link(2)
+    host.power.reboot()
+
+
+def test_calls_are_counted() -> None:
+    """Every door call is counted and named, down to each chunk of a body."""
+    host = FakeHost.of(a_machine())
+    work(host)
+
+    assert host.faults.calls == [
+        "files.append(/log)",
+        "block.opened_exclusively(/dev/vda)",
+        "block.write(0)",
+        "block.flush()",
+        f"fetch.get({URL}, 0)",
+        f"fetch.chunk({URL}, 0)",
+        f"fetch.chunk({URL}, 4)",
+        f"fetch.chunk({URL}, 8)",
+        "run.command(udevadm settle)",
+        "netlink.set_link(2)",
+        "power.reboot()",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("at", "error"),
+    [(1, HostError), (3, DeviceError), (5, LinkError), (6, LinkError), (9, CommandFailed), (11, HostError)],
+)
+def test_call_fails_with_its_doors_error(at: int, error: type[Exception]) -> None:
+    """The planned call fails with the error of its door, and the calls before it have been done."""
+    host = FakeHost.of(a_machine(), FaultPlan(at=at))
+    with pytest.raises(error, match=f"failure planned for call {at}"):
+        work(host)
+
+    assert len(host.faults.calls) == at
+    assert (host.machine.tree.entries.get("/log") == b"x") is (at > 1)
+
+
+@pytest.mark.parametrize(("effect", "done"), [(Effect.DIE_BEFORE, False), (Effect.DIE_AFTER, True)])
+def test_death(effect: Effect, done: bool) -> None:
+    """Death comes before or after the deed; it is no Exception, and whoever is dead does nothing more."""
+    host = FakeHost.of(a_machine(), FaultPlan(at=1, effect=effect))
+    with pytest.raises(Died):
+        host.files.append("/log", b"x")
+    with pytest.raises(Died):
+        host.files.append("/other", b"x")
+
+    assert ("/log" in host.machine.tree.entries) is done
+    assert "/other" not in host.machine.tree.entries
+    assert not issubclass(Died, Exception)
+
+
+def test_next_process() -> None:
+    """The next process finds the machine as it was left, with the disk free again and the faults its own."""
+    dead = FakeHost.of(a_machine(), FaultPlan(at=3, effect=Effect.DIE_BEFORE))
+    with pytest.raises(Died):
+        work(dead)
+    host = dead.restarted()
+
+    work(host)
+    assert host.files.read_bytes("/log") == b"xx"
+
+
+def test_power_cut_loses_what_was_not_flushed() -> None:
+    """After a power cut a disk has what was flushed, and of the rest any part that the test chooses."""
+    for survivors, expected in (((), b"a\0\0"), ((1,), b"a\0c"), ((0, 1), b"abc")):
+        host = FakeHost.of(a_machine())
+        with host.block.open_exclusive("/dev/vda") as disk:
+            disk.write(0, b"a")
+            disk.flush()
+            disk.write(1, b"b")
+            disk.write(2, b"c")
+        host.machine.cut_power(survives=survivors.__contains__)
+        with host.block.open_read("/dev/vda") as disk:
+            assert disk.read(0, 3) == expected
+
+
+def test_power_cut_empties_a_ramdisk() -> None:
+    """A ramdisk forgets its files and its network; an installed system forgets /run and its network."""
+    for keep, left in ((False, b"one"), (True, b"two")):
+        host = FakeHost.of(a_machine())
+        host.files.write("/etc/name", b"two")
+        host.files.write("/run/state", b"x")
+        host.netlink.set_link(2)
+        host.machine.cut_power(keep_files=keep)
+
+        assert host.files.read_bytes("/etc/name") == left
+        assert not host.files.exists("/run/state")
+        assert host.netlink.links() == (LINK,)
+
+
+def test_disk() -> None:
+    """A disk has the size and the sectors that sysfs tells, reads zeroes where nothing was written, and has an end."""
+    host = FakeHost.of(a_machine())
+    with host.block.open_exclusive("/dev/vda") as disk:
+        assert (disk.size_bytes, disk.logical_sector_bytes) == (2**20, 4096)
+        disk.write(65535, b"across")
+        assert disk.read(65534, 8) == b"\0across\0"
+        disk.zero(65536, 3)
+        assert disk.read(65534, 8) == b"\0a\0\0\0ss\0"
+        with pytest.raises(DeviceError, match="past the end"):
+            disk.write(2**20 - 1, b"ab")
+        disk.reread_table()
+    assert host.machine.disks["/dev/vda"].table_rereads == 1
+    with pytest.raises(DeviceError, match="No such file"), host.block.open_read("/dev/vdb"):
+        pass
+    with host.block.open_read("/dev/vda") as disk, pytest.raises(DeviceError, match="reading only"):
+        disk.write(0, b"x")
+
+
+@pytest.mark.parametrize(
+    ("machine", "why"),
+    [
+        (lambda: a_machine(mounts=(("/dev/vda", "/"),)), "mounted on /"),
+        (lambda: a_machine(swaps=("/dev/vda",)), "/dev/vda is swapped to"),
+    ],
+)
+def test_disk_in_use(machine: Callable[[], Machine], why: str) -> None:
+    """A disk that is mounted or swapped to cannot be opened for writing."""
+    with pytest.raises(DiskInUse, match=why), FakeHost.of(machine()).block.open_exclusive("/dev/vda"):
+        pass
+
+
+def test_disk_is_opened_once() -> None:
+    """Nobody else gets in while a disk is open for writing; a read-only disk is never opened so."""
+    host = FakeHost.of(a_machine())
+    with host.block.open_exclusive("/dev/vda"), pytest.raises(DiskInUse), host.block.open_exclusive("/dev/vda"):
+        pass
+    host.machine.disks["/dev/vda"].read_only = True
+    with pytest.raises(DeviceError, match="Read-only"), host.block.open_exclusive("/dev/vda"):
+        pass
+
+
+def test_network_changes_as_it_is_set() -> None:
+    """Links, addresses and the route are told back as set; twice is no error; a route needs its network."""
+    host = FakeHost.of(a_machine())
+    with pytest.raises(HostError, match="Network is unreachable"):
+        host.netlink.set_default_route(2, GATEWAY)
+    for _ in range(2):
+        host.netlink.set_link(2, mtu=9000)
+        host.netlink.add_address(2, ADDRESS)
+        host.netlink.set_default_route(2, GATEWAY)
+    (link,) = host.netlink.links()
+    assert (link.up, link.mtu, link.addresses, link.gateway) == (True, 9000, (ADDRESS,), GATEWAY)
+
+    host.netlink.remove_address(2, ADDRESS)
+    host.netlink.remove_address(2, ADDRESS)
+    (link,) = host.netlink.links()
+    assert (link.addresses, link.gateway) == ((), None)
+    with pytest.raises(HostError, match="No such device"):
+        host.netlink.set_link(7)
+
+
+def test_web_faults() -> None:
+    """A refusal and a break are over when tried again; a body that ends early is told from a whole one."""
+    host = FakeHost.of(a_machine())
+    page = host.machine.web[URL] = Page(b"0123456789", refusals=1, breaks_at=[6])
+    got = b""
+    with pytest.raises(LinkError, match="connection refused"), host.fetch(URL):
+        pass
+    with pytest.raises(LinkError, match="reset after byte 6"), host.fetch(URL) as body:
+        for chunk in body.chunks(4):
+            got += chunk
+    with host.fetch(URL, offset_bytes=6) as body:
+        assert body.length_bytes == 4
+        got += b"".join(body.chunks(4))
+    assert (got, page.opened_at) == (b"0123456789", [0, 6])
+
+    page.ends_at = 3
+    with pytest.raises(ImageTruncated, match="3 of 10 bytes"), host.fetch(URL) as body:
+        list(body.chunks(4))
+    with pytest.raises(LinkError, match="404"), host.fetch(URL + "x"):
+        pass
+
+
+def test_programs() -> None:
+    """Commands are functions: what they print and how they end is the test's choice, and every argv is kept."""
+    host = FakeHost.of(a_machine())
+    host.machine.programs |= {
+        "hello": saying("hi"),
+        "broken": failing(3, "why"),
+        "echo": lambda machine, argv, stdin: Output(stdout=f"{argv[1]} {stdin}"),
+    }
+    assert host.run(["hello"]).stdout == "hi"
+    assert host.run(["echo", "a"], stdin="b").stdout == "a b"
+    with pytest.raises(CommandFailed, match="exit status 3; stderr: why"):
+        host.run(["broken"])
+    with pytest.raises(ToolMissing):
+        host.run(["nothing"])
+    assert host.machine.commands == [("hello",), ("echo", "a"), ("broken",), ("nothing",)]
+
+
+def test_time_passes_at_once() -> None:
+    """A wait is over at once, and the time has passed; a stop that is set takes no time."""
+    host, stop = FakeHost.of(a_machine()), Event()
+    before = host.clock.now()
+    assert host.clock.wait(stop, 60.0) is False
+    stop.set()
+    assert host.clock.wait(stop, 60.0) is True
+
+    assert (host.clock.now() - before).total_seconds() == 60.0
+    assert host.clock.monotonic_s() == 160.0
+
+
+def test_recording_and_loading(tmp_path: Path) -> None:
+    """A machine that was saved is the same when loaded."""
+    machine = a_machine(mounts=(("/dev/vda", "/"),))
+    machine.save(tmp_path)
+    loaded = Machine.load(tmp_path)
+
+    assert loaded.tree.entries == machine.tree.entries
+    assert loaded.record == machine.record
+    assert loaded.links == machine.links

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What systemd hears."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from agent.host.sd_notify import Notifier, watchdog_s
+
+
+@contextmanager
+def listening(address: str) -> Iterator[socket.socket]:
+    """A service manager at this address."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(address)
+        sock.settimeout(10)
+        yield sock
+
+
+def heard(sock: socket.socket) -> list[str]:
+    """The lines of the next message."""
+    return sock.recv(4096).decode().split("\n")
+
+
+def test_life_of_a_service(tmp_path: Path) -> None:
+    """Starting asks for more time, ready says so once, a status is one line, stopping is told."""
+    path = str(tmp_path / "notify")
+    with listening(path) as sock:
+        notifier = Notifier({"NOTIFY_SOCKET": path})
+        notifier.watchdog()
+        assert heard(sock) == ["WATCHDOG=1", "EXTEND_TIMEOUT_USEC=60000000"]
+        notifier.ready("open\nREADY=0")
+        assert heard(sock) == ["READY=1", "STATUS=open READY=0"]
+        notifier.watchdog()
+        assert heard(sock) == ["WATCHDOG=1"]
+        notifier.status("working")
+        assert heard(sock) == ["STATUS=working"]
+        notifier.stopping()
+        assert heard(sock) == ["STOPPING=1"]
+
+
+def test_abstract_socket() -> None:
+    """A socket whose name begins with @ is an abstract one."""
+    name = f"bms-agent-test-{os.getpid()}"
+    with listening(f"\0{name}") as sock:
+        Notifier({"NOTIFY_SOCKET": f"@{name}"}).ready()
+        assert heard(sock) == ["READY=1"]
+
+
+@pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": "relative"}, {"NOTIFY_SOCKET": "/nowhere/notify"}])
+def test_nobody_listens(environment: dict[str, str]) -> None:
+    """Without systemd, or with one that is gone, nothing happens."""
+    Notifier(environment).ready("fine")
+
+
+def test_kept_alive(tmp_path: Path) -> None:
+    """Through a long wait a thread says that we live, more than once; after it, there is silence."""
+    path = str(tmp_path / "notify")
+    with listening(path) as sock:
+        notifier = Notifier({"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "30000"})
+        with notifier.kept_alive():
+            assert heard(sock)[0] == heard(sock)[0] == "WATCHDOG=1"
+        sock.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                heard(sock)
+
+
+@pytest.mark.parametrize(
+    ("environment", "seconds"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "30000000"}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "7"}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "8"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+    ],
+)
+def test_watchdog_interval(environment: dict[str, str], seconds: float | None) -> None:
+    """The watchdog is kept if it watches this very process, and its period is sane."""
+    assert watchdog_s(environment, pid=7) == seconds
