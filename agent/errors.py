@@ -13,12 +13,12 @@
     │   └── SeveralDisksMatch
     ├── PreconditionError     the machine is not in the state that the plan stands on: nothing was touched
     │   ├── DiskInUse, DiskHoldsData, DiskChanged, DiskReadOnly
-    │   ├── ImageTooLarge, SectorSizeMismatch
+    │   ├── ImageTooLarge, SectorSizeMismatch, PartitionTableError
     │   └── PlanRefused           the checker found a plan that breaks an invariant
     ├── ImageError            the image did not arrive as promised: the disk cannot boot
-    │   └── DigestMismatch, ImageTruncated, ImageOverrun
+    │   └── DigestMismatch, ImageTruncated, ImageOverrun, ImageUnavailable
     ├── HostError             the operating system or the hardware said no
-    │   ├── CommandFailed, ToolMissing, DeviceError
+    │   ├── CommandFailed, ToolMissing, DeviceError, EraseUnproven
     │   └── NotAsObserved         after acting, the machine is not as the plan expects
     └── LinkError             the controller could not be reached, or answered nonsense
         └── ControllerRefused     the controller understood, and said no
@@ -170,6 +170,13 @@ class SectorSizeMismatch(PreconditionError):
     advice = "A partition table of 512-byte sectors does not boot on a 4Kn disk: use an image made for it."
 
 
+class PartitionTableError(PreconditionError):
+    """The image's partition table cannot take what has to be added."""
+
+    code = "IMAGE.PARTITION_TABLE"
+    advice = "Use an image with a GPT, or with at most three primary partitions, and room at the disk's end."
+
+
 class PlanRefused(PreconditionError):
     """The checker found that a plan breaks an invariant."""
 
@@ -206,6 +213,13 @@ class ImageOverrun(ImageError):
     advice = "Register the image again: its recorded size is wrong, or the file changed."
 
 
+class ImageUnavailable(ImageError):
+    """The image server says that it has no such image, or will not give it."""
+
+    code = "IMAGE.UNAVAILABLE"
+    advice = "Open the image's URL from this machine's network; register the image again if it moved."
+
+
 class HostError(AgentError):
     """The operating system or the hardware said no."""
 
@@ -231,6 +245,13 @@ class DeviceError(HostError):
 
     code = "HOST.DEVICE_ERROR"
     advice = "See the kernel log and the drive's own health log."
+
+
+class EraseUnproven(HostError):
+    """A disk was erased, and what was read back is not zero."""
+
+    code = "DISK.ERASE_UNPROVEN"
+    advice = "The drive does not do as it says: take it out of service, do not give it to another tenant."
 
 
 class NotAsObserved(HostError):

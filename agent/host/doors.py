@@ -153,6 +153,16 @@ class Body(Protocol):
     """The body of an HTTP answer, read from beginning to end."""
 
     @property
+    def offset_bytes(self) -> int:
+        """Where in the file it begins: 0 if the server does not do ranges."""
+        ...
+
+    @property
+    def validator(self) -> str | None:
+        """What changes when the file does (ETag, else Last-Modified)."""
+        ...
+
+    @property
     def length_bytes(self) -> int | None:
         """What the server said the body's length is."""
         ...
@@ -163,7 +173,7 @@ class Body(Protocol):
 
 
 class Fetch(Protocol):
-    """HTTP GET, with retries until the first byte."""
+    """HTTP GET, one attempt. Raises `LinkError` where another may help, `ImageUnavailable` where not."""
 
     def __call__(self, url: str, *, offset_bytes: int = 0) -> AbstractContextManager[Body]: ...
 

@@ -25,6 +25,14 @@ class Epilogue(StrEnum):
     POWER_OFF = "power_off"
 
 
+class Partition(Frozen):
+    """A partition to be added to the image's table."""
+
+    label: str
+    offset_bytes: int
+    size_bytes: int
+
+
 class WriteImage(Frozen):
     """Stream the image to the disk, all but the first `hold_back_bytes`, which go to `head_path`."""
 
@@ -34,6 +42,10 @@ class WriteImage(Frozen):
     limit_bytes: int = Field(description="the image may not reach past this offset of the disk")
     hold_back_bytes: int
     head_path: str
+    add: tuple[Partition, ...] = Field(
+        default=(),
+        description="what will be added to the image's table: that it can be is checked before the first write",
+    )
 
 
 class PlaceConfigDrive(Frozen):
@@ -45,14 +57,6 @@ class PlaceConfigDrive(Frozen):
     size_bytes: int
     label: str
     drive: ConfigDrive
-
-
-class Partition(Frozen):
-    """A partition to be added to the image's table."""
-
-    label: str
-    offset_bytes: int
-    size_bytes: int
 
 
 class SealDisk(Frozen):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from agent.errors import ImageTruncated, LinkError
+from agent.errors import ImageTruncated, ImageUnavailable, LinkError
 from agent.host.doors import Body
 from agent.host.fake.faults import FakeDoor, FaultPlan, counted
 
@@ -24,6 +24,8 @@ class Page:
     breaks_at: list[int] = field(default_factory=list)
     ends_at: int | None = None
     tells_length: bool = True
+    does_ranges: bool = True
+    validator: str | None = None
     opened_at: list[int] = field(default_factory=list)
 
 
@@ -42,14 +44,14 @@ class FakeFetch(FakeDoor):
         """One counted call."""
         page = self.machine.web.get(url)
         if page is None:
-            raise LinkError(f"fetching {url}", "404 Not Found")
+            raise ImageUnavailable(f"fetching {url}", "the server answered 404 Not Found")
         if page.refusals:
             page.refusals -= 1
             raise LinkError(f"fetching {url}", "connection refused")
         if offset > len(page.body):
             raise LinkError(f"fetching {url} from byte {offset}", "416 Range Not Satisfiable")
         page.opened_at.append(offset)
-        return FakeBody(url, page, offset, self.faults)
+        return FakeBody(url, page, offset if page.does_ranges else 0, self.faults)
 
 
 class FakeBody:
@@ -60,6 +62,8 @@ class FakeBody:
         self._page = page
         self._offset = offset
         self._faults = faults
+        self.offset_bytes = offset
+        self.validator = page.validator
 
     @property
     def length_bytes(self) -> int | None:

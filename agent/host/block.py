@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door to block devices: exclusive, past the page cache, and honest about what reached the medium.
+
+Every transfer goes through one page-aligned buffer of `BUFFER_BYTES`, so memory is constant whatever is written.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event
+
+from agent.errors import DeviceError, DiskInUse, DiskReadOnly
+from agent.host.doors import BlockDevice
+
+BUFFER_BYTES = 4 * 1024 * 1024
+ZERO_SLICE_BYTES = 256 * 1024 * 1024
+# include/uapi/linux/fs.h
+BLKROGET, BLKSSZGET, BLKRRPART, BLKGETSIZE64 = 0x125E, 0x1268, 0x125F, 0x80081272
+# include/uapi/linux/falloc.h
+KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 0x01, 0x02, 0x10
+REREAD_ATTEMPTS = 20
+REREAD_PAUSE_S = 0.25
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+
+class RealBlock:
+    """`doors.Block`."""
+
+    @contextmanager
+    def open_exclusive(self, path: str) -> Iterator[BlockDevice]:
+        """O_EXCL on a block device fails while it, or a partition of it, is mounted or held (block/bdev.c)."""
+        with opened(path, os.O_RDWR | os.O_EXCL) as fd:
+            if number(fd, BLKROGET, 4):
+                raise DiskReadOnly(f"opening {path} for writing", "the kernel says it is read-only")
+            yield RealBlockDevice(fd, path)
+
+    @contextmanager
+    def open_read(self, path: str) -> Iterator[BlockDevice]:
+        """For reading from the medium."""
+        with opened(path, os.O_RDONLY) as fd:
+            yield RealBlockDevice(fd, path)
+
+
+class RealBlockDevice:
+    """`doors.BlockDevice` on a file descriptor."""
+
+    def __init__(self, fd: int, path: str) -> None:
+        self._fd = fd
+        self._path = path
+        self._buffer = mmap.mmap(-1, BUFFER_BYTES)
+        with failing(f"asking {path} for its size"):
+            self._size_bytes = number(fd, BLKGETSIZE64, 8)
+            self._sector_bytes = number(fd, BLKSSZGET, 4)
+
+    @property
+    def size_bytes(self) -> int:
+        """The whole device."""
+        return self._size_bytes
+
+    @property
+    def logical_sector_bytes(self) -> int:
+        """The unit of every transfer."""
+        return self._sector_bytes
+
+    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
+        """From the medium: direct I/O, rounded out to whole sectors."""
+        start = offset_bytes // self._sector_bytes * self._sector_bytes
+        end = -(-(offset_bytes + length_bytes) // self._sector_bytes) * self._sector_bytes
+        out = bytearray()
+        with failing(f"reading {self._path} at byte {offset_bytes}"):
+            while start + len(out) < end:
+                view = memoryview(self._buffer)[: min(BUFFER_BYTES, end - start - len(out))]
+                got = os.preadv(self._fd, [view], start + len(out))
+                if not got:
+                    raise DeviceError(f"reading {self._path}", f"it ends at byte {start + len(out)}")
+                out += view[:got]
+        return bytes(out[offset_bytes - start : offset_bytes - start + length_bytes])
+
+    def write(self, offset_bytes: int, data: bytes | bytearray | memoryview) -> None:
+        """Whole sectors only: what is asked for is what is written, with nothing read before."""
+        self._whole_sectors(offset_bytes, len(data))
+        source = memoryview(data).cast("B")
+        with failing(f"writing {self._path} at byte {offset_bytes}"):
+            for at in range(0, len(source), BUFFER_BYTES):
+                piece = source[at : at + BUFFER_BYTES]
+                self._buffer[: len(piece)] = piece
+                self._put(offset_bytes + at, len(piece))
+
+    def _put(self, offset: int, length: int) -> None:
+        done = 0
+        while done < length:
+            done += os.pwrite(self._fd, memoryview(self._buffer)[done:length], offset + done)
+
+    def zero(self, offset_bytes: int, length_bytes: int) -> None:
+        """Zeroes by the device where it guarantees them, by the kernel's zero pages where not.
+
+        On a block device, PUNCH_HOLE is BLKDEV_ZERO_NOFALLBACK with unmap allowed: zeroes guaranteed, or EOPNOTSUPP;
+        ZERO_RANGE may write them (block/fops.c, blkdev_fallocate). BLKDISCARD guarantees nothing and is not used.
+        """
+        self._whole_sectors(offset_bytes, length_bytes)
+        end = offset_bytes + length_bytes
+        with failing(f"zeroing {self._path} at byte {offset_bytes}"):
+            for start in range(offset_bytes, end, ZERO_SLICE_BYTES):
+                length = min(ZERO_SLICE_BYTES, end - start)
+                if not (self._fallocate(PUNCH_HOLE, start, length) or self._fallocate(ZERO_RANGE, start, length)):
+                    self._write_zeroes(start, length)
+
+    def _fallocate(self, mode: int, offset: int, length: int) -> bool:
+        if libc.fallocate(self._fd, mode | KEEP_SIZE, offset, length) == 0:
+            return True
+        number = ctypes.get_errno()
+        if number in (errno.EOPNOTSUPP, errno.ENOSYS):
+            return False
+        raise OSError(number, os.strerror(number))
+
+    def _write_zeroes(self, offset: int, length: int) -> None:
+        self._buffer[:] = bytes(BUFFER_BYTES)
+        for at in range(offset, offset + length, BUFFER_BYTES):
+            self._put(at, min(BUFFER_BYTES, offset + length - at))
+
+    def flush(self) -> None:
+        """fsync of a block device flushes the drive's cache, and tells of any write that failed since the open."""
+        with failing(f"flushing {self._path}"):
+            os.fsync(self._fd)
+
+    def reread_table(self) -> None:
+        """udev may be looking at a partition just now: EBUSY is tried again for a few seconds."""
+        with failing(f"re-reading the partition table of {self._path}"):
+            for attempt in range(REREAD_ATTEMPTS):
+                try:
+                    fcntl.ioctl(self._fd, BLKRRPART)
+                    return
+                except OSError as error:
+                    if error.errno != errno.EBUSY or attempt == REREAD_ATTEMPTS - 1:
+                        raise
+                Event().wait(REREAD_PAUSE_S)
+
+    def _whole_sectors(self, offset: int, length: int) -> None:
+        if offset % self._sector_bytes or length % self._sector_bytes or offset + length > self._size_bytes:
+            told = f"bytes {offset} to {offset + length} of {self._size_bytes}, sectors of {self._sector_bytes}"
+            raise DeviceError(f"writing {self._path}", f"not whole sectors of the device: {told}")
+
+
+@contextmanager
+def opened(path: str, flags: int) -> Iterator[int]:
+    """A file descriptor with direct I/O."""
+    doing = f"opening {path}"
+    try:
+        fd = os.open(path, flags | os.O_DIRECT | os.O_CLOEXEC)
+    except OSError as error:
+        refused: Callable[[str, str], Exception] = {errno.EBUSY: DiskInUse, errno.EROFS: DiskReadOnly}.get(
+            error.errno or 0, DeviceError
+        )
+        raise refused(doing, error.strerror or "failed") from error
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def failing(doing: str) -> Iterator[None]:
+    """What the kernel refuses is a `DeviceError`, with the kernel's word for it."""
+    try:
+        yield
+    except OSError as error:
+        raise DeviceError(doing, f"{errno.errorcode.get(error.errno or 0, '?')}: {error.strerror}") from error
+
+
+def number(fd: int, request: int, size: int) -> int:
+    """An ioctl that gives an integer."""
+    return int.from_bytes(fcntl.ioctl(fd, request, bytes(size)), "little")

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An image's partition table, of either kind, fitted to the disk that the image is written to. Pure.
+
+The image was made for a disk of its own size: its backup GPT lies at the image's end, and there is no config drive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.errors import PartitionTableError, SectorSizeMismatch
+from agent.model import gpt, mbr
+from agent.model.plan import Partition
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What to write: `head` at 0, `tail` so that it ends at the disk's end (empty without a GPT)."""
+
+    head: bytes
+    tail: bytes
+    kind: str
+
+
+def fit(head: bytes, disk_bytes: int, sector_bytes: int, add: tuple[Partition, ...]) -> Fitted:
+    """The table in `head`, fitted to a disk of that size and sector size, with partitions added.
+
+    Raises `SectorSizeMismatch`, `ImageTooLarge`, `PartitionTableError`, `DecodeError`: all before anything is written.
+    """
+    made_for = gpt.sector_bytes_of(head)
+    if made_for is not None and made_for != sector_bytes:
+        told = f"the image's GPT has sectors of {made_for} bytes, the disk of {sector_bytes}"
+        raise SectorSizeMismatch("fitting the image to the disk", told)
+    if made_for is not None:
+        new, tail = gpt.fit(head, disk_bytes, sector_bytes, add)
+        return Fitted(new, tail, "gpt")
+    if mbr.parse(head) is not None:
+        return Fitted(mbr.fit(head, disk_bytes, sector_bytes, add), b"", "dos")
+    if add:
+        names = ", ".join(partition.label for partition in add)
+        raise PartitionTableError(f"adding the partition '{names}'", "the image has no partition table")
+    return Fitted(head, b"", "none")
