@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# The Python environment of the repository's own commands (images/demo, tests/run): a venv in the cache with the
+# project installed in place. A changed pyproject.toml, another Python or another copy of the repository fills it anew.
+# shellcheck shell=bash
+
+venv="${BMS_AGENT_CACHE:-$HOME/.cache/bms-agent}/venv"
+
+# need_venv: makes or renews the environment, one process at a time.
+need_venv() {
+    local lock key
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages python3-with-venv=python3-venv
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        die "Python 3.11 or newer is needed: Debian 12, Ubuntu 24.04 or later have it"
+    mkdir -p "$(dirname "$venv")"
+    exec {lock}>"$venv.lock"
+    flock "$lock"
+    key=$({ python3 --version && pwd && cat pyproject.toml; } | sha256sum)
+    if [[ $(cat "$venv/installed-for" 2>/dev/null) != "$key" ]]; then
+        say "installing the project and its libraries into $venv"
+        python3 -m venv "$venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check --editable '.[controller,dev]' >&2
+        echo "$key" >"$venv/installed-for"
+    fi
+    exec {lock}>&-
+}
+
+# need_lab_packages: what the virtual machines stand on. Firmware files are no commands: their absence names the package.
+need_lab_packages() {
+    need_packages qemu-system-x86_64=qemu-system-x86 dnsmasq=dnsmasq-base ip=iproute2 ssh=openssh-client \
+        $(absent /usr/share/OVMF ovmf) $(absent /usr/lib/ipxe/snponly.efi ipxe) $(absent /usr/lib/ipxe/qemu ipxe-qemu)
+}
+
+absent() { [[ -e $1 ]] || printf '%s=%s\n' "$1" "$2"; }

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One virtual bare-metal machine: its hardware as data, QEMU's command line from it, and its power button.
+
+A machine lives in a folder (disks, firmware variables, console log, QMP socket, pid file) and holds nothing in memory:
+the BMC, the demo and the tests each look at the same folder. QEMU runs under software emulation, always.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pydantic import BaseModel, ConfigDict
+
+from lab.fault import LabFault
+from lab.firmware import Firmware, ovmf
+
+START_TIMEOUT_S = 30
+END_TIMEOUT_S = 20
+# The setup of this firmware: no IPv6, which nobody answers here (edk2, OvmfPkg/RUNTIME_CONFIG.md).
+OFF = ("IPv6PXESupport", "IPv6Support")
+
+
+class DiskSpec(BaseModel):
+    """A disk as the guest sees it. The first disk of a machine is the one its firmware tries first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    bus: str
+    size_gib: int
+    serial: str
+    wwn: str | None = None
+
+
+class MachineSpec(BaseModel):
+    """The hardware: enough of it to be told apart, inspected and chosen by hints."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = "bm-1"
+    firmware: Firmware = Firmware.UEFI
+    memory_mib: int = 1536
+    cpus: int = 2
+    mac: str = "52:54:00:b0:00:01"
+    tap: str = "bm1"
+    manufacturer: str = "Contoso"
+    product: str = "BM-2000"
+    serial: str = "CZ12345678"
+    uuid: str = "4c4c4544-0042-4d10-8053-b1c04f303031"
+    cache: str = "writeback"
+    disks: tuple[DiskSpec, ...] = (
+        DiskSpec(name="system", bus="scsi", size_gib=8, serial="S4NYNF0M123456", wwn="0x5000c500a1b2c3d4"),
+        DiskSpec(name="data", bus="virtio", size_gib=4, serial="DATA0001"),
+    )
+
+
+def qemu_argv(spec: MachineSpec, folder: Path) -> list[str]:
+    """QEMU's whole command line. The network comes first in the boot order, at every start and every reset."""
+    return [
+        "qemu-system-x86_64", "-name", spec.name, "-daemonize", "-pidfile", str(folder / "qemu.pid"),
+        "-machine", "q35,graphics=off", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(spec.cpus),
+        "-m", str(spec.memory_mib), "-nodefaults", "-display", "none", "-uuid", spec.uuid,
+        "-smbios", f"type=1,manufacturer={spec.manufacturer},product={spec.product},serial={spec.serial}",
+        "-chardev", f"file,id=console,path={folder / 'console.log'},append=on", "-serial", "chardev:console",
+        "-qmp", f"unix:{folder / 'qmp.sock'},server=on,wait=off",
+        "-device", "virtio-rng-pci",
+        *_firmware_argv(spec.firmware, folder),
+        "-netdev", f"tap,id=net0,ifname={spec.tap},script=no,downscript=no",
+        "-device", f"virtio-net-pci,netdev=net0,mac={spec.mac},bootindex=1{_rom(spec.firmware)}",
+        "-device", "virtio-scsi-pci,id=scsi",
+        *(word for index, disk in enumerate(spec.disks) for word in _disk_argv(disk, index + 2, spec.cache, folder)),
+    ]  # fmt: skip
+
+
+def _firmware_argv(firmware: Firmware, folder: Path) -> list[str]:
+    if firmware is Firmware.BIOS:
+        return []
+    code, _ = ovmf()
+    return [
+        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
+        "-drive", f"if=pflash,unit=1,format=raw,file={folder / 'firmware-variables.fd'}",
+        *(word for name in OFF for word in ("-fw_cfg", f"name=opt/org.tianocore/{name},string=no")),
+    ]  # fmt: skip
+
+
+def _rom(firmware: Firmware) -> str:
+    """SeaBIOS boots through the card's option ROM (an iPXE); OVMF has its own driver, and is to fetch iPXE by TFTP."""
+    return ",romfile=" if firmware is Firmware.UEFI else ""
+
+
+def _disk_argv(disk: DiskSpec, bootindex: int, cache: str, folder: Path) -> list[str]:
+    file = f"format=raw,file={folder / disk.name}.raw,cache={cache},discard=unmap,detect-zeroes=unmap"
+    kind = {"scsi": "scsi-hd,bus=scsi.0", "virtio": "virtio-blk-pci"}[disk.bus]
+    wwn = f",wwn={disk.wwn}" if disk.wwn else ""
+    return [
+        "-drive",
+        f"if=none,id={disk.name},{file}",
+        "-device",
+        f"{kind},drive={disk.name},serial={disk.serial}{wwn},bootindex={bootindex}",
+    ]
+
+
+class Machine:
+    """The machine of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.spec = MachineSpec.model_validate_json((folder / "machine.json").read_bytes())
+
+    @classmethod
+    def create(cls, folder: Path, spec: MachineSpec) -> Machine:
+        """Make the folder with sparse, empty disks and fresh firmware variables."""
+        folder.mkdir(parents=True)
+        (folder / "machine.json").write_text(spec.model_dump_json(indent=2))
+        for disk in spec.disks:
+            with (folder / f"{disk.name}.raw").open("xb") as image:
+                image.truncate(disk.size_gib << 30)
+        if spec.firmware is Firmware.UEFI:
+            shutil.copyfile(ovmf()[1], folder / "firmware-variables.fd")
+        return cls(folder)
+
+    @property
+    def console_log(self) -> Path:
+        return self.folder / "console.log"
+
+    def disk(self, name: str) -> Path:
+        return self.folder / f"{name}.raw"
+
+    def process(self) -> psutil.Process | None:
+        """QEMU of this machine while it runs: the pid file is believed only if that process names the same file."""
+        try:
+            pid_file = self.folder / "qemu.pid"
+            process = psutil.Process(int(pid_file.read_text()))
+            running = str(pid_file) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
+        except (OSError, ValueError, psutil.NoSuchProcess):
+            return None
+        return process if running else None
+
+    @property
+    def is_on(self) -> bool:
+        return self.process() is not None
+
+    def power_on(self) -> None:
+        """Start QEMU in the calling thread's network namespace; on already is no fault."""
+        if self.is_on:
+            return
+        argv = qemu_argv(self.spec, self.folder)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=START_TIMEOUT_S, check=False)
+        if done.returncode:
+            raise LabFault(f"powering on {self.spec.name}: {done.stderr.strip()}")
+
+    def power_off(self) -> None:
+        """Cut the power, as SIGKILL does it: nothing is flushed, nothing is said to the guest."""
+        if process := self.process():
+            process.kill()
+            psutil.wait_procs([process], timeout=END_TIMEOUT_S)
+
+    def reset(self) -> None:
+        self._qmp("system_reset")
+
+    def press_power_button(self) -> None:
+        """Ask the guest to shut down (ACPI)."""
+        self._qmp("system_powerdown")
+
+    def _qmp(self, command: str) -> None:
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(START_TIMEOUT_S)
+            door.connect(str(self.folder / "qmp.sock"))
+            with door.makefile("rw") as lines:
+                lines.readline()  # the greeting
+                for name in ("qmp_capabilities", command):
+                    lines.write(json.dumps({"execute": name}) + "\n")
+                    lines.flush()
+                    _answer(lines, name)
+
+
+def _answer(lines: Any, command: str) -> None:
+    """Read up to the command's answer; events may come in between."""
+    for line in lines:
+        match json.loads(line):
+            case {"error": {"desc": reason}}:
+                raise LabFault(f"telling QEMU {command}: {reason}")
+            case {"return": _}:
+                return
+    raise LabFault(f"telling QEMU {command}: it hung up")

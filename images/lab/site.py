@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One whole lab: a folder that holds everything it is made of, and the order in which it comes up and goes away.
+
+It is always cleaned up: at the end of the `with` block, on SIGINT and SIGTERM, and, if its process was killed, by the
+next lab that is made, which finds the folder and an owner that lives no more. `keep` leaves it running on purpose.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType, TracebackType
+
+import psutil
+
+from lab.bmc import PASSWORD_VARIABLE, PORT, system_path
+from lab.controller import Controller
+from lab.daemon import Daemon
+from lab.machine import Machine, MachineSpec
+from lab.network import CONTROLLER_ADDRESS, Network, dnsmasq_argv
+
+CACHE = Path(os.environ.get("BMS_AGENT_CACHE", Path.home() / ".cache" / "bms-agent"))
+LABS = CACHE / "lab"
+OWNER = "owner.json"
+LOGS_KEPT = 5
+START_TOLERANCE_S = 2.0
+
+
+class Site:
+    """The lab of one folder, which gives the namespace its name."""
+
+    def __init__(self, folder: Path, machine: Machine, ramdisk: Path) -> None:
+        self.folder = folder
+        self.network = Network(folder.name)
+        self.machine = machine
+        self.bmc_password = secrets.token_urlsafe(12)
+        self.bmc_address = f"http://{CONTROLLER_ADDRESS}:{PORT}{system_path(machine.spec)}"
+        self.controller = Controller(folder / "controller", ramdisk, folder / "controller.log")
+        self._dnsmasq = Daemon(dnsmasq_argv(), folder / "dnsmasq.log")
+        self._bmc = Daemon(
+            [sys.executable, "-m", "lab.bmc", str(machine.folder)],
+            folder / "bmc.log",
+            {PASSWORD_VARIABLE: self.bmc_password, "PYTHONPATH": str(Path(__file__).parents[1])},
+        )
+        self._inside = ExitStack()
+        self._kept = False
+
+    @classmethod
+    def create(cls, spec: MachineSpec, ramdisk: Path) -> Site:
+        """A new lab, not yet running; what dead ones left behind goes first."""
+        sweep()
+        folder = LABS / f"bms-lab-{secrets.token_hex(3)}"
+        folder.mkdir(parents=True)
+        (folder / OWNER).write_text(json.dumps({"pid": os.getpid(), "started": psutil.Process().create_time()}))
+        return cls(folder, Machine.create(folder / "machine", spec), ramdisk)
+
+    def __enter__(self) -> Site:
+        """Bring up the network and everything on it but the machine, and enter the namespace."""
+        signal.signal(signal.SIGTERM, _leave)
+        try:
+            self.network.create()
+            self.network.add_tap(self.machine.spec.tap)
+            self._inside.enter_context(self.network.entered())
+            self._dnsmasq.start()
+            self._bmc.start()
+            self.controller.start()
+        except BaseException:
+            self.close(keep_logs=True)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._kept:
+            self._inside.close()
+        else:
+            self.close(keep_logs=kind is not None)
+
+    def keep(self) -> None:
+        """Let it run on after this process has ended; `tear_down` ends it."""
+        (self.folder / OWNER).unlink()
+        (self.folder / "kept").touch()
+        self._kept = True
+
+    def close(self, *, keep_logs: bool) -> None:
+        """End everything. Neither a second Ctrl-C nor a SIGTERM gets in between."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        try:
+            self._inside.close()
+            remove(self.folder, keep_logs=keep_logs)
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    @property
+    def logs(self) -> list[Path]:
+        return sorted(self.folder.rglob("*.log"))
+
+
+def remove(folder: Path, *, keep_logs: bool = False) -> None:
+    """Remove a lab by its folder alone, whoever made it."""
+    Network(folder.name).remove()
+    if not keep_logs:
+        shutil.rmtree(folder)
+        return
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif path.suffix != ".log":
+            path.unlink()
+
+
+def sweep() -> None:
+    """Remove the labs whose process is gone, and the logs of old failures."""
+    for owner in LABS.glob(f"*/{OWNER}"):
+        if not _lives(json.loads(owner.read_text())):
+            remove(owner.parent)
+    failed = [folder for folder in LABS.glob("*") if not (folder / OWNER).exists() and not (folder / "kept").exists()]
+    for folder in sorted(failed, key=lambda path: path.stat().st_mtime)[:-LOGS_KEPT]:
+        shutil.rmtree(folder)
+
+
+def tear_down() -> int:
+    """Remove the labs that were kept; how many they were."""
+    kept = [mark.parent for mark in LABS.glob("*/kept")]
+    for folder in kept:
+        remove(folder)
+    return len(kept)
+
+
+def _lives(owner: dict[str, float]) -> bool:
+    """A process is its number and its start: numbers come round again. (The start moves a little with the clock.)"""
+    try:
+        return abs(psutil.Process(int(owner["pid"])).create_time() - owner["started"]) < START_TOLERANCE_S
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends the process as an exception does, so that the lab is cleaned up."""
+    sys.exit(128 + number)
