@@ -22,7 +22,9 @@ install_dependencies() {
     say "installing the agent's dependencies"
     host_pip install -qq --no-deps --require-hashes --requirement images/build/agent.lock --only-binary :all: \
         "${platforms[@]}" --implementation cp --python-version "$(python_version "$1")" --target "$1/$agent_home" --no-compile
-    rm -rf "${1:?}/$agent_home/bin"
+    # some wheels bring debug information, and zstandard a second back end
+    find "$1/$agent_home" -name '*.so' -exec strip --strip-unneeded {} +
+    rm -rf "${1:?}/$agent_home/bin" "$1/$agent_home"/zstandard/_cffi*
 }
 
 # install_agent ROOT WHEEL UNIT: the agent, its command and the unit that starts it.
