@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's face: `agent/model/protocol.py`, line by line."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+
+from agent.controller.api.auth import Agent, Here, ServiceAgent
+from agent.controller.api.url import url_of
+from agent.controller.flow.beat import beat, take_inventory
+from agent.controller.flow.enrol import enrol
+from agent.controller.flow.poll import poll
+from agent.controller.flow.prove import phone_home, prove
+from agent.controller.flow.report import take_reports
+from agent.model.frozen import Frozen
+from agent.model.inventory import Inventory
+from agent.model.protocol import (
+    Acknowledged,
+    Booted,
+    BootProof,
+    Desired,
+    Enroll,
+    Enrolled,
+    Heartbeat,
+    HeartbeatAnswer,
+    ReportBatch,
+    ReportsAnswer,
+)
+
+LOOK_AGAIN_S = 5.0
+"""A wake-up reaches the polls of this process alone; another one on the same database is noticed by looking again."""
+
+router = APIRouter(prefix="/v1/agent", tags=["agent"])
+
+
+class DesiredQuery(Frozen):
+    """What the agent holds, and how long it waits for something newer."""
+
+    generation: int = Field(default=0, ge=0)
+    wait_s: float = Field(default=0.0, ge=0, le=60)
+
+
+@router.post("/enroll")
+def post_enroll(message: Enroll, request: Request, controller: Here) -> Enrolled:
+    """A machine in its ramdisk asks to be taken in."""
+    return enrol(controller, message, url_of(request, controller))
+
+
+@router.post("/boot")
+def post_boot(proof: BootProof, credential: ServiceAgent, controller: Here) -> Booted:
+    """An installed OS returns its nonce."""
+    return prove(controller, credential, proof)
+
+
+@router.post("/inventory")
+def post_inventory(inventory: Inventory, credential: Agent, controller: Here) -> Acknowledged:
+    """What the machine is made of."""
+    take_inventory(controller, credential, inventory)
+    return Acknowledged()
+
+
+@router.post("/heartbeat")
+def post_heartbeat(heartbeat: Heartbeat, credential: Agent, controller: Here) -> HeartbeatAnswer:
+    """Alive, and what is observed."""
+    return beat(controller, credential, heartbeat)
+
+
+@router.get("/desired")
+async def get_desired(query: Annotated[DesiredQuery, Query()], credential: Agent, controller: Here) -> Desired:
+    """Long poll: answers when it is newer than what the agent holds, or after the wait."""
+    deadline = asyncio.get_running_loop().time() + query.wait_s
+    while True:
+        changed = controller.wakeups.join(credential.node_id)
+        try:
+            answer = await run_in_threadpool(poll, controller, credential, query.generation)
+            left_s = deadline - asyncio.get_running_loop().time()
+            if answer.generation != query.generation or left_s <= 0 or controller.wakeups.closed:
+                return answer
+            await _changed_or_later(changed, min(left_s, LOOK_AGAIN_S))
+        finally:
+            controller.wakeups.leave(credential.node_id, changed)
+
+
+@router.post("/reports")
+def post_reports(batch: ReportBatch, credential: Agent, controller: Here) -> ReportsAnswer:
+    """What became of requests."""
+    return take_reports(controller, credential, batch)
+
+
+@router.post("/phone-home/{nonce}", status_code=204)
+def post_phone_home(nonce: str, controller: Here) -> Response:
+    """cloud-init of an image without our service has come to its end; its form is not needed."""
+    phone_home(controller, nonce)
+    return Response(status_code=204)
+
+
+async def _changed_or_later(changed: asyncio.Event, wait_s: float) -> None:
+    try:
+        async with asyncio.timeout(wait_s):
+            await changed.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The application: all faces together, on one port."""
+
+from __future__ import annotations
+
+from fastapi import Depends, FastAPI
+
+from agent import __version__
+from agent.controller.api import agent, boot, catalogue, docs, errors, health, images, nodes, servers
+from agent.controller.api.auth import user
+from agent.controller.context import Controller
+
+
+def create_app(controller: Controller) -> FastAPI:
+    """An ASGI application over this controller."""
+    app = FastAPI(title="bms-agent controller", version=__version__, docs_url=None, redoc_url=None)
+    app.state.controller = controller
+    errors.install(app)
+    for face in (health.router, docs.router, agent.router, boot.router):
+        app.include_router(face)
+    for face in (nodes.router, catalogue.router, images.router, servers.router):
+        app.include_router(face, dependencies=[Depends(user)])
+    return app

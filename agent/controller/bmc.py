@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The machines' power switches: Redfish (DMTF DSP0266), the two calls that are needed.
+
+Never called within a transaction: a BMC may take its time.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import requests
+from requests.exceptions import RequestException
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
+
+from agent.controller.records.job import Reset
+from agent.controller.records.node import Bmc, Power
+from agent.errors import LinkError
+
+TIMEOUT_S = (5.0, 20.0)
+TRIES = 3
+PAUSE_S = 2.0
+
+
+class BmcError(LinkError):
+    """The BMC did not do what it was told."""
+
+    code = "BMC.ERROR"
+    advice = "Check the BMC's address, user and password, and that it answers from the controller."
+
+
+class PowerDriver(Protocol):
+    """Switches machines."""
+
+    def state(self, bmc: Bmc) -> Power:
+        """Whether the machine is on. Raises `BmcError`."""
+        ...
+
+    def reset(self, bmc: Bmc, reset: Reset) -> None:
+        """Tell it. Raises `BmcError`."""
+        ...
+
+
+class Redfish:
+    """The real one."""
+
+    def state(self, bmc: Bmc) -> Power:
+        """`PowerState` of the system; while it changes, it is unknown."""
+        try:
+            state = self._call("GET", bmc, bmc.address).json()["PowerState"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise BmcError(f"reading the power state at {bmc.address}", "the answer has no PowerState") from error
+        return Power(state) if state in ("On", "Off") else Power.UNKNOWN
+
+    def reset(self, bmc: Bmc, reset: Reset) -> None:
+        """`ComputerSystem.Reset`."""
+        url = f"{bmc.address.rstrip('/')}/Actions/ComputerSystem.Reset"
+        self._call("POST", bmc, url, {"ResetType": reset.value})
+
+    @retry(
+        retry=retry_if_exception_type(BmcError), stop=stop_after_attempt(TRIES), wait=wait_fixed(PAUSE_S), reraise=True
+    )
+    def _call(self, method: str, bmc: Bmc, url: str, body: dict[str, str] | None = None) -> requests.Response:
+        doing = f"calling {method} {url}"
+        try:
+            response = requests.request(
+                method,
+                url,
+                json=body,
+                auth=(bmc.username, bmc.password.get_secret_value()),
+                timeout=TIMEOUT_S,
+                verify=bmc.verify_tls,
+                allow_redirects=False,
+            )
+        except RequestException as error:
+            raise BmcError(doing, type(error).__name__) from error
+        if not response.ok:
+            raise BmcError(doing, f"the BMC answered {response.status_code}")
+        return response

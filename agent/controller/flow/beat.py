@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Heartbeats and inventories: what is observed of a node."""
+
+from __future__ import annotations
+
+from agent.controller.context import Controller
+from agent.controller.flow import sessions
+from agent.controller.records.node import Credential, Node, NodeInventory
+from agent.controller.refusal import AgentUnauthorized
+from agent.controller.store.database import Transaction
+from agent.model.inventory import Inventory
+from agent.model.protocol import Heartbeat, HeartbeatAnswer
+
+
+def beat(controller: Controller, credential: Credential, heartbeat: Heartbeat) -> HeartbeatAnswer:
+    """Keep what is observed; a heartbeat that is late, doubled or of a run that is over changes nothing."""
+    now = controller.clock.now()
+    with controller.write() as tx:
+        node = node_of(tx, credential)
+        session = sessions.speaking(tx, node, credential)
+        if (
+            session is None
+            or session.session_id != heartbeat.session.session_id
+            or heartbeat.sequence <= session.sequence
+        ):
+            return HeartbeatAnswer(current=False, generation=node.generation)
+        tx.sessions.change(
+            session,
+            seen_at=now,
+            heartbeat_at=now,
+            sequence=heartbeat.sequence,
+            applied_generation=heartbeat.applied_generation,
+            network=heartbeat.network,
+            progress=heartbeat.progress,
+            problems=heartbeat.problems,
+        )
+        return HeartbeatAnswer(current=True, generation=node.generation)
+
+
+def take_inventory(controller: Controller, credential: Credential, inventory: Inventory) -> None:
+    """Keep what the machine is made of."""
+    with controller.write() as tx:
+        node = node_of(tx, credential)
+        tx.inventories.remove(node_id=node.id)
+        tx.inventories.add(NodeInventory(node_id=node.id, inventory=inventory, taken_at=controller.clock.now()))
+
+
+def node_of(tx: Transaction, credential: Credential) -> Node:
+    """The node that this credential speaks for. Raises `AgentUnauthorized`."""
+    node = tx.nodes.get(credential.node_id)
+    if node is None:
+        raise AgentUnauthorized("finding the node of a credential")
+    return node

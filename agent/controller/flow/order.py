@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A user orders a server: it is checked, and gets its node and addresses, in one transaction or not at all."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from ipaddress import IPv4Address
+from typing import Annotated
+from uuid import uuid4
+
+import structlog
+from pydantic import Field, SecretStr
+
+from agent.controller.context import Controller
+from agent.controller.flow import jobs, sessions
+from agent.controller.flow.assign import assign
+from agent.controller.flow.lookup import named
+from agent.controller.flow.publish import publish
+from agent.controller.records.catalogue import Flavor, Image, Name, Subnet
+from agent.controller.records.job import Job, Operation, Stage
+from agent.controller.records.node import BootTarget, Node, NodeState
+from agent.controller.records.server import Port, Server, ServerStatus, TaskState
+from agent.controller.refusal import BadFlavor, BadImage, BadKey, BadParameter, BadUserData, NoNodeFits
+from agent.controller.rules.addresses import allocate
+from agent.controller.rules.lifecycle import NodeEvent, move_node
+from agent.controller.rules.matching import Fit, match, misfits
+from agent.controller.rules.network import choose_nics
+from agent.controller.rules.root_device import pin
+from agent.controller.rules.steering import Waiting
+from agent.controller.store.database import Transaction
+from agent.model.disk import Disk, RootDeviceHints
+from agent.model.frozen import Frozen, Secret
+from agent.model.inventory import Inventory
+
+USER_DATA_BYTES = 32 * 1024
+NICS_AT_CREATION = 2
+
+log = structlog.get_logger("controller")
+
+
+class NicOrder(Frozen):
+    """An attachment: a subnet, and an address of it if it matters which."""
+
+    subnet: str
+    ip_address: IPv4Address | None = None
+
+
+class ServerOrder(Frozen):
+    """What is to be created. Flavor, image and subnets are named by id or by name."""
+
+    name: Name
+    flavor: str
+    image: str
+    nics: tuple[NicOrder, ...] = Field(min_length=1)
+    key_name: str | None = None
+    user_data: Secret | None = Field(default=None, description="base64; at most 32 KiB before it")
+    metadata: dict[Annotated[str, Field(max_length=255)], Annotated[str, Field(max_length=255)]] = Field(
+        default_factory=dict
+    )
+    root_device: RootDeviceHints | None = None
+
+
+def create(controller: Controller, order: ServerOrder) -> Job:
+    """Take the order. Raises `Refused`."""
+    now = controller.clock.now()
+    doing = f"creating server {order.name}"
+    user_data = decoded(order.user_data)
+    with controller.write() as tx:
+        flavor = named(tx.flavors, order.flavor, doing, BadFlavor, "flavor")
+        image = named(tx.images, order.image, doing, BadImage, "image")
+        if order.key_name is not None and tx.keypairs.get(order.key_name) is None:
+            raise BadKey(doing, f"there is no key pair {order.key_name}")
+        subnets = _subnets(tx, order, doing)
+        node, inventory, disk = _take(tx, flavor, image, order, doing)
+        server = tx.servers.add(
+            Server(
+                id=str(uuid4()),
+                name=order.name,
+                status=ServerStatus.BUILD,
+                task_state=TaskState.BUILDING,
+                flavor_id=flavor.id,
+                image_id=image.id,
+                key_name=order.key_name,
+                user_data=user_data,
+                metadata=order.metadata,
+                root_device=order.root_device,
+                disk=pin(disk),
+                node_id=node.id,
+                created_at=now,
+                updated_at=now,
+            )
+        )
+        _attach(tx, server, node, inventory, order, subnets)
+        job = _begin(controller, tx, now, node, server)
+    log.info("server BUILD", server=server.id, name=server.name, node=node.name, disk=disk.name, job=job.id)
+    return job
+
+
+def decoded(user_data: SecretStr | None) -> SecretStr | None:
+    """As the OS gets it. Raises `BadParameter`, `BadUserData`."""
+    if user_data is None:
+        return None
+    try:
+        text = base64.b64decode(user_data.get_secret_value(), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise BadParameter("reading the user data", "it is not base64 of a UTF-8 text") from None
+    if len(text.encode()) > USER_DATA_BYTES:
+        raise BadUserData("reading the user data", f"it has {len(text.encode())} bytes, {USER_DATA_BYTES} are allowed")
+    return SecretStr(text)
+
+
+def _subnets(tx: Transaction, order: ServerOrder, doing: str) -> tuple[Subnet, ...]:
+    if len(order.nics) > NICS_AT_CREATION:
+        raise BadParameter(doing, f"nics: at most {NICS_AT_CREATION} at creation, not {len(order.nics)}")
+    subnets = tuple(named(tx.subnets, nic.subnet, doing, BadParameter, "subnet") for nic in order.nics)
+    if len({subnet.vpc_id for subnet in subnets}) > 1:
+        raise BadParameter(doing, "nics: all of a server's subnets must be of one VPC")
+    for nic, subnet in zip(order.nics, subnets, strict=True):
+        if subnet.dhcp and nic.ip_address is not None:
+            raise BadParameter(doing, f"nics: addresses of {subnet.name} come from its DHCP server")
+    return subnets
+
+
+def _take(
+    tx: Transaction, flavor: Flavor, image: Image, order: ServerOrder, doing: str
+) -> tuple[Node, Inventory, Disk]:
+    """The smallest node that fits is taken. Raises `NoNodeFits` with the reasons of each."""
+    nodes = {node.id: node for node in tx.nodes.all()}
+    inventories = {entry.node_id: entry.inventory for entry in tx.inventories.all()}
+    fits = [
+        match(node, inventories[node.id], flavor, image, len(order.nics), order.root_device)
+        for node in nodes.values()
+        if node.id in inventories
+    ]
+    for fit in sorted((fit for fit in fits if fit.fits), key=lambda fit: _rank(fit, inventories)):
+        node = tx.nodes.get(fit.node_id)  # locked from here on, where the database locks rows
+        if node is not None and node.state is NodeState.AVAILABLE and fit.disk is not None:
+            return node, inventories[node.id], fit.disk
+    raise NoNodeFits(doing, misfits(fits))
+
+
+def _rank(fit: Fit, inventories: dict[str, Inventory]) -> tuple[int, str]:
+    memory = inventories[fit.node_id].memory
+    return getattr(memory, "total_bytes", 0), fit.node_name
+
+
+def _attach(
+    tx: Transaction,
+    server: Server,
+    node: Node,
+    inventory: Inventory,
+    order: ServerOrder,
+    subnets: tuple[Subnet, ...],
+) -> None:
+    """A port per NIC. Raises `AddressTaken`, `AddressesExhausted`."""
+    chosen = choose_nics(inventory, node.boot_mac, len(order.nics))
+    for position, (mac, nic, found) in enumerate(zip(chosen, order.nics, subnets, strict=True)):
+        subnet = tx.subnets.get(found.id) or found  # locked from here on
+        taken = {IPv4Address(port.address) for port in tx.ports.all(subnet_id=subnet.id) if port.address}
+        address = None if subnet.dhcp else str(allocate(subnet.cidr, subnet.gateway, taken, nic.ip_address))
+        tx.ports.add(
+            Port(
+                id=str(uuid4()),
+                server_id=server.id,
+                subnet_id=subnet.id,
+                position=position,
+                mac=mac,
+                address=address,
+            )
+        )
+
+
+def _begin(controller: Controller, tx: Transaction, now: datetime, node: Node, server: Server) -> Job:
+    node = tx.nodes.change(
+        node,
+        state=move_node(node.state, NodeEvent.TAKEN),
+        boot_target=BootTarget.RAMDISK,
+        server_id=server.id,
+        fault=None,
+        updated_at=now,
+    )
+    job = jobs.begin(tx, now, Operation.CREATE, node, stage=Stage.RAMDISK, phase=Waiting.FOR_AGENT, server_id=server.id)
+    tx.nodes.change(node, job_id=job.id)
+    tx.servers.change(server, job_id=job.id)
+    job = assign(controller, tx, job, sessions.current(tx, node))
+    publish(controller, tx, node.id)
+    return job

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs that want something of a BMC get it: asked outside of any transaction, and written down afterwards."""
+
+from __future__ import annotations
+
+import structlog
+
+from agent.controller.context import Controller
+from agent.controller.flow import jobs, outcome
+from agent.controller.flow.publish import publish
+from agent.controller.flow.tick import OPEN
+from agent.controller.records.job import Job, Operation, Reset, Stage
+from agent.controller.records.node import Bmc, Power
+from agent.controller.rules.steering import Waiting
+from agent.errors import LinkError
+from agent.model.fault import Fault
+
+POWER_JOBS = (Operation.START, Operation.STOP, Operation.REBOOT)
+
+log = structlog.get_logger("controller")
+
+
+def serve_power(controller: Controller) -> None:
+    """Once over all jobs whose machine has a BMC to be told or to be watched."""
+    for job, bmc in _wanting(controller):
+        try:
+            power = _tell(controller, job, bmc)
+        except LinkError as error:
+            _failed(controller, job.id, Fault.of(error))
+        else:
+            _done(controller, job, power)
+
+
+def observe_power(controller: Controller) -> None:
+    """Ask every BMC once whether its machine is on."""
+    with controller.read() as tx:
+        nodes = [(node.id, node.bmc) for node in tx.nodes.all() if node.bmc is not None]
+    for node_id, bmc in nodes:
+        try:
+            power = controller.power.state(bmc)
+        except LinkError as error:
+            log.warning("BMC does not answer", node=node_id, error=str(error))
+            power = Power.UNKNOWN
+        with controller.write() as tx:
+            node = tx.nodes.get(node_id)
+            if node is not None and node.power is not power:
+                tx.nodes.change(node, power=power)
+
+
+def _wanting(controller: Controller) -> list[tuple[Job, Bmc]]:
+    with controller.read() as tx:
+        wanting = [
+            (job, tx.nodes.get(job.node_id))
+            for job in tx.jobs.all(status=OPEN)
+            if job.power_wanted is not None or job.stage is Stage.OFF
+        ]
+    return [(job, node.bmc) for job, node in wanting if node is not None and node.bmc is not None]
+
+
+def _tell(controller: Controller, job: Job, bmc: Bmc) -> Power:
+    """The machine's power as it is after the word. A machine that is off is not restarted but switched on."""
+    power = controller.power.state(bmc)
+    match job.power_wanted:
+        case Reset.FORCE_RESTART | Reset.ON if power is not Power.ON:
+            controller.power.reset(bmc, Reset.ON)
+            power = Power.ON
+        case Reset.FORCE_RESTART:
+            controller.power.reset(bmc, Reset.FORCE_RESTART)
+        case Reset.FORCE_OFF if power is not Power.OFF:
+            controller.power.reset(bmc, Reset.FORCE_OFF)
+            power = controller.power.state(bmc)
+        case _:
+            pass
+    if job.power_wanted is not None:
+        log.info("BMC told", job=job.id, node=job.node_id, reset=job.power_wanted.value, power=power.value)
+    return power
+
+
+def _done(controller: Controller, told: Job, power: Power) -> None:
+    now = controller.clock.now()
+    with controller.write() as tx:
+        job, node = tx.jobs.get(told.id), tx.nodes.get(told.node_id)
+        if job is None or node is None:
+            return
+        tx.nodes.change(node, power=power)
+        if told.power_wanted is None or job.status.final:
+            return
+        job = tx.jobs.change(jobs.running(tx, job), power_wanted=None, power_at=now)
+        if job.stage is Stage.OS:
+            stopping = job.operation is Operation.STOP
+            phase = Waiting.POWERING_OFF if stopping else Waiting.REBOOTING
+            jobs.enter(tx, now, job, phase, Stage.OFF if stopping else Stage.BOOT)
+        publish(controller, tx, node.id)
+
+
+def _failed(controller: Controller, job_id: str, fault: Fault) -> None:
+    """A job that is about power has failed; any other goes on waiting, and asks again later."""
+    now = controller.clock.now()
+    log.error("BMC failed", job=job_id, code=fault.code, fault=fault.message)
+    with controller.write() as tx:
+        job = tx.jobs.get(job_id)
+        if job is None or job.status.final:
+            return
+        if job.operation in POWER_JOBS:
+            outcome.failed(tx, now, job, fault)
+            publish(controller, tx, job.node_id)
+        else:
+            tx.jobs.change(job, power_wanted=None, power_at=now)

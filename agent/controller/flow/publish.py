@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The desired state of a node, from the records; its generation rises whenever its content changes."""
+
+from __future__ import annotations
+
+import hashlib
+
+from agent.controller.context import Controller
+from agent.controller.flow import jobs, sessions
+from agent.controller.records.catalogue import Subnet
+from agent.controller.records.job import Assignment, Job, Operation
+from agent.controller.records.node import Node
+from agent.controller.records.server import Port, Server
+from agent.controller.rules.config_drive import DeploySecrets, Drive
+from agent.controller.rules.desired import compose
+from agent.controller.rules.network import network_config
+from agent.controller.store.database import Transaction
+from agent.model.network import NetworkConfig
+from agent.model.protocol import Desired
+from agent.model.request import Request
+
+
+def publish(controller: Controller, tx: Transaction, node_id: str) -> Node:
+    """Call after anything that may matter to the node: if what it shall be changed, the generation rises."""
+    node = tx.nodes.get(node_id)
+    assert node is not None, "nodes are never deleted"
+    digest = content_digest(desired(controller, tx, node))
+    if digest == node.desired_digest:
+        return node
+    tx.changed.add(node.id)
+    return tx.nodes.change(node, generation=node.generation + 1, desired_digest=digest)
+
+
+def content_digest(desired_state: Desired) -> str:
+    """Of everything but the generation."""
+    content = desired_state.model_copy(update={"generation": 0}).model_dump_json()
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def desired(controller: Controller, tx: Transaction, node: Node) -> Desired:
+    """What the node shall be now."""
+    job, server = jobs.of_node(tx, node), tx.servers.get(node.server_id) if node.server_id else None
+    assignment = tx.assignments.get(job.request_id) if job and job.request_id else None
+    return Desired(
+        generation=node.generation,
+        node_id=node.id,
+        request=_request(controller, tx, node, job, assignment, server) if job and assignment else None,
+        network=_network(tx, node, server),
+    )
+
+
+def deploy_secrets(controller: Controller, request_id: str) -> DeploySecrets:
+    """The secrets of one deploy."""
+    derive = controller.keys.derive
+    return DeploySecrets(
+        credential=derive("service credential", request_id),
+        nonce=derive("boot nonce", request_id),
+        phone_home=derive("phone home", request_id),
+        random_seed=derive("random seed", request_id),
+    )
+
+
+def ports_of(tx: Transaction, server: Server) -> tuple[tuple[Port, Subnet], ...]:
+    """The server's attachments in order, each with its subnet."""
+    ports = sorted(tx.ports.all(server_id=server.id), key=lambda port: port.position)
+    pairs = [(port, tx.subnets.get(port.subnet_id)) for port in ports]
+    return tuple((port, subnet) for port, subnet in pairs if subnet is not None)
+
+
+def _network(tx: Transaction, node: Node, server: Server | None) -> NetworkConfig | None:
+    """For the installed OS alone: the ramdisk's network is the provisioning network's business."""
+    session = sessions.current(tx, node)
+    if server is None or session is None or session.mode != "service":
+        return None
+    return network_config(ports_of(tx, server))
+
+
+def _request(
+    controller: Controller, tx: Transaction, node: Node, job: Job, assignment: Assignment, server: Server | None
+) -> Request:
+    if assignment.verb != "image.deploy" or server is None:
+        return compose(assignment, None)
+    image = tx.images.get(server.image_id)
+    assert image is not None, "an image in use is not deleted"
+    return compose(
+        assignment,
+        Drive(
+            controller_url=node.controller_url,
+            server=server,
+            image=image,
+            ports=ports_of(tx, server),
+            key=tx.keypairs.get(server.key_name) if server.key_name else None,
+            user_data=server.user_data if job.operation is Operation.CREATE else None,
+            secrets=deploy_secrets(controller, assignment.request_id),
+        ),
+    )

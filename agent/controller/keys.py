@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets: a key file from which every credential and nonce is derived, so that the database holds none of them.
+
+The same purpose and subject give the same secret again: an answer that was lost can be repeated, and a desired state
+that holds a secret is composed anew at each poll. Whoever reads the database alone can impersonate nobody.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+KEY_BYTES = 32
+
+
+class Keys:
+    """Derives secrets from one key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def derive(self, purpose: str, *subject: str) -> str:
+        """A secret of 256 bits for this purpose and subject; URL-safe text."""
+        message = "\0".join((purpose, *subject)).encode()
+        return base64.urlsafe_b64encode(hmac.digest(self._key, message, "sha256")).decode().rstrip("=")
+
+
+def digest(secret: str) -> str:
+    """What is kept of a secret. It has 256 random bits, so a plain hash is enough."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def load_key(path: Path) -> Keys:
+    """The key in this file, made on first use."""
+    return Keys(_kept(path, lambda: secrets.token_bytes(KEY_BYTES)))
+
+
+def load_token(path: Path) -> str:
+    """The administrator's token in this file, made on first use."""
+    return _kept(path, lambda: secrets.token_urlsafe(KEY_BYTES).encode() + b"\n").decode().strip()
+
+
+def _kept(path: Path, make: Callable[[], bytes]) -> bytes:
+    """The file's content; a file that is made is readable by its owner alone, and whole or not there at all."""
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(make())
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(path)
+    return path.read_bytes()

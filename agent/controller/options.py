@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a controller runs: what `bms-agent controller` was told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from agent.model.frozen import Frozen
+
+
+class Options(Frozen):
+    """Options of one process; the names on the command line are these, with dashes."""
+
+    listen: str = Field(default="0.0.0.0:8480", pattern=r"^\S+:[0-9]{1,5}$", description="address and port")
+    data: Path = Field(default=Path("/var/lib/bms-agent-controller"), description="database, keys, uploaded images")
+    ramdisk: Path | None = Field(default=None, description="directory with vmlinuz and initrd")
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="under which the nodes reach this controller; left out, it is the address that they called",
+    )
+    database: str | None = Field(default=None, description="SQLAlchemy URL; left out, a SQLite file in `data`")
+    enrolment: Literal["auto", "manual"] = Field(
+        default="auto", description="auto: a new node is available at once; manual: an operator approves it"
+    )
+    insecure_user_api: bool = Field(default=False, description="let anybody use the user's side, without the token")
+    kernel_options: str = Field(default="", description="added to the ramdisk's kernel command line")
+    boot_timeout_s: float = Field(default=1800.0, gt=0, description="for the installed OS to return its nonce")
+    patience_s: float = Field(default=300.0, gt=0, description="for a machine to react before its BMC is used")
+    silence_timeout_s: float = Field(default=3600.0, gt=0, description="until a deploy without any news has failed")
+    token_lifetime_s: float = Field(default=3600.0, gt=0, description="of a one-time enrolment token")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+
+    @property
+    def host(self) -> str:
+        """The address to listen on."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port to listen on."""
+        return int(self.listen.rpartition(":")[2])
+
+    @property
+    def database_url(self) -> str:
+        """Where the records are."""
+        return self.database or f"sqlite:///{self.data / 'controller.sqlite'}"

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP server and background threads. A thread that dies takes the process with it: systemd starts it again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from threading import Event, Thread
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from agent import __version__
+from agent.controller import log as logs
+from agent.controller.app import create_app
+from agent.controller.context import Controller, open_controller
+from agent.controller.flow.power import observe_power, serve_power
+from agent.controller.flow.tick import sweep, tick
+from agent.controller.options import Options
+from agent.errors import ConfigError
+
+TICK_S = 1.0
+OBSERVE_S = 60.0
+SWEEP_S = 3600.0
+GRACE_S = 5
+BACKLOG = 1024
+
+log = structlog.get_logger("controller")
+
+
+def run(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT. Raises `ConfigError`."""
+    logs.configure(options.log_level, options.log_format)
+    os.umask(0o077)
+    controller = open_controller(options)
+    listener = _listen(options)
+    server = Server(controller)
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)  # uvicorn has its own, and raises it again at its end
+    threads = [
+        Thread(target=_every, name=name, args=(work, controller, period_s, stop))
+        for name, work, period_s in (
+            ("tick", tick, TICK_S),
+            ("power", serve_power, TICK_S),
+            ("observe", observe_power, OBSERVE_S),
+            ("sweep", sweep, SWEEP_S),
+        )
+    ]
+    for thread in threads:
+        thread.start()
+    log.info("controller serves", listen=options.listen, data=str(options.data), version=__version__)
+    try:
+        server.run(sockets=[listener])
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        controller.store.close()
+    log.info("controller stopped")
+
+
+class Server(uvicorn.Server):
+    """uvicorn, whose long polls are answered before it waits for them to end. Its access log would hold nonces."""
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__(
+            uvicorn.Config(
+                create_app(controller),
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+        self._controller = controller
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal to end."""
+        self._controller.wakeups.close()
+        super().handle_exit(sig, frame)
+
+
+def _listen(options: Options) -> socket.socket:
+    """Bound here, so that a port that is taken is an error like any other."""
+    try:
+        family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+        return socket.create_server((options.host, options.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigError(f"listening on {options.listen}", str(error)) from error
+
+
+def _every(work: Callable[[Controller], None], controller: Controller, period_s: float, stop: Event) -> None:
+    try:
+        while not stop.wait(period_s):
+            work(controller)
+    except BaseException:
+        log.exception("background thread died")
+        signal.raise_signal(signal.SIGTERM)
+        raise

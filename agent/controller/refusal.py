@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the controller refuses, one class per code; the codes BMS.0001 to BMS.9999 are the cloud's.
+
+Refused
+├── BadParameter, BadUserData, BadKey, BadFlavor, BadImage       the order is wrong
+├── AddressTaken, AddressesExhausted, NoNodeFits                 there is nothing to serve it with
+├── Missing, ServerMissing, NameTaken, InUse                     what it names
+├── AlreadyRunning, AlreadyStopped, Busy, NotAllowed, NoPower    the server's or the node's state
+└── Unauthorized, TokenRefused, EnrolmentRefused, ProofRefused   who asks
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from agent.errors import InputError
+
+
+class Refused(InputError):
+    """Understood, and refused; nothing was changed."""
+
+    http_status: ClassVar[int] = 400
+
+
+class BadParameter(Refused):
+    """A parameter is wrong."""
+
+    code = "BMS.0018"
+    advice = "Correct the parameter and ask again."
+
+
+class BadUserData(Refused):
+    """Too much user data."""
+
+    code = "BMS.0210"
+    advice = "Let the user data fetch what is large; 32 KiB is the limit before base64."
+
+
+class BadKey(Refused):
+    """No such key pair, or not a public key."""
+
+    code = "BMS.0211"
+    advice = "Create the key pair first: bmsctl keypair create NAME --public-key FILE."
+
+
+class BadFlavor(Refused):
+    """No such flavor."""
+
+    code = "BMS.0021"
+    advice = "See bmsctl flavor list."
+
+
+class BadImage(Refused):
+    """No such image, or not one for this server."""
+
+    code = "BMS.0011"
+    advice = "See bmsctl image list."
+
+
+class ImageMismatch(Refused):
+    """The bytes that were uploaded are not the image that was announced."""
+
+    code = "IMAGE.DIGEST_MISMATCH"
+    advice = "Compare the file with its published SHA-256; nothing of it was kept."
+
+
+class AddressesExhausted(Refused):
+    """No address is left."""
+
+    code = "BMS.0012"
+    http_status = 409
+    advice = "Delete servers of this subnet, or create another subnet."
+
+
+class AddressTaken(Refused):
+    """That address is used, reserved or of another network."""
+
+    code = "BMS.0014"
+    http_status = 409
+    advice = "Leave the address out, and the lowest free one is taken."
+
+
+class NoNodeFits(Refused):
+    """No node can be this server."""
+
+    code = "BMS.NO_NODE_FITS"
+    http_status = 409
+    advice = "The list says for each node why not; see bmsctl node show NODE."
+
+
+class Missing(Refused):
+    """What is named is not there."""
+
+    code = "BMS.NOT_FOUND"
+    http_status = 404
+    advice = "List what there is, and name it by id or by name."
+
+
+class ServerMissing(Missing):
+    """No such server."""
+
+    code = "BMS.0040"
+    advice = "See bmsctl server list."
+
+
+class NameTaken(Refused):
+    """That name is used."""
+
+    code = "BMS.NAME_TAKEN"
+    http_status = 409
+    advice = "Choose another name, or delete what has it."
+
+
+class InUse(Refused):
+    """It cannot be deleted while something stands on it."""
+
+    code = "BMS.IN_USE"
+    http_status = 409
+    advice = "Delete what uses it first."
+
+
+class AlreadyRunning(Refused):
+    """A running server cannot be started."""
+
+    code = "BMS.0038"
+    http_status = 409
+    advice = "It runs already."
+
+
+class AlreadyStopped(Refused):
+    """A stopped server cannot be stopped."""
+
+    code = "BMS.0039"
+    http_status = 409
+    advice = "It is stopped already."
+
+
+class PoweringOn(Refused):
+    """It is being started."""
+
+    code = "BMS.0035"
+    http_status = 409
+    advice = "Wait until it is started: bmsctl server show."
+
+
+class PoweringOff(Refused):
+    """It is being stopped."""
+
+    code = "BMS.0036"
+    http_status = 409
+    advice = "Wait until it is stopped: bmsctl server show."
+
+
+class Rebooting(Refused):
+    """It is being rebooted."""
+
+    code = "BMS.0037"
+    http_status = 409
+    advice = "Wait until it is back: bmsctl server show."
+
+
+class Busy(Refused):
+    """Something else is being done to it."""
+
+    code = "BMS.BUSY"
+    http_status = 409
+    advice = "Wait until the running job is over; only delete may come in between."
+
+
+class NotAllowed(Refused):
+    """Its state does not allow that."""
+
+    code = "BMS.STATE"
+    http_status = 409
+    advice = "See its state with bmsctl server show or bmsctl node show."
+
+
+class NoPower(Refused):
+    """There is no way to switch this machine."""
+
+    code = "BMS.NO_POWER_CONTROL"
+    http_status = 409
+    advice = "Give the node a BMC: bmsctl node bmc NODE --address URL --username NAME --password-file FILE."
+
+
+class Unauthorized(Refused):
+    """Whoever calls is not known."""
+
+    code = "AUTH.REQUIRED"
+    http_status = 401
+    advice = "Send the administrator's token: it is in the file admin-token of the controller's data directory."
+
+
+class AgentUnauthorized(Refused):
+    """No node has this credential (any more)."""
+
+    code = "AGENT.UNAUTHORIZED"
+    http_status = 401
+    advice = "The machine was taken over by another deploy, or released: let it boot over the network."
+
+
+class TokenRefused(Refused):
+    """The one-time token is missing, spent, expired or another machine's."""
+
+    code = "ENROLL.TOKEN_REFUSED"
+    http_status = 403
+    advice = "Boot the machine over the network again: each boot is given a fresh token."
+
+
+class EnrolmentRefused(Refused):
+    """The machine cannot be taken in as what it says it is."""
+
+    code = "ENROLL.REFUSED"
+    http_status = 409
+    advice = "Two machines may claim one identity: compare their serial numbers and MACs."
+
+
+class ProofRefused(Refused):
+    """Not the OS, or not the disk, that was ordered."""
+
+    code = "BOOT.PROOF_REFUSED"
+    http_status = 403
+    advice = "Another disk than the deployed one has booted, or a copy of it: check the machine's boot order."

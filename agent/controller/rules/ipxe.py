@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""iPXE scripts: into the ramdisk, or on to the local disk."""
+
+from __future__ import annotations
+
+BIOS_DRIVES = (0x80, 0x81, 0x82, 0x83)
+
+
+def ramdisk(url: str, mac: str, token: str, extra: str = "") -> str:
+    """Kernel and initrd over HTTP; the kernel's command line tells the agent where it is and who."""
+    options = f"bms.controller={url} bms.token={token} bms.boot_mac={mac} console=tty0 console=ttyS0,115200"
+    return "\n".join(
+        (
+            "#!ipxe",
+            f"echo bms-agent: {mac} boots the ramdisk of {url}",
+            f"kernel {url}/boot/ramdisk/vmlinuz initrd=initrd {options}{' ' + extra if extra else ''} || goto again",
+            f"initrd --name initrd {url}/boot/ramdisk/initrd || goto again",
+            "boot || goto again",
+            ":again",
+            "echo bms-agent: the controller did not give everything, asking again in 10 seconds",
+            "imgfree",
+            "sleep 10",
+            f"chain --replace {url}/boot/ipxe?mac={mac} || goto again",
+            "",
+        )
+    )
+
+
+def local_disk(mac: str) -> str:
+    """UEFI goes on along its own boot order when iPXE exits with a failure (a boot option that returns success ends in
+    the setup menu: UEFI 2.10 section 3.1.1, edk2 BdsEntry); on BIOS the disks are tried in turn: iPXE refuses one
+    without a boot sector, so a blank disk before the system disk does no harm."""
+    drives = [f"sanboot --no-describe --drive {drive:#x} ||" for drive in BIOS_DRIVES]
+    return "\n".join(
+        (
+            "#!ipxe",
+            f"echo bms-agent: {mac} boots its local disk",
+            "iseq ${platform} efi && goto firmware ||",
+            *drives,
+            ":firmware",
+            "exit 1",
+            "",
+        )
+    )

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables. A column stands for the record's field of the same name; `migrations/` brings old files to this."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, MetaData, Table, Text, UniqueConstraint
+
+from agent.controller.records.catalogue import Media
+from agent.controller.records.job import AssignmentState, JobStatus, Operation, Reset, Stage
+from agent.controller.records.node import Bmc, BootTarget, NodeState, Power
+from agent.controller.records.server import PinnedDisk, ServerFault, ServerStatus, TaskState
+from agent.controller.store.columns import Document, Utc, Word
+from agent.model.disk import RootDeviceHints
+from agent.model.fault import Fault
+from agent.model.frozen import Secret
+from agent.model.image import ImageFormat
+from agent.model.inventory import Inventory
+from agent.model.job import Progress
+from agent.model.network import NetworkState
+from agent.model.system import FirmwareMode
+
+METADATA = MetaData()
+
+NODES = Table(
+    "nodes",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("identity", Text, nullable=False, unique=True),
+    Column("boot_mac", Text, nullable=False),
+    Column("state", Word(NodeState), nullable=False),
+    Column("maintenance", Boolean, nullable=False),
+    Column("clean", Boolean, nullable=False),
+    Column("boot_target", Word(BootTarget), nullable=False),
+    Column("power", Word(Power), nullable=False),
+    Column("bmc", Document(Bmc)),
+    Column("fault", Document(Fault)),
+    Column("server_id", Text, unique=True),
+    Column("job_id", Text),
+    Column("session_id", Text),
+    Column("controller_url", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("desired_digest", Text, nullable=False),
+    Column("created_at", Utc, nullable=False),
+    Column("updated_at", Utc, nullable=False),
+)
+
+NODE_MACS = Table(
+    "node_macs",
+    METADATA,
+    Column("mac", Text, primary_key=True),
+    Column("node_id", Text, ForeignKey("nodes.id"), nullable=False, index=True),
+)
+
+INVENTORIES = Table(
+    "inventories",
+    METADATA,
+    Column("node_id", Text, ForeignKey("nodes.id"), primary_key=True),
+    Column("inventory", Document(Inventory), nullable=False),
+    Column("taken_at", Utc, nullable=False),
+)
+
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("session_id", Text, primary_key=True),
+    Column("node_id", Text, ForeignKey("nodes.id"), nullable=False, index=True),
+    Column("mode", Text, nullable=False),
+    Column("boot_id", Text, nullable=False),
+    Column("agent_version", Text, nullable=False),
+    Column("opened_at", Utc, nullable=False),
+    Column("seen_at", Utc, nullable=False),
+    Column("heartbeat_at", Utc),
+    Column("sequence", Integer, nullable=False),
+    Column("applied_generation", Integer, nullable=False),
+    Column("network", Document(NetworkState)),
+    Column("progress", Document(Progress)),
+    Column("problems", Document(tuple[Fault, ...]), nullable=False),
+)
+
+TOKENS = Table(
+    "tokens",
+    METADATA,
+    Column("digest", Text, primary_key=True),
+    Column("mac", Text, nullable=False),
+    Column("expires_at", Utc, nullable=False),
+    Column("boot_id", Text),
+    Column("identity", Text),
+)
+
+CREDENTIALS = Table(
+    "credentials",
+    METADATA,
+    Column("digest", Text, primary_key=True),
+    Column("node_id", Text, ForeignKey("nodes.id"), nullable=False, index=True),
+    Column("mode", Text, nullable=False),
+    Column("request_id", Text),
+)
+
+STREAMS = Table(
+    "streams",
+    METADATA,
+    Column("stream_id", Text, primary_key=True),
+    Column("node_id", Text, ForeignKey("nodes.id"), nullable=False),
+    Column("acknowledged", Integer, nullable=False),
+)
+
+FLAVORS = Table(
+    "flavors",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("cpu_arch", Text, nullable=False),
+    Column("cores", Integer, nullable=False),
+    Column("ram_mb", Integer, nullable=False),
+    Column("disks", Integer, nullable=False),
+    Column("disk_gb", Integer, nullable=False),
+    Column("disk_media", Word(Media)),
+    Column("nics", Integer, nullable=False),
+    Column("nic_mbps", Integer),
+    Column("firmware", Word(FirmwareMode)),
+    Column("created_at", Utc, nullable=False),
+)
+
+IMAGES = Table(
+    "images",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("format", Word(ImageFormat), nullable=False),
+    Column("min_disk_gb", Integer, nullable=False),
+    Column("firmware", Text, nullable=False),
+    Column("agent", Boolean),
+    Column("url", Text),
+    Column("sha256", Text, nullable=False),
+    Column("file_bytes", BigInteger),
+    Column("size_bytes", BigInteger),
+    Column("created_at", Utc, nullable=False),
+)
+
+VPCS = Table(
+    "vpcs",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("cidr", Word(IPv4Network), nullable=False),
+    Column("created_at", Utc, nullable=False),
+)
+
+SUBNETS = Table(
+    "subnets",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("vpc_id", Text, ForeignKey("vpcs.id"), nullable=False),
+    Column("cidr", Word(IPv4Network), nullable=False),
+    Column("gateway", Word(IPv4Address), nullable=False),
+    Column("dns", Document(tuple[IPv4Address, ...]), nullable=False),
+    Column("mtu", Integer),
+    Column("dhcp", Boolean, nullable=False),
+    Column("created_at", Utc, nullable=False),
+)
+
+KEYPAIRS = Table(
+    "keypairs",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("public_key", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("created_at", Utc, nullable=False),
+)
+
+SERVERS = Table(
+    "servers",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("status", Word(ServerStatus), nullable=False),
+    Column("task_state", Word(TaskState)),
+    Column("flavor_id", Text, nullable=False),
+    Column("image_id", Text, nullable=False),
+    Column("key_name", Text),
+    Column("user_data", Document(Secret)),
+    Column("metadata", Document(dict[str, str]), nullable=False),
+    Column("root_device", Document(RootDeviceHints)),
+    Column("disk", Document(PinnedDisk), nullable=False),
+    Column("node_id", Text, ForeignKey("nodes.id")),
+    Column("job_id", Text),
+    Column("owns_disk", Boolean, nullable=False),
+    Column("deploy_id", Text),
+    Column("phone_home", Text),
+    Column("boot_proof", Text),
+    Column("machine_id", Text),
+    Column("fault", Document(ServerFault)),
+    Column("created_at", Utc, nullable=False),
+    Column("updated_at", Utc, nullable=False),
+    Column("launched_at", Utc),
+    Column("deleted_at", Utc),
+)
+
+PORTS = Table(
+    "ports",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("server_id", Text, ForeignKey("servers.id"), nullable=False, index=True),
+    Column("subnet_id", Text, ForeignKey("subnets.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("mac", Text, nullable=False),
+    Column("address", Text),
+    UniqueConstraint("subnet_id", "address"),
+)
+
+JOBS = Table(
+    "jobs",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("operation", Word(Operation), nullable=False),
+    Column("hard", Boolean, nullable=False),
+    Column("node_id", Text, ForeignKey("nodes.id"), nullable=False),
+    Column("server_id", Text, ForeignKey("servers.id"), index=True),
+    Column("status", Word(JobStatus), nullable=False, index=True),
+    Column("stage", Word(Stage), nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("phase_at", Utc, nullable=False),
+    Column("boot_id", Text),
+    Column("request_id", Text),
+    Column("power_wanted", Word(Reset)),
+    Column("power_at", Utc),
+    Column("fault", Document(Fault)),
+    Column("begun_at", Utc, nullable=False),
+    Column("ended_at", Utc),
+)
+
+PHASES = Table(
+    "phases",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("job_id", Text, ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("began_at", Utc, nullable=False),
+    Column("ended_at", Utc),
+)
+
+ASSIGNMENTS = Table(
+    "assignments",
+    METADATA,
+    Column("request_id", Text, primary_key=True),
+    Column("job_id", Text, ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("node_id", Text, ForeignKey("nodes.id"), nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("overwrite", Boolean, nullable=False),
+    Column("boot_id", Text),
+    Column("state", Word(AssignmentState), nullable=False),
+    Column("created_at", Utc, nullable=False),
+)

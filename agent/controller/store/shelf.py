@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A shelf: the records of one kind within one transaction. Filters are by equality; a tuple means any of these."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, select, true, update
+from sqlalchemy.exc import IntegrityError
+
+from agent.model.frozen import Frozen
+
+R = TypeVar("R", bound=Frozen)
+
+
+class Shelf(Generic[R]):
+    """Reads and writes records of `kind` in `table`."""
+
+    def __init__(self, connection: Connection, table: Table, kind: type[R], *, lock: bool) -> None:
+        """`lock`: what is read by key is held until the transaction ends (PostgreSQL; SQLite holds everything)."""
+        self._connection = connection
+        self._table = table
+        self._kind = kind
+        self._lock = lock
+        self._key = next(iter(table.primary_key.columns))
+
+    def get(self, key: str) -> R | None:
+        """The record with this key."""
+        statement = select(self._table).where(self._key == key)
+        row = self._connection.execute(statement.with_for_update() if self._lock else statement).one_or_none()
+        return None if row is None else self._record(row._mapping)
+
+    def find(self, **filters: Any) -> R | None:
+        """The record that matches, if there is one; the first by key if there are several."""
+        found = self.all(**filters)
+        return found[0] if found else None
+
+    def all(self, **filters: Any) -> tuple[R, ...]:
+        """Every record that matches, by key."""
+        rows = self._connection.execute(select(self._table).where(self._where(filters)).order_by(self._key))
+        return tuple(self._record(row._mapping) for row in rows)
+
+    def count(self, **filters: Any) -> int:
+        """How many match."""
+        statement = select(func.count()).select_from(self._table).where(self._where(filters))
+        return int(self._connection.execute(statement).scalar_one())
+
+    def add(self, record: R) -> R:
+        """A new record."""
+        self._connection.execute(insert(self._table).values(self._values(record)))
+        return record
+
+    def try_add(self, record: R) -> bool:
+        """A new record, unless one like it is there already; says whether it was added."""
+        try:
+            with self._connection.begin_nested():
+                self.add(record)
+        except IntegrityError:
+            return False
+        return True
+
+    def change(self, record: R, **changes: Any) -> R:
+        """Change these fields of the record, and no other: the one in hand may be older than what is kept.
+
+        Returns what is kept now.
+        """
+        key = getattr(record, self._key.name)
+        self._connection.execute(update(self._table).where(self._key == key).values(changes))
+        kept = self.get(key)
+        assert kept is not None, "records that are changed are not deleted meanwhile"
+        return kept
+
+    def remove(self, **filters: Any) -> int:
+        """Delete what matches; says how many."""
+        return self._connection.execute(delete(self._table).where(self._where(filters))).rowcount
+
+    def _where(self, filters: dict[str, Any]) -> ColumnElement[bool]:
+        return and_(true(), *(self._equals(name, value) for name, value in filters.items()))
+
+    def _equals(self, name: str, value: Any) -> ColumnElement[bool]:
+        column = self._table.c[name]
+        return column.in_(value) if isinstance(value, tuple) else column.is_(None) if value is None else column == value
+
+    def _values(self, record: R) -> dict[str, Any]:
+        return {column.name: getattr(record, column.name) for column in self._table.columns}
+
+    def _record(self, mapping: Any) -> R:
+        return self._kind.model_validate(dict(mapping))

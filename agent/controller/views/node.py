@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node as the operator sees it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from agent.controller.flow import sessions
+from agent.controller.records.node import AgentSession, Node, NodeState
+from agent.controller.rules.root_device import held
+from agent.controller.store.database import Transaction
+from agent.model.fact import Unknown
+from agent.model.fault import Fault
+from agent.model.frozen import Frozen
+from agent.model.inventory import Inventory
+from agent.model.job import Progress
+from agent.model.network import NetworkState
+from agent.model.protocol import Mode
+
+HostStatus = Literal["UP", "UNKNOWN", "DOWN", "MAINTENANCE"]
+UNKNOWN_AFTER_S = 90.0
+DOWN_AFTER_S = 180.0
+"""Three missed minutes: the cloud's rule."""
+
+
+class NodeView(Frozen):
+    """A line of the list."""
+
+    id: str
+    name: str
+    state: NodeState
+    host_status: HostStatus
+    maintenance: bool
+    clean: bool
+    power: str
+    mode: Mode | None
+    boot_mac: str
+    boot_target: str
+    server_id: str | None
+    server_name: str | None
+    job_id: str | None
+    heartbeat_at: datetime | None
+    fault: Fault | None
+    created: datetime
+    updated: datetime
+
+
+class NodeDetail(NodeView):
+    """Everything about one."""
+
+    identity: str
+    bmc: str | None
+    generation: int
+    applied_generation: int
+    agent_version: str | None
+    boot_id: str | None
+    network: NetworkState | None
+    progress: Progress | None
+    problems: tuple[Fault, ...]
+    held: tuple[str, ...]
+    inventory: Inventory | None
+    inventory_at: datetime | None
+
+
+def host_status(node: Node, session: AgentSession | None, now: datetime) -> HostStatus:
+    """By the age of the last heartbeat. A ramdisk's silence says nothing about the OS that came after it."""
+    if node.maintenance:
+        return "MAINTENANCE"
+    if session is None or (session.mode == "ramdisk" and node.state is NodeState.ACTIVE):
+        return "UNKNOWN"
+    age_s = (now - (session.heartbeat_at or session.opened_at)).total_seconds()
+    return "UP" if age_s < UNKNOWN_AFTER_S else "UNKNOWN" if age_s < DOWN_AFTER_S else "DOWN"
+
+
+def node_view(tx: Transaction, node: Node, now: datetime) -> NodeView:
+    """A line of the list."""
+    session = sessions.current(tx, node)
+    server = tx.servers.get(node.server_id) if node.server_id else None
+    return NodeView(
+        id=node.id,
+        name=node.name,
+        state=node.state,
+        host_status=host_status(node, session, now),
+        maintenance=node.maintenance,
+        clean=node.clean,
+        power=node.power.value,
+        mode=session.mode if session else None,
+        boot_mac=node.boot_mac,
+        boot_target=node.boot_target.value,
+        server_id=node.server_id,
+        server_name=server.name if server else None,
+        job_id=node.job_id,
+        heartbeat_at=session.heartbeat_at if session else None,
+        fault=node.fault,
+        created=node.created_at,
+        updated=node.updated_at,
+    )
+
+
+def node_detail(tx: Transaction, node: Node, now: datetime) -> NodeDetail:
+    """Everything about it, but its BMC's password."""
+    session = sessions.current(tx, node)
+    entry = tx.inventories.get(node.id)
+    disks = entry.inventory.disks if entry else ()
+    return NodeDetail(
+        **dict(node_view(tx, node, now)),
+        identity=node.identity,
+        bmc=node.bmc.address if node.bmc else None,
+        generation=node.generation,
+        applied_generation=session.applied_generation if session else 0,
+        agent_version=session.agent_version if session else None,
+        boot_id=session.boot_id if session else None,
+        network=session.network if session else None,
+        progress=session.progress if session else None,
+        problems=session.problems if session else (),
+        held=() if node.clean or isinstance(disks, Unknown) else held(disks),
+        inventory=entry.inventory if entry else None,
+        inventory_at=entry.taken_at if entry else None,
+    )

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server as the user sees it, in the cloud's words."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from agent.controller.flow import sessions
+from agent.controller.flow.publish import ports_of
+from agent.controller.records.node import Node, Power
+from agent.controller.records.server import (
+    BootProofKind,
+    PinnedDisk,
+    Server,
+    ServerFault,
+    ServerStatus,
+    TaskState,
+)
+from agent.controller.store.database import Transaction
+from agent.controller.views.node import HostStatus, host_status
+from agent.model.frozen import Frozen
+
+POWER_STATES = {Power.UNKNOWN: 0, Power.ON: 1, Power.OFF: 4}
+
+
+class AddressView(Frozen):
+    """A NIC and its address; `observed` is what the OS really has on it."""
+
+    port_id: str
+    subnet: str
+    mac: str
+    address: str | None
+    observed: tuple[str, ...]
+
+
+class ServerView(Frozen):
+    """A server."""
+
+    id: str
+    name: str
+    status: ServerStatus
+    task_state: TaskState | None
+    vm_state: Literal["active", "stopped", "building", "error", "deleted"]
+    power_state: int
+    host_status: HostStatus
+    flavor: str
+    image: str
+    key_name: str | None
+    metadata: dict[str, str]
+    node_id: str | None
+    node_name: str | None
+    addresses: tuple[AddressView, ...]
+    root_disk: PinnedDisk
+    boot_proof: BootProofKind | None
+    machine_id: str | None
+    job_id: str | None
+    fault: ServerFault | None
+    created: datetime
+    updated: datetime
+    launched_at: datetime | None
+    terminated_at: datetime | None
+
+
+VM_STATES: dict[ServerStatus, Literal["active", "stopped", "building", "error", "deleted"]] = {
+    ServerStatus.BUILD: "building",
+    ServerStatus.ACTIVE: "active",
+    ServerStatus.REBOOT: "active",
+    ServerStatus.HARD_REBOOT: "active",
+    ServerStatus.SHUTOFF: "stopped",
+    ServerStatus.ERROR: "error",
+    ServerStatus.DELETED: "deleted",
+}
+
+
+def server_view(tx: Transaction, server: Server, now: datetime) -> ServerView:
+    """As it is now."""
+    node = tx.nodes.get(server.node_id) if server.node_id else None
+    flavor, image = tx.flavors.get(server.flavor_id), tx.images.get(server.image_id)
+    return ServerView(
+        id=server.id,
+        name=server.name,
+        status=server.status,
+        task_state=server.task_state,
+        vm_state=VM_STATES[server.status],
+        power_state=POWER_STATES[node.power] if node else 0,
+        host_status=host_status(node, sessions.current(tx, node), now) if node else "UNKNOWN",
+        flavor=flavor.name if flavor else server.flavor_id,
+        image=image.name if image else server.image_id,
+        key_name=server.key_name,
+        metadata=server.metadata,
+        node_id=server.node_id,
+        node_name=node.name if node else None,
+        addresses=_addresses(tx, server, node),
+        root_disk=server.disk,
+        boot_proof=server.boot_proof,
+        machine_id=server.machine_id,
+        job_id=server.job_id,
+        fault=server.fault,
+        created=server.created_at,
+        updated=server.updated_at,
+        launched_at=server.launched_at,
+        terminated_at=server.deleted_at,
+    )
+
+
+def _addresses(tx: Transaction, server: Server, node: Node | None) -> tuple[AddressView, ...]:
+    session = sessions.current(tx, node) if node else None
+    network = session.network if session else None
+    views = []
+    for port, subnet in ports_of(tx, server):
+        nic = network.by_mac(port.mac) if network else None
+        views.append(
+            AddressView(
+                port_id=port.id,
+                subnet=subnet.name,
+                mac=port.mac,
+                address=port.address,
+                observed=tuple(str(address) for address in nic.addresses) if nic else (),
+            )
+        )
+    return tuple(views)
