@@ -10,7 +10,16 @@ from threading import Event
 
 import pytest
 
-from agent.errors import CommandFailed, DeviceError, DiskInUse, HostError, ImageTruncated, LinkError, ToolMissing
+from agent.errors import (
+    CommandFailed,
+    DeviceError,
+    DiskInUse,
+    HostError,
+    ImageTruncated,
+    ImageUnavailable,
+    LinkError,
+    ToolMissing,
+)
 from agent.host.doors import Link
 from agent.host.fake import (
     Counts,
@@ -222,7 +231,7 @@ def test_web_faults() -> None:
     page.ends_at = 3
     with pytest.raises(ImageTruncated, match="3 of 10 bytes"), host.fetch(URL) as body:
         list(body.chunks(4))
-    with pytest.raises(LinkError, match="404"), host.fetch(URL + "x"):
+    with pytest.raises(ImageUnavailable, match="404"), host.fetch(URL + "x"):
         pass
 
 

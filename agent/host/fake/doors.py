@@ -20,6 +20,8 @@ from agent.host.fake.faults import FakeDoor, FaultPlan, counted
 from agent.host.fake.machine import Machine
 from agent.host.fake.tree import LinkTo, Unreadable
 
+REASONS = {IsADirectoryError: "Is a directory", FileNotFoundError: "No such file or directory"}
+
 
 class FakeFiles(FakeDoor):
     """`doors.Files` over a tree in memory. What was written is durable, as it is behind the real door."""
@@ -88,8 +90,8 @@ class FakeFiles(FakeDoor):
             case Unreadable(reason):
                 raise HostError(f"reading {path}", reason)
             case LinkTo() | None:
-                is_directory = found in self.machine.tree.directories
-                raise HostError(f"reading {path}", "Is a directory" if is_directory else "No such file or directory")
+                cause = IsADirectoryError if found in self.machine.tree.directories else FileNotFoundError
+                raise HostError(f"reading {path}", REASONS[cause]) from cause(path)
 
 
 class FakeUdev(FakeDoor):
