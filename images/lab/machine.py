@@ -81,9 +81,8 @@ def qemu_argv(spec: MachineSpec, folder: Path) -> list[str]:
 def _firmware_argv(firmware: Firmware, folder: Path) -> list[str]:
     if firmware is Firmware.BIOS:
         return []
-    code, _ = ovmf()
     return [
-        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
+        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={folder / 'firmware-code.fd'}",
         "-drive", f"if=pflash,unit=1,format=raw,file={folder / 'firmware-variables.fd'}",
         *(word for name in OFF for word in ("-fw_cfg", f"name=opt/org.tianocore/{name},string=no")),
     ]  # fmt: skip
@@ -122,7 +121,9 @@ class Machine:
             with (folder / f"{disk.name}.raw").open("xb") as image:
                 image.truncate(disk.size_gib << 30)
         if spec.firmware is Firmware.UEFI:
-            shutil.copyfile(ovmf()[1], folder / "firmware-variables.fd")
+            code, variables = ovmf()
+            (folder / "firmware-code.fd").symlink_to(code)
+            shutil.copyfile(variables, folder / "firmware-variables.fd")
         return cls(folder)
 
     @property

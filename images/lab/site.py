@@ -28,6 +28,7 @@ from lab.network import CONTROLLER_ADDRESS, Network, dnsmasq_argv
 CACHE = Path(os.environ.get("BMS_AGENT_CACHE", Path.home() / ".cache" / "bms-agent"))
 LABS = CACHE / "lab"
 OWNER = "owner.json"
+KEPT = "kept"
 LOGS_KEPT = 5
 START_TOLERANCE_S = 2.0
 
@@ -86,7 +87,7 @@ class Site:
     def keep(self) -> None:
         """Let it run on after this process has ended; `tear_down` ends it."""
         (self.folder / OWNER).unlink()
-        (self.folder / "kept").touch()
+        (self.folder / KEPT).touch()
         self._kept = True
 
     def close(self, *, keep_logs: bool) -> None:
@@ -119,19 +120,19 @@ def remove(folder: Path, *, keep_logs: bool = False) -> None:
             path.unlink()
 
 
-def sweep() -> None:
+def sweep(labs: Path = LABS) -> None:
     """Remove the labs whose process is gone, and the logs of old failures."""
-    for owner in LABS.glob(f"*/{OWNER}"):
+    for owner in labs.glob(f"*/{OWNER}"):
         if not _lives(json.loads(owner.read_text())):
             remove(owner.parent)
-    failed = [folder for folder in LABS.glob("*") if not (folder / OWNER).exists() and not (folder / "kept").exists()]
+    failed = [folder for folder in labs.glob("*") if not (folder / OWNER).exists() and not (folder / KEPT).exists()]
     for folder in sorted(failed, key=lambda path: path.stat().st_mtime)[:-LOGS_KEPT]:
         shutil.rmtree(folder)
 
 
-def tear_down() -> int:
+def tear_down(labs: Path = LABS) -> int:
     """Remove the labs that were kept; how many they were."""
-    kept = [mark.parent for mark in LABS.glob("*/kept")]
+    kept = [mark.parent for mark in labs.glob(f"*/{KEPT}")]
     for folder in kept:
         remove(folder)
     return len(kept)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The virtual BMC over real HTTP, in front of a machine that only remembers what was done to it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from lab.bmc import Bmc
+from lab.fault import LabFault
+from lab.machine import MachineSpec
+
+ENTRY = ("admin", "secret")
+
+
+class FakeMachine:
+    """Remembers its power and what was pressed; with `broken` set, it does not start."""
+
+    def __init__(self) -> None:
+        self.spec = MachineSpec(name="m1")
+        self.is_on = False
+        self.pressed: list[str] = []
+        self.broken = False
+
+    def power_on(self) -> None:
+        if self.broken:
+            raise LabFault("powering on m1: no such disk")
+        self.is_on = True
+        self.pressed.append("on")
+
+    def power_off(self) -> None:
+        self.is_on = False
+        self.pressed.append("off")
+
+    def reset(self) -> None:
+        self.pressed.append("reset")
+
+    def press_power_button(self) -> None:
+        self.pressed.append("button")
+
+
+@pytest.fixture
+def machine() -> FakeMachine:
+    return FakeMachine()
+
+
+@pytest.fixture
+def system(machine: FakeMachine) -> Iterator[str]:
+    """The URL of the system behind a BMC that runs."""
+    bmc = Bmc(("127.0.0.1", 0), machine, *ENTRY)
+    thread = threading.Thread(target=bmc.serve_forever, kwargs={"poll_interval": 0.01}, name="bmc")
+    thread.start()
+    yield f"http://127.0.0.1:{bmc.server_address[1]}/redfish/v1/Systems/m1"
+    bmc.shutdown()
+    thread.join()
+    bmc.server_close()
+
+
+def reset(system: str, kind: str) -> requests.Response:
+    """Ask for a reset of this kind."""
+    return requests.post(f"{system}/Actions/ComputerSystem.Reset", json={"ResetType": kind}, auth=ENTRY, timeout=5)
+
+
+def test_the_power_state_follows_the_machine(system: str, machine: FakeMachine) -> None:
+    """On and Off are the machine's own state at that moment: a guest that switched itself off shows Off."""
+    states = []
+    for machine.is_on in (False, True, False):
+        states.append(requests.get(system, auth=ENTRY, timeout=5).json()["PowerState"])
+
+    assert states == ["Off", "On", "Off"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "was_on", "pressed"),
+    [
+        ("On", False, ["on"]),
+        ("ForceOff", True, ["off"]),
+        ("GracefulShutdown", True, ["button"]),
+        ("GracefulShutdown", False, []),
+        ("ForceRestart", True, ["reset"]),
+        ("ForceRestart", False, ["on"]),
+        ("PowerCycle", True, ["off", "on"]),
+    ],
+)
+def test_every_reset_does_what_it_says(
+    system: str, machine: FakeMachine, kind: str, was_on: bool, pressed: list[str]
+) -> None:
+    """Each ResetType of the contract moves the machine as Redfish describes it."""
+    machine.is_on = was_on
+
+    assert reset(system, kind).status_code == 204
+    assert machine.pressed == pressed
+
+
+def test_an_unknown_reset_is_refused(system: str, machine: FakeMachine) -> None:
+    """A ResetType that this machine does not know changes nothing, and the answer lists those that it knows."""
+    answer = reset(system, "Nmi")
+
+    assert answer.status_code == 400
+    assert "ForceOff" in answer.json()["error"]["message"]
+    assert machine.pressed == []
+
+
+@pytest.mark.parametrize("entry", [None, ("admin", "wrong"), ("root", "secret")])
+def test_nobody_enters_without_the_password(system: str, machine: FakeMachine, entry: tuple[str, str] | None) -> None:
+    """Neither reading nor switching works without the right user and password."""
+    read = requests.get(system, auth=entry, timeout=5)
+    switched = requests.post(f"{system}/Actions/ComputerSystem.Reset", json={"ResetType": "On"}, auth=entry, timeout=5)
+
+    assert (read.status_code, switched.status_code, machine.pressed) == (401, 401, [])
+
+
+def test_another_system_is_not_found(system: str) -> None:
+    """A wrong id in the node's BMC address is told, not answered with this machine."""
+    assert requests.get(f"{system}0", auth=ENTRY, timeout=5).status_code == 404
+
+
+def test_a_machine_that_does_not_start_is_told(system: str, machine: FakeMachine) -> None:
+    """What QEMU said on failing reaches the caller."""
+    machine.broken = True
+    answer = reset(system, "On")
+
+    assert answer.status_code == 500
+    assert "no such disk" in answer.json()["error"]["message"]
