@@ -40,7 +40,7 @@ class RealFiles:
         with doing(f"listing {directory}"):
             try:
                 return tuple(sorted(each.name for each in self._locate(directory).iterdir()))
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return ()
 
     def resolve(self, path: str) -> str:
