@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from agent.apply.config_drive import place_config_drive
-from agent.apply.disk import check_disk
 from agent.apply.erase import erase_disk
 from agent.apply.image import write_image
 from agent.apply.network import apply_network, check_nic
@@ -20,10 +19,11 @@ from agent.apply.seal import seal_disk
 from agent.errors import InputError
 from agent.host.doors import Host
 from agent.inventory import take
+from agent.inventory.disk import disks
 from agent.inventory.network import network_state
-from agent.job.executor import Advance, Result
 from agent.model.disk import DiskIdentity
 from agent.model.inventory import Inventory
+from agent.model.job import Advance, Result
 from agent.model.network import NetworkConfig, NetworkState
 from agent.model.plan import (
     AddAddress,
@@ -46,6 +46,7 @@ from agent.model.protocol import Mode
 from agent.model.request import DeployRequest, EraseRequest, PowerOffRequest, RebootRequest, Request
 from agent.plan import network as network_plan
 from agent.plan.check import check
+from agent.plan.disk import must_be_still
 from agent.plan.erase import plan_erase
 from agent.plan.image import plan_deploy
 from agent.plan.power import plan_power
@@ -103,7 +104,7 @@ class Operations:
         """Raises `PreconditionError` if it does not hold now."""
         match precondition:
             case DiskMustBe():
-                check_disk(self._host, precondition)
+                must_be_still(disks(self._host), precondition.disk)
             case NicMustExist():
                 check_nic(self._host, precondition)
             case _:

@@ -6,13 +6,13 @@ Each round observes, plans, applies, observes again and compares. A round that f
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import structlog
 
 from agent.errors import AgentError, NotAsObserved
 from agent.model.fault import Fault
+from agent.model.job import Advance, Result
 from agent.model.network import NetworkConfig, NetworkState
 from agent.model.plan import Plan, Precondition, Step
 
@@ -26,7 +26,7 @@ class NetworkDoer(Protocol):
     def plan_network(self, state: NetworkState, desired: NetworkConfig) -> Plan: ...
     def unmet(self, state: NetworkState, desired: NetworkConfig) -> tuple[str, ...]: ...
     def hold(self, precondition: Precondition) -> None: ...
-    def do(self, step: Step, advance: Callable[[int, int | None], None]) -> dict[str, str | int]: ...
+    def do(self, step: Step, advance: Advance) -> Result: ...
 
 
 class Convergence:

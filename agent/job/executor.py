@@ -10,7 +10,6 @@ a plan is never continued. A request served twice is answered from the journal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from threading import Event
 from typing import Protocol
 
@@ -22,13 +21,9 @@ from agent.job.journal import Accepted, Begun, Ended, Job, Journal, StepBegun, d
 from agent.job.outbox import Outbox
 from agent.model.disk import DiskIdentity
 from agent.model.fault import Fault
-from agent.model.job import JobReport, JobState, Progress
+from agent.model.job import Advance, JobReport, JobState, Progress, Result
 from agent.model.plan import DiskMustBe, Epilogue, Plan, Precondition, Step
 from agent.model.request import Request
-
-Result = dict[str, str | int]
-Advance = Callable[[int, int | None], None]
-"""Told by a step as it goes: (bytes done, bytes in all where known)."""
 
 log = structlog.get_logger("job")
 

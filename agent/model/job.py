@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,6 +11,11 @@ from pydantic import Field
 
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen
+
+Result = dict[str, str | int]
+"""What a step found out or made, for the job's final report."""
+Advance = Callable[[int, int | None], None]
+"""Told by a step as it goes: (bytes done, bytes in all where known)."""
 
 
 class JobState(StrEnum):

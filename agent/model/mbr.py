@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The classic partition table (MBR, "dos"), bytes ↔ values. Pure. Four primary records; extended ones are not followed."""
+"""The classic partition table (MBR, "dos"), bytes ↔ values. Pure. Four primary records; extended ones stay closed."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.errors import PartitionTableError, SectorSizeMismatch
+from agent.errors import DecodeError, PartitionTableError, SectorSizeMismatch
 from agent.model import gpt, mbr
 from agent.model.plan import Partition
 
@@ -40,3 +40,13 @@ def fit(head: bytes, disk_bytes: int, sector_bytes: int, add: tuple[Partition, .
         names = ", ".join(partition.label for partition in add)
         raise PartitionTableError(f"adding the partition '{names}'", "the image has no partition table")
     return Fitted(head, b"", "none")
+
+
+def partitions(head: bytes, sector_bytes: int) -> tuple[tuple[int, int, int], ...]:
+    """(number, offset in bytes, size in bytes) of each partition, as a kernel would see them in this head."""
+    try:
+        found = gpt.parse(head, sector_bytes).entries
+        places = [(one.slot + 1, one.first_lba, one.last_lba - one.first_lba + 1) for one in found]
+    except DecodeError:
+        places = [(one.slot + 1, one.first_lba, one.sectors) for one in mbr.parse(head) or () if one.kind != 0xEE]
+    return tuple((number, first * sector_bytes, sectors * sector_bytes) for number, first, sectors in places)

@@ -14,6 +14,7 @@ from agent.errors import (
     DiskChanged,
     DiskHoldsData,
     DiskInUse,
+    DiskReadOnly,
     HostError,
     NoDiskMatches,
     SeveralDisksMatch,
@@ -98,6 +99,17 @@ def must_be_expendable(disk: Disk, *, overwrite: bool) -> None:
     if disk.contents:
         held = ", ".join(f"{found.kind} on {found.node}" for found in disk.contents)
         raise DiskHoldsData(f"preparing {disk.identity}", f"it holds {held}")
+
+
+def must_be_still(disks: tuple[Disk, ...], planned: DiskIdentity) -> None:
+    """The disk at the planned path is the planned disk, writable and free. Raises `DiskChanged`, `DiskReadOnly`, …"""
+    doing = f"looking at {planned} again"
+    disk = next((disk for disk in disks if disk.path == planned.path), None)
+    if disk is None or disk.identity != planned:
+        raise DiskChanged(doing, f"now it is {disk.identity}" if disk else "it is gone")
+    if disk.read_only:
+        raise DiskReadOnly(doing, "the kernel says it is read-only")
+    must_be_free(disk)
 
 
 def must_be_the_one_begun(disk: Disk, begun: tuple[DiskIdentity, ...]) -> None:

@@ -31,31 +31,34 @@ def plan_deploy(inventory: Inventory, request: DeployRequest, spool: str, begun:
     must_be_expendable(disk, overwrite=request.overwrite or bool(begun))
     limit_bytes = image_limit(disk, request)
     head_path = f"{spool}/{request.request_id}.head"
+    added = drive_partition(disk) if request.config_drive else ()
     write = WriteImage(
         disk=disk.identity,
         image=request.image,
         limit_bytes=limit_bytes,
         hold_back_bytes=HOLD_BACK_BYTES,
         head_path=head_path,
+        add=added,
     )
     return Plan(
         preconditions=(DiskMustBe(disk=disk.identity),),
-        steps=(write, *drive_and_seal(disk, request, head_path)),
+        steps=(write, *placed(disk, request, added), SealDisk(disk=disk.identity, head_path=head_path, add=added)),
         epilogue=Epilogue.REBOOT,
     )
 
 
-def drive_and_seal(disk: Disk, request: DeployRequest, head_path: str) -> tuple[PlaceConfigDrive | SealDisk, ...]:
-    """The steps after the image."""
-    if request.config_drive is None:
-        return (SealDisk(disk=disk.identity, head_path=head_path),)
-    partition = Partition(
-        label=config_drive.LABEL,
-        offset_bytes=config_drive.offset_bytes(disk.size_bytes),
-        size_bytes=config_drive.SIZE_BYTES,
-    )
-    place = PlaceConfigDrive(disk=disk.identity, drive=request.config_drive, **partition.model_dump())
-    return place, SealDisk(disk=disk.identity, head_path=head_path, add=(partition,))
+def drive_partition(disk: Disk) -> tuple[Partition, ...]:
+    """Where the config drive goes."""
+    offset = config_drive.offset_bytes(disk.size_bytes)
+    return (Partition(label=config_drive.LABEL, offset_bytes=offset, size_bytes=config_drive.SIZE_BYTES),)
+
+
+def placed(disk: Disk, request: DeployRequest, added: tuple[Partition, ...]) -> tuple[PlaceConfigDrive, ...]:
+    """The step that fills it."""
+    drive = request.config_drive
+    if drive is None:
+        return ()
+    return tuple(PlaceConfigDrive(disk=disk.identity, drive=drive, **one.model_dump()) for one in added)
 
 
 def image_limit(disk: Disk, request: DeployRequest) -> int:

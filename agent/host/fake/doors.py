@@ -198,8 +198,9 @@ class FakeBlockDevice(FakeDoor):
 
     @counted
     def reread_table(self) -> None:
-        """Counted in `table_rereads`."""
+        """Counted in `table_rereads`; the partitions turn up in sysfs."""
         self._disk.table_rereads += 1
+        self.machine.see_partitions(self._path, self._disk)
 
     def _check(self, doing: str, offset: int, length: int) -> None:
         if doing != "reading" and not self._writable:

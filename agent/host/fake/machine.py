@@ -20,7 +20,9 @@ from agent.host.fake.programs import PROGRAMS, Program
 from agent.host.fake.tree import Tree, parse, render
 from agent.host.fake.web import Page
 from agent.model.frozen import Frozen, decode
+from agent.model.partition_table import partitions
 
+HEAD_BYTES = 1024 * 1024
 SECTOR_BYTES = 512  # the unit of /sys/block/*/size, whatever the disk's sectors are (block/genhd.c)
 
 
@@ -88,6 +90,19 @@ class Machine:
                 read_only=self._number(f"{sysfs}/ro", 0) != 0,
             )
         return self.disks.get(node)
+
+    def see_partitions(self, path: str, disk: FakeDisk) -> None:
+        """What the kernel does when it reads a disk's partition table."""
+        sysfs = self._sysfs(self.tree.resolve(path))
+        name = sysfs.rpartition("/")[2]
+        for part in [each for each in self.tree.directories.get(sysfs, ()) if each.startswith(name)]:
+            self.tree.drop(f"{sysfs}/{part}")
+        head = disk.read(0, min(HEAD_BYTES, disk.size_bytes))
+        for number, offset, size in partitions(head, disk.logical_sector_bytes):
+            part = f"{name}p{number}" if name[-1].isdigit() else f"{name}{number}"
+            facts = {"partition": number, "start": offset // SECTOR_BYTES, "size": size // SECTOR_BYTES}
+            for fact, value in facts.items():
+                self.tree.put(f"{sysfs}/{part}/{fact}", f"{value}\n".encode())
 
     def users(self, path: str) -> tuple[str, ...]:
         """What keeps a disk from being opened exclusively: mounts, swap and holders of it or of its partitions."""

@@ -76,9 +76,35 @@ def systemctl(machine: Machine, argv: Sequence[str], stdin: str | None) -> Outpu
     return Output()
 
 
+def mkfs_vfat(machine: Machine, argv: Sequence[str], stdin: str | None) -> Output:
+    """Marks the image with its label, so that a test finds it on the disk."""
+    machine.tree.put(argv[-1], _at(machine, argv[-1], 0, b"vfat " + argv[argv.index("-n") + 1].encode()))
+    return Output()
+
+
+def mcopy(machine: Machine, argv: Sequence[str], stdin: str | None) -> Output:
+    """Puts the file's path and content into the image, behind what is there."""
+    image, source, target = argv[argv.index("-i") + 1], argv[-2], argv[-1]
+    before, added = machine.tree.entries[image], machine.tree.entries[source]
+    if not (isinstance(before, bytes) and isinstance(added, bytes)):
+        return Output(status=1, stderr="no such file")
+    end = len(before.rstrip(b"\0")) + 1
+    machine.tree.put(image, _at(machine, image, end, target.encode() + b"=" + added))
+    return Output()
+
+
+def _at(machine: Machine, path: str, offset: int, data: bytes) -> bytes:
+    content = machine.tree.entries[path]
+    old = content if isinstance(content, bytes) else b""
+    return old[:offset] + data + old[offset + len(data) :]
+
+
 ENDINGS = ("reboot", "poweroff")
 
 PROGRAMS: Mapping[str, Program] = {
+    "mcopy": mcopy,
+    "mkfs.vfat": mkfs_vfat,
+    "mmd": silent,
     "networkctl": silent,
     "systemctl": systemctl,
     "udevadm": silent,

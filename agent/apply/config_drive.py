@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Doing `PlaceConfigDrive`: a vfat filesystem made in a sparse file, copied to its place, read back and compared.
+
+The same step makes the same bytes: the volume id follows from the files, times are the epoch. File contents reach
+the tools through files of mode 0600, never through arguments.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from agent.apply.sink import GRAIN_BYTES, ZEROES
+from agent.errors import NotAsObserved
+from agent.host.doors import BlockDevice, Host
+from agent.model.job import Advance, Result
+from agent.model.plan import PlaceConfigDrive
+
+WORKSHOP = "/run/bms-agent/config-drive.d"
+IMAGE = f"{WORKSHOP}/image"
+TREE = f"{WORKSHOP}/tree"
+
+
+def place_config_drive(host: Host, step: PlaceConfigDrive, advance: Advance) -> Result:
+    """Returns the number of files. Raises `HostError`."""
+    try:
+        build(host, step)
+        with host.block.open_exclusive(step.disk.path) as disk:
+            copy(host, disk, step)
+            disk.flush()
+            compare(host, disk, step)
+    finally:
+        tidy(host, step)
+    advance(step.size_bytes, step.size_bytes)
+    return {"config_drive_files": len(step.drive.files)}
+
+
+def build(host: Host, step: PlaceConfigDrive) -> None:
+    """The filesystem, in `IMAGE`."""
+    tidy(host, step)
+    host.files.write(IMAGE, b"", mode=0o600)
+    host.files.truncate(IMAGE, step.size_bytes)
+    image = host.files.real_path(IMAGE)
+    host.run(mkfs_argv(image, step.label, volume_id(step)))
+    for directory in directories(step):
+        host.run(["mmd", "-i", image, f"::{directory}"])
+    for path, text in sorted(step.drive.files.items()):
+        host.files.write(f"{TREE}/{path}", text.get_secret_value().encode(), mode=0o600)
+        host.run(["mcopy", "-i", image, host.files.real_path(f"{TREE}/{path}"), f"::{path}"])
+
+
+def mkfs_argv(image: str, label: str, volume: int) -> list[str]:
+    """`--invariant`: no time and no random number gets into the filesystem."""
+    return ["mkfs.vfat", "--invariant", "-n", label, "-i", f"{volume:08x}", image]
+
+
+def volume_id(step: PlaceConfigDrive) -> int:
+    """Another one for another content."""
+    texts = (f"{path}\0{text.get_secret_value()}\0" for path, text in sorted(step.drive.files.items()))
+    return zlib.crc32("".join(texts).encode())
+
+
+def directories(step: PlaceConfigDrive) -> list[str]:
+    """Every directory, parents first."""
+    found = set()
+    for path in step.drive.files:
+        parts = path.split("/")[:-1]
+        found |= {"/".join(parts[: depth + 1]) for depth in range(len(parts))}
+    return sorted(found)
+
+
+def copy(host: Host, disk: BlockDevice, step: PlaceConfigDrive) -> None:
+    """To its place; what is zero is zeroed."""
+    disk.zero(step.offset_bytes, step.size_bytes)
+    data = host.files.read_bytes(IMAGE)
+    for at in range(0, len(data), GRAIN_BYTES):
+        if (grain := data[at : at + GRAIN_BYTES]) != ZEROES[: len(grain)]:
+            disk.write(step.offset_bytes + at, grain)
+
+
+def compare(host: Host, disk: BlockDevice, step: PlaceConfigDrive) -> None:
+    """What is on the medium is what was made."""
+    if disk.read(step.offset_bytes, step.size_bytes) != host.files.read_bytes(IMAGE):
+        raise NotAsObserved(f"reading the config drive back from {step.disk.path}", "it differs from what was written")
+
+
+def tidy(host: Host, step: PlaceConfigDrive) -> None:
+    """No secret stays behind, also not one that an earlier, interrupted run left."""
+    for path in step.drive.files:
+        host.files.remove(f"{TREE}/{path}")
+    host.files.remove(IMAGE)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Doing `WriteImage`: source → digest → decode → limit → sink. All but the first MiB, which is kept aside.
+
+Order on the disk: first it is made unable to boot (head and tail zeroed, flushed), then the data, then a flush. The
+head is handed to `SealDisk` only after digest and length have been verified. Memory is constant.
+"""
+
+from __future__ import annotations
+
+from agent.apply.decode import Decoder
+from agent.apply.digest import verified
+from agent.apply.sink import GRAIN_BYTES, Sink
+from agent.apply.source import Source
+from agent.errors import ImageOverrun, ImageTooLarge, ImageTruncated
+from agent.host.doors import BlockDevice, Host
+from agent.model.disk import MIB
+from agent.model.job import Advance, Result
+from agent.model.partition_table import fit
+from agent.model.plan import WriteImage
+
+BUFFER_BYTES = 64 * GRAIN_BYTES
+
+
+def write_image(host: Host, step: WriteImage, advance: Advance) -> Result:
+    """Returns the image's size, what of it was written, its digest. Raises `ImageError`, `PreconditionError`, …"""
+    doing = f"writing {step.image.url} to {step.disk.path}"
+    source = Source(host, step.image, advance)
+    decoder = Decoder(verified(source, step.image.sha256, doing), step.image.format, doing)
+    head = first_bytes(decoder, step, doing)
+    fit(head, step.disk.size_bytes, step.disk.logical_sector_bytes, step.add)
+    with host.block.open_exclusive(step.disk.path) as disk:
+        make_unbootable(disk)
+        sink = Sink(disk, step.hold_back_bytes, step.limit_bytes, doing)
+        pour(decoder, sink)
+        decoder.drain()
+        must_have_its_size(decoder.done_bytes, step, doing)
+        end = sink.finish()
+        clear_what_follows(disk, end, step.limit_bytes)
+    host.files.write(step.head_path, head, mode=0o600)
+    return {"image_bytes": decoder.done_bytes, "written_bytes": sink.written_bytes, "sha256": step.image.sha256}
+
+
+def first_bytes(decoder: Decoder, step: WriteImage, doing: str) -> bytes:
+    """The head. An image that has no more than this is none; whether it is damaged is said first."""
+    head = bytearray(step.hold_back_bytes)
+    got = decoder.fill(memoryview(head))
+    if got < step.hold_back_bytes:
+        decoder.drain()
+        raise ImageTruncated(doing, f"the image unpacks to {got} bytes, which is no disk")
+    if step.image.size_bytes is not None and step.image.size_bytes > step.limit_bytes:
+        raise ImageTooLarge(doing, f"{step.image.size_bytes} bytes do not fit below byte {step.limit_bytes}")
+    return bytes(head)
+
+
+def make_unbootable(disk: BlockDevice) -> None:
+    """Both ends: tables, boot code, RAID signatures. Nothing of the old disk may boot beside the new data."""
+    disk.zero(0, MIB)
+    last = (disk.size_bytes - MIB) // disk.logical_sector_bytes * disk.logical_sector_bytes
+    disk.zero(last, disk.size_bytes - last)
+    disk.flush()
+
+
+def pour(decoder: Decoder, sink: Sink) -> None:
+    """Everything that is left."""
+    buffer = memoryview(bytearray(BUFFER_BYTES))
+    while got := decoder.fill(buffer):
+        sink.put(buffer[:got])
+
+
+def must_have_its_size(size_bytes: int, step: WriteImage, doing: str) -> None:
+    """The image unpacked to what was said."""
+    said = step.image.size_bytes
+    if said is not None and size_bytes != said:
+        short = size_bytes < said
+        raise (ImageTruncated if short else ImageOverrun)(doing, f"it unpacks to {size_bytes} bytes, not to {said}")
+
+
+def clear_what_follows(disk: BlockDevice, end: int, limit: int) -> None:
+    """A MiB behind the image: a grown root partition must not find an old filesystem's superblock right there."""
+    start = -(-end // disk.logical_sector_bytes) * disk.logical_sector_bytes
+    if start < limit:
+        disk.zero(start, min(MIB, limit - start))
+        disk.flush()

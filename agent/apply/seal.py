@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Doing `SealDisk`: the act that makes a disk bootable, and therefore the last one.
+
+backup table → flush → head → flush → read both back → kernel re-reads the table → the new partition is seen. If
+anything fails once the head is written, the head is zeroed again: what is not proven must not boot.
+"""
+
+from __future__ import annotations
+
+from agent.errors import AgentError, NotAsObserved
+from agent.host.doors import BlockDevice, Host
+from agent.model.job import Advance, Result
+from agent.model.partition_table import Fitted, fit
+from agent.model.plan import Partition, SealDisk
+
+SYSFS_SECTOR_BYTES = 512  # Documentation/ABI/stable/sysfs-block: start and size are in these, whatever the disk's are
+
+
+def seal_disk(host: Host, step: SealDisk, advance: Advance) -> Result:
+    """Returns the table's kind. Raises `HostError`; the disk cannot boot then."""
+    doing = f"sealing {step.disk.path}"
+    table = fit(host.files.read_bytes(step.head_path), step.disk.size_bytes, step.disk.logical_sector_bytes, step.add)
+    with host.block.open_exclusive(step.disk.path) as disk:
+        if table.tail:
+            disk.write(disk.size_bytes - len(table.tail), table.tail)
+        disk.flush()
+        try:
+            commit(disk, table, doing)
+            disk.reread_table()
+            for partition in step.add:
+                must_be_seen(host, step, partition, doing)
+        except AgentError:
+            disk.zero(0, len(table.head))
+            disk.flush()
+            raise
+    host.files.remove(step.head_path)
+    host.udev.settle()
+    advance(len(table.head), len(table.head))
+    return {"partition_table": table.kind}
+
+
+def commit(disk: BlockDevice, table: Fitted, doing: str) -> None:
+    """Write the head, and see that it and the backup are on the medium."""
+    disk.write(0, table.head)
+    disk.flush()
+    tail = disk.read(disk.size_bytes - len(table.tail), len(table.tail)) if table.tail else b""
+    if disk.read(0, len(table.head)) != table.head or tail != table.tail:
+        raise NotAsObserved(doing, "what was read back differs from what was written")
+
+
+def must_be_seen(host: Host, step: SealDisk, partition: Partition, doing: str) -> None:
+    """The kernel has a partition at that place."""
+    folder = f"/sys/block/{step.disk.path.removeprefix('/dev/')}"
+    seen = []
+    for name in host.files.names(folder):
+        if host.files.exists(f"{folder}/{name}/start"):
+            start, size = (int(host.files.read_text(f"{folder}/{name}/{fact}")) for fact in ("start", "size"))
+            seen.append((start * SYSFS_SECTOR_BYTES, size * SYSFS_SECTOR_BYTES))
+    if (partition.offset_bytes, partition.size_bytes) not in seen:
+        told = ", ".join(f"{size} bytes at {start}" for start, size in sorted(seen)) or "none"
+        raise NotAsObserved(doing, f"the kernel does not see '{partition.label}'; the partitions it sees: {told}")

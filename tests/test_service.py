@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Service mode: who this server is, and what it proves."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Interface
+
+import pytest
+
+from agent.config import Settings
+from agent.errors import ConfigError, DecodeError, HostError
+from agent.host.doors import Link
+from agent.host.fake import FakeHost, Machine, Output, Tree
+from agent.host.fake.machine import Record
+from agent.job.ledger import Ledger
+from agent.model.network import NetworkConfig
+from agent.model.protocol import Desired, ServiceIdentity
+from agent.service import begin_network, identify
+from tests.hardware import MAC, static
+
+SETTINGS = Settings()
+KEPT = "/var/lib/bms-agent/identity.json"
+LEDGER = "/var/lib/bms-agent/ledger.json"
+DRIVE = {"vda2": {"DEVTYPE": "partition", "ID_FS_LABEL": "config-2"}}
+ENO1 = Link(index=2, name="eno1", current_mac=MAC, permanent_mac=MAC, up=False, carrier=True, mtu=1500, kind=None,
+            addresses=(), gateway=None)  # fmt: skip
+NIC = {"/sys/class/net/eno1/device/vendor": "0x8086\n", "/sys/class/net/eno1/address": f"{MAC}\n"}
+
+
+def identity(server_id: str = "server-1", address: str = "192.168.1.10/24") -> ServiceIdentity:
+    """An identity."""
+    return ServiceIdentity.model_validate({
+        "controller_url": "http://controller", "node_id": "node-1", "server_id": server_id, "credential": "c1",
+        "nonce": "n1", "network": NetworkConfig(nics=(static(address),)),
+    })  # fmt: skip
+
+
+def machine(drive: str | None, kept: str | None = None, partitions: dict[str, dict[str, str]] | None = None) -> Machine:
+    """A machine with this on its config drive and in its state directory."""
+    files = dict(NIC) | ({KEPT: kept} if kept is not None else {})
+    udev = partitions if partitions is not None else ({} if drive is None else DRIVE)
+    made = Machine.of(Tree.of(files), Record(origin="synthetic: a server", udev=udev, links=(ENO1,)))
+
+    def mount(machine: Machine, argv: object, stdin: str | None) -> Output:
+        FakeHost.of(machine).files.write("/run/bms-agent/config-drive/bms-agent/service.json", (drive or "").encode())
+        return Output()
+
+    def umount(machine: Machine, argv: object, stdin: str | None) -> Output:
+        FakeHost.of(machine).files.remove("/run/bms-agent/config-drive/bms-agent/service.json")
+        return Output()
+
+    made.programs |= {"mount": mount, "umount": umount}
+    return made
+
+
+def test_first_start_takes_the_drive_s_identity() -> None:
+    """On the first boot the drive says who this is; it is kept for the time when the drive is gone."""
+    made = machine(identity().model_dump_json())
+    assert identify(FakeHost.of(made), SETTINGS) == identity()
+
+    assert made.commands[-1][0] == "umount"
+    made.record = Record(origin="synthetic: the drive deleted")
+    assert identify(FakeHost.of(made), SETTINGS) == identity()
+
+
+def test_drive_of_another_server_replaces_everything() -> None:
+    """A reinstalled or cloned disk does not go on with the earlier server's ledger."""
+    made = machine(identity("server-2").model_dump_json(), kept=identity().model_dump_json())
+    FakeHost.of(made).files.write(LEDGER, b"{}")
+
+    assert identify(FakeHost.of(made), SETTINGS).server_id == "server-2"
+    assert not FakeHost.of(made).files.exists(LEDGER)
+
+
+def test_nobody_s_server() -> None:
+    """Without drive and earlier identity there is nothing to serve, and the error says what is missing."""
+    with pytest.raises(ConfigError, match="no config drive and no earlier identity"):
+        identify(FakeHost.of(machine(None)), SETTINGS)
+
+
+def test_damaged_drive() -> None:
+    """A drive that cannot be read is an error, not an earlier identity."""
+    with pytest.raises(DecodeError, match="reading this server's identity"):
+        identify(FakeHost.of(machine("{", kept=identity().model_dump_json())), SETTINGS)
+
+
+def test_two_drives() -> None:
+    """With two config drives it is not guessed which is ours."""
+    both = DRIVE | {"vdb2": DRIVE["vda2"]}
+    with pytest.raises(HostError, match=r"/dev/vda2, /dev/vdb2"):
+        identify(FakeHost.of(machine(identity().model_dump_json(), partitions=both)), SETTINGS)
+
+
+def test_network_first_from_the_drive_then_from_the_ledger() -> None:
+    """Before the controller can be reached the drive's network is set; what the ledger holds is newer and wins."""
+    made = machine(identity().model_dump_json())
+    begin_network(FakeHost.of(made), SETTINGS, identity())
+    assert made.links[2].addresses == (IPv4Interface("192.168.1.10/24"),)
+    newer = Desired(generation=4, node_id="node-1", network=NetworkConfig(nics=(static("192.168.1.77/24"),)))
+    Ledger(FakeHost.of(made).files, "/var/lib/bms-agent", "node-1").accept(newer)
+    convergence = begin_network(FakeHost.of(made), SETTINGS, identity())
+
+    assert made.links[2].addresses == (IPv4Interface("192.168.1.77/24"),)
+    assert convergence.applied_generation == 4
