@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A controller in a box: its own clock, its own BMCs, its HTTP faces without a socket, and a user at the keyboard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from agent.controller.app import create_app
+from agent.controller.bmc import BmcError
+from agent.controller.context import Controller, open_controller
+from agent.controller.flow.power import serve_power
+from agent.controller.flow.tick import tick
+from agent.controller.options import Options
+from agent.controller.records.job import Reset
+from agent.controller.records.node import Bmc, Power
+
+URL = "http://controller.example:8480"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f someone@example"
+SHA256 = "ab" * 32
+
+
+@dataclass
+class FakeClock:
+    """Stands still until it is moved."""
+
+    time: datetime = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        """The time."""
+        return self.time
+
+    def move(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time += timedelta(seconds=seconds)
+
+
+@dataclass
+class FakePower:
+    """Every BMC there is: what it was told, and whether its machine is on."""
+
+    told: list[Reset] = field(default_factory=list)
+    power: Power = Power.ON
+    broken: bool = False
+
+    def state(self, bmc: Bmc) -> Power:
+        """On or off."""
+        if self.broken:
+            raise BmcError(f"reading the power state at {bmc.address}", "it is broken")
+        return self.power
+
+    def reset(self, bmc: Bmc, reset: Reset) -> None:
+        """Done at once."""
+        self.state(bmc)
+        self.told.append(reset)
+        self.power = Power.OFF if reset is Reset.FORCE_OFF else Power.ON
+
+
+class World:
+    """A controller on a directory, and everything around it."""
+
+    def __init__(self, data: Path, **options: Any) -> None:
+        self.clock = FakeClock()
+        self.power = FakePower()
+        self.options = Options(data=data, url=URL, **options)
+        self.controller: Controller
+        self.http: TestClient
+        self.start()
+
+    def start(self) -> None:
+        """A new process on the same data."""
+        self.controller = open_controller(self.options, self.clock, self.power)
+        self.http = TestClient(create_app(self.controller), base_url=URL, raise_server_exceptions=False)
+
+    def restart(self) -> None:
+        """The old process ends, a new one begins."""
+        self.controller.store.close()
+        self.start()
+
+    def look(self, passed_s: float = 0.0) -> None:
+        """Time passes, and the background threads look around."""
+        self.clock.move(passed_s)
+        tick(self.controller)
+        serve_power(self.controller)
+        tick(self.controller)
+
+    def user(self, method: str, path: str, body: Any = None, status: int | None = None) -> Any:
+        """A user calls; the answer's body."""
+        headers = {"Authorization": f"Bearer {self.controller.user_token}"}
+        answer = self.http.request(method, path, json=body, headers=headers)
+        expected = status or {"GET": 200, "PATCH": 200}.get(method, answer.status_code if answer.is_success else 0)
+        assert answer.status_code == expected, answer.text
+        return answer.json() if answer.content else None
+
+    def refused(self, method: str, path: str, body: Any = None) -> tuple[int, str, str]:
+        """A user calls and is refused: status, code and message."""
+        headers = {"Authorization": f"Bearer {self.controller.user_token}"}
+        answer = self.http.request(method, path, json=body, headers=headers)
+        fault = answer.json()["fault"]
+        return answer.status_code, fault["code"], fault["message"]
+
+    def stock(self) -> None:
+        """What a server is made of: flavor small, image debian, subnet net in VPC cloud, key me."""
+        self.user("POST", "/v1/flavors", {"name": "small", "cores": 2, "ram_mb": 1024, "disk_gb": 10})
+        self.user(
+            "POST",
+            "/v1/images",
+            {"name": "debian", "format": "raw.zst", "url": f"{URL}/d", "sha256": SHA256, "agent": True},
+        )
+        self.user("POST", "/v1/vpcs", {"name": "cloud", "cidr": "10.0.0.0/8"})
+        self.user("POST", "/v1/subnets", {"name": "net", "vpc": "cloud", "cidr": "10.1.0.0/24", "dns": ["10.1.0.254"]})
+        self.user("POST", "/v1/keypairs", {"name": "me", "public_key": KEY})
+
+    def order(self, name: str = "web", **more: Any) -> Any:
+        """Order a server of that stock."""
+        body = {"name": name, "flavor": "small", "image": "debian", "nics": [{"subnet": "net"}], "key_name": "me"}
+        return self.user("POST", "/v1/servers", body | more, status=202)
+
+    def server(self, name: str = "web") -> Any:
+        """A server as its user sees it."""
+        return self.user("GET", f"/v1/servers/{name}")
+
+    def job(self, job_id: str) -> Any:
+        """A job as its user sees it."""
+        return self.user("GET", f"/v1/jobs/{job_id}")
+
+    def node(self, name: str | None = None) -> Any:
+        """A node as the operator sees it; the only one, if none is named."""
+        return self.user("GET", f"/v1/nodes/{name or self.user('GET', '/v1/nodes')[0]['id']}")
+
+    def phases(self, job_id: str) -> list[str]:
+        """The names of a job's timeline."""
+        return [phase["name"] for phase in self.job(job_id)["phases"]]
