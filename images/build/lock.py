@@ -35,7 +35,7 @@ def main() -> None:
     for python in PYTHONS:
         for pin, sha256 in resolve(project["dependencies"], python):
             digests.setdefault(pin, set()).add(sha256)
-    lines = ["# SPDX-License-Identifier: Apache-2.0", "# The agent's dependencies, pinned; made by ./images/build/lock."]
+    lines = ["# SPDX-License-Identifier: Apache-2.0", "# The agent's dependencies, pinned; made by ./images/build/lock.py."]
     for pin in sorted(digests, key=str.lower):
         lines.append(" \\\n    ".join([pin, *(f"--hash=sha256:{digest}" for digest in sorted(digests[pin]))]))
     (HERE / "agent.lock").write_text("\n".join(lines) + "\n", encoding="utf-8")

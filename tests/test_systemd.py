@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The unit files: systemd understands every line of them, and finds them shut as tightly as they were when written.
+
+In: `systemd/` and the units that the images add. systemd-analyze judges; nothing is started.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS = sorted((ROOT / "systemd").glob("*.service"))
+UNITS = [*OURS, *sorted((ROOT / "images" / "build").glob("*/overlay/etc/systemd/system/*"))]
+
+# `systemd-analyze security` counts exposure from 0 (shut) to 100. Raise a ceiling only for a right that is used.
+CEILINGS = {"bms-agent.service": 28, "bms-agent-ramdisk.service": 38, "bms-agent-controller.service": 13}
+
+pytestmark = [
+    pytest.mark.commands,
+    pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"),
+]
+
+
+def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run systemd-analyze; both streams in stdout."""
+    argv = ["systemd-analyze", "--no-pager", *map(str, arguments)]
+    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=60)
+
+
+def verify(unit: Path, directory: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    """`systemd-analyze verify` of a copy whose programs exist on this machine."""
+    text = unit.read_text(encoding="utf-8") if text is None else text
+    for program in ("/usr/bin/bms-agent", "/usr/lib/systemd/systemd-networkd-wait-online"):
+        text = text.replace(program, "/bin/true")
+    copy = directory / unit.name.replace("@.", "@tty2.")
+    copy.write_text(text, encoding="utf-8")
+    return analyze("verify", "--man=no", "--recursive-errors=no", copy)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_understands_every_line(unit: Path, tmp_path: Path) -> None:
+    """`systemd-analyze verify` has nothing to say."""
+    done = verify(unit, tmp_path)
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_misspelt_line_is_found(tmp_path: Path) -> None:
+    """The check above fails on a setting that systemd does not know: it would be ignored, and protect nothing."""
+    text = OURS[0].read_text(encoding="utf-8").replace("ProtectSystem=", "ProtectSytem=")
+
+    assert "ProtectSytem" in verify(OURS[0], tmp_path, text).stdout
+
+
+@pytest.mark.parametrize("unit", OURS, ids=lambda unit: unit.name)
+def test_a_unit_is_no_more_open_than_its_ceiling(unit: Path) -> None:
+    """A protection that is lost raises the exposure above the ceiling; a new unit gets a ceiling first."""
+    done = analyze("security", "--offline=true", f"--threshold={CEILINGS[unit.name]}", unit)
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_lost_protection_is_found(tmp_path: Path) -> None:
+    """A ceiling lies so close that dropping the capability bounds is above it."""
+    unit = tmp_path / "bms-agent.service"
+    text = (ROOT / "systemd" / unit.name).read_text(encoding="utf-8")
+    unit.write_text(text.replace("CapabilityBoundingSet=", "# "), encoding="utf-8")
+
+    assert analyze("security", "--offline=true", f"--threshold={CEILINGS[unit.name]}", unit).returncode != 0
+
+
+@pytest.mark.parametrize("unit", OURS, ids=lambda unit: unit.name)
+def test_systemd_never_gives_a_unit_up(unit: Path) -> None:
+    """A unit that fails is tried again without end: no start limit turns a fault that passes into one that stays."""
+    lines = unit.read_text(encoding="utf-8").splitlines()
+
+    assert {"Restart=always", "StartLimitIntervalSec=0"} <= set(lines)
+
+
+def test_a_waiting_agent_holds_up_no_boot() -> None:
+    """The agent brings the network about: ordered after network-online.target, it would wait for itself."""
+    text = (ROOT / "systemd" / "bms-agent.service").read_text(encoding="utf-8")
+    after = [
+        word
+        for line in text.splitlines()
+        if line.startswith(("After=", "Wants="))
+        for word in line.split("=")[1].split()
+    ]
+
+    assert "network-online.target" not in after
+    assert "cloud-init.target" not in after
