@@ -14,6 +14,7 @@ from pathlib import Path
 
 PYTHONS = ("3.11", "3.13")  # Debian 12, Debian 13
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux2010_x86_64")
+HEAD = "# SPDX-License-Identifier: Apache-2.0\n# The agent's dependencies, pinned; made by ./images/build/lock.py.\n"
 HERE = Path(__file__).resolve().parent
 
 
@@ -23,22 +24,24 @@ def resolve(requirements: list[str], python: str) -> list[tuple[str, str]]:
     argv += ["--only-binary", ":all:", "--target", "unused", "--python-version", python]
     argv += [word for platform in PLATFORMS for word in ("--platform", platform)]
     done = subprocess.run([*argv, *requirements], stdout=subprocess.PIPE, check=True, timeout=300)
-    return [
-        (f"{wheel['metadata']['name']}=={wheel['metadata']['version']}", wheel["download_info"]["archive_info"]["hashes"]["sha256"])
-        for wheel in json.loads(done.stdout)["install"]
-    ]
+    return [pin(wheel["metadata"], wheel["download_info"]) for wheel in json.loads(done.stdout)["install"]]
+
+
+def pin(metadata: dict[str, str], download: dict[str, dict[str, dict[str, str]]]) -> tuple[str, str]:
+    return f"{metadata['name']}=={metadata['version']}", download["archive_info"]["hashes"]["sha256"]
 
 
 def main() -> None:
     project = tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     digests: dict[str, set[str]] = {}
     for python in PYTHONS:
-        for pin, sha256 in resolve(project["dependencies"], python):
-            digests.setdefault(pin, set()).add(sha256)
-    lines = ["# SPDX-License-Identifier: Apache-2.0", "# The agent's dependencies, pinned; made by ./images/build/lock.py."]
-    for pin in sorted(digests, key=str.lower):
-        lines.append(" \\\n    ".join([pin, *(f"--hash=sha256:{digest}" for digest in sorted(digests[pin]))]))
-    (HERE / "agent.lock").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        for name, sha256 in resolve(project["dependencies"], python):
+            digests.setdefault(name, set()).add(sha256)
+    pins = [
+        " \\\n    ".join([name, *(f"--hash=sha256:{digest}" for digest in sorted(digests[name]))])
+        for name in sorted(digests, key=str.lower)
+    ]
+    (HERE / "agent.lock").write_text(HEAD + "\n".join(pins) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
