@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bmsctl`: the client of the embedded controller, for its users and its operators. One file a noun.
+
+It knows the controller by its HTTP alone. Everything that reads or writes has `--json`, which prints the answer as it
+came. The exit status is that of the fault (2: the request, 3 and 4: the disk, 5: the image, 6: the host, 7: the link).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.bmsctl import flavor, image, job, keypair, node, server, subnet, vpc
+from agent.bmsctl.client import Client, Refused, exit_status_of
+from agent.errors import AgentError, ConfigError
+
+app = typer.Typer(
+    name="bmsctl",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Nodes, images and servers of a bms-agent controller.",
+)
+for noun, commands in (
+    ("node", node.app),
+    ("flavor", flavor.app),
+    ("image", image.app),
+    ("vpc", vpc.app),
+    ("subnet", subnet.app),
+    ("keypair", keypair.app),
+    ("server", server.app),
+    ("job", job.app),
+):
+    app.add_typer(commands, name=noun)
+
+
+@app.callback()
+def connect(
+    context: typer.Context,
+    url: Annotated[str, typer.Option(envvar="BMSCTL_URL", help="the controller")] = "http://127.0.0.1:8480",
+    token: Annotated[str | None, typer.Option(envvar="BMSCTL_TOKEN", help="the administrator's token")] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(envvar="BMSCTL_TOKEN_FILE", help="a file with it: admin-token of the controller")
+    ] = None,
+) -> None:
+    """Nodes, images and servers of a bms-agent controller."""
+    if context.obj is not None:
+        return
+    try:
+        token = token or (token_file.read_text(encoding="utf-8").strip() if token_file else None)
+    except OSError as error:
+        raise ConfigError(f"reading the token in {token_file}", str(error)) from error
+    context.obj = Client(url, token)
+
+
+def main() -> None:
+    """Run, and turn an error into its text and its exit status."""
+    try:
+        app()
+    except AgentError as error:
+        sys.stderr.write(said(error))
+        sys.exit(exit_status_of(error.fault.code) if isinstance(error, Refused) else error.exit_status)
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted: what was ordered goes on; see bmsctl job show\n")
+        sys.exit(130)
+
+
+def said(error: AgentError) -> str:
+    """An error as its reader wants it: code, what failed, why, and what to do."""
+    code = error.fault.code if isinstance(error, Refused) else error.code
+    text = str(error).replace("\n", "\n  ")
+    because = error.fault.details if isinstance(error, Refused) else error.causes()
+    lines = [f"{code}: {text}", *([f"  because: {because}"] if because else []), f"  to do:   {error.hint}"]
+    return "\n".join(lines) + "\n"

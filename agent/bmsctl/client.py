@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls to the controller: a path and a body in, JSON or a model out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import requests
+from pydantic import TypeAdapter, ValidationError
+from requests.exceptions import RequestException
+
+from agent.errors import AgentError, ConfigError, DecodeError, LinkError
+from agent.model.fault import Fault
+from agent.model.frozen import faults
+from agent.model.protocol import Refusal
+
+TIMEOUT_S = (5.0, 60.0)
+UPLOAD_TIMEOUT_S = (5.0, 3600.0)
+PART_BYTES = 1024 * 1024
+
+T = TypeVar("T")
+
+
+class Refused(AgentError):
+    """The controller said no, or a job failed; `fault` is what it said."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message, hint=fault.hint)
+        self.fault = fault
+
+
+def exit_status_of(code: str) -> int:
+    """The exit status of a fault's code; the controller's own codes are refusals of a request."""
+    statuses = {kind.code: kind.exit_status for kind in _kinds(AgentError)}
+    return statuses.get(code, 2 if code.startswith(("BMS.", "AUTH.")) else 1)
+
+
+def _kinds(kind: type[AgentError]) -> Iterator[type[AgentError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _kinds(narrower)
+
+
+def escaped(key: str) -> str:
+    """A name or id as a part of a path."""
+    return quote(key, safe="")
+
+
+class Client:
+    """The controller at `url`, with the token of its administrator."""
+
+    def __init__(self, url: str, token: str | None, session: requests.Session | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._session = session or requests.Session()
+        if token:
+            self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def get(self, path: str, **query: str) -> Any:
+        """Read. Raises `Refused`, `LinkError`."""
+        return self._call("GET", path, params=query)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """Create, or begin something. Raises as `get` does."""
+        return self._call("POST", path, json=body)
+
+    def patch(self, path: str, body: Any) -> Any:
+        """Change. Raises as `get` does."""
+        return self._call("PATCH", path, json=body)
+
+    def delete(self, path: str) -> Any:
+        """Delete. Raises as `get` does."""
+        return self._call("DELETE", path)
+
+    def upload(self, path: str, file: Path, query: dict[str, str], advance: Callable[[int], object]) -> Any:
+        """Send a file as the body, telling `advance` how many bytes went. Raises as `get` does."""
+        try:
+            with file.open("rb") as source:
+                return self._call(
+                    "POST",
+                    path,
+                    params=query,
+                    data=_Body(source.read, file.stat().st_size, advance),
+                    headers={"Content-Type": "application/octet-stream"},
+                    timeout=UPLOAD_TIMEOUT_S,
+                )
+        except FileNotFoundError as error:
+            raise ConfigError(f"reading {file}", "there is no such file") from error
+
+    def _call(self, method: str, path: str, **more: Any) -> Any:
+        doing = f"calling {method} {self._url}{path}"
+        try:
+            answer = self._session.request(method, f"{self._url}{path}", **({"timeout": TIMEOUT_S} | more))
+        except RequestException as error:
+            raise LinkError(doing, type(error).__name__) from error
+        if not answer.ok:
+            raise Refused(refusal(answer.content, answer.status_code))
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            raise DecodeError(doing, "the answer is no JSON: is this our controller?") from error
+
+
+class _Body:
+    """A body of known length that tells how much of it went."""
+
+    def __init__(self, read: Callable[[int], bytes], length: int, advance: Callable[[int], object]) -> None:
+        self._read = read
+        self._length = length
+        self._advance = advance
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, size: int = PART_BYTES) -> bytes:
+        """The next part."""
+        part = self._read(size)
+        self._advance(len(part))
+        return part
+
+
+def refusal(body: bytes, status: int) -> Fault:
+    """The fault in an answer; something in between may have answered instead."""
+    try:
+        return Refusal.model_validate_json(body).fault
+    except ValidationError:
+        return Fault(code=f"HTTP.{status}", message=f"status {status} without a fault: is this our controller?")
+
+
+def read(kind: type[T], answer: Any) -> T:
+    """An answer as a model, or a tuple of models. Raises `DecodeError`."""
+    try:
+        return TypeAdapter(kind).validate_python(answer)
+    except ValidationError as error:
+        raise DecodeError("reading the controller's answer", faults(error)) from None

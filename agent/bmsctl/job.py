@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bmsctl job`: what takes time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+
+from agent.bmsctl.answers import Job
+from agent.bmsctl.client import Client, escaped, read
+from agent.bmsctl.show import Json, client_of, console, facts, show, show_json
+from agent.bmsctl.watch import timeline, watch
+
+app = typer.Typer(no_args_is_help=True, help="Jobs: what was ordered and takes time.")
+
+
+@app.command("show")
+def show_job(context: typer.Context, job_id: str, json: Json = False) -> None:
+    """A job with its timeline."""
+    answer = client_of(context).get(f"/v1/jobs/{escaped(job_id)}")
+    job = read(Job, answer)
+    about = facts(
+        {
+            "job": job.job_id,
+            "operation": job.operation,
+            "status": job.status,
+            "server": job.entities.get("server_id"),
+            "node": job.entities.get("node_id"),
+            "fault": f"{job.fault.code}: {job.fault.message}" if job.fault else None,
+        }
+    )
+    show(answer, json, about, timeline(job, datetime.now(UTC)))
+
+
+@app.command("wait")
+def wait_job(context: typer.Context, job_id: str, json: Json = False) -> None:
+    """Wait until a job is over; its fault is the exit status."""
+    follow(client_of(context), job_id, json)
+
+
+def follow(client: Client, job_id: str, as_json: bool) -> None:
+    """Watch it to its end, on the terminal's other channel if the answer is for a program."""
+    terminal = console()
+    if as_json:
+        terminal.stderr = True
+    watch(client, job_id, terminal)
+    if as_json:
+        show_json(client.get(f"/v1/jobs/{escaped(job_id)}"))
+
+
+def began(client: Client, answer: Any, what: str, *, wait: bool, as_json: bool) -> None:
+    """An order was taken: say so, or follow it."""
+    if wait:
+        follow(client, answer["job_id"], as_json)
+    else:
+        show(answer, as_json, f"{what}: job {answer['job_id']}")

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bmsctl node`: the machines, for their operator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+
+from agent.bmsctl.answers import Node, NodeDetail
+from agent.bmsctl.client import escaped, read
+from agent.bmsctl.inventory import inventory_tables
+from agent.bmsctl.job import began
+from agent.bmsctl.show import Json, client_of, facts, rows, show
+from agent.errors import ConfigError, InputError
+
+app = typer.Typer(no_args_is_help=True, help="Nodes: the machines.")
+
+
+@app.command("list")
+def list_nodes(context: typer.Context, json: Json = False) -> None:
+    """Every node."""
+    answer = client_of(context).get("/v1/nodes")
+    columns = ("NAME", "STATE", "HOST", "POWER", "RUNS", "CLEAN", "SERVER", "FAULT")
+    nodes = read(tuple[Node, ...], answer)
+    table = rows(
+        columns,
+        (
+            (n.name, n.state, n.host_status, n.power, n.mode, n.clean, n.server_name, n.fault.code if n.fault else None)
+            for n in nodes
+        ),
+    )
+    show(answer, json, table)
+
+
+@app.command("show")
+def show_node(context: typer.Context, node: str, json: Json = False) -> None:
+    """One node with what it is made of."""
+    answer = client_of(context).get(f"/v1/nodes/{escaped(node)}")
+    show(answer, json, *described(read(NodeDetail, answer)))
+
+
+def described(node: NodeDetail) -> list[RenderableType]:
+    """A node as its operator reads it."""
+    about = facts(
+        {
+            "node": node.name,
+            "id": node.id,
+            "state": node.state,
+            "host": node.host_status,
+            "power": node.power,
+            "runs": f"{node.mode}, agent {node.agent_version}" if node.mode else None,
+            "boots": f"{node.boot_target} by {node.boot_mac}",
+            "identity": node.identity,
+            "bmc": node.bmc,
+            "server": node.server_name,
+            "generation": f"{node.generation} (holds: {node.applied_generation})",
+            "heartbeat": node.heartbeat_at,
+            "clean": "yes, erased" if node.clean else "no data found" if not node.held else "no",
+            "holds data": node.held,
+            "fault": f"{node.fault.code}: {node.fault.message}" if node.fault else None,
+            "problems": tuple(f"{fault.code}: {fault.message}" for fault in node.problems),
+        }
+    )
+    return [about, *(inventory_tables(node.inventory) if node.inventory else [])]
+
+
+@app.command("approve")
+def approve(context: typer.Context, node: str, json: Json = False) -> None:
+    """Take in a node that enrolled itself (with --enrolment manual)."""
+    answer = client_of(context).post(f"/v1/nodes/{escaped(node)}/approve")
+    show(answer, json, f"node {node} is {answer['state']}")
+
+
+@app.command("clean")
+def clean(
+    context: typer.Context,
+    node: str,
+    wait: Annotated[bool, typer.Option("--wait", help="until it is done")] = False,
+    json: Json = False,
+) -> None:
+    """Erase every local disk of a node without a server."""
+    client = client_of(context)
+    answer = client.post(f"/v1/nodes/{escaped(node)}/clean")
+    began(client, answer, f"cleaning node {node}", wait=wait, as_json=json)
+
+
+@app.command("bmc")
+def set_bmc(
+    context: typer.Context,
+    node: str,
+    address: Annotated[str | None, typer.Option(help="URL of its Redfish system")] = None,
+    username: Annotated[str | None, typer.Option(help="of the BMC")] = None,
+    password_file: Annotated[Path | None, typer.Option(help="file with the password")] = None,
+    verify_tls: Annotated[bool, typer.Option(help="check the BMC's certificate")] = True,
+    forget: Annotated[bool, typer.Option("--forget", help="the node has no BMC any more")] = False,
+    json: Json = False,
+) -> None:
+    """Say how the node is switched on and off."""
+    bmc = None
+    if not forget:
+        if not (address and username and password_file):
+            raise InputError(
+                "setting a BMC",
+                "--address, --username and --password-file are all needed",
+                hint="See bmsctl node bmc --help.",
+            )
+        password = read_password(password_file)
+        bmc = {"address": address, "username": username, "password": password, "verify_tls": verify_tls}
+    answer = client_of(context).patch(f"/v1/nodes/{escaped(node)}", {"bmc": bmc})
+    show(answer, json, f"node {node}: BMC {answer['bmc'] or 'forgotten'}")
+
+
+def read_password(path: Path) -> str:
+    """The first line. Raises `ConfigError`."""
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"reading the password in {path}", str(error)) from error
+
+
+@app.command("maintenance")
+def maintenance(
+    context: typer.Context,
+    node: str,
+    off: Annotated[bool, typer.Option("--off", help="end it")] = False,
+    json: Json = False,
+) -> None:
+    """Keep a node from getting new servers."""
+    answer = client_of(context).patch(f"/v1/nodes/{escaped(node)}", {"maintenance": not off})
+    show(answer, json, f"node {node}: maintenance {'over' if off else 'begun'}")

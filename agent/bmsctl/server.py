@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bmsctl server`: what users order."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agent.bmsctl.answers import Server
+from agent.bmsctl.client import escaped, read
+from agent.bmsctl.job import began
+from agent.bmsctl.show import Json, client_of, facts, gigabytes, rows, show
+from agent.errors import ConfigError, InputError
+
+POWER = {0: "unknown", 1: "on", 4: "off"}
+HINTS = ("serial", "wwn", "vendor", "model", "by_path", "hctl", "transport", "rotational", "size_gb")
+
+Wait = Annotated[bool, typer.Option("--wait", help="until it is done, showing how far it is")]
+Hard = Annotated[bool, typer.Option("--hard", help="by the BMC; the OS is not asked")]
+
+app = typer.Typer(no_args_is_help=True, help="Servers: machines with an operating system, as ordered.")
+
+
+@app.command("create")
+def create(
+    context: typer.Context,
+    name: str,
+    flavor: Annotated[str, typer.Option(help="what it must at least have")],
+    image: Annotated[str, typer.Option(help="what is installed")],
+    subnet: Annotated[list[str], typer.Option(help="SUBNET or SUBNET=ADDRESS; again for a second NIC")],
+    key: Annotated[str | None, typer.Option("--key", "--key-name", help="key pair for logging in")] = None,
+    user_data: Annotated[Path | None, typer.Option(help="file for cloud-init")] = None,
+    root_device: Annotated[list[str] | None, typer.Option(help="HINT=VALUE, such as serial=S1; again for more")] = None,
+    metadata: Annotated[list[str] | None, typer.Option(help="KEY=VALUE; again for more")] = None,
+    wait: Wait = False,
+    json: Json = False,
+) -> None:
+    """Create a server."""
+    body: dict[str, Any] = {"name": name, "flavor": flavor, "image": image, "nics": [nic(word) for word in subnet]}
+    if key:
+        body["key_name"] = key
+    if user_data:
+        body["user_data"] = encoded(user_data)
+    if root_device:
+        body["root_device"] = hints(root_device)
+    if metadata:
+        body["metadata"] = pairs(metadata, "--metadata")
+    client = client_of(context)
+    answer = client.post("/v1/servers", body)
+    began(client, answer, f"creating server {name} ({answer['server_id']})", wait=wait, as_json=json)
+
+
+def nic(word: str) -> dict[str, str]:
+    """SUBNET or SUBNET=ADDRESS."""
+    name, _, address = word.partition("=")
+    return {"subnet": name, "ip_address": address} if address else {"subnet": name}
+
+
+def pairs(words: list[str], option: str) -> dict[str, str]:
+    """KEY=VALUE, KEY=VALUE … Raises `InputError`."""
+    split = [word.partition("=") for word in words]
+    wrong = next((word for word, (_, sign, _) in zip(words, split, strict=True) if not sign), None)
+    if wrong is not None:
+        raise InputError(f"reading {option}", f"{wrong} is not KEY=VALUE", hint="See bmsctl server create --help.")
+    return {key: value for key, _, value in split}
+
+
+def hints(words: list[str]) -> dict[str, Any]:
+    """HINT=VALUE. Raises `InputError`."""
+    given: dict[str, Any] = dict(pairs(words, "--root-device"))
+    unknown = sorted(given.keys() - set(HINTS))
+    if unknown:
+        raise InputError("reading --root-device", f"{unknown[0]} is no hint", hint=f"Hints are {', '.join(HINTS)}.")
+    return given
+
+
+def encoded(path: Path) -> str:
+    """A file in base64. Raises `ConfigError`."""
+    try:
+        return base64.b64encode(path.read_bytes()).decode()
+    except OSError as error:
+        raise ConfigError(f"reading the user data in {path}", str(error)) from error
+
+
+@app.command("list")
+def list_servers(
+    context: typer.Context,
+    deleted: Annotated[bool, typer.Option("--deleted", help="deleted ones too")] = False,
+    json: Json = False,
+) -> None:
+    """Every server."""
+    answer = client_of(context).get("/v1/servers", deleted=str(deleted).lower())
+    columns = ("NAME", "STATUS", "TASK", "HOST", "ADDRESSES", "FLAVOR", "IMAGE", "NODE")
+    table = rows(
+        columns,
+        (
+            (s.name, s.status, s.task_state, s.host_status, addresses(s), s.flavor, s.image, s.node_name)
+            for s in read(tuple[Server, ...], answer)
+        ),
+    )
+    show(answer, json, table)
+
+
+def addresses(server: Server) -> tuple[str, ...]:
+    """As ordered, or as DHCP gave them."""
+    return tuple(one.address or ", ".join(one.observed) or "dhcp" for one in server.addresses)
+
+
+@app.command("show")
+def show_server(context: typer.Context, server: str, json: Json = False) -> None:
+    """One server, by id or name."""
+    answer = client_of(context).get(f"/v1/servers/{escaped(server)}")
+    it = read(Server, answer)
+    table = facts(
+        {
+            "server": it.name,
+            "id": it.id,
+            "status": it.status,
+            "task": it.task_state,
+            "power": POWER.get(it.power_state),
+            "host": it.host_status,
+            "boot proof": it.boot_proof,
+            "node": it.node_name,
+            "flavor": it.flavor,
+            "image": it.image,
+            "key": it.key_name,
+            "addresses": tuple(
+                f"{one.address or 'dhcp'} ({one.subnet}, {one.mac}; observed: {', '.join(one.observed) or 'nothing'})"
+                for one in it.addresses
+            ),
+            "root disk": f"{gigabytes(it.root_disk.size_bytes)}, serial {it.root_disk.serial}, WWN {it.root_disk.wwn}",
+            "metadata": tuple(f"{key}={value}" for key, value in it.metadata.items()),
+            "job": it.job_id,
+            "created": it.created,
+            "launched": it.launched_at,
+            "fault": f"{it.fault.code}: {it.fault.message}" if it.fault else None,
+            "because": it.fault.details if it.fault else None,
+            "to do": it.fault.hint if it.fault else None,
+        }
+    )
+    show(answer, json, table)
+
+
+@app.command("start")
+def start(context: typer.Context, server: str, wait: Wait = False, json: Json = False) -> None:
+    """Switch it on."""
+    order(context, server, "start", None, wait=wait, as_json=json)
+
+
+@app.command("stop")
+def stop(context: typer.Context, server: str, hard: Hard = False, wait: Wait = False, json: Json = False) -> None:
+    """Switch it off."""
+    order(context, server, "stop", {"type": "HARD" if hard else "SOFT"}, wait=wait, as_json=json)
+
+
+@app.command("reboot")
+def reboot(context: typer.Context, server: str, hard: Hard = False, wait: Wait = False, json: Json = False) -> None:
+    """Start it again."""
+    order(context, server, "reboot", {"type": "HARD" if hard else "SOFT"}, wait=wait, as_json=json)
+
+
+@app.command("reinstall")
+def reinstall(context: typer.Context, server: str, wait: Wait = False, json: Json = False) -> None:
+    """Its image again: the system disk's data is lost; addresses and key are kept."""
+    order(context, server, "reinstall", None, wait=wait, as_json=json)
+
+
+@app.command("delete")
+def delete(context: typer.Context, server: str, wait: Wait = False, json: Json = False) -> None:
+    """Erase it and give its node back."""
+    client = client_of(context)
+    answer = client.delete(f"/v1/servers/{escaped(server)}")
+    began(client, answer, f"deleting server {server}", wait=wait, as_json=json)
+
+
+def order(context: typer.Context, server: str, what: str, body: Any, *, wait: bool, as_json: bool) -> None:
+    """Order something of a server."""
+    client = client_of(context)
+    answer = client.post(f"/v1/servers/{escaped(server)}/{what}", body)
+    began(client, answer, f"{what} of server {server}", wait=wait, as_json=as_json)

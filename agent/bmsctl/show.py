@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How answers are shown: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from agent.bmsctl.client import Client
+
+GOOD = frozenset({"ACTIVE", "available", "active", "UP", "SUCCESS", "On"})
+BAD = frozenset({"ERROR", "error", "DOWN", "FAIL"})
+BUSY = frozenset({"BUILD", "REBOOT", "HARD_REBOOT", "deploying", "cleaning", "RUNNING", "INIT", "UNKNOWN", "enroll"})
+
+Json = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
+
+
+def client_of(context: typer.Context) -> Client:
+    """The client that `bmsctl` was started with."""
+    client = context.obj
+    assert isinstance(client, Client)
+    return client
+
+
+def console() -> Console:
+    """Where people read."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def show_json(answer: Any) -> None:
+    """For programs."""
+    typer.echo(json.dumps(answer, indent=2))
+
+
+def show(answer: Any, as_json: bool, *shown: RenderableType) -> None:
+    """The answer itself, or what a person reads of it."""
+    if as_json:
+        show_json(answer)
+        return
+    terminal = console()
+    for one in shown:
+        terminal.print(one)
+
+
+def rows(columns: Iterable[str], values: Iterable[Iterable[Any]]) -> Table:
+    """A list."""
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in values:
+        table.add_row(*(word(value) for value in row))
+    return table
+
+
+def facts(values: Mapping[str, Any]) -> Table:
+    """One thing: a name and a value a line; what is not known is left out."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in values.items():
+        if value not in (None, "", ()):
+            table.add_row(Text(name, style="bold"), word(value))
+    return table
+
+
+def word(value: Any) -> Text:
+    """A value; a state in its colour."""
+    match value:
+        case None:
+            return Text("-", style="dim")
+        case bool():
+            return Text("yes" if value else "no")
+        case tuple() | list():
+            return Text("\n".join(str(one) for one in value) or "-")
+        case datetime():
+            return Text(value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ"))
+    text = str(value)
+    style = "green" if text in GOOD else "bold red" if text in BAD else "yellow" if text in BUSY else ""
+    return Text(text, style=style)
+
+
+def gigabytes(size_bytes: int | None) -> str | None:
+    """In GB of 10^9 bytes."""
+    return None if size_bytes is None else f"{size_bytes / 1000**3:.1f} GB"
