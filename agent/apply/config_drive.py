@@ -18,16 +18,18 @@ from agent.model.plan import PlaceConfigDrive
 WORKSHOP = "/run/bms-agent/config-drive.d"
 IMAGE = f"{WORKSHOP}/image"
 TREE = f"{WORKSHOP}/tree"
+SLICE_BYTES = 4 * 1024 * 1024
 
 
 def place_config_drive(host: Host, step: PlaceConfigDrive, advance: Advance) -> Result:
     """Returns the number of files. Raises `HostError`."""
     try:
         build(host, step)
+        data = host.files.read_bytes(IMAGE)
         with host.block.open_exclusive(step.disk.path) as disk:
-            copy(host, disk, step)
+            copy(disk, step.offset_bytes, data)
             disk.flush()
-            compare(host, disk, step)
+            compare(disk, step.offset_bytes, data, f"placing the config drive on {step.disk.path}")
     finally:
         tidy(host, step)
     advance(step.size_bytes, step.size_bytes)
@@ -68,19 +70,20 @@ def directories(step: PlaceConfigDrive) -> list[str]:
     return sorted(found)
 
 
-def copy(host: Host, disk: BlockDevice, step: PlaceConfigDrive) -> None:
+def copy(disk: BlockDevice, offset: int, data: bytes) -> None:
     """To its place; what is zero is zeroed."""
-    disk.zero(step.offset_bytes, step.size_bytes)
-    data = host.files.read_bytes(IMAGE)
+    disk.zero(offset, len(data))
     for at in range(0, len(data), GRAIN_BYTES):
         if (grain := data[at : at + GRAIN_BYTES]) != ZEROES[: len(grain)]:
-            disk.write(step.offset_bytes + at, grain)
+            disk.write(offset + at, grain)
 
 
-def compare(host: Host, disk: BlockDevice, step: PlaceConfigDrive) -> None:
+def compare(disk: BlockDevice, offset: int, data: bytes, doing: str) -> None:
     """What is on the medium is what was made."""
-    if disk.read(step.offset_bytes, step.size_bytes) != host.files.read_bytes(IMAGE):
-        raise NotAsObserved(f"reading the config drive back from {step.disk.path}", "it differs from what was written")
+    for at in range(0, len(data), SLICE_BYTES):
+        piece = data[at : at + SLICE_BYTES]
+        if disk.read(offset + at, len(piece)) != piece:
+            raise NotAsObserved(doing, f"what was read back at byte {offset + at} differs from what was written")
 
 
 def tidy(host: Host, step: PlaceConfigDrive) -> None:

@@ -23,7 +23,6 @@ def erase_disk(host: Host, step: EraseDisk, advance: Advance) -> Result:
         for offset in step.sample_offsets:
             must_be_zero(disk, offset, min(step.sample_bytes, size - offset), step)
         disk.reread_table()
-    host.udev.settle()
     who = step.disk.serial or step.disk.wwn or step.disk.path
     return {f"erased {who}": size, f"samples {who}": len(step.sample_offsets)}
 

@@ -19,7 +19,9 @@ SYSFS_SECTOR_BYTES = 512  # Documentation/ABI/stable/sysfs-block: start and size
 def seal_disk(host: Host, step: SealDisk, advance: Advance) -> Result:
     """Returns the table's kind. Raises `HostError`; the disk cannot boot then."""
     doing = f"sealing {step.disk.path}"
-    table = fit(host.files.read_bytes(step.head_path), step.disk.size_bytes, step.disk.logical_sector_bytes, step.add)
+    head = host.files.read_bytes(step.head_path)
+    table = fit(head, step.disk.size_bytes, step.disk.logical_sector_bytes, step.add)
+    host.files.remove(step.head_path)  # before the commit: nothing that can fail may come after it
     with host.block.open_exclusive(step.disk.path) as disk:
         if table.tail:
             disk.write(disk.size_bytes - len(table.tail), table.tail)
@@ -33,8 +35,6 @@ def seal_disk(host: Host, step: SealDisk, advance: Advance) -> Result:
             disk.zero(0, len(table.head))
             disk.flush()
             raise
-    host.files.remove(step.head_path)
-    host.udev.settle()
     advance(len(table.head), len(table.head))
     return {"partition_table": table.kind}
 
