@@ -38,9 +38,10 @@ class RealBlock:
     def open_exclusive(self, path: str) -> Iterator[BlockDevice]:
         """O_EXCL on a block device fails while it, or a partition of it, is mounted or held (block/bdev.c)."""
         with opened(path, os.O_RDWR | os.O_EXCL) as fd:
-            if number(fd, BLKROGET, 4):
+            device = RealBlockDevice(fd, path)
+            if device.is_read_only:
                 raise DiskReadOnly(f"opening {path} for writing", "the kernel says it is read-only")
-            yield RealBlockDevice(fd, path)
+            yield device
 
     @contextmanager
     def open_read(self, path: str) -> Iterator[BlockDevice]:
@@ -59,6 +60,7 @@ class RealBlockDevice:
         with failing(f"asking {path} for its size"):
             self._size_bytes = number(fd, BLKGETSIZE64, 8)
             self._sector_bytes = number(fd, BLKSSZGET, 4)
+            self.is_read_only = number(fd, BLKROGET, 4) != 0
 
     @property
     def size_bytes(self) -> int:
@@ -82,7 +84,7 @@ class RealBlockDevice:
                 if not got:
                     raise DeviceError(f"reading {self._path}", f"it ends at byte {start + len(out)}")
                 out += view[:got]
-        return bytes(out[offset_bytes - start : offset_bytes - start + length_bytes])
+        return bytes(memoryview(out)[offset_bytes - start :][:length_bytes])
 
     def write(self, offset_bytes: int, data: bytes | bytearray | memoryview) -> None:
         """Whole sectors only: what is asked for is what is written, with nothing read before."""
@@ -144,7 +146,8 @@ class RealBlockDevice:
                 Event().wait(REREAD_PAUSE_S)
 
     def _whole_sectors(self, offset: int, length: int) -> None:
-        if offset % self._sector_bytes or length % self._sector_bytes or offset + length > self._size_bytes:
+        is_inside = 0 <= offset <= offset + length <= self._size_bytes
+        if not is_inside or offset % self._sector_bytes or length % self._sector_bytes:
             told = f"bytes {offset} to {offset + length} of {self._size_bytes}, sectors of {self._sector_bytes}"
             raise DeviceError(f"writing {self._path}", f"not whole sectors of the device: {told}")
 
