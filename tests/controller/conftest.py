@@ -18,7 +18,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path / "data")
     world.stock()
     yield world
-    world.controller.store.close()
+    world.close()
 
 
 @pytest.fixture

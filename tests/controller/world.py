@@ -75,10 +75,16 @@ class World:
         """A new process on the same data."""
         self.controller = open_controller(self.options, self.clock, self.power)
         self.http = TestClient(create_app(self.controller), base_url=URL, raise_server_exceptions=False)
+        self.http.__enter__()  # one event loop for all requests, as in a real process
+
+    def close(self) -> None:
+        """The process ends."""
+        self.http.__exit__()
+        self.controller.store.close()
 
     def restart(self) -> None:
         """The old process ends, a new one begins."""
-        self.controller.store.close()
+        self.close()
         self.start()
 
     def look(self, passed_s: float = 0.0) -> None:
