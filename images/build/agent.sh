@@ -42,6 +42,24 @@ compile_python() {
     PYTHONHASHSEED=0 chroot "$1" python3 -m compileall -q -j 2 --invalidation-mode unchecked-hash "${@:3}" "/$2" >&2
 }
 
+# try_imports ROOT: every module of the agent but the controller's, and every library: what a prune list took too much
+# of is missed here, not on a server.
+try_imports() {
+    chroot "$1" /usr/bin/python3 -I - "/$agent_home" <<'END'
+import importlib, pkgutil, sys
+
+sys.path.insert(0, sys.argv[1])
+sys.dont_write_bytecode = True
+import agent
+
+for module in pkgutil.iter_modules([sys.argv[1]]):
+    importlib.import_module(module.name)
+for module in pkgutil.walk_packages(agent.__path__, "agent."):
+    if not module.name.startswith(("agent.controller", "agent.cli.controller")):
+        importlib.import_module(module.name)
+END
+}
+
 python_version() {
     chroot "$1" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 }

@@ -26,7 +26,7 @@ cached() (
     shift 2
     mkdir -p "$shelf"
     exec {lock}>"$shelf/.lock"
-    flock "$lock"
+    flock --nonblock "$lock" || { say "waiting for another build of ${shelf##*/}" && flock "$lock"; }
     if [[ ! -d $entry ]]; then
         work=$(mktemp -d "$shelf/.building.XXXXXX")
         trap 'rm -rf "$work"' EXIT

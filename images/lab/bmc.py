@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The virtual BMC of a machine: a small Redfish service (DMTF DSP0266) in front of its power button.
 
-It is a process of its own (`python -m lab.bmc FOLDER`), because it outlives the machine, as a real one does. User and
-password come by the environment. It knows nothing of the controller.
+It is a process of its own (`python -m lab.bmc FOLDER PASSWORD-FILE`), because it outlives the machine, as a real one
+does. It knows nothing of the controller.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import os
 import sys
 import threading
 from collections.abc import Callable
@@ -24,7 +23,6 @@ from lab.machine import Machine, MachineSpec
 
 PORT = 8000
 USER = "admin"
-PASSWORD_VARIABLE = "LAB_BMC_PASSWORD"  # noqa: S105 - the variable's name, not a password
 
 
 class PowerButton(Protocol):
@@ -158,8 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Serve the machine of the folder that is named on the command line."""
-    machine = Machine(Path(sys.argv[1]))
-    Bmc(("", PORT), machine, USER, os.environ[PASSWORD_VARIABLE]).serve_forever()
+    folder, password_file = map(Path, sys.argv[1:])
+    Bmc(("", PORT), Machine(folder), USER, password_file.read_text()).serve_forever()
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ from lab.daemon import Daemon
 from lab.fault import LabFault
 from lab.network import CONTROLLER_URL
 
-COMMANDS = Path(sys.executable).parent  # where pip puts bms-agent and bmsctl beside its Python
+# pip puts the project's commands beside the Python that it installed them for
+BMS_AGENT, BMSCTL = (str(Path(sys.executable).with_name(name)) for name in ("bms-agent", "bmsctl"))
 LISTEN = "0.0.0.0:8480"
 HEALTH_TIMEOUT_S = 2
-BMSCTL_TIMEOUT_S = 120
+ANSWER_TIMEOUT_S = 120.0
 
 
 def healthy() -> bool:
@@ -35,7 +36,7 @@ class Controller:
 
     def __init__(self, data: Path, ramdisk: Path, log: Path) -> None:
         self.data = data
-        argv = [str(COMMANDS / "bms-agent"), "controller", "--listen", LISTEN, "--data", str(data)]
+        argv = [BMS_AGENT, "controller", "--listen", LISTEN, "--data", str(data)]
         self.daemon = Daemon([*argv, "--ramdisk", str(ramdisk), "--url", CONTROLLER_URL], log)
 
     def start(self) -> None:
@@ -44,29 +45,27 @@ class Controller:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What bmsctl needs to know."""
-        return {"BMSCTL_URL": CONTROLLER_URL, "BMSCTL_TOKEN": (self.data / "admin-token").read_text().strip()}
+        """What bmsctl has to know."""
+        return {"BMSCTL_URL": CONTROLLER_URL, "BMSCTL_TOKEN_FILE": str(self.data / "admin-token")}
 
-    def bmsctl(self, *words: str) -> Any:
-        """Run `bmsctl` and decode its answer."""
-        argv = [str(COMMANDS / "bmsctl"), *words, "--json"]
+    def ask(self, *words: str) -> Any:
+        """Run `bmsctl … --json` and decode its answer."""
         done = subprocess.run(
-            argv,
+            [BMSCTL, *words, "--json"],
             env=os.environ | self.environment,
             capture_output=True,
             text=True,
-            timeout=BMSCTL_TIMEOUT_S,
+            timeout=ANSWER_TIMEOUT_S,
             check=False,
         )
         if done.returncode:
-            raise LabFault(f"running bmsctl {' '.join(words)}: {done.stderr.strip()}")
+            raise LabFault(f"running bmsctl {' '.join(words)}:\n{done.stderr.strip()}")
         return json.loads(done.stdout) if done.stdout.strip() else None
 
-    def bmsctl_shown(self, *words: str, timeout_s: float) -> None:
-        """Run `bmsctl` for the person at the terminal: its own progress and its own error."""
-        argv = [str(COMMANDS / "bmsctl"), *words]
+    def show(self, *words: str, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+        """Run `bmsctl …` for the person at the terminal, who sees its progress, its tables and its errors."""
         try:
-            done = subprocess.run(argv, env=os.environ | self.environment, timeout=timeout_s, check=False)
+            done = subprocess.run([BMSCTL, *words], env=os.environ | self.environment, timeout=timeout_s, check=False)
         except subprocess.TimeoutExpired as error:
             raise LabFault(f"running bmsctl {' '.join(words)}: not done within {timeout_s:.0f} seconds") from error
         if done.returncode:

@@ -19,7 +19,7 @@ from types import FrameType, TracebackType
 
 import psutil
 
-from lab.bmc import PASSWORD_VARIABLE, PORT, system_path
+from lab.bmc import PORT, system_path
 from lab.controller import Controller
 from lab.daemon import Daemon
 from lab.machine import Machine, MachineSpec
@@ -40,14 +40,14 @@ class Site:
         self.folder = folder
         self.network = Network(folder.name)
         self.machine = machine
-        self.bmc_password = secrets.token_urlsafe(12)
+        self.bmc_password_file = folder / "bmc-password"
         self.bmc_address = f"http://{CONTROLLER_ADDRESS}:{PORT}{system_path(machine.spec)}"
         self.controller = Controller(folder / "controller", ramdisk, folder / "controller.log")
         self._dnsmasq = Daemon(dnsmasq_argv(), folder / "dnsmasq.log")
         self._bmc = Daemon(
-            [sys.executable, "-m", "lab.bmc", str(machine.folder)],
+            [sys.executable, "-m", "lab.bmc", str(machine.folder), str(self.bmc_password_file)],
             folder / "bmc.log",
-            {PASSWORD_VARIABLE: self.bmc_password, "PYTHONPATH": str(Path(__file__).parents[1])},
+            {"PYTHONPATH": str(Path(__file__).parents[1])},
         )
         self._inside = ExitStack()
         self._kept = False
@@ -59,6 +59,7 @@ class Site:
         folder = LABS / f"bms-lab-{secrets.token_hex(3)}"
         folder.mkdir(parents=True)
         (folder / OWNER).write_text(json.dumps({"pid": os.getpid(), "started": psutil.Process().create_time()}))
+        (folder / "bmc-password").write_text(secrets.token_urlsafe(12))
         return cls(folder, Machine.create(folder / "machine", spec), ramdisk)
 
     def __enter__(self) -> Site:

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the lab boots and deploys: built by the scripts beside this package, or found in their cache."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from lab.fault import LabFault
+
+IMAGES = Path(__file__).parents[1]
+SAMPLE = "debian.raw.zst"
+
+
+def ramdisk() -> Path:
+    """The folder with kernel and initrd."""
+    return _built("ramdisk")
+
+
+def sample_image() -> Path:
+    """The sample image's compressed disk; image.json beside it describes it."""
+    return _built("debian") / SAMPLE
+
+
+def _built(name: str) -> Path:
+    """Run a build script: its progress is shown, its last line is where the result lies."""
+    done = subprocess.run([str(IMAGES / name)], stdout=subprocess.PIPE, text=True, check=False)
+    lines = done.stdout.splitlines()
+    if done.returncode or not lines:
+        raise LabFault(f"running images/{name}: it ended with status {done.returncode}")
+    return Path(lines[-1])

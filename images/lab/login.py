@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Logging in to a deployed server, as its user: a key pair of the lab's own, and OpenSSH's client."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+from lab.fault import LabFault
+
+TRY_TIMEOUT_S = 30
+PAUSE_S = 2
+# Said by the server itself. The serial number shows that it is that machine and no other.
+QUESTIONS = {
+    "hostname": "hostname",
+    "machine serial": "sudo cat /sys/class/dmi/id/product_serial",
+    "agent service": "systemctl is-active bms-agent.service",
+    "address": "hostname -I",
+    "kernel": "uname -r",
+    "root disk": "findmnt -no SIZE,SOURCE /",
+}
+
+
+class Login:
+    """The way in to one server, from inside the lab's namespace."""
+
+    def __init__(self, key: Path, user: str, address: str) -> None:
+        self.argv = [
+            "ssh", "-i", str(key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10",
+            "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+            f"{user}@{address}",
+        ]  # fmt: skip
+
+    def run(self, command: str) -> str:
+        """What a command prints there."""
+        done = subprocess.run(
+            [*self.argv, command], capture_output=True, text=True, timeout=TRY_TIMEOUT_S, check=False
+        )
+        if done.returncode:
+            raise LabFault(f"running {command!r} on the server: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout.strip()
+
+    def wait(self, timeout_s: float) -> None:
+        """Until it lets us in."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                self.run("true")
+                return
+            except (LabFault, subprocess.TimeoutExpired) as error:
+                if time.monotonic() > deadline:
+                    raise LabFault(f"logging in with {' '.join(self.argv)}: not within {timeout_s:.0f} seconds") from error
+            time.sleep(PAUSE_S)
+
+    def answers(self) -> dict[str, str]:
+        """What the server says of itself."""
+        return {name: self.run(command) for name, command in QUESTIONS.items()}
+
+
+def make_key(path: Path) -> Path:
+    """A key pair; its public half is returned."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(path)], check=True)
+    return path.with_suffix(".pub")
