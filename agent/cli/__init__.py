@@ -8,7 +8,8 @@ import sys
 import typer
 
 from agent import __version__
-from agent.cli import controller, disk, image, inventory, network, resident
+from agent.cli import disk, image, inventory, network, resident
+from agent.cli.controller import controller as run_controller
 from agent.errors import AgentError
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ app.command("inventory")(inventory.show)
 app.add_typer(image.app, name="image")
 app.add_typer(disk.app, name="disk")
 app.add_typer(network.app, name="network")
-app.command("controller")(controller.controller)
+app.command("controller")(run_controller)
 
 
 @app.command("version")

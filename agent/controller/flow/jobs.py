@@ -53,7 +53,9 @@ def enter(tx: Transaction, now: datetime, job: Job, phase: str, stage: Stage | N
     _close_phase(tx, now, job)
     position = tx.phases.count(job_id=job.id)
     tx.phases.add(Phase(id=f"{job.id}:{position:04}", job_id=job.id, position=position, name=phase, began_at=now))
-    log.info("phase", job=job.id, operation=job.operation.value, server=job.server_id, node=job.node_id, phase=phase)
+    log.info(
+        "phase", job=job.id, operation=job.operation.value, server=job.server_id, node=job.node_id, phase=str(phase)
+    )
     return tx.jobs.change(job, phase=phase, phase_at=now, stage=stage)
 
 
