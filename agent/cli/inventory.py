@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from agent.model.disk import GB, MIB, Disk
+from agent.model.disk import GB, MIB, Content, Disk
 from agent.model.fact import Unknown
 from agent.model.inventory import Inventory
 from agent.model.network import Nic
@@ -31,14 +31,21 @@ def render(found: Inventory, console: Console) -> None:
     """Tables for people; what is unknown says why."""
     for line in summary(found):
         console.print(line, highlight=False)
-    if isinstance(found.disks, Unknown):
-        console.print(f"disks    {found.disks}")
-    else:
-        console.print(disk_table(found.disks))
-    if isinstance(found.nics, Unknown):
-        console.print(f"NICs     {found.nics}")
-    else:
-        console.print(nic_table(found.nics))
+    for word, things in (("disks", found.disks), ("NICs", found.nics)):
+        if isinstance(things, Unknown):
+            console.print(f"{word:8} {things}", highlight=False)
+    if not isinstance(found.disks, Unknown):
+        listed(console, disk_table(found.disks), found.disks)
+    if not isinstance(found.nics, Unknown):
+        listed(console, nic_table(found.nics), found.nics)
+
+
+def listed(console: Console, table: Table, things: tuple[Disk, ...] | tuple[Nic, ...]) -> None:
+    """A table, and what it cannot say."""
+    console.print()
+    console.print(table, highlight=False)
+    for reason in reasons(things):
+        console.print(reason, highlight=False, style="dim")
 
 
 def summary(found: Inventory) -> list[str]:
@@ -72,44 +79,62 @@ def summary(found: Inventory) -> list[str]:
 
 
 def shown(fact: object) -> str:
-    """A fact in a table: absent is a dash."""
-    return "-" if fact is None else str(fact)
+    """A fact in a table: absent is a dash, unknown a question mark; why it is unknown is said below the table."""
+    match fact:
+        case None:
+            return "-"
+        case Unknown():
+            return "?"
+    return str(fact)
+
+
+def reasons(things: tuple[Disk, ...] | tuple[Nic, ...]) -> list[str]:
+    """Why facts are unknown, each reason once."""
+    facts = [(thing.name, getattr(thing, name)) for thing in things for name in type(thing).model_fields]
+    return sorted({f"? {name}: {fact.unknown}" for name, fact in facts if isinstance(fact, Unknown)})
 
 
 def disk_table(disks: tuple[Disk, ...]) -> Table:
-    """A row a disk."""
-    table = Table("disk", "size", "model", "serial", "WWN", "bus", "sectors", "holds", "used by")
+    """A row a disk; what it is must be readable in 80 columns."""
+    table = narrow("disk", "size", "bus", "serial", "WWN", "holds", "used by")
     for disk in disks:
-        holds = (
-            str(disk.contents)
-            if isinstance(disk.contents, Unknown)
-            else ", ".join(f"{one.kind}" for one in disk.contents) or "nothing"
-        )
+        holds = shown(disk.contents) if isinstance(disk.contents, Unknown) else kinds(disk)
         table.add_row(
             disk.path,
             f"{disk.size_bytes / GB:.1f} GB",
-            shown(disk.model),
+            shown(disk.transport),
             shown(disk.serial),
             shown(disk.wwn),
-            shown(disk.transport),
-            f"{disk.logical_sector_bytes}/{disk.physical_sector_bytes}",
             holds,
             "; ".join(disk.users) or "-",
         )
     return table
 
 
+def kinds(disk: Disk) -> str:
+    """What is on it, in words."""
+    return ", ".join(one.kind for one in disk.contents if isinstance(one, Content)) or "nothing"
+
+
 def nic_table(nics: tuple[Nic, ...]) -> Table:
     """A row a NIC."""
-    table = Table("NIC", "MAC", "PCI", "driver", "speed", "carrier", "addresses")
+    table = narrow("NIC", "MAC", "driver", "speed", "carrier", "addresses")
     for nic in nics:
         table.add_row(
             nic.name,
             nic.mac,
-            shown(nic.pci_address),
             shown(nic.driver),
             shown(nic.speed_mbps),
             shown(nic.carrier),
             ", ".join(str(address) for address in nic.addresses) or "-",
         )
+    return table
+
+
+def narrow(*columns: str) -> Table:
+    """A table that folds its last column, never the first ones: half a serial is none."""
+    table = Table(box=None, pad_edge=False)
+    for column in columns[:-1]:
+        table.add_column(column, no_wrap=True)
+    table.add_column(columns[-1], overflow="fold")
     return table
