@@ -36,6 +36,7 @@ class Controller:
 
     def __init__(self, data: Path, ramdisk: Path, log: Path) -> None:
         self.data = data
+        self.log = log
         argv = [BMS_AGENT, "controller", "--listen", LISTEN, "--data", str(data)]
         self.daemon = Daemon([*argv, "--ramdisk", str(ramdisk), "--url", CONTROLLER_URL], log)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`images/demo`: the main job from a machine's first power-on to a server, and back to an empty, available node.
+"""`images/demo`: the main job, from a machine's first power-on to a server, and back to an empty, available node.
 
 It ends with status 0 only if all of it happened and was seen from outside: by ssh, and on the disks themselves.
 """
@@ -7,6 +7,7 @@ It ends with status 0 only if all of it happened and was seen from outside: by s
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -14,59 +15,97 @@ import typer
 from rich.console import Console
 
 from lab import artifacts
-from lab.cloud import ENROL_TIMEOUT_S, JOB_TIMEOUT_S, LOGIN_TIMEOUT_S, SERVER, Cloud
+from lab.cloud import SERVER, Cloud
+from lab.controller import BMSCTL
 from lab.daemon import tail
-from lab.disk import first_nonzero_byte
 from lab.fault import LabFault
 from lab.firmware import Firmware
 from lab.machine import MachineSpec
 from lab.site import Site, tear_down
+from lab.story import Story
 from lab.timeline import Timeline
 
-SECRET = "what the tenant left behind"  # noqa: S105 - it is to be found, and then not to be found
+
+def main(
+    firmware: Annotated[Firmware, typer.Option(help="firmware of the virtual machine")] = Firmware.UEFI,
+    image: Annotated[Path | None, typer.Option(help="deploy this raw or raw.zst disk, not the sample")] = None,
+    user: Annotated[str, typer.Option(help="who logs in to the server")] = "debian",
+    keep: Annotated[bool, typer.Option("--keep", help="stop when the server is ACTIVE, and leave it running")] = False,
+    down: Annotated[bool, typer.Option("--down", help="remove what --keep left running; nothing else")] = False,
+) -> None:
+    """Take in a virtual bare-metal machine, deploy Debian to it, log in, delete the server, prove the wipe."""
+    console = Console(highlight=False, soft_wrap=True)
+    if down:
+        console.print(f"labs removed: {tear_down()}")
+        return
+    timeline = Timeline(console)
+    try:
+        play(timeline, firmware, image, user, keep=keep)
+    except LabFault as fault:
+        console.print(f"\nFAILED: {timeline.current}\n{fault}", style="bold red", markup=False)
+        sys.exit(1)
+    console.print(timeline.table())
 
 
-def story(site: Site, cloud: Cloud, image: Path, timeline: Timeline) -> None:
-    """The main job, up to the server that somebody is logged in to."""
-    show = site.controller.show
-    with timeline.phase("power on, boot the ramdisk over the network, enrol", spinner=True):
-        site.machine.power_on()
-        node = cloud.wait_for_node("available", ENROL_TIMEOUT_S)
-    with timeline.phase("inventory and BMC of the node"):
-        show("node", "show", node)
-        cloud.give_bmc(node)
-    with timeline.phase("flavor, image, subnet, key pair"):
-        cloud.register(image)
-    with timeline.phase("create the server: write the image, boot it, hear from it"):
-        show(*cloud.order(), "--wait", timeout_s=JOB_TIMEOUT_S)
-        _add_details(cloud, timeline)
-    with timeline.phase("log in by ssh"):
-        login = cloud.login()
-        login.wait(LOGIN_TIMEOUT_S)
-        answers = login.answers()
-        for name, value in answers.items():
-            timeline.console.print(f"  {name:>15}: {value}", highlight=False)
-        cloud.check_identity(answers)
+def play(timeline: Timeline, firmware: Firmware, image: Path | None, user: str, *, keep: bool) -> None:
+    """Build what is needed, bring a lab up, and tell the story in it."""
+    with timeline.phase("build the ramdisk, or find it"):
+        ramdisk = artifacts.ramdisk()
+    with timeline.phase("build the image, or find it"):
+        image = image or artifacts.sample_image()
+    with ExitStack() as stack:
+        with timeline.phase("bring up network, BMC and controller"):
+            site = stack.enter_context(Site.create(MachineSpec(firmware=firmware), ramdisk))
+        cloud = Cloud(site, user, lambda command: timeline.console.print(f"$ {command}", style="cyan", markup=False))
+        try:
+            act(Story(cloud, timeline), image, keep=keep)
+        except LabFault:
+            show_ends(timeline.console, site)
+            raise
 
 
-def ending(site: Site, cloud: Cloud, timeline: Timeline) -> None:
-    """The server is given back: the node comes out of it empty and available."""
-    with timeline.phase("leave data on both disks"):
-        data = site.machine.spec.disks[1]
-        cloud.login().run(f"echo {SECRET} | sudo dd of=/dev/disk/by-id/virtio-{data.serial} bs=4k seek=1000 conv=fsync")
-        for disk in site.machine.spec.disks:
-            _report(timeline, disk.name, empty := first_nonzero_byte(site.machine.disk(disk.name)) is None)
-            if empty:
-                raise LabFault(f"looking for the tenant's data: nothing is on disk {disk.name}")
-    with timeline.phase("delete the server: boot the ramdisk again, wipe"):
-        job = cloud.server()["id"]
-        site.controller.show("server", "delete", SERVER, "--wait", timeout_s=JOB_TIMEOUT_S)
-        _add_details(cloud, timeline)
-    with timeline.phase("prove that the node is wiped and available"):
-        cloud.wait_for_node("available")
-        site.controller.show("node", "list")
-        for disk in site.machine.spec.disks:
-            place = first_nonzero_byte(site.machine.disk(disk.name))
-            if place is not None:
-                raise LabFault(f"looking at disk {disk.name} after the wipe: byte {place} is not zero")
-            _report(timeline, disk.name, empty=True)
+def act(story: Story, image: Path, *, keep: bool) -> None:
+    """The main job; kept, it stops where the server is ACTIVE."""
+    story.take_in()
+    story.create(image)
+    story.log_in()
+    if keep:
+        story.cloud.site.keep()
+        story.timeline.console.print(what_to_try(story.cloud), markup=False)
+    else:
+        story.delete()
+
+
+def show_ends(console: Console, site: Site) -> None:
+    """What the machine and the controller said last, and where the rest is."""
+    for log in (site.machine.console_log, site.controller.log):
+        console.rule(f"the end of {log}", align="left")
+        console.print(tail(log), markup=False)
+    console.print(f"\nall logs: {site.folder}", markup=False)
+
+
+def what_to_try(cloud: Cloud) -> str:
+    """Commands for somebody who wants to go on by hand."""
+    site = cloud.site
+    exports = " ".join(f"{name}={value}" for name, value in site.controller.environment.items())
+    inside = f"ip netns exec {site.network.namespace}"
+    return "\n".join(
+        [
+            "",
+            "The lab is left running. Everything is in its own network namespace; to use it:",
+            "",
+            f"  export {exports}",
+            f"  {inside} {BMSCTL} node list",
+            f"  {inside} {BMSCTL} server show {SERVER}",
+            f"  {inside} {' '.join(cloud.login().argv)}",
+            f"  {inside} {BMSCTL} server reinstall {SERVER} --wait",
+            f"  {inside} {BMSCTL} server delete {SERVER} --wait",
+            f"  tail -f {site.machine.console_log}",
+            "",
+            "and to remove it:  images/demo --down",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

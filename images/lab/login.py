@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from pathlib import Path
 
+from lab.command import run
 from lab.fault import LabFault
 
-TRY_TIMEOUT_S = 30
 PAUSE_S = 2
 # Said by the server itself. The serial number shows that it is that machine and no other.
 QUESTIONS = {
     "hostname": "hostname",
     "machine serial": "sudo cat /sys/class/dmi/id/product_serial",
-    "agent service": "systemctl is-active bms-agent.service",
+    "agent service": "systemctl is-active bms-agent.service || true",
     "address": "hostname -I",
     "kernel": "uname -r",
     "root disk": "findmnt -no SIZE,SOURCE /",
@@ -34,12 +33,7 @@ class Login:
 
     def run(self, command: str) -> str:
         """What a command prints there."""
-        done = subprocess.run(
-            [*self.argv, command], capture_output=True, text=True, timeout=TRY_TIMEOUT_S, check=False
-        )
-        if done.returncode:
-            raise LabFault(f"running {command!r} on the server: {done.stderr.strip() or done.stdout.strip()}")
-        return done.stdout.strip()
+        return run([*self.argv, command]).strip()
 
     def wait(self, timeout_s: float) -> None:
         """Until it lets us in."""
@@ -48,9 +42,11 @@ class Login:
             try:
                 self.run("true")
                 return
-            except (LabFault, subprocess.TimeoutExpired) as error:
+            except LabFault as error:
                 if time.monotonic() > deadline:
-                    raise LabFault(f"logging in with {' '.join(self.argv)}: not within {timeout_s:.0f} seconds") from error
+                    raise LabFault(
+                        f"logging in with {' '.join(self.argv)}: not within {timeout_s:.0f} seconds"
+                    ) from error
             time.sleep(PAUSE_S)
 
     def answers(self) -> dict[str, str]:
@@ -60,5 +56,5 @@ class Login:
 
 def make_key(path: Path) -> Path:
     """A key pair; its public half is returned."""
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(path)], check=True)
+    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(path)])
     return path.with_suffix(".pub")

@@ -10,17 +10,17 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from lab.command import run
 from lab.fault import LabFault
 from lab.firmware import Firmware, ovmf
 
-START_TIMEOUT_S = 30
+QMP_TIMEOUT_S = 10
 END_TIMEOUT_S = 20
 # The setup of this firmware: no IPv6, which nobody answers here (edk2, OvmfPkg/RUNTIME_CONFIG.md).
 OFF = ("IPv6PXESupport", "IPv6Support")
@@ -45,7 +45,7 @@ class MachineSpec(BaseModel):
 
     name: str = "bm-1"
     firmware: Firmware = Firmware.UEFI
-    memory_mib: int = 1536
+    memory_mib: int = 1024
     cpus: int = 2
     mac: str = "52:54:00:b0:00:01"
     tap: str = "bm1"
@@ -151,10 +151,7 @@ class Machine:
         """Start QEMU in the calling thread's network namespace; on already is no fault."""
         if self.is_on:
             return
-        argv = qemu_argv(self.spec, self.folder)
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=START_TIMEOUT_S, check=False)
-        if done.returncode:
-            raise LabFault(f"powering on {self.spec.name}: {done.stderr.strip()}")
+        run(qemu_argv(self.spec, self.folder))
 
     def power_off(self) -> None:
         """Cut the power, as SIGKILL does it: nothing is flushed, nothing is said to the guest."""
@@ -171,7 +168,7 @@ class Machine:
 
     def _qmp(self, command: str) -> None:
         with socket.socket(socket.AF_UNIX) as door:
-            door.settimeout(START_TIMEOUT_S)
+            door.settimeout(QMP_TIMEOUT_S)
             door.connect(str(self.folder / "qmp.sock"))
             with door.makefile("rw") as lines:
                 lines.readline()  # the greeting

@@ -9,7 +9,6 @@ the tenant subnet, through which a deployed server reaches the controller.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 import psutil
 from pyroute2 import netns
 
-from lab.fault import LabFault
+from lab.command import run
 
 BRIDGE = "provision"
 CONTROLLER_ADDRESS = "192.168.100.1"
@@ -28,16 +27,7 @@ ROUTER_ADVERTISEMENTS = f"::,constructor:{BRIDGE},ra-only,64"
 TENANT_CIDR = "192.168.1.0/24"
 TENANT_GATEWAY = "192.168.1.1"
 IPXE_FOLDER = Path("/usr/lib/ipxe")
-COMMAND_TIMEOUT_S = 20
 END_TIMEOUT_S = 10
-
-
-def run(argv: list[str]) -> str:
-    """Run a short command of the lab; its text is in the error when it fails."""
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S, check=False)
-    if done.returncode:
-        raise LabFault(f"running {' '.join(argv)}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
 
 
 def setup_commands(namespace: str) -> list[list[str]]:

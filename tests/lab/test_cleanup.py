@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.network import CONTROLLER_ADDRESS, Network, run
+from lab.command import run
+from lab.network import CONTROLLER_ADDRESS, Network
 from lab.site import KEPT, OWNER, sweep, tear_down
 
 pytestmark = pytest.mark.root
