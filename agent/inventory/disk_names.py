@@ -89,7 +89,6 @@ def wwn(files: Files, at: str, told: Told) -> Fact[str]:
     return first(
         of(text(files, f"{at}/wwid"), world_wide),
         *(of(of(told, said_under(key)), world_wide) for key in keys),
-        of(text(files, f"{at}/device/wwid"), world_wide),
     )
 
 
