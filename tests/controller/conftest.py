@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +13,20 @@ from tests.controller.machine import Machine
 from tests.controller.world import World
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A controller with a stock of everything, and no machine yet."""
-    world = World(tmp_path / "data")
+@pytest.fixture(scope="session")
+def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data of a controller with a stock of everything, made once."""
+    data = tmp_path_factory.mktemp("stocked") / "data"
+    world = World(data)
     world.stock()
+    world.close()
+    return data
+
+
+@pytest.fixture
+def world(stocked: Path, tmp_path: Path) -> Iterator[World]:
+    """A controller with a stock of everything, and no machine yet."""
+    world = World(Path(shutil.copytree(stocked, tmp_path / "data")))
     yield world
     world.close()
 

@@ -59,10 +59,10 @@ def stop(controller: Controller, key: str, *, hard: bool) -> Job:
 
 def reboot(controller: Controller, key: str, *, hard: bool) -> Job:
     """Start it again: its OS is asked, or (hard) its BMC told. Raises `Refused`."""
-    event = ServerEvent.HARD_REBOOT_ORDERED if hard else ServerEvent.REBOOT_ORDERED
     with controller.write() as tx:
-        server, node = _ordered(tx, key, event)
+        server, node = _ordered(tx, key, ServerEvent.REBOOT_ORDERED)
         hard = _reachable(controller, tx, node, hard=hard, doing=f"rebooting {server.name}")
+        event = ServerEvent.HARD_REBOOT_ORDERED if hard else ServerEvent.REBOOT_ORDERED
         return _begin(
             controller,
             tx,

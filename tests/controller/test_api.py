@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTP faces as such: errors, unknown fields, who may call, what is documented, and the long poll."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from agent.model.protocol import Desired, Refusal
+from tests.controller.machine import Machine
+from tests.controller.world import KEY, World
+
+USER_READS = ("nodes", "flavors", "images", "vpcs", "subnets", "keypairs", "servers")
+
+
+@pytest.mark.parametrize("path", ["enroll", "boot", "heartbeat", "reports", "inventory"])
+def test_unknown_fields_in_a_message_are_refused(world: World, server: Machine, path: str) -> None:
+    """An order or a report with a field that we do not know is not understood in part: 422, and the field is named."""
+    messages: dict[str, Any] = {
+        "enroll": server.enrolment(),
+        "boot": server.proof(),
+        "heartbeat": server.heartbeat(1),
+        "reports": {"stream_id": "s", "reports": []},
+        "inventory": server.inventory,
+    }
+    message = messages[path]
+    body = message if isinstance(message, dict) else message.model_dump(mode="json")
+    answer = world.http.post(f"/v1/agent/{path}", json=body | {"surprise": 1}, headers=server.authorization)
+
+    fault = Refusal.model_validate_json(answer.text).fault
+    assert (answer.status_code, fault.code) == (422, "INPUT.UNDECODABLE")
+    assert "surprise" in fault.message
+
+
+def test_unknown_fields_deep_inside_are_refused(world: World, machine: Machine) -> None:
+    """At any depth."""
+    body = machine.heartbeat(1).model_dump(mode="json")
+    body["session"]["surprise"] = 1
+    answer = world.http.post("/v1/agent/heartbeat", json=body, headers=machine.authorization)
+
+    assert "session.surprise" in answer.json()["fault"]["message"]
+
+
+@pytest.mark.parametrize("query", ["generation=-1", "generation=x", "wait_s=61", "surprise=1"])
+def test_a_wrong_query_is_refused(world: World, machine: Machine, query: str) -> None:
+    """Query parameters are checked like bodies."""
+    answer = world.http.get(f"/v1/agent/desired?{query}", headers=machine.authorization)
+
+    assert (answer.status_code, answer.json()["fault"]["code"]) == (422, "INPUT.UNDECODABLE")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "HTTP.404"),
+        ("PUT", "/healthz", 405, "HTTP.405"),
+        ("GET", "/images/none/content", 404, "BMS.NOT_FOUND"),
+        ("GET", "/boot/ramdisk/vmlinuz", 404, "BMS.NOT_FOUND"),
+        ("GET", "/boot/ramdisk/shadow", 404, "BMS.NOT_FOUND"),
+        ("GET", "/boot/ipxe", 422, "INPUT.UNDECODABLE"),
+    ],
+)
+def test_every_refusal_is_a_fault(world: World, method: str, path: str, status: int, code: str) -> None:
+    """Whatever is wrong, the body is one form."""
+    answer = world.http.request(method, path)
+
+    assert (answer.status_code, Refusal.model_validate_json(answer.text).fault.code) == (status, code)
+
+
+def test_the_ramdisk_is_served(tmp_path: Path) -> None:
+    """Kernel and initrd, from the directory that was named, and nothing else of it."""
+    (tmp_path / "vmlinuz").write_bytes(b"kernel")
+    (tmp_path / "initrd").write_bytes(b"initrd")
+    (tmp_path / "manifest.json").write_bytes(b"{}")
+    world = World(tmp_path / "data", ramdisk=tmp_path)
+
+    assert world.http.get("/boot/ramdisk/vmlinuz").content == b"kernel"
+    assert world.http.get("/boot/ramdisk/initrd", headers={"Range": "bytes=1-2"}).content == b"ni"
+    assert world.http.get("/boot/ramdisk/manifest.json").status_code == 404
+
+
+@pytest.mark.parametrize("noun", USER_READS)
+def test_users_need_the_token(world: World, noun: str) -> None:
+    """Nobody reads or orders anything without it; a node's credential is no token."""
+    machine = Machine(world).power_on()
+    answers = [
+        world.http.get(f"/v1/{noun}"),
+        world.http.get(f"/v1/{noun}", headers={"Authorization": "Bearer wrong"}),
+        world.http.get(f"/v1/{noun}", headers=machine.authorization),
+        world.http.post(f"/v1/{noun}", json={}),
+    ]
+
+    assert {answer.json()["fault"]["code"] for answer in answers[:3]} == {"AUTH.REQUIRED"}
+    assert answers[3].status_code in (401, 405)
+    assert answers[0].headers["www-authenticate"] == "Bearer"
+
+
+def test_the_token_may_be_waived(tmp_path: Path) -> None:
+    """On a machine of one's own."""
+    world = World(tmp_path / "data", insecure_user_api=True)
+
+    assert world.http.get("/v1/nodes").status_code == 200
+
+
+def test_agents_need_their_credential(world: World, machine: Machine) -> None:
+    """Without one, or with the user's token, no agent is heard."""
+    tokens = ("", "wrong", world.controller.user_token)
+    answers = [world.http.get("/v1/agent/desired", headers={"Authorization": f"Bearer {token}"}) for token in tokens]
+
+    assert {(one.status_code, one.json()["fault"]["code"]) for one in answers} == {(401, "AGENT.UNAUTHORIZED")}
+
+
+def test_the_api_is_documented(world: World) -> None:
+    """OpenAPI is served without a token, has every face, and is shown on a page that needs no internet."""
+    openapi = world.http.get("/openapi.json").json()
+    page = world.http.get("/docs").text
+
+    assert {"/v1/agent/enroll", "/v1/agent/desired", "/v1/servers", "/v1/jobs/{job_id}", "/boot/ipxe"} <= set(
+        openapi["paths"]
+    )
+    assert "/v1/servers" in page
+    assert "https://" not in page
+
+
+def test_healthz(world: World, machine: Machine) -> None:
+    """It answers from the database."""
+    assert world.http.get("/healthz").json()["nodes"] == 1
+
+
+def test_a_long_poll_is_woken(world: World, machine: Machine) -> None:
+    """An agent that waits is answered when something is ordered, long before its wait is over."""
+    held = machine.desired().generation
+    answers: list[Desired] = []
+
+    def wait() -> None:
+        answer = world.http.get(
+            "/v1/agent/desired", params={"generation": held, "wait_s": 60}, headers=machine.authorization
+        )
+        answers.append(Desired.model_validate_json(answer.text))
+
+    poll = Thread(target=wait)
+    poll.start()
+    world.order()
+    poll.join(30)
+
+    assert [answer.generation > held and answer.request is not None for answer in answers] == [True]
+
+
+def test_an_ending_process_lets_nobody_wait(world: World, machine: Machine) -> None:
+    """Long polls are answered at once with what there is."""
+    held = machine.desired().generation
+    world.controller.wakeups.close()
+    answer = world.http.get(
+        "/v1/agent/desired", params={"generation": held, "wait_s": 60}, headers=machine.authorization
+    )
+
+    assert answer.json()["generation"] == held
+
+
+def test_a_poll_of_the_present_generation_is_answered_after_the_wait(world: World, machine: Machine) -> None:
+    """With the same state again."""
+    held = machine.desired()
+
+    assert machine.desired() == held
+
+
+def test_an_earlier_run_is_not_told_anything(world: World, server: Machine) -> None:
+    """A ramdisk's credential of the boot before opens no desired state while the OS runs."""
+    controller = world.controller
+    with controller.read() as tx:
+        boot = next(one.boot_id for one in tx.sessions.all() if one.mode == "ramdisk")
+    stale = controller.keys.derive("ramdisk credential", server.node_id, boot)
+    answer = world.http.get("/v1/agent/desired", headers={"Authorization": f"Bearer {stale}"})
+
+    assert (answer.status_code, answer.json()["fault"]["code"]) == (409, "BMS.STATE")
+
+
+@pytest.mark.parametrize(
+    ("noun", "body", "code"),
+    [
+        ("flavors", {"name": "small"}, "BMS.NAME_TAKEN"),
+        ("vpcs", {"name": "cloud"}, "BMS.NAME_TAKEN"),
+        ("subnets", {"name": "other", "vpc": "cloud", "cidr": "10.1.0.128/25"}, "BMS.0018"),
+        ("subnets", {"name": "other", "vpc": "none", "cidr": "10.7.0.0/24"}, "BMS.NOT_FOUND"),
+        ("keypairs", {"name": "me", "public_key": KEY}, "BMS.NAME_TAKEN"),
+        ("keypairs", {"name": "you", "public_key": "-----BEGIN OPENSSH PRIVATE KEY-----\nx"}, "BMS.0211"),
+    ],
+)
+def test_what_cannot_be_created(world: World, noun: str, body: dict[str, Any], code: str) -> None:
+    """Each with its own code."""
+    assert world.refused("POST", f"/v1/{noun}", body)[1] == code
+
+
+@pytest.mark.parametrize("path", ["flavors/small", "vpcs/cloud", "subnets/net", "keypairs/me"])
+def test_what_is_in_use_stays(world: World, machine: Machine, path: str) -> None:
+    """Nothing is deleted while a server stands on it; afterwards it is, and is gone."""
+    world.order()
+    assert world.refused("DELETE", f"/v1/{path}")[1] == "BMS.IN_USE"
+    world.user("DELETE", "/v1/servers/web")
+    machine.serve()
+    if path.startswith("vpcs"):
+        world.user("DELETE", "/v1/subnets/net")
+    world.user("DELETE", f"/v1/{path}", status=204)
+
+    assert world.refused("GET", f"/v1/{path}")[1] == "BMS.NOT_FOUND"
+    assert world.refused("DELETE", f"/v1/{path}")[1] == "BMS.NOT_FOUND"
