@@ -7,6 +7,9 @@ head is handed to `SealDisk` only after digest and length have been verified. Me
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import cycle
+
 from agent.apply.decode import Decoder
 from agent.apply.digest import verified
 from agent.apply.sink import GRAIN_BYTES, Sink
@@ -61,10 +64,17 @@ def make_unbootable(disk: BlockDevice) -> None:
 
 
 def pour(decoder: Decoder, sink: Sink) -> None:
-    """Everything that is left."""
-    buffer = memoryview(bytearray(BUFFER_BYTES))
-    while got := decoder.fill(buffer):
-        sink.put(buffer[:got])
+    """Everything that is left: while one buffer is written, the other is filled."""
+    buffers = cycle(memoryview(bytearray(BUFFER_BYTES)) for _ in range(2))
+    with ThreadPoolExecutor(1, thread_name_prefix="disk-writer") as writer:
+        written: Future[None] | None = None
+        for buffer in buffers:
+            got = decoder.fill(buffer)
+            if written is not None:
+                written.result()
+            if not got:
+                return
+            written = writer.submit(sink.put, buffer[:got])
 
 
 def must_have_its_size(size_bytes: int, step: WriteImage, doing: str) -> None:
