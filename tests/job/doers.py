@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from agent.errors import DeviceError
 from agent.host.fake import FakeHost
-from agent.job.executor import Advance, Executor, Result
+from agent.job.executor import Executor
 from agent.job.journal import Journal
 from agent.job.outbox import Outbox
 from agent.model.disk import DiskIdentity
+from agent.model.job import Advance, Result
 from agent.model.plan import DiskMustBe, Epilogue, EraseDisk, Plan, Precondition, Step
 from agent.model.request import EraseRequest, PowerOffRequest, RebootRequest, Request
 from tests.hardware import SSD

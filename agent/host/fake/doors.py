@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Interface
 from threading import Event
 
-from agent.errors import DeviceError, DiskInUse, HostError
+from agent.errors import DeviceError, DiskInUse, DiskReadOnly, HostError
 from agent.host.doors import BlockDevice, Link
 from agent.host.fake.disk import FakeDisk
 from agent.host.fake.faults import FakeDoor, FaultPlan, counted
@@ -136,7 +136,7 @@ class FakeBlock(FakeDoor):
         if users:
             raise DiskInUse(f"opening {path} for writing", ", ".join(users))
         if disk.read_only:
-            raise DeviceError(f"opening {path} for writing", "Read-only file system")
+            raise DiskReadOnly(f"opening {path} for writing", "the kernel says it is read-only")
         disk.opened_exclusively = True
         return disk
 
@@ -203,11 +203,15 @@ class FakeBlockDevice(FakeDoor):
         self.machine.see_partitions(self._path, self._disk)
 
     def _check(self, doing: str, offset: int, length: int) -> None:
-        if doing != "reading" and not self._writable:
-            raise DeviceError(f"{doing} {self._path}", "opened for reading only")
+        where = f"bytes {offset} to {offset + length} of {self._disk.size_bytes}"
         if offset < 0 or length < 0 or offset + length > self._disk.size_bytes:
-            where = f"bytes {offset} to {offset + length} of {self._disk.size_bytes}"
             raise DeviceError(f"{doing} {self._path}", f"past the end of the device: {where}")
+        if doing == "reading":
+            return
+        if not self._writable:
+            raise DeviceError(f"{doing} {self._path}", "opened for reading only")
+        if offset % self._disk.logical_sector_bytes or length % self._disk.logical_sector_bytes:
+            raise DeviceError(f"{doing} {self._path}", f"no whole sectors: {where}")
 
 
 class FakeNetlink(FakeDoor):

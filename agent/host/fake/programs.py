@@ -76,9 +76,13 @@ def systemctl(machine: Machine, argv: Sequence[str], stdin: str | None) -> Outpu
     return Output()
 
 
+FILESYSTEM_BYTES = 64 * 1024
+
+
 def mkfs_vfat(machine: Machine, argv: Sequence[str], stdin: str | None) -> Output:
-    """Marks the image with its label, so that a test finds it on the disk."""
-    machine.tree.put(argv[-1], _at(machine, argv[-1], 0, b"vfat " + argv[argv.index("-n") + 1].encode()))
+    """An image that begins with its label, so that a test finds it on the disk. It is small, whatever was asked for."""
+    label = b"vfat " + argv[argv.index("-n") + 1].encode()
+    machine.tree.put(argv[-1], label.ljust(FILESYSTEM_BYTES, b"\0"))
     return Output()
 
 
@@ -88,15 +92,9 @@ def mcopy(machine: Machine, argv: Sequence[str], stdin: str | None) -> Output:
     before, added = machine.tree.entries[image], machine.tree.entries[source]
     if not (isinstance(before, bytes) and isinstance(added, bytes)):
         return Output(status=1, stderr="no such file")
-    end = len(before.rstrip(b"\0")) + 1
-    machine.tree.put(image, _at(machine, image, end, target.encode() + b"=" + added))
+    content = before.rstrip(b"\0") + b"\0" + target.encode() + b"=" + added
+    machine.tree.put(image, content.ljust(FILESYSTEM_BYTES, b"\0"))
     return Output()
-
-
-def _at(machine: Machine, path: str, offset: int, data: bytes) -> bytes:
-    content = machine.tree.entries[path]
-    old = content if isinstance(content, bytes) else b""
-    return old[:offset] + data + old[offset + len(data) :]
 
 
 ENDINGS = ("reboot", "poweroff")
