@@ -97,11 +97,11 @@ class BlockDevice(Protocol):
         ...
 
     def write(self, offset_bytes: int, data: bytes | bytearray | memoryview) -> None:
-        """All of it. Direct I/O where offset, length and buffer allow it."""
+        """All of it; whole sectors only. Raises `DeviceError`."""
         ...
 
     def zero(self, offset_bytes: int, length_bytes: int) -> None:
-        """Make the range read as zeroes, by the device's own means where it guarantees them, else by writing."""
+        """Make whole sectors read as zeroes, by the device's own means where it guarantees them, else by writing."""
         ...
 
     def flush(self) -> None:
@@ -117,7 +117,7 @@ class Block(Protocol):
     """Block devices by node, such as /dev/sda."""
 
     def open_exclusive(self, path: str) -> AbstractContextManager[BlockDevice]:
-        """For writing, with O_EXCL: raises `DiskInUse` if it is mounted or held, `DeviceError` otherwise."""
+        """For writing, with O_EXCL: raises `DiskInUse` if it is mounted or held, `DiskReadOnly`, `DeviceError`."""
         ...
 
     def open_read(self, path: str) -> AbstractContextManager[BlockDevice]: ...

@@ -98,11 +98,10 @@ def said_under(key: str) -> Callable[[Properties], str | None]:
 
 
 def world_wide(name: str) -> str | None:
-    """In one form: lower case, `naa.` as `0x`. A name of zeroes, or one made of vendor and model, is no name."""
-    lower = name.strip().lower().replace("naa.", "0x", 1)
-    if lower.startswith("t10.") or not re.search(r"[1-9a-f]", re.sub(r"^(0x|eui\.|nvme\.|uuid\.)", "", lower)):
-        return None
-    return lower
+    """In lower case. A name of zeroes is no name: firmware writes it where it has none."""
+    lower = name.strip().lower()
+    digits = re.sub(r"^(0x|eui\.|nvme\.|uuid\.)", "", lower)
+    return lower if re.search(r"[1-9a-f]", digits) else None
 
 
 def unescaped(text: str) -> str:

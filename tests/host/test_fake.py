@@ -14,6 +14,7 @@ from agent.errors import (
     CommandFailed,
     DeviceError,
     DiskInUse,
+    DiskReadOnly,
     HostError,
     ImageTruncated,
     ImageUnavailable,
@@ -40,7 +41,8 @@ URL = "http://images.example/disk.raw"
 LINK = Link(2, "eno1", "02:00:00:00:00:01", "02:00:00:00:00:01", False, True, 1500, None, (), None)
 ADDRESS = IPv4Interface("192.0.2.10/24")
 GATEWAY = IPv4Address("192.0.2.1")
-DISK = {"/sys/block/vda/size": "2048\n", "/sys/block/vda/queue/logical_block_size": "4096\n", "/sys/block/vda/ro": "0"}
+A, B, C, ZERO = (letter * 512 for letter in (b"a", b"b", b"c", b"\0"))
+DISK = {"/sys/block/vda/size": "2048\n", "/sys/block/vda/queue/logical_block_size": "512\n", "/sys/block/vda/ro": "0"}
 
 
 def a_machine(**counts: tuple[tuple[str, str], ...] | tuple[str, ...]) -> Machine:
@@ -55,7 +57,7 @@ def work(host: FakeHost) -> None:
     """Some of every door."""
     host.files.append("/log", b"x")
     with host.block.open_exclusive("/dev/vda") as disk:
-        disk.write(0, b"data")
+        disk.write(0, A)
         disk.flush()
     with host.fetch(URL) as body:
         assert b"".join(body.chunks(4)) == b"0123456789"
@@ -125,16 +127,16 @@ def test_next_process() -> None:
 
 def test_power_cut_loses_what_was_not_flushed() -> None:
     """After a power cut a disk has what was flushed, and of the rest any part that the test chooses."""
-    for survivors, expected in (((), b"a\0\0"), ((1,), b"a\0c"), ((0, 1), b"abc")):
+    for survivors, expected in (((), A + ZERO + ZERO), ((1,), A + ZERO + C), ((0, 1), A + B + C)):
         host = FakeHost.of(a_machine())
         with host.block.open_exclusive("/dev/vda") as disk:
-            disk.write(0, b"a")
+            disk.write(0, A)
             disk.flush()
-            disk.write(1, b"b")
-            disk.write(2, b"c")
+            disk.write(512, B)
+            disk.write(1024, C)
         host.machine.cut_power(survives=survivors.__contains__)
         with host.block.open_read("/dev/vda") as disk:
-            assert disk.read(0, 3) == expected
+            assert disk.read(0, 1536) == expected
 
 
 def test_power_cut_empties_a_ramdisk() -> None:
@@ -155,19 +157,21 @@ def test_disk() -> None:
     """A disk has the size and the sectors that sysfs tells, reads zeroes where nothing was written, and has an end."""
     host = FakeHost.of(a_machine())
     with host.block.open_exclusive("/dev/vda") as disk:
-        assert (disk.size_bytes, disk.logical_sector_bytes) == (2**20, 4096)
-        disk.write(65535, b"across")
-        assert disk.read(65534, 8) == b"\0across\0"
-        disk.zero(65536, 3)
-        assert disk.read(65534, 8) == b"\0a\0\0\0ss\0"
+        assert (disk.size_bytes, disk.logical_sector_bytes) == (2**20, 512)
+        disk.write(65536 - 512, A + B)
+        assert disk.read(65536 - 513, 1026) == b"\0" + A + B + b"\0"
+        disk.zero(65536, 512)
+        assert disk.read(65536 - 1, 1024) == b"a" + ZERO + ZERO[1:]
         with pytest.raises(DeviceError, match="past the end"):
-            disk.write(2**20 - 1, b"ab")
+            disk.write(2**20 - 512, A + B)
+        with pytest.raises(DeviceError, match="no whole sectors"):
+            disk.write(0, b"a")
         disk.reread_table()
     assert host.machine.disks["/dev/vda"].table_rereads == 1
     with pytest.raises(DeviceError, match="No such file"), host.block.open_read("/dev/vdb"):
         pass
     with host.block.open_read("/dev/vda") as disk, pytest.raises(DeviceError, match="reading only"):
-        disk.write(0, b"x")
+        disk.write(0, A)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +193,7 @@ def test_disk_is_opened_once() -> None:
     with host.block.open_exclusive("/dev/vda"), pytest.raises(DiskInUse), host.block.open_exclusive("/dev/vda"):
         pass
     host.machine.disks["/dev/vda"].read_only = True
-    with pytest.raises(DeviceError, match="Read-only"), host.block.open_exclusive("/dev/vda"):
+    with pytest.raises(DiskReadOnly), host.block.open_exclusive("/dev/vda"):
         pass
 
 

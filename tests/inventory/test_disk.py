@@ -20,13 +20,11 @@ MOUNTINFO = "/proc/self/mountinfo"
     ("name", "wwn"),
     [
         ("0x5000C500A1B2C3D4", "0x5000c500a1b2c3d4"),
-        ("naa.5000c500a1b2c3d4", "0x5000c500a1b2c3d4"),
         ("0x60060160a0b0c0d0e0f0a1b2c3d4e5f6", "0x60060160a0b0c0d0e0f0a1b2c3d4e5f6"),
         ("eui.0025385b71b0a1b2", "eui.0025385b71b0a1b2"),
         ("nvme.1b36-51454d55-1", "nvme.1b36-51454d55-1"),
         ("eui.0000000000000000", None),
         ("0x0000000000000000", None),
-        ("t10.ATA     QEMU HARDDISK   QM00001", None),
         ("", None),
     ],
 )
