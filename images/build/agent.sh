@@ -24,17 +24,24 @@ install_dependencies() {
         "${platforms[@]}" --implementation cp --python-version "$(python_version "$1")" --target "$1/$agent_home" --no-compile
     # some wheels bring debug information, and zstandard a second back end
     find "$1/$agent_home" -name '*.so' -exec strip --strip-unneeded {} +
-    rm -rf "${1:?}/$agent_home/bin" "$1/$agent_home"/zstandard/_cffi*
+    rm -f "$1/$agent_home"/zstandard/_cffi*
+    forget_pip "$1"
 }
 
 # install_agent ROOT WHEEL UNIT: the agent, its command and the unit that starts it.
 install_agent() {
     host_pip install -qq --no-deps --no-index --ignore-requires-python --target "$1/$agent_home" --upgrade --no-compile "$2"
-    rm -rf "${1:?}/$agent_home/bin"
+    forget_pip "$1"
     install -D -m 755 images/build/bms-agent "$1/usr/bin/bms-agent"
     install -D -m 644 "systemd/$3" "$1/usr/lib/systemd/system/$3"
     mkdir -p "$1/etc/systemd/system/multi-user.target.wants"
     ln -sf "/usr/lib/systemd/system/$3" "$1/etc/systemd/system/multi-user.target.wants/$3"
+}
+
+# pip's own records name paths of this machine, and its scripts the Python that it ran under.
+forget_pip() {
+    rm -rf "${1:?}/$agent_home/bin"
+    find "$1/$agent_home" \( -name RECORD -o -name INSTALLER -o -name REQUESTED -o -name direct_url.json \) -delete
 }
 
 # compile_python ROOT DIRECTORY [OPTION...]: byte code with no date in it, so that it never looks outdated.
@@ -71,7 +78,7 @@ host_pip() {
 # Debian and Ubuntu have python3 without pip, and put pip beside their own python3 only.
 pip_python() {
     local python
-    for python in python3 /usr/bin/python3; do
+    for python in "$cache_root/venv/bin/python" python3 /usr/bin/python3; do
         if "$python" -m pip --version >/dev/null 2>&1; then
             printf '%s\n' "$python"
             return

@@ -5,6 +5,7 @@
 
 cache_root="${BMS_AGENT_CACHE:-$HOME/.cache/bms-agent}"
 entries_kept=4
+unused_min=120
 
 # content_key WORD... -- PATH...: hashes the words and the files (names and contents), relative to here.
 content_key() {
@@ -39,10 +40,30 @@ cached() (
     printf '%s\n' "$entry"
 )
 
+# What nobody has asked for lately goes, but for the newest few: each is hundreds of megabytes.
 drop_oldest() {
     local entry
     find "$1" -mindepth 1 -maxdepth 1 -type d -not -name '.*' -printf '%T@ %p\n' | sort -rn | cut -d ' ' -f 2- |
         tail -n "+$((entries_kept + 1))" | while IFS= read -r entry; do
-        rm -rf -- "$entry"
+        find "$entry" -maxdepth 0 -mmin "+$unused_min" -exec rm -rf {} +
     done
 }
+
+# check_reproducible COMMAND... -- FILE...: runs COMMAND twice, each time with an empty cache, and compares the files.
+check_reproducible() (
+    command=()
+    while [[ $1 != -- ]]; do
+        command+=("$1")
+        shift
+    done
+    shift
+    mkdir -p "$cache_root"
+    scratch=$(mktemp -d "$cache_root/reproducible.XXXXXX")
+    trap 'rm -rf "$scratch"' EXIT
+    first=$(BMS_AGENT_CACHE=$scratch/first "${command[@]}")
+    second=$(BMS_AGENT_CACHE=$scratch/second "${command[@]}")
+    for file; do
+        cmp "$first/$file" "$second/$file" || die "two builds differ in $file"
+    done
+    say "two builds from nothing are the same in every byte: $*"
+)

@@ -30,6 +30,6 @@ need_root() {
 
 # The archive's keys, not the host's own: an Ubuntu host needs Debian's.
 need_debian_keys() {
-    [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] ||
-        need_packages "debian-archive-keyring-is-missing=debian-archive-keyring"
+    compgen -G '/usr/share/keyrings/debian-archive-keyring.*' >/dev/null ||
+        need_packages debian-archive-keyring-is-missing=debian-archive-keyring
 }
