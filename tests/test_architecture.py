@@ -89,7 +89,7 @@ def test_rule_can_pass(rule: Rule, path: str, text: str) -> None:
 def test_scripts_open_with_the_licence() -> None:
     """So does every script that is no Python module."""
     files = [path for folder in ("images", "tests", ".ci") for path in (ROOT / folder).rglob("*") if path.is_file()]
-    scripts = [path for path in files if path.suffix != ".py" and path.read_bytes().startswith(b"#!")]
+    scripts = [path for path in files if path.suffix != ".py" and path.read_bytes().startswith(b"#!/")]
 
     assert [path for path in scripts if list(architecture.licence(path.read_text(encoding="utf-8")))] == []
     assert list(architecture.licence("#!/bin/sh\necho\n")) != []
