@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Doing `PlaceConfigDrive`: a vfat filesystem made in a sparse file, copied to its place, read back and compared.
 
-The same step makes the same bytes: the volume id follows from the files, times are the epoch. File contents reach
-the tools through files of mode 0600, never through arguments.
+The volume id follows from the files: nothing here is random. File contents reach the tools by stdin, never through
+arguments, and lie in no file but the image, which has mode 0600 and is removed.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from agent.host.doors import BlockDevice, Host
 from agent.model.job import Advance, Result
 from agent.model.plan import PlaceConfigDrive
 
-WORKSHOP = "/run/bms-agent/config-drive.d"
-IMAGE = f"{WORKSHOP}/image"
-TREE = f"{WORKSHOP}/tree"
+IMAGE = "/run/bms-agent/config-drive.image"
 SLICE_BYTES = 4 * 1024 * 1024
 
 
@@ -31,28 +29,26 @@ def place_config_drive(host: Host, step: PlaceConfigDrive, advance: Advance) -> 
             disk.flush()
             compare(disk, step.offset_bytes, data, f"placing the config drive on {step.disk.path}")
     finally:
-        tidy(host, step)
+        host.files.remove(IMAGE)
     advance(step.size_bytes, step.size_bytes)
     return {"config_drive_files": len(step.drive.files)}
 
 
 def build(host: Host, step: PlaceConfigDrive) -> None:
     """The filesystem, in `IMAGE`."""
-    tidy(host, step)
     host.files.write(IMAGE, b"", mode=0o600)
     host.files.truncate(IMAGE, step.size_bytes)
     image = host.files.real_path(IMAGE)
-    host.run(mkfs_argv(image, step.label, volume_id(step)))
+    host.run(mkfs_argv(image, step.label, volume_id(step), step.disk.logical_sector_bytes))
     for directory in directories(step):
         host.run(["mmd", "-i", image, f"::{directory}"])
     for path, text in sorted(step.drive.files.items()):
-        host.files.write(f"{TREE}/{path}", text.get_secret_value().encode(), mode=0o600)
-        host.run(["mcopy", "-i", image, host.files.real_path(f"{TREE}/{path}"), f"::{path}"])
+        host.run(["mcopy", "-i", image, "-", f"::{path}"], stdin=text.get_secret_value())
 
 
-def mkfs_argv(image: str, label: str, volume: int) -> list[str]:
-    """`--invariant`: no time and no random number gets into the filesystem."""
-    return ["mkfs.vfat", "--invariant", "-n", label, "-i", f"{volume:08x}", image]
+def mkfs_argv(image: str, label: str, volume: int, sector_bytes: int) -> list[str]:
+    """Linux mounts no vfat whose sectors are smaller than the disk's (fs/fat/inode.c, fat_fill_super)."""
+    return ["mkfs.vfat", "--invariant", "-S", str(sector_bytes), "-n", label, "-i", f"{volume:08x}", image]
 
 
 def volume_id(step: PlaceConfigDrive) -> int:
@@ -84,10 +80,3 @@ def compare(disk: BlockDevice, offset: int, data: bytes, doing: str) -> None:
         piece = data[at : at + SLICE_BYTES]
         if disk.read(offset + at, len(piece)) != piece:
             raise NotAsObserved(doing, f"what was read back at byte {offset + at} differs from what was written")
-
-
-def tidy(host: Host, step: PlaceConfigDrive) -> None:
-    """No secret stays behind, also not one that an earlier, interrupted run left."""
-    for path in step.drive.files:
-        host.files.remove(f"{TREE}/{path}")
-    host.files.remove(IMAGE)

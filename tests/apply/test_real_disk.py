@@ -92,6 +92,7 @@ def test_every_byte(server: Server, tmp_path: Path, sector_bytes: int, image_for
     assert content[MIB : len(image) + MIB] == image[MIB:] + bytes(MIB)
     assert content[-MIB:] == fitted.tail.rjust(MIB, b"\0")
     assert len(seen) == 2 and seen[1] == (DRIVE_AT, 64 * MIB)
+    assert int.from_bytes(content[DRIVE_AT + 11 : DRIVE_AT + 13], "little") == sector_bytes
 
 
 def test_judged_by_others(server: Server, tmp_path: Path, used: str) -> None:

@@ -87,12 +87,12 @@ def mkfs_vfat(machine: Machine, argv: Sequence[str], stdin: str | None) -> Outpu
 
 
 def mcopy(machine: Machine, argv: Sequence[str], stdin: str | None) -> Output:
-    """Puts the file's path and content into the image, behind what is there."""
-    image, source, target = argv[argv.index("-i") + 1], argv[-2], argv[-1]
-    before, added = machine.tree.entries[image], machine.tree.entries[source]
-    if not (isinstance(before, bytes) and isinstance(added, bytes)):
+    """Puts the path and what comes by stdin into the image, behind what is there."""
+    image, target = argv[argv.index("-i") + 1], argv[-1]
+    before = machine.tree.entries.get(image)
+    if not isinstance(before, bytes) or stdin is None or argv[-2] != "-":
         return Output(status=1, stderr="no such file")
-    content = before.rstrip(b"\0") + b"\0" + target.encode() + b"=" + added
+    content = before.rstrip(b"\0") + b"\0" + f"{target}={stdin}".encode()
     machine.tree.put(image, content.ljust(FILESYSTEM_BYTES, b"\0"))
     return Output()
 
