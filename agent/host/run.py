@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from agent.errors import CommandFailed, ToolMissing
 from agent.host.doors import Completed
@@ -34,10 +36,10 @@ class RealRun:
         """
         doing = f"running {shlex.join(argv)}"
         started = time.monotonic()
+        if not is_installed(argv[0]):
+            raise ToolMissing(doing, f"{argv[0]} is not installed")
         try:
             process = start(argv, stdin)
-        except FileNotFoundError as error:
-            raise ToolMissing(doing, f"{argv[0]} is not installed") from error
         except OSError as error:
             raise CommandFailed(doing, error.strerror or str(error)) from error
         with process:
@@ -52,6 +54,11 @@ class RealRun:
         if process.returncode:
             raise CommandFailed(doing, said(ending(process.returncode), stderr))
         return Completed(tuple(argv), stdout, stderr, time.monotonic() - started)
+
+
+def is_installed(tool: str) -> bool:
+    """Looked up here, because exec says EACCES of a missing tool where PATH has a directory that is closed to us."""
+    return shutil.which(tool, path=environment(os.environ)["PATH"]) is not None or ("/" in tool and Path(tool).exists())
 
 
 def start(argv: Sequence[str], stdin: str | None) -> subprocess.Popen[str]:

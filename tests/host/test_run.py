@@ -99,3 +99,13 @@ def test_said_keeps_the_end() -> None:
     """Of a long stderr the end is kept: there the reason stands."""
     assert said("exit status 1", "x" * 5000 + "\n the reason\n").endswith("x the reason")
     assert len(said("exit status 1", "x" * 5000)) < 700
+
+
+@pytest.mark.commands
+def test_closed_directory_in_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A missing tool is told as missing also where PATH names what is no directory at all."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PATH", f"{tmp_path}/file:/usr/bin:/bin")
+    with pytest.raises(ToolMissing):
+        run(["no-such-tool"])
+    assert run(["true"]).argv == ("true",)
