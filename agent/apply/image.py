@@ -32,7 +32,7 @@ def write_image(host: Host, step: WriteImage, advance: Advance) -> Result:
     head = first_bytes(decoder, step, doing)
     fit(head, step.disk.size_bytes, step.disk.logical_sector_bytes, step.add)
     with host.block.open_exclusive(step.disk.path) as disk:
-        make_unbootable(disk)
+        make_unbootable(disk, step.hold_back_bytes)
         sink = Sink(disk, step.hold_back_bytes, step.limit_bytes, doing)
         pour(decoder, sink)
         decoder.drain()
@@ -55,9 +55,9 @@ def first_bytes(decoder: Decoder, step: WriteImage, doing: str) -> bytes:
     return bytes(head)
 
 
-def make_unbootable(disk: BlockDevice) -> None:
+def make_unbootable(disk: BlockDevice, head_bytes: int) -> None:
     """Both ends: tables, boot code, RAID signatures. Nothing of the old disk may boot beside the new data."""
-    disk.zero(0, MIB)
+    disk.zero(0, head_bytes)
     last = (disk.size_bytes - MIB) // disk.logical_sector_bytes * disk.logical_sector_bytes
     disk.zero(last, disk.size_bytes - last)
     disk.flush()
@@ -86,8 +86,12 @@ def must_have_its_size(size_bytes: int, step: WriteImage, doing: str) -> None:
 
 
 def clear_what_follows(disk: BlockDevice, end: int, limit: int) -> None:
-    """A MiB behind the image: a grown root partition must not find an old filesystem's superblock right there."""
+    """A MiB behind the image, and the last before the limit: a root partition that grows up to there must not end in
+    an old superblock. RAID members and ZFS keep theirs within the last MiB of a device.
+    """
     start = -(-end // disk.logical_sector_bytes) * disk.logical_sector_bytes
     if start < limit:
         disk.zero(start, min(MIB, limit - start))
+        last = max(start, limit - MIB)
+        disk.zero(last, limit - last)
         disk.flush()

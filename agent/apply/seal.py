@@ -7,7 +7,7 @@ anything fails once the head is written, the head is zeroed again: what is not p
 
 from __future__ import annotations
 
-from agent.errors import AgentError, NotAsObserved
+from agent.errors import NotAsObserved
 from agent.host.doors import BlockDevice, Host
 from agent.model.job import Advance, Result
 from agent.model.partition_table import Fitted, fit
@@ -31,7 +31,7 @@ def seal_disk(host: Host, step: SealDisk, advance: Advance) -> Result:
             disk.reread_table()
             for partition in step.add:
                 must_be_seen(host, step, partition, doing)
-        except AgentError:
+        except BaseException:
             disk.zero(0, len(table.head))
             disk.flush()
             raise

@@ -120,6 +120,8 @@ def added(table: Gpt, partition: Partition) -> Entry:
     for one in table.entries:
         if one.first_lba <= last and first <= one.last_lba:
             raise PartitionTableError(doing, f"it would overlap partition {one.slot + 1}")
+        if one.name == partition.label:
+            raise PartitionTableError(doing, f"partition {one.slot + 1} of the image has that name already")
     taken = {one.slot for one in table.entries}
     slot = next((slot for slot in range(table.entry_count) if slot not in taken), None)
     if slot is None:

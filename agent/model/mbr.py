@@ -14,6 +14,8 @@ FAT32_LBA = 0x0C
 LBA_ONLY = b"\xfe\xff\xff"
 """The cylinder/head/sector of what lies beyond their reach."""
 FIRST_RECORD = 446
+PROTECTIVE = 0xEE
+"""The type of the record that says: there is a GPT, leave this disk alone."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,14 @@ def parse(head: bytes) -> tuple[Record, ...] | None:
         if kind and sectors:
             records.append(Record(slot, flag == 0x80, kind, first, sectors))
     return tuple(records) or None
+
+
+def is_in_force(head: bytes) -> bool:
+    """Whether these records are the disk's table. A GPT counts only behind a protective record (UEFI 5.2.3): Linux
+    and firmware take no notice of one that is left over from a disk's earlier life.
+    """
+    records = parse(head)
+    return records is not None and all(record.kind != PROTECTIVE for record in records)
 
 
 def fit(head: bytes, disk_bytes: int, sector_bytes: int, add: tuple[Partition, ...]) -> bytes:

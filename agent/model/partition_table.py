@@ -27,6 +27,8 @@ def fit(head: bytes, disk_bytes: int, sector_bytes: int, add: tuple[Partition, .
 
     Raises `SectorSizeMismatch`, `ImageTooLarge`, `PartitionTableError`, `DecodeError`: all before anything is written.
     """
+    if mbr.is_in_force(head):
+        return Fitted(mbr.fit(head, disk_bytes, sector_bytes, add), b"", "dos")
     made_for = gpt.sector_bytes_of(head)
     if made_for is not None and made_for != sector_bytes:
         told = f"the image's GPT has sectors of {made_for} bytes, the disk of {sector_bytes}"
@@ -35,7 +37,7 @@ def fit(head: bytes, disk_bytes: int, sector_bytes: int, add: tuple[Partition, .
         new, tail = gpt.fit(head, disk_bytes, sector_bytes, add)
         return Fitted(new, tail, "gpt")
     if mbr.parse(head) is not None:
-        return Fitted(mbr.fit(head, disk_bytes, sector_bytes, add), b"", "dos")
+        raise DecodeError("reading the image's partition table", "it has the MBR of a GPT, and no GPT")
     if add:
         names = ", ".join(partition.label for partition in add)
         raise PartitionTableError(f"adding the partition '{names}'", "the image has no partition table")
@@ -44,9 +46,12 @@ def fit(head: bytes, disk_bytes: int, sector_bytes: int, add: tuple[Partition, .
 
 def partitions(head: bytes, sector_bytes: int) -> tuple[tuple[int, int, int], ...]:
     """(number, offset in bytes, size in bytes) of each partition, as a kernel would see them in this head."""
-    try:
-        found = gpt.parse(head, sector_bytes).entries
+    if mbr.is_in_force(head):
+        places = [(one.slot + 1, one.first_lba, one.sectors) for one in mbr.parse(head) or ()]
+    else:
+        try:
+            found = gpt.parse(head, sector_bytes).entries
+        except DecodeError:
+            return ()
         places = [(one.slot + 1, one.first_lba, one.last_lba - one.first_lba + 1) for one in found]
-    except DecodeError:
-        places = [(one.slot + 1, one.first_lba, one.sectors) for one in mbr.parse(head) or () if one.kind != 0xEE]
     return tuple((number, first * sector_bytes, sectors * sector_bytes) for number, first, sectors in places)

@@ -11,7 +11,7 @@ import zstandard
 
 from agent.host.fake import FakeDisk, FakeHost, Machine, Page, Tree
 from agent.host.fake.machine import Record
-from agent.model import gpt
+from agent.model import gpt, mbr
 from agent.model.config_drive import ConfigDrive
 from agent.model.image import ImageFormat, ImageRef
 from agent.model.partition_table import partitions
@@ -35,7 +35,8 @@ def gpt_image(size_bytes: int = 6 * MIB, sector_bytes: int = 512, *, seed: int =
     noise = random.Random(seed)
     image = bytearray(size_bytes)
     image[:446] = noise.randbytes(446)
-    image[450], image[510:512] = 0xEE, b"\x55\xaa"
+    mbr.RECORD.pack_into(image, 446, 0, b"\0\2\0", mbr.PROTECTIVE, b"\xff\xff\xff", 1, sectors - 1)
+    image[510:512] = b"\x55\xaa"
     image[sector_bytes : 2 * sector_bytes] = gpt.header_of(table, array, backup=False)
     image[2 * sector_bytes : 2 * sector_bytes + len(array)] = array
     image[MIB : 2 * MIB + 5000] = noise.randbytes(MIB + 5000)

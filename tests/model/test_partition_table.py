@@ -116,6 +116,30 @@ def test_what_cannot_take_the_drive(image: bytes, disk_bytes: int, drive: Partit
         fit(image, disk_bytes, 512, (drive,))
 
 
+def test_gpt_of_an_earlier_life() -> None:
+    """An MBR image with remains of a GPT is an MBR image, for us as for Linux, be the remains damaged or whole."""
+    for remains in (gpt_image(), gpt_image(sector_bytes=4096)):
+        head = mbr_image((2048, 4096))[:512] + remains[512:MIB]
+        fitted = fit(head, DISK, 512, (DRIVE,))
+
+        assert fitted.kind == "dos" and len(partitions(fitted.head, 512)) == 2
+        assert partitions(head, 512) == ((1, MIB, 2 * MIB),)
+
+
+def test_gpt_that_is_gone() -> None:
+    """A protective MBR without a GPT behind it is a damaged image, also when nothing must be added."""
+    head = gpt_image()[:512] + bytes(MIB - 512)
+    with pytest.raises(DecodeError, match="and no GPT"):
+        fit(head, DISK, 512, ())
+
+
+def test_name_that_is_taken() -> None:
+    """An image that brings a config drive of its own is refused: the system in it could not tell which one is meant."""
+    once = fit(gpt_image()[:MIB], DISK, 512, (DRIVE,)).head
+    with pytest.raises(PartitionTableError, match="partition 2 of the image has that name"):
+        fit(once, 2 * DISK, 512, (Partition(label="config-2", offset_bytes=DISK, size_bytes=MIB),))
+
+
 def test_no_table_and_nothing_to_add() -> None:
     """An image without a table is written as it is when nothing must be added."""
     assert fit(bytes(MIB), DISK, 512, ()).head == bytes(MIB)
@@ -160,6 +184,6 @@ def test_nothing_overlaps_or_passes_the_end(disk_mib: int, gap_mib: int) -> None
 def test_protective_record_reaches_the_end() -> None:
     """The protective MBR record covers the disk, or as much of it as 32 bits can say."""
     head = fit(gpt_image()[:MIB], DISK, 512, ()).head
-    assert struct.unpack_from("<I", head, 446 + 12)[0] == DISK // 512
+    assert struct.unpack_from("<II", head, 446 + 8) == (1, DISK // 512 - 1)
     large = fit(gpt_image()[:MIB], 4 * 1024**4, 512, ()).head
     assert struct.unpack_from("<I", large, 446 + 12)[0] == 0xFFFFFFFF
