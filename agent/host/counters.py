@@ -40,12 +40,17 @@ class RealCounters:
         """(device node, mount point) of every mounted block device."""
         with asking("the mounts") as psutil:
             found = psutil.disk_partitions(all=True)  # all: a filesystem psutil does not know is still in the way
-            return tuple((each.device, each.mountpoint) for each in found if each.device.startswith("/dev/"))
+            return tuple((each.device, shown(each.mountpoint)) for each in found if each.device.startswith("/dev/"))
 
     def swaps(self) -> Iterable[str]:
         """Device nodes that are swapped to (psutil has only their sum)."""
         lines = self._files.read_text("/proc/swaps").splitlines()[1:]
         return tuple(line.split()[0] for line in lines if line.startswith("/dev/"))
+
+
+def shown(path: str) -> str:
+    """A path that can be written as JSON: names of files are bytes, and need not be UTF-8."""
+    return path.encode(errors="surrogateescape").decode(errors="replace")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 
 from agent.errors import HostError, ToolMissing
 from agent.host.clock import RealClock
-from agent.host.counters import RealCounters
+from agent.host.counters import RealCounters, shown
 from agent.host.fake import FakeHost
 from agent.host.files import RealFiles
 from agent.host.identity import boot_id, hostname, machine_id
@@ -41,6 +41,12 @@ def test_counters_agree_with_proc() -> None:
     assert f"MemTotal: {counters.memory_total_bytes() // 1024} kB" in [" ".join(line.split()) for line in lines]
     assert counters.threads() >= (counters.cores() or 1) >= 1
     assert all(device.startswith("/dev/") and place.startswith("/") for device, place in counters.mounts())
+
+
+def test_mount_point_that_is_no_text() -> None:
+    """A mount point whose name is no UTF-8 can still be reported."""
+    assert shown("/mnt/caf\udce9") == "/mnt/caf\ufffd"
+    assert shown("/mnt/café") == "/mnt/café"
 
 
 def test_swaps() -> None:
