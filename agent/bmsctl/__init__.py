@@ -62,10 +62,15 @@ def main() -> None:
         app()
     except AgentError as error:
         sys.stderr.write(said(error))
-        sys.exit(exit_status_of(error.fault.code) if isinstance(error, Refused) else error.exit_status)
+        sys.exit(status_of(error))
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted: what was ordered goes on; see bmsctl job show\n")
         sys.exit(130)
+
+
+def status_of(error: AgentError) -> int:
+    """The exit status; for what the controller said, that of its fault."""
+    return exit_status_of(error.fault.code) if isinstance(error, Refused) else error.exit_status
 
 
 def said(error: AgentError) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.bmsctl.answers import Job, Phase
-from agent.bmsctl.client import Client, Refused, read
+from agent.bmsctl.client import Refused, read
 from agent.errors import LinkError
 from agent.model.fault import Fault
 from agent.model.job import Progress
@@ -23,7 +24,15 @@ PERIOD_S = 1.0
 MARKS = {"SUCCESS": ("✔", "green"), "FAIL": ("✘", "bold red")}
 
 
-def watch(client: Client, job_id: str, console: Console, pause: Callable[[float], None] = time.sleep) -> Job:
+class Answers(Protocol):
+    """Who can be asked: the client."""
+
+    def get(self, path: str, **query: str) -> Any:
+        """Read."""
+        ...
+
+
+def watch(client: Answers, job_id: str, console: Console, pause: Callable[[float], None] = time.sleep) -> Job:
     """Until the job is over. A controller that is away for a while is waited for. Raises `Refused` if it failed."""
     shown = _Lines(console) if not console.is_terminal else _Screen(console)
     with shown:
@@ -39,7 +48,7 @@ def watch(client: Client, job_id: str, console: Console, pause: Callable[[float]
     return job
 
 
-def _look(client: Client, job_id: str) -> Job | None:
+def _look(client: Answers, job_id: str) -> Job | None:
     try:
         return read(Job, client.get(f"/v1/jobs/{job_id}"))
     except LinkError:
@@ -78,7 +87,7 @@ class _Screen:
     """On a terminal: the whole timeline, drawn again each second."""
 
     def __init__(self, console: Console) -> None:
-        self._live = Live(console=console, refresh_per_second=4)
+        self._live = Live(console=console, auto_refresh=False)
 
     def __enter__(self) -> None:
         self._live.start()
@@ -94,7 +103,7 @@ class _Screen:
             parts.append(bar(job.progress))
         if job.over:
             parts.append(Text(total(job), style=MARKS.get(job.status, ("", ""))[1]))
-        self._live.update(Group(*parts))
+        self._live.update(Group(*parts), refresh=True)
 
 
 class _Lines:

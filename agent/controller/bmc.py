@@ -10,7 +10,7 @@ from typing import Protocol
 
 import requests
 from requests.exceptions import RequestException
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from agent.controller.records.job import Reset
 from agent.controller.records.node import Bmc, Power
@@ -43,6 +43,14 @@ class PowerDriver(Protocol):
 class Redfish:
     """The real one."""
 
+    def __init__(self, pause_s: float = PAUSE_S) -> None:
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(BmcError),
+            stop=stop_after_attempt(TRIES),
+            wait=wait_fixed(pause_s),
+            reraise=True,
+        )
+
     def state(self, bmc: Bmc) -> Power:
         """`PowerState` of the system; while it changes, it is unknown."""
         try:
@@ -56,10 +64,10 @@ class Redfish:
         url = f"{bmc.address.rstrip('/')}/Actions/ComputerSystem.Reset"
         self._call("POST", bmc, url, {"ResetType": reset.value})
 
-    @retry(
-        retry=retry_if_exception_type(BmcError), stop=stop_after_attempt(TRIES), wait=wait_fixed(PAUSE_S), reraise=True
-    )
     def _call(self, method: str, bmc: Bmc, url: str, body: dict[str, str] | None = None) -> requests.Response:
+        return self._retrying(self._once, method, bmc, url, body)
+
+    def _once(self, method: str, bmc: Bmc, url: str, body: dict[str, str] | None) -> requests.Response:
         doing = f"calling {method} {url}"
         try:
             response = requests.request(
@@ -73,6 +81,6 @@ class Redfish:
             )
         except RequestException as error:
             raise BmcError(doing, type(error).__name__) from error
-        if not response.ok:
+        if not 200 <= response.status_code < 300:
             raise BmcError(doing, f"the BMC answered {response.status_code}")
         return response

@@ -50,19 +50,19 @@ class _Counter:
     def write(self, data: bytes) -> int:
         self.count += len(data)
         if self.count > self._limit:
-            raise BadImage("measuring an image", f"it unpacks to more than {self._limit // GB} GB")
+            raise BadImage("measuring an image", f"it unpacks to more than {self._limit / GB:.1f} GB")
         return len(data)
 
 
 class Upload:
     """One image on its way in: `write` its parts, then `finish` or `discard`. One thread at a time."""
 
-    def __init__(self, directory: Path, form: ImageFormat) -> None:
+    def __init__(self, directory: Path, form: ImageFormat, limit_bytes: int = LARGEST_BYTES) -> None:
         self._path = directory / f"{uuid4()}.part"
         self._file: BinaryIO = self._path.open("xb")
         self._sha256 = hashlib.sha256()
         self._file_bytes = 0
-        self._unpacked = _Counter(LARGEST_BYTES)
+        self._unpacked = _Counter(limit_bytes)
         self._unpack: Callable[[bytes], object] = self._unpacked.write
         self._packed = form is ImageFormat.RAW_ZST
         if self._packed:

@@ -40,9 +40,10 @@ def run(options: Options) -> None:
     server = Server(controller)
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: None)  # uvicorn has its own, and raises it again at its end
+        signal.signal(number, server.handle_exit)  # until uvicorn has its own, and when it raises it again at its end
+    died: list[BaseException] = []
     threads = [
-        Thread(target=_every, name=name, args=(work, controller, period_s, stop))
+        Thread(target=_every, name=name, args=(work, controller, period_s, stop, died))
         for name, work, period_s in (
             ("tick", tick, TICK_S),
             ("power", serve_power, TICK_S),
@@ -60,6 +61,8 @@ def run(options: Options) -> None:
         for thread in threads:
             thread.join()
         controller.store.close()
+    if died:
+        raise died[0]
     log.info("controller stopped")
 
 
@@ -93,11 +96,18 @@ def _listen(options: Options) -> socket.socket:
         raise ConfigError(f"listening on {options.listen}", str(error)) from error
 
 
-def _every(work: Callable[[Controller], None], controller: Controller, period_s: float, stop: Event) -> None:
+def _every(
+    work: Callable[[Controller], None],
+    controller: Controller,
+    period_s: float,
+    stop: Event,
+    died: list[BaseException],
+) -> None:
+    """Again and again until stopped; what ends it is kept for the main thread."""
     try:
         while not stop.wait(period_s):
             work(controller)
-    except BaseException:
+    except BaseException as error:
         log.exception("background thread died")
+        died.append(error)
         signal.raise_signal(signal.SIGTERM)
-        raise

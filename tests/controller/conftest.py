@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,20 @@ def world(stocked: Path, tmp_path: Path) -> Iterator[World]:
     world = World(Path(shutil.copytree(stocked, tmp_path / "data")))
     yield world
     world.close()
+
+
+@pytest.fixture
+def made(stocked: Path, tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Makes a controller with options of its own, on the same stock."""
+    worlds: list[World] = []
+
+    def make(**options: Any) -> World:
+        worlds.append(World(Path(shutil.copytree(stocked, tmp_path / f"data-{len(worlds)}")), **options))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.close()
 
 
 @pytest.fixture

@@ -69,6 +69,7 @@ class Machine:
     token: str = ""
     node_id: str = ""
     drive: dict[str, str] | None = None
+    root: str | None = None
     generation: int = 0
     beats: int = 0
     stream_id: str = ""
@@ -149,7 +150,7 @@ class Machine:
         """What the installed OS says first."""
         identity = self.identity()
         self.credential = identity.credential.get_secret_value()
-        root = self.disks[0]
+        root = next(disk for disk in self.disks if disk.serial == self.root)
         facts = {
             "session": self.new_session("service"),
             "nonce": identity.nonce,
@@ -245,9 +246,14 @@ class Machine:
         """Write the disk, step by step."""
         for step in DEPLOY_STEPS:
             self.report(request, JobState.RUNNING, step)
-        assert request.config_drive is not None
-        self.drive = {path: text.get_secret_value() for path, text in request.config_drive.files.items()}
+        self.write(request)
         self.report(request, JobState.SUCCEEDED)
+
+    def write(self, request: DeployRequest) -> None:
+        """What is on the disk afterwards."""
+        assert request.config_drive is not None
+        self.root = request.root_device.serial
+        self.drive = {path: text.get_secret_value() for path, text in request.config_drive.files.items()}
 
     def erase(self, request: EraseRequest) -> None:
         """Wipe the disks."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -70,12 +71,12 @@ def test_every_refusal_is_a_fault(world: World, method: str, path: str, status: 
     assert (answer.status_code, Refusal.model_validate_json(answer.text).fault.code) == (status, code)
 
 
-def test_the_ramdisk_is_served(tmp_path: Path) -> None:
+def test_the_ramdisk_is_served(made: Callable[..., World], tmp_path: Path) -> None:
     """Kernel and initrd, from the directory that was named, and nothing else of it."""
     (tmp_path / "vmlinuz").write_bytes(b"kernel")
     (tmp_path / "initrd").write_bytes(b"initrd")
     (tmp_path / "manifest.json").write_bytes(b"{}")
-    world = World(tmp_path / "data", ramdisk=tmp_path)
+    world = made(ramdisk=tmp_path)
 
     assert world.http.get("/boot/ramdisk/vmlinuz").content == b"kernel"
     assert world.http.get("/boot/ramdisk/initrd", headers={"Range": "bytes=1-2"}).content == b"ni"
@@ -98,11 +99,9 @@ def test_users_need_the_token(world: World, noun: str) -> None:
     assert answers[0].headers["www-authenticate"] == "Bearer"
 
 
-def test_the_token_may_be_waived(tmp_path: Path) -> None:
+def test_the_token_may_be_waived(made: Callable[..., World]) -> None:
     """On a machine of one's own."""
-    world = World(tmp_path / "data", insecure_user_api=True)
-
-    assert world.http.get("/v1/nodes").status_code == 200
+    assert made(insecure_user_api=True).http.get("/v1/nodes").status_code == 200
 
 
 def test_agents_need_their_credential(world: World, machine: Machine) -> None:

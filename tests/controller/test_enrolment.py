@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from httpx2 import Response
@@ -180,10 +180,9 @@ def test_an_old_token_opens_nothing_later(world: World, machine: Machine) -> Non
     assert refusal(enrol_raw(thief)) == (409, "ENROLL.REFUSED")
 
 
-def test_by_hand_a_node_waits_for_approval(tmp_path: Path) -> None:
+def test_by_hand_a_node_waits_for_approval(made: Callable[..., World]) -> None:
     """With manual enrolment a node gets no server before an operator has approved it."""
-    world = World(tmp_path / "data", enrolment="manual")
-    world.stock()
+    world = made(enrolment="manual")
     Machine(world).power_on()
 
     assert world.node()["state"] == "enroll"
@@ -227,9 +226,8 @@ def test_what_is_no_mac_gets_no_script(world: World, mac: str) -> None:
     assert refusal(world.http.get("/boot/ipxe", params={"mac": mac})) == (400, "BMS.0018")
 
 
-def test_a_hostile_host_header_gets_no_script(tmp_path: Path) -> None:
+def test_a_hostile_host_header_gets_no_script(world: World) -> None:
     """Without --url the address that was called goes into the script; one that could carry options does not."""
-    world = World(tmp_path / "data")
     world.options = world.options.model_copy(update={"url": None})
     world.restart()
     answers = [

@@ -75,8 +75,7 @@ def test_a_dead_boots_report_does_not_disturb_the_new_attempt(world: World, mach
 def test_a_lost_last_report_means_another_attempt(world: World, machine: Machine) -> None:
     """Killed after the disk was sealed and before that was told: it is not known, so it is not believed."""
     first = begun(world, machine)
-    assert first.config_drive is not None
-    machine.drive = {path: text.get_secret_value() for path, text in first.config_drive.files.items()}
+    machine.write(first)
     assert "bms.token" in machine.script()
     unreported = machine.identity().nonce
     machine.power_on()

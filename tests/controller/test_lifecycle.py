@@ -101,7 +101,7 @@ def test_the_tables_are_whole() -> None:
 def test_orders_wait_for_each_other(task: TaskState | None) -> None:
     """While something is done to a server every order is refused with the code that says what; a delete only while
     it is being deleted."""
-    results = []
+    results: list[str | None] = []
     for event in (ServerEvent.REBOOT_ORDERED, ServerEvent.DELETE_ORDERED):
         try:
             refuse_busy(task, event)

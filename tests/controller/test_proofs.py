@@ -82,15 +82,14 @@ def test_an_os_cannot_speak_before_its_disk_is_verified(world: World, machine: M
     world.order()
     request = machine.desired().request
     assert isinstance(request, DeployRequest)
-    assert request.config_drive is not None
-    machine.drive = {path: text.get_secret_value() for path, text in request.config_drive.files.items()}
+    machine.write(request)
 
     assert prove(machine).status_code == 401
 
 
 def test_a_proof_is_good_for_one_deploy(world: World, server: Machine) -> None:
     """After a reinstall, the OS of before is nobody: a copy of the old disk does not become the server."""
-    copy = Machine(world, 3, drive=server.drive, boot_id="of the copy")
+    copy = Machine(world, 3, drive=server.drive, root=server.root, boot_id="of the copy")
     world.user("POST", "/v1/servers/web/reinstall")
     server.serve().serve()
     assert world.server()["status"] == "ACTIVE"
@@ -100,7 +99,7 @@ def test_a_proof_is_good_for_one_deploy(world: World, server: Machine) -> None:
 
 def test_a_copy_of_the_disk_in_another_machine_is_noticed(world: World, server: Machine) -> None:
     """It has the nonce, and another disk."""
-    copy = Machine(world, 3, drive=server.drive, boot_id="of the copy")
+    copy = Machine(world, 3, drive=server.drive, root=server.root, boot_id="of the copy")
 
     assert prove(copy, root_disk_wwn="0x5000000000ffffff").json()["fault"]["code"] == "BOOT.PROOF_REFUSED"
     assert server.beat().current

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import structlog
 from fastapi.testclient import TestClient
 
 from agent.controller.app import create_app
@@ -15,6 +17,7 @@ from agent.controller.bmc import BmcError
 from agent.controller.context import Controller, open_controller
 from agent.controller.flow.power import serve_power
 from agent.controller.flow.tick import tick
+from agent.controller.log import configure
 from agent.controller.options import Options
 from agent.controller.records.job import Reset
 from agent.controller.records.node import Bmc, Power
@@ -67,12 +70,14 @@ class World:
         self.clock = FakeClock()
         self.power = FakePower()
         self.options = Options(data=data, url=URL, **options)
+        self.log = io.StringIO()
         self.controller: Controller
         self.http: TestClient
         self.start()
 
     def start(self) -> None:
         """A new process on the same data."""
+        configure("debug", "text", self.log)
         self.controller = open_controller(self.options, self.clock, self.power)
         self.http = TestClient(create_app(self.controller), base_url=URL, raise_server_exceptions=False)
         self.http.__enter__()  # one event loop for all requests, as in a real process
@@ -81,6 +86,7 @@ class World:
         """The process ends."""
         self.http.__exit__()
         self.controller.store.close()
+        structlog.reset_defaults()
 
     def restart(self) -> None:
         """The old process ends, a new one begins."""

@@ -7,6 +7,7 @@ the same deploy always gets the same drive.
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +73,7 @@ def meta_data(drive: Drive) -> dict[str, Any]:
         "public_keys": {key.name: key.public_key} if key else {},
         "keys": [{"name": key.name, "type": "ssh", "data": key.public_key}] if key else [],
         "meta": {**server.metadata, "image_name": drive.image.name},
-        "random_seed": drive.secrets.random_seed,
+        "random_seed": base64.b64encode(drive.secrets.random_seed.encode()).decode(),  # cloud-init refuses other texts
     }
 
 
