@@ -2,7 +2,8 @@
 """`bmsctl`: the client of the embedded controller, for its users and its operators. One file a noun.
 
 It knows the controller by its HTTP alone. Everything that reads or writes has `--json`, which prints the answer as it
-came. The exit status is that of the fault (2: the request, 3 and 4: the disk, 5: the image, 6: the host, 7: the link).
+came. The exit status is that of the fault (2: the request, 3 and 4: the disk, 5: the image, 6: the host, 7: the link,
+1: anything else).
 """
 
 from __future__ import annotations
@@ -62,15 +63,10 @@ def main() -> None:
         app()
     except AgentError as error:
         sys.stderr.write(said(error))
-        sys.exit(status_of(error))
+        sys.exit(exit_status_of(error))
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted: what was ordered goes on; see bmsctl job show\n")
         sys.exit(130)
-
-
-def status_of(error: AgentError) -> int:
-    """The exit status; for what the controller said, that of its fault."""
-    return exit_status_of(error.fault.code) if isinstance(error, Refused) else error.exit_status
 
 
 def said(error: AgentError) -> str:

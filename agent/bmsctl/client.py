@@ -25,17 +25,27 @@ T = TypeVar("T")
 
 
 class Refused(AgentError):
-    """The controller said no, or a job failed; `fault` is what it said."""
+    """The controller said no; `fault` is what it said."""
+
+    exit_status = 2
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message, hint=fault.hint)
         self.fault = fault
 
 
-def exit_status_of(code: str) -> int:
-    """The exit status of a fault's code; the controller's own codes are refusals of a request."""
-    statuses = {kind.code: kind.exit_status for kind in _kinds(AgentError)}
-    return statuses.get(code, 2 if code.startswith(("BMS.", "AUTH.")) else 1)
+class JobFailed(Refused):
+    """What was ordered was tried, and failed."""
+
+    exit_status = 1
+
+
+def exit_status_of(error: AgentError) -> int:
+    """A fault that the agent knows has the status that it has there; any other one that of its kind."""
+    if not isinstance(error, Refused):
+        return error.exit_status
+    statuses = {kind.code: kind.exit_status for kind in _kinds(AgentError) if kind.__module__ == AgentError.__module__}
+    return statuses.get(error.fault.code, error.exit_status)
 
 
 def _kinds(kind: type[AgentError]) -> Iterator[type[AgentError]]:

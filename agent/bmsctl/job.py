@@ -51,8 +51,8 @@ def follow(client: Client, job_id: str, as_json: bool) -> None:
 
 
 def began(client: Client, answer: Any, what: str, *, wait: bool, as_json: bool) -> None:
-    """An order was taken: say so, or follow it."""
+    """An order was taken: say so, and follow it if that is wanted."""
+    if not (wait and as_json):
+        show(answer, as_json, f"{what}: job {answer['job_id']}")
     if wait:
         follow(client, answer["job_id"], as_json)
-    else:
-        show(answer, as_json, f"{what}: job {answer['job_id']}")

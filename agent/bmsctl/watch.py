@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.bmsctl.answers import Job, Phase
-from agent.bmsctl.client import Refused, read
+from agent.bmsctl.client import JobFailed, read
 from agent.errors import LinkError
 from agent.model.fault import Fault
 from agent.model.job import Progress
@@ -33,7 +33,7 @@ class Answers(Protocol):
 
 
 def watch(client: Answers, job_id: str, console: Console, pause: Callable[[float], None] = time.sleep) -> Job:
-    """Until the job is over. A controller that is away for a while is waited for. Raises `Refused` if it failed."""
+    """Until the job is over. A controller that is away for a while is waited for. Raises `JobFailed`."""
     shown = _Lines(console) if not console.is_terminal else _Screen(console)
     with shown:
         job = _look(client, job_id)
@@ -44,7 +44,7 @@ def watch(client: Answers, job_id: str, console: Console, pause: Callable[[float
             job = _look(client, job_id)
         shown.update(job)
     if job.status == "FAIL":
-        raise Refused(job.fault or Fault(code="JOB.FAILED", message=f"waiting for job {job_id}: it failed"))
+        raise JobFailed(job.fault or Fault(code="JOB.FAILED", message=f"waiting for job {job_id}: it failed"))
     return job
 
 

@@ -11,8 +11,8 @@ import requests
 from requests.adapters import BaseAdapter
 from typer.testing import CliRunner
 
-from agent.bmsctl import app, said, status_of
-from agent.bmsctl.client import Client
+from agent.bmsctl import app, said
+from agent.bmsctl.client import Client, exit_status_of
 from agent.errors import AgentError
 from tests.controller.world import URL, World
 
@@ -66,7 +66,7 @@ class Keyboard:
         """Type `bmsctl` and these words."""
         result = CliRunner().invoke(app, list(words), obj=self._client, env={"COLUMNS": "200"})
         if isinstance(result.exception, AgentError):
-            return Typed(status_of(result.exception), result.stdout, said(result.exception))
+            return Typed(exit_status_of(result.exception), result.stdout, said(result.exception))
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Typed(result.exit_code, result.stdout, result.stderr)

@@ -13,7 +13,8 @@ import zstandard
 from typer.testing import CliRunner
 
 from agent.bmsctl import app
-from agent.bmsctl.client import exit_status_of
+from agent.bmsctl.client import JobFailed, Refused, exit_status_of
+from agent.model.fault import Fault
 from tests.bmsctl.keyboard import Keyboard
 from tests.controller.machine import Machine
 from tests.controller.world import KEY, SHA256, World
@@ -222,24 +223,26 @@ def test_a_token_file_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "status"),
+    ("code", "refused", "failed"),
     [
-        ("BMS.0021", 2),
-        ("BMS.BOOT_UNCONFIRMED", 2),
-        ("AUTH.REQUIRED", 2),
-        ("DISK.NONE_MATCHES", 3),
-        ("DISK.HOLDS_DATA", 4),
-        ("IMAGE.TOO_LARGE", 4),
-        ("IMAGE.DIGEST_MISMATCH", 5),
-        ("HOST.DEVICE_ERROR", 6),
-        ("LINK.UNREACHABLE", 7),
-        ("HTTP.502", 1),
-        ("SOMETHING.NEW", 1),
+        ("BMS.0021", 2, 1),
+        ("BMS.BOOT_UNCONFIRMED", 2, 1),
+        ("AUTH.REQUIRED", 2, 1),
+        ("INPUT.UNDECODABLE", 2, 2),
+        ("DISK.NONE_MATCHES", 3, 3),
+        ("DISK.HOLDS_DATA", 4, 4),
+        ("IMAGE.TOO_LARGE", 4, 4),
+        ("IMAGE.DIGEST_MISMATCH", 5, 5),
+        ("HOST.DEVICE_ERROR", 6, 6),
+        ("LINK.UNREACHABLE", 7, 7),
     ],
 )
-def test_exit_statuses(code: str, status: int) -> None:
-    """A fault has the same exit status here as at the node where it happened."""
-    assert exit_status_of(code) == status
+def test_exit_statuses(code: str, refused: int, failed: int) -> None:
+    """A fault of the agent's has the same exit status here as at the node; the controller's own are refusals (2), or
+    failures of what was tried (1)."""
+    fault = Fault(code=code, message="doing something")
+
+    assert (exit_status_of(Refused(fault)), exit_status_of(JobFailed(fault))) == (refused, failed)
 
 
 def test_user_data_travels_in_base64(bmsctl: Keyboard, world: World, machine: Machine, tmp_path: Path) -> None:

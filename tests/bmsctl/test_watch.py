@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from agent.bmsctl.answers import Job
-from agent.bmsctl.client import Refused
+from agent.bmsctl.client import JobFailed
 from agent.bmsctl.watch import Answers, bar, timeline, watch
 from agent.errors import LinkError
 from agent.model.job import Progress
@@ -106,7 +106,7 @@ def test_terminal() -> None:
 
 def test_a_fault_is_raised() -> None:
     """As the job has it, so that the exit status is its own."""
-    with pytest.raises(Refused) as failed:
+    with pytest.raises(JobFailed) as failed:
         followed([FAILURE], terminal=False)
 
     assert failed.value.fault.code == "IMAGE.DIGEST_MISMATCH"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -206,3 +206,15 @@ def test_what_is_in_use_stays(world: World, machine: Machine, path: str) -> None
 
     assert world.refused("GET", f"/v1/{path}")[1] == "BMS.NOT_FOUND"
     assert world.refused("DELETE", f"/v1/{path}")[1] == "BMS.NOT_FOUND"
+
+
+def test_a_body_without_end_is_cut_off(world: World, machine: Machine) -> None:
+    """More than an inventory can ever need is refused while it comes, whoever sends it."""
+
+    def parts() -> Iterator[bytes]:
+        for _ in range(9):
+            yield b" " * 2**20
+
+    answer = world.http.post("/v1/agent/enroll", content=parts())
+
+    assert (answer.status_code, answer.json()["fault"]["code"]) == (413, "HTTP.413")

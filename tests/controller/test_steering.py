@@ -56,6 +56,7 @@ OFF = job(Operation.STOP, Stage.OFF)
         (DELETE, replace(DEAD, bmc=True, power_s=1801), Course(phase=Waiting.BY_BMC, power=Reset.FORCE_RESTART)),
         # It said that it reboots: a machine may take half an hour to start.
         (DELETE, replace(DEAD, request=AssignmentState.SUCCEEDED, phase_s=1700), Course(phase=Waiting.TO_RAMDISK)),
+        (DELETE, replace(LIVING, power=Power.OFF, bmc=True), Course(phase=Waiting.BY_BMC, power=Reset.FORCE_RESTART)),
         # In the ramdisk: it works, or it has fallen silent.
         (CREATE, replace(LIVING, mode="ramdisk", phase_s=9000), Course()),
         (CREATE, replace(DEAD, mode="ramdisk", silent_s=299, bmc=True), Course()),
@@ -64,6 +65,13 @@ OFF = job(Operation.STOP, Stage.OFF)
         # To the disk: nothing but the nonce ends it well.
         (BOOT, replace(LIVING, mode="ramdisk", phase_s=1799), Course()),
         (BOOT, replace(DEAD, up_s=60), Course()),
+        (BOOT, replace(LIVING, mode="ramdisk", phase_s=290, bmc=True), Course()),
+        (
+            BOOT,
+            replace(LIVING, mode="ramdisk", phase_s=310, bmc=True),
+            Course(phase=Waiting.REBOOTING, power=Reset.FORCE_RESTART),
+        ),
+        (BOOT, replace(LIVING, mode="ramdisk", phase_s=310, silent_s=190, bmc=True), Course()),
         (START, replace(LIVING, bmc=True), Course(phase=Waiting.POWERING_ON, power=Reset.ON)),
         (START, replace(LIVING, bmc=True, power_s=5), Course()),
         (job(Operation.START, Stage.BOOT, Waiting.FOR_SOMEONE_ON), DEAD, Course()),

@@ -32,7 +32,7 @@ from agent.model.protocol import (
     ReportsAnswer,
 )
 
-LOOK_AGAIN_S = 5.0
+LOOK_AGAIN_S = 15.0
 """A wake-up reaches the polls of this process alone; another one on the same database is noticed by looking again."""
 
 router = APIRouter(prefix="/v1/agent", tags=["agent"])

@@ -107,7 +107,9 @@ def _to_ramdisk(job: Job, sight: Sight, limits: Limits) -> Course:
 
 def _os_may_obey(job: Job, sight: Sight, limits: Limits) -> bool:
     """The OS was asked to reboot. It has a while to answer, and when it has answered, a machine takes long to start."""
-    if sight.mode != "service" or sight.power_s < NEVER or job.phase == Waiting.FOR_SOMEONE_RAMDISK:
+    if sight.mode != "service" or sight.power is Power.OFF or sight.power_s < NEVER:
+        return False
+    if job.phase == Waiting.FOR_SOMEONE_RAMDISK:
         return False
     if sight.request is AssignmentState.SUCCEEDED:
         return sight.phase_s < limits.boot_timeout_s
@@ -118,11 +120,17 @@ def _to_disk(job: Job, sight: Sight, limits: Limits) -> Course:
     if sight.bmc and sight.power_s == NEVER:
         if job.operation is Operation.START:
             return Course(phase=Waiting.POWERING_ON, power=Reset.ON)
-        if job.operation is Operation.REBOOT and job.hard:
+        if (job.operation is Operation.REBOOT and job.hard) or _hangs(job, sight, limits):
             return Course(phase=Waiting.REBOOTING, power=Reset.FORCE_RESTART)
     if job.phase != Waiting.FOR_SOMEONE_ON and min(sight.phase_s, sight.up_s) > limits.boot_timeout_s:
         return Course(fault=unconfirmed(limits.boot_timeout_s))
     return Course()
+
+
+def _hangs(job: Job, sight: Sight, limits: Limits) -> bool:
+    """The ramdisk has done its work and is still there: it cannot reboot by itself."""
+    waited_long = sight.phase_s > limits.patience_s and job.phase == Waiting.REBOOTING
+    return job.operation.deploys and waited_long and sight.mode == "ramdisk" and sight.alive
 
 
 def _leave_os(job: Job, sight: Sight, limits: Limits) -> Course:
