@@ -23,6 +23,7 @@ FLAVOR, IMAGE, VPC, SUBNET, KEY, SERVER = "bm.small", "debian", "lab", "front", 
 LOGIN_USER = "debian"
 ENROL_TIMEOUT_S = 600.0
 LOGIN_TIMEOUT_S = 180.0
+POLL_S = 2.0  # every look is a bmsctl process
 # For the machine is emulated, and other work may share the computer.
 JOB_TIMEOUT_S = 1800.0
 
@@ -56,7 +57,7 @@ class Cloud:
         def states() -> list[str]:
             return [node["state"] for node in self.look("node", "list")]
 
-        wait_until(f"the node to be {state}", lambda: states() == [state], timeout_s)
+        wait_until(f"the node to be {state}", lambda: states() == [state], timeout_s, POLL_S)
         return str(self.look("node", "list")[0]["name"])
 
     def give_bmc(self, node: str) -> None:
@@ -86,6 +87,13 @@ class Cloud:
 
     def server(self) -> Any:
         return self.look("server", "show", SERVER)
+
+    def wait_for_end(self, job_id: str) -> Any:
+        """The job, once it is over, well or not."""
+        wait_until(
+            "the job to be over", lambda: self.look("job", "show", job_id)["end_time"] is not None, JOB_TIMEOUT_S
+        )
+        return self.look("job", "show", job_id)
 
     def login(self) -> Login:
         """The way in, by the address that the cloud gave."""

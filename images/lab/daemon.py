@@ -24,13 +24,13 @@ def tail(log: Path, lines: int = TAIL_LINES) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def wait_until(what: str, happened: Callable[[], bool], timeout_s: float) -> None:
+def wait_until(what: str, happened: Callable[[], bool], timeout_s: float, poll_s: float = POLL_S) -> None:
     """Look again and again; the fault of a wait in vain says for what."""
     deadline = time.monotonic() + timeout_s
     while not happened():
         if time.monotonic() > deadline:
             raise LabFault(f"waiting for {what}: not within {timeout_s:.0f} seconds")
-        time.sleep(POLL_S)
+        time.sleep(poll_s)
 
 
 class Daemon:
