@@ -3,22 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.bmsctl.keyboard import Keyboard
+from tests.controller.conftest import copy, stocked, world
 from tests.controller.world import World
 
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A controller with a stock of everything, and no machine yet."""
-    world = World(tmp_path / "data")
-    world.stock()
-    yield world
-    world.close()
+__all__ = ["bmsctl", "copy", "stocked", "world"]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -13,32 +14,43 @@ import pytest
 from tests.controller.machine import Machine
 from tests.controller.world import World
 
+MEMORY = Path("/dev/shm")
+
 
 @pytest.fixture(scope="session")
-def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data of a controller with a stock of everything, made once."""
-    data = tmp_path_factory.mktemp("stocked") / "data"
-    world = World(data)
-    world.stock()
-    world.close()
-    return data
+def stocked() -> Iterator[Path]:
+    """The data of a controller with a stock of everything, made once; in memory, because a transaction is flushed to
+    the disk, and how busy that is says nothing about the code."""
+    with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as directory:
+        data = Path(directory) / "stocked"
+        world = World(data)
+        world.stock()
+        world.close()
+        yield data
 
 
 @pytest.fixture
-def world(stocked: Path, tmp_path: Path) -> Iterator[World]:
+def copy(stocked: Path) -> Iterator[Path]:
+    """A copy of it for one test."""
+    with TemporaryDirectory(dir=stocked.parent) as directory:
+        yield Path(shutil.copytree(stocked, Path(directory) / "data"))
+
+
+@pytest.fixture
+def world(copy: Path) -> Iterator[World]:
     """A controller with a stock of everything, and no machine yet."""
-    world = World(Path(shutil.copytree(stocked, tmp_path / "data")))
+    world = World(copy)
     yield world
     world.close()
 
 
 @pytest.fixture
-def made(stocked: Path, tmp_path: Path) -> Iterator[Callable[..., World]]:
+def made(copy: Path) -> Iterator[Callable[..., World]]:
     """Makes a controller with options of its own, on the same stock."""
     worlds: list[World] = []
 
     def make(**options: Any) -> World:
-        worlds.append(World(Path(shutil.copytree(stocked, tmp_path / f"data-{len(worlds)}")), **options))
+        worlds.append(World(copy, **options))
         return worlds[-1]
 
     yield make

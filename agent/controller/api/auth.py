@@ -14,8 +14,8 @@ from agent.controller.records.node import Credential
 from agent.controller.refusal import AgentUnauthorized, Unauthorized
 
 
-def controller_of(request: Request) -> Controller:
-    """The controller behind this application."""
+async def controller_of(request: Request) -> Controller:
+    """The controller behind this application. (Async, because what need not wait needs no thread.)"""
     controller = request.app.state.controller
     assert isinstance(controller, Controller)
     return controller
@@ -50,7 +50,7 @@ Agent = Annotated[Credential, Depends(agent)]
 ServiceAgent = Annotated[Credential, Depends(service_agent)]
 
 
-def user(request: Request, controller: Here) -> None:
+async def user(request: Request, controller: Here) -> None:
     """Raises `Unauthorized`."""
     if controller.options.insecure_user_api:
         return
