@@ -15,30 +15,34 @@ from agent.host.doors import BlockDevice, Host
 from agent.model.job import Advance, Result
 from agent.model.plan import PlaceConfigDrive
 
-IMAGE = "/run/bms-agent/config-drive.image"
 SLICE_BYTES = 4 * 1024 * 1024
 
 
 def place_config_drive(host: Host, step: PlaceConfigDrive, advance: Advance) -> Result:
     """Returns the number of files. Raises `HostError`."""
-    try:
-        build(host, step)
-        data = host.files.read_bytes(IMAGE)
-        with host.block.open_exclusive(step.disk.path) as disk:
-            copy(disk, step.offset_bytes, data)
-            disk.flush()
-            compare(disk, step.offset_bytes, data, f"placing the config drive on {step.disk.path}")
-    finally:
-        host.files.remove(IMAGE)
+    with host.block.open_exclusive(step.disk.path) as disk:
+        data = built(host, step)
+        copy(disk, step.offset_bytes, data)
+        disk.flush()
+        compare(disk, step.offset_bytes, data, f"placing the config drive on {step.disk.path}")
     advance(step.size_bytes, step.size_bytes)
     return {"config_drive_files": len(step.drive.files)}
 
 
-def build(host: Host, step: PlaceConfigDrive) -> None:
-    """The filesystem, in `IMAGE`."""
-    host.files.write(IMAGE, b"", mode=0o600)
-    host.files.truncate(IMAGE, step.size_bytes)
-    image = host.files.real_path(IMAGE)
+def built(host: Host, step: PlaceConfigDrive) -> bytes:
+    """The filesystem. Its file is the disk's own: another agent may be at work on another disk."""
+    path = f"/run/bms-agent/config-drive-{step.disk.path.rpartition('/')[2]}"
+    try:
+        host.files.write(path, b"", mode=0o600)
+        host.files.truncate(path, step.size_bytes)
+        make(host, step, host.files.real_path(path))
+        return host.files.read_bytes(path)
+    finally:
+        host.files.remove(path)
+
+
+def make(host: Host, step: PlaceConfigDrive, image: str) -> None:
+    """The filesystem, in this file."""
     host.run(mkfs_argv(image, step.label, volume_id(step), step.disk.logical_sector_bytes))
     for directory in directories(step):
         host.run(["mmd", "-i", image, f"::{directory}"])

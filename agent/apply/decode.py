@@ -52,7 +52,7 @@ class ChunkReader(io.RawIOBase):
 
 
 class Decoder:
-    """The disk's bytes, in order."""
+    """The disk's bytes, in order. Its end is the file's end: the file's digest was verified before."""
 
     def __init__(self, chunks: Iterator[bytes], image_format: ImageFormat, doing: str) -> None:
         self._file = io.BufferedReader(ChunkReader(chunks), PIECE_BYTES)
@@ -91,14 +91,10 @@ class Decoder:
             self._rest = memoryview(piece)
         return True
 
-    def drain(self) -> None:
-        """Read the file to its end, so that its digest is verified."""
-        while self._file.read(PIECE_BYTES):
-            pass
-
     def _fail(self, failure: AgentError, cause: Exception | None = None) -> NoReturn:
         """What cannot be unpacked may be damaged on its way: the digest, which knows, has the first word."""
-        self.drain()
+        while self._file.read(PIECE_BYTES):
+            pass
         raise failure from cause
 
     def _frames(self) -> Iterator[bytes]:

@@ -35,7 +35,6 @@ def write_image(host: Host, step: WriteImage, advance: Advance) -> Result:
         make_unbootable(disk, step.hold_back_bytes)
         sink = Sink(disk, step.hold_back_bytes, step.limit_bytes, doing)
         pour(decoder, sink)
-        decoder.drain()
         must_have_its_size(decoder.done_bytes, step, doing)
         end = sink.finish()
         clear_what_follows(disk, end, step.limit_bytes)
@@ -44,11 +43,10 @@ def write_image(host: Host, step: WriteImage, advance: Advance) -> Result:
 
 
 def first_bytes(decoder: Decoder, step: WriteImage, doing: str) -> bytes:
-    """The head. An image that has no more than this is none; whether it is damaged is said first."""
+    """The head. An image that has no more than this is none."""
     head = bytearray(step.hold_back_bytes)
     got = decoder.fill(memoryview(head))
     if got < step.hold_back_bytes:
-        decoder.drain()
         raise ImageTruncated(doing, f"the image unpacks to {got} bytes, which is no disk")
     if step.image.size_bytes is not None and step.image.size_bytes > step.limit_bytes:
         raise ImageTooLarge(doing, f"{step.image.size_bytes} bytes do not fit below byte {step.limit_bytes}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from dataclasses import dataclass
 from uuid import UUID
 
 import zstandard
@@ -43,6 +44,18 @@ def gpt_image(size_bytes: int = 6 * MIB, sector_bytes: int = 512, *, seed: int =
     image[size_bytes - 2 * MIB - 700 : size_bytes - MIB] = noise.randbytes(MIB + 700)
     image[-sector_bytes:] = gpt.header_of(table, array, backup=True)
     return bytes(image)
+
+
+@dataclass
+class ForgetfulDisk(FakeDisk):
+    """Takes writes from `from_byte` on, and does not keep them."""
+
+    from_byte: int = 0
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Kept, or not."""
+        if offset < self.from_byte:
+            super().write(offset, data)
 
 
 def machine(*sizes_bytes: int, sector_bytes: int = 512) -> Machine:

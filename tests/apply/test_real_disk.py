@@ -90,6 +90,7 @@ def test_every_byte(server: Server, tmp_path: Path, sector_bytes: int, image_for
 
     assert content[:MIB] == fitted.head
     assert content[MIB : len(image) + MIB] == image[MIB:] + bytes(MIB)
+    assert content[DRIVE_AT - 2 * MIB : DRIVE_AT] == b"\xff" * MIB + bytes(MIB)
     assert content[-MIB:] == fitted.tail.rjust(MIB, b"\0")
     assert len(seen) == 2 and seen[1] == (DRIVE_AT, 64 * MIB)
     assert int.from_bytes(content[DRIVE_AT + 11 : DRIVE_AT + 13], "little") == sector_bytes
@@ -242,6 +243,8 @@ def test_memory_and_time(server: Server, tmp_path: Path) -> None:
         grown = int(writer.communicate(timeout=300)[0])
         used_bytes = (tmp_path / "disk").stat().st_blocks * 512
 
+    (head,) = tmp_path.glob("*.head")
+    assert (head.stat().st_mode & 0o777, head.stat().st_size) == (0o600, MIB)
     assert grown < 100 * MIB
     assert 126 * MIB <= used_bytes < 200 * MIB
     assert time.monotonic() - started < 120

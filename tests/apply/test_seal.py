@@ -9,10 +9,11 @@ import pytest
 
 from agent.apply.seal import seal_disk
 from agent.errors import DeviceError, HostError, NotAsObserved
-from agent.host.fake import FakeDisk, FakeHost, Machine
+from agent.host.fake import Died, Effect, FakeDisk, FakeHost, FaultPlan, Machine
 from agent.model.disk import DiskIdentity
+from agent.model.partition_table import fit
 from agent.model.plan import Partition, SealDisk
-from tests.apply.disks import MIB, boots, disk_of, gpt_image, machine
+from tests.apply.disks import MIB, ForgetfulDisk, boots, disk_of, gpt_image, machine
 
 SIZE = 96 * MIB
 HEAD = "/run/spool/r1.head"
@@ -31,18 +32,6 @@ class BlindMachine(Machine):
 
 
 @dataclass
-class ForgetfulDisk(FakeDisk):
-    """Takes writes from `from_byte` on, and does not keep them."""
-
-    from_byte: int = 0
-
-    def write(self, offset: int, data: bytes) -> None:
-        """Kept, or not."""
-        if offset < self.from_byte:
-            super().write(offset, data)
-
-
-@dataclass
 class StubbornDisk(FakeDisk):
     """Fails to write its first sector."""
 
@@ -53,11 +42,10 @@ class StubbornDisk(FakeDisk):
         super().write(offset, data)
 
 
-def spooled(made: Machine) -> FakeHost:
+def spooled(made: Machine, faults: FaultPlan | None = None) -> FakeHost:
     """A process on the machine, after the image was written."""
-    host = FakeHost.of(made)
-    host.files.write(HEAD, gpt_image()[:MIB])
-    return host
+    FakeHost.of(made).files.write(HEAD, gpt_image()[:MIB])
+    return FakeHost.of(made, faults)
 
 
 def sealed(made: Machine) -> None:
@@ -102,6 +90,30 @@ def test_disk_that_fails() -> None:
         sealed(made)
 
     assert not boots(disk_of(made))
+
+
+def calls_of_one_seal() -> int:
+    """How many door calls it takes."""
+    faults = FaultPlan()
+    seal_disk(spooled(machine(SIZE), faults), STEP, lambda done, total: None)
+    return len(faults.calls)
+
+
+@pytest.mark.parametrize("survivor", range(3))
+@pytest.mark.parametrize("at", range(2, calls_of_one_seal() + 1))
+def test_power_cut(at: int, survivor: int) -> None:
+    """Whenever the power goes, and whichever one write of the drive's cache survives: a head is never without its
+    backup table.
+    """
+    made = machine(SIZE)
+    host = spooled(made, FaultPlan(at=at, effect=Effect.DIE_AFTER))
+    with pytest.raises(Died):
+        seal_disk(host, STEP, lambda done, total: None)
+    disk = disk_of(made)
+    disk.cut_power(lambda number: number == survivor)
+    tail = fit(gpt_image()[:MIB], SIZE, 512, STEP.add).tail
+
+    assert not boots(disk) or disk.durable.read(SIZE - len(tail), len(tail)) == tail
 
 
 def test_no_head() -> None:

@@ -96,6 +96,17 @@ def test_what_a_reader_of_the_page_cache_sees(disk: str) -> None:
             assert cached.read(MIB) == bytes(MIB)
 
 
+def test_reads_come_from_the_medium(disk: str, tmp_path: Path) -> None:
+    """What the page cache remembers of a disk proves nothing: a read asks the disk itself."""
+    with RealBlock().open_read(disk) as device, (tmp_path / "disk").open("r+b") as behind:
+        assert device.read(MIB, 4096) == bytes(4096)
+        behind.seek(MIB)
+        behind.write(b"\xaa" * 4096)
+        behind.flush()
+
+        assert device.read(MIB, 4096) == b"\xaa" * 4096
+
+
 @pytest.mark.parametrize("place", [(1, 4096), (0, 100), (SIZE, 4096), (SIZE - 4096, 8192), (-4096, 4096)])
 def test_no_half_sectors_and_nothing_outside(disk: str, tmp_path: Path, place: tuple[int, int]) -> None:
     """A write or zeroing that is not of whole sectors inside the device is refused before anything is touched."""
