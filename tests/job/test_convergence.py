@@ -14,8 +14,18 @@ from agent.operations import Operations
 from tests.hardware import MAC, static
 
 DEVICE = {"/sys/class/net/eno1/device/vendor": "0x8086\n", "/sys/class/net/eno1/address": f"{MAC}\n"}
-ENO1 = Link(index=2, name="eno1", current_mac=MAC, permanent_mac=MAC, up=False, carrier=True, mtu=1500, kind=None,
-            addresses=(IPv4Interface("10.9.9.9/24"),), gateway=None)
+ENO1 = Link(
+    index=2,
+    name="eno1",
+    current_mac=MAC,
+    permanent_mac=MAC,
+    up=False,
+    carrier=True,
+    mtu=1500,
+    kind=None,
+    addresses=(IPv4Interface("10.9.9.9/24"),),
+    gateway=None,
+)
 WANTED = NetworkConfig(nics=(static(dns=("9.9.9.9",)),))
 
 
