@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agent.controller.bmc import PowerDriver, Redfish
 from agent.controller.clock import Clock, SystemClock
+from agent.controller.images import forget_parts
 from agent.controller.keys import Keys, load_key, load_token
 from agent.controller.options import Options
 from agent.controller.store.database import Store, Transaction, open_store
@@ -53,7 +54,9 @@ class Controller:
 def open_controller(options: Options, clock: Clock | None = None, power: PowerDriver | None = None) -> Controller:
     """Make or open everything below the data directory. Raises `ConfigError`."""
     options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (options.data / "images").mkdir(mode=0o700, exist_ok=True)
+    images = options.data / "images"
+    images.mkdir(mode=0o700, exist_ok=True)
+    forget_parts(images)
     clock = clock or SystemClock()
     return Controller(
         options=options,

@@ -13,7 +13,6 @@ from uuid import uuid4
 
 import zstandard
 
-from agent.controller.context import Controller
 from agent.controller.refusal import BadImage, ImageMismatch
 from agent.model.disk import GB
 from agent.model.image import ImageFormat
@@ -26,9 +25,15 @@ ONE_BYTE_FRAME = zstandard.ZstdCompressor().compress(b"\0")
 """Fed to the unpacker at the end: it comes out as one byte only if the frame before it was complete."""
 
 
-def image_path(controller: Controller, image_id: str) -> Path:
+def image_path(directory: Path, image_id: str) -> Path:
     """Where an uploaded image is."""
-    return controller.images / image_id
+    return directory / image_id
+
+
+def forget_parts(directory: Path) -> None:
+    """Uploads that an earlier process was killed in."""
+    for part in directory.glob("*.part"):
+        part.unlink()
 
 
 @dataclass(frozen=True)

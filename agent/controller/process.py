@@ -54,6 +54,8 @@ def run(options: Options) -> None:
     for thread in threads:
         thread.start()
     log.info("controller serves", listen=options.listen, data=str(options.data), version=__version__)
+    if options.ramdisk is None:
+        log.warning("no ramdisk is configured: no machine can be taken in", hint="--ramdisk DIRECTORY")
     try:
         server.run(sockets=[listener])
     finally:

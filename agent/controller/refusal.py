@@ -2,11 +2,13 @@
 """What the controller refuses, one class per code; the codes BMS.0001 to BMS.9999 are the cloud's.
 
 Refused
-├── BadParameter, BadUserData, BadKey, BadFlavor, BadImage       the order is wrong
-├── AddressTaken, AddressesExhausted, NoNodeFits                 there is nothing to serve it with
-├── Missing, ServerMissing, NameTaken, InUse                     what it names
-├── AlreadyRunning, AlreadyStopped, Busy, NotAllowed, NoPower    the server's or the node's state
-└── Unauthorized, TokenRefused, EnrolmentRefused, ProofRefused   who asks
+├── BadParameter, BadUserData, BadKey, BadFlavor, BadImage, ImageMismatch   the order is wrong
+├── AddressTaken, AddressesExhausted, NoNodeFits, NoPower                   there is nothing to serve it with
+├── Missing, ServerMissing, NameTaken, InUse                                what it names
+├── AlreadyRunning, AlreadyStopped, PoweringOn, PoweringOff, Rebooting      the server's state
+├── Busy, NotAllowed                                                        the server's or the node's state
+└── Unauthorized, AgentUnauthorized, TokenRefused, EnrolmentRefused,        who asks
+    ProofRefused
 """
 
 from __future__ import annotations

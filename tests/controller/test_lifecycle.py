@@ -42,7 +42,6 @@ cleaned            BMS.STATE    BMS.STATE    BMS.STATE    BMS.STATE    available
 """
 BUSY = {
     None: (None, None),
-    TaskState.SCHEDULING: ("BMS.BUSY", None),
     TaskState.BUILDING: ("BMS.BUSY", None),
     TaskState.REBUILDING: ("BMS.BUSY", None),
     TaskState.REBOOTING: ("BMS.0037", None),

@@ -42,7 +42,7 @@ class DesiredQuery(Frozen):
     """What the agent holds, and how long it waits for something newer."""
 
     generation: int = Field(default=0, ge=0)
-    wait_s: float = Field(default=0.0, ge=0, le=60)
+    wait_s: float = Field(default=0.0, ge=0, le=300)
 
 
 @router.post("/enroll")

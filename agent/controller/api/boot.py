@@ -50,7 +50,7 @@ def get_image(image_id: str, controller: Here) -> FileResponse:
     """An uploaded image; ranges are served, and the ETag is its digest."""
     with controller.read() as tx:
         image = tx.images.get(image_id)
-    path: Path | None = image_path(controller, image.id) if image and image.url is None else None
+    path: Path | None = image_path(controller.images, image.id) if image and image.url is None else None
     if image is None or path is None or not path.is_file():
         raise Missing(f"sending image {image_id}", "there is no such uploaded image")
     return FileResponse(path, media_type="application/octet-stream", headers={"etag": f'"{image.sha256}"'})

@@ -43,12 +43,12 @@ async def post_upload(spec: Annotated[UploadSpec, Query()], request: Request, co
     try:
         async for part in request.stream():
             await run_in_threadpool(upload.write, part)
-        measured = await run_in_threadpool(upload.finish, image_path(controller, image_id), spec.sha256)
+        measured = await run_in_threadpool(upload.finish, image_path(controller.images, image_id), spec.sha256)
         described = ImageSpec(**spec.model_dump(exclude={"sha256"}))
         try:
             return await run_in_threadpool(catalogue.keep_image, controller, image_id, described, measured)
         except BaseException:
-            image_path(controller, image_id).unlink(missing_ok=True)
+            image_path(controller.images, image_id).unlink(missing_ok=True)
             raise
     finally:
         await run_in_threadpool(upload.discard)
@@ -72,4 +72,4 @@ def get_image(key: str, controller: Here) -> Image:
 def delete_image(key: str, controller: Here) -> None:
     """Delete an image that no server has, with its file."""
     image = catalogue.delete_image(controller, key)
-    image_path(controller, image.id).unlink(missing_ok=True)
+    image_path(controller.images, image.id).unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from agent.controller.records.server import Server, ServerStatus
-from agent.controller.refusal import Missing, Refused, ServerMissing
+from agent.controller.refusal import BadParameter, Refused, ServerMissing
 from agent.controller.store.database import Transaction
 from agent.controller.store.shelf import Shelf
 from agent.model.frozen import Frozen
@@ -24,7 +24,10 @@ def named(shelf: Shelf[R], key: str, doing: str, refusal: type[Refused], kind: s
 
 
 def server_named(tx: Transaction, key: str, doing: str) -> Server:
-    """The server with this id, deleted or not, or the living one with this name. Raises `ServerMissing`."""
+    """The server with this id, deleted or not, or the living one with this name.
+
+    Raises `ServerMissing`, or `BadParameter` if several have that name.
+    """
     server = tx.servers.get(key)
     if server is not None:
         return server
@@ -32,5 +35,5 @@ def server_named(tx: Transaction, key: str, doing: str) -> Server:
     if not found:
         raise ServerMissing(doing, f"there is no server {key}")
     if len(found) > 1:
-        raise Missing(doing, f"{len(found)} servers are called {key}: {', '.join(server.id for server in found)}")
+        raise BadParameter(doing, f"{len(found)} servers are called {key}: {', '.join(server.id for server in found)}")
     return found[0]

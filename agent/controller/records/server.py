@@ -29,7 +29,6 @@ class ServerStatus(StrEnum):
 class TaskState(StrEnum):
     """What is being done to it right now."""
 
-    SCHEDULING = "scheduling"
     BUILDING = "building"
     REBUILDING = "rebuilding"
     REBOOTING = "rebooting"

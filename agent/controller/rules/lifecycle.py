@@ -56,7 +56,6 @@ SERVER_MOVES: Mapping[tuple[ServerStatus, ServerEvent], ServerStatus] = {
 the flows do not raise it.) `FAILED` may strike at any time; nothing leads out of DELETED."""
 
 TASK_REFUSALS: Mapping[TaskState, type[Refused]] = {
-    TaskState.SCHEDULING: Busy,
     TaskState.BUILDING: Busy,
     TaskState.REBUILDING: Busy,
     TaskState.REBOOTING: Rebooting,
