@@ -61,7 +61,7 @@ class Files(Protocol):
         ...
 
     def append(self, path: str, data: bytes) -> None:
-        """Append and fsync before returning. Makes parents; a new file has mode 0600."""
+        """Append all or nothing, and fsync before returning. Makes parents; a new file has mode 0600."""
         ...
 
     def truncate(self, path: str, size_bytes: int) -> None:

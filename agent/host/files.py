@@ -69,14 +69,19 @@ class RealFiles:
             sync_directory(target.parent)
 
     def append(self, path: str, data: bytes) -> None:
-        """Append and fsync; a new file has mode 0600, and its name is durable too."""
+        """Append and fsync, all or nothing; a new file has mode 0600, and its name is durable too."""
         with doing(f"appending to {path}"):
             target = self._locate(path)
             target.parent.mkdir(parents=True, exist_ok=True)
             is_new = not target.exists()
             with opened(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) as fd:
-                write_all(fd, data)
-                os.fsync(fd)
+                size = os.fstat(fd).st_size
+                try:
+                    write_all(fd, data)
+                    os.fsync(fd)
+                except OSError:  # a full disk takes a part: it would stand before the next record and damage it
+                    os.ftruncate(fd, size)
+                    raise
             if is_new:
                 sync_directory(target.parent)
 

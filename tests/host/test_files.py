@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,19 @@ def test_real_path_stays_below_the_root(tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to("/etc")
 
     assert RealFiles(str(tmp_path)).real_path("/out/passwd") == str(tmp_path / "etc/passwd")
+
+
+def test_failed_append_leaves_nothing(tmp_path: Path) -> None:
+    """An append that the file system cuts short leaves the file as it was: half a record would damage the next."""
+    files = RealFiles(str(tmp_path))
+    files.append("/log", b"first\n")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9, before[1]))
+    try:
+        with pytest.raises(HostError, match="appending to /log"):
+            files.append("/log", b"second\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    files.append("/log", b"third\n")
+
+    assert files.read_bytes("/log") == b"first\nthird\n"
