@@ -91,7 +91,7 @@ class Operations:
             case DeployRequest():
                 return plan_deploy(self._inventory(), request, self._spool, begun)
             case EraseRequest():
-                return plan_erase(self._inventory(), request)
+                return plan_erase(self._inventory(), request, begun)
             case RebootRequest() | PowerOffRequest():
                 return plan_power(request)
         assert_never(request)

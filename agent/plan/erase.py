@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from agent.errors import NoDiskMatches
+from agent.errors import DiskChanged, DiskReadOnly, NoDiskMatches, SeveralDisksMatch
 from agent.model.disk import MIB, Disk, DiskIdentity
 from agent.model.fact import known
 from agent.model.inventory import Inventory
@@ -16,15 +16,17 @@ SAMPLES = 64
 
 
 def plan_erase(inventory: Inventory, request: EraseRequest, begun: tuple[DiskIdentity, ...] = ()) -> Plan:
-    """One step a disk. Removable, read-only and remote disks are no local disks.
+    """One step a disk. Removable and remote disks are no local disks; of the others none is passed over, since the
+    node counts as erased afterwards. What an interrupted run has `begun` must all be there still.
 
-    `begun` has no say: erasing again what was half erased is what was asked for.
-    Raises `NoDiskMatches` when a named disk is not there, `DiskInUse` when one is mounted.
+    Raises `NoDiskMatches`, `SeveralDisksMatch`, `DiskChanged`, `DiskReadOnly`, `DiskInUse`.
     """
-    del begun
     local = tuple(disk for disk in disks_of(inventory) if is_local(disk))
     chosen = local if request.serials is None else named(local, request.serials)
+    must_all_be_there(chosen, begun)
     for disk in chosen:
+        if disk.read_only:
+            raise DiskReadOnly(f"preparing {disk.identity}", "the kernel says it is read-only: it cannot be erased")
         must_be_free(disk)
     return Plan(
         preconditions=tuple(DiskMustBe(disk=disk.identity) for disk in chosen),
@@ -36,18 +38,30 @@ def plan_erase(inventory: Inventory, request: EraseRequest, begun: tuple[DiskIde
 
 
 def is_local(disk: Disk) -> bool:
-    """Part of this machine and writable."""
-    return not (disk.removable or disk.read_only or known(disk.transport) in REMOTE)
+    """Part of this machine."""
+    return not (disk.removable or known(disk.transport) in REMOTE)
+
+
+def must_all_be_there(chosen: tuple[Disk, ...], begun: tuple[DiskIdentity, ...]) -> None:
+    """Raises `DiskChanged` when a disk that was half erased is gone, under whatever name."""
+    there = {(known(disk.wwn), known(disk.serial), disk.size_bytes) for disk in chosen}
+    gone = [str(one) for one in begun if (one.wwn, one.serial, one.size_bytes) not in there]
+    if gone:
+        raise DiskChanged("erasing again after an interruption", f"gone, and perhaps half erased: {', '.join(gone)}")
 
 
 def named(disks: tuple[Disk, ...], names: tuple[str, ...]) -> tuple[Disk, ...]:
-    """The disks with these serials or WWNs, all of them. Raises `NoDiskMatches`."""
-    found = {name: disk for name in names for disk in disks if name in (known(disk.serial), known(disk.wwn))}
-    missing = [name for name in names if name not in found]
+    """The disks with these serials or WWNs, all of them, one a name. Raises `NoDiskMatches`, `SeveralDisksMatch`."""
+    doing = "selecting the disks to erase"
+    found = {name: [disk for disk in disks if name in (known(disk.serial), known(disk.wwn))] for name in names}
+    missing = [name for name, bearers in found.items() if not bearers]
     if missing:
         there = "; ".join(str(disk.identity) for disk in disks)
-        raise NoDiskMatches("selecting the disks to erase", f"not here: {', '.join(missing)}; here: {there}")
-    return tuple(dict.fromkeys(found.values()))
+        raise NoDiskMatches(doing, f"not here: {', '.join(missing)}; here: {there}")
+    for name, bearers in found.items():
+        if len(bearers) > 1:
+            raise SeveralDisksMatch(doing, f"{name} is borne by {'; '.join(str(disk.identity) for disk in bearers)}")
+    return tuple(dict.fromkeys(disk for bearers in found.values() for disk in bearers))
 
 
 def sample_offsets(size_bytes: int) -> tuple[int, ...]:

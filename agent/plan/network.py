@@ -43,6 +43,8 @@ def plan_network(state: NetworkState, desired: NetworkConfig, files: Mapping[str
         for place, (config, _) in enumerate(nics)
     }
     steps += persist_steps(files, wanted)
+    if not steps and any(config.method is Method.DHCP and not has_lease(nic) for config, nic in nics):
+        steps.append(PersistNetwork(files={}))  # the daemon may never have read them: what told it can have failed
     return Plan(
         preconditions=tuple(NicMustExist(mac=config.mac) for config in desired.nics) if steps else (),
         steps=tuple(steps),

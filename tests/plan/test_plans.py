@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.errors import DiskHoldsData, ImageTooLarge
+from agent.errors import DiskChanged, DiskHoldsData, DiskReadOnly, ImageTooLarge, SeveralDisksMatch
 from agent.model.disk import Disk
 from agent.model.image import ImageRef
 from agent.model.network import Method, NetworkConfig, NetworkState, Nic, NicConfig
@@ -81,6 +81,26 @@ def test_erase() -> None:
     )
 
 
+def test_erase_passes_over_no_local_disk() -> None:
+    """A disk that cannot be erased, or is gone since the erasing began, is an error: "erased" means every one."""
+    locked = Disk.model_validate(HDD.model_dump() | {"read_only": True})
+    everything = EraseRequest(request_id="r", node_id="n")
+    with pytest.raises(DiskReadOnly, match="serial H1"):
+        plan_erase(machine(SSD, locked), everything)
+    with pytest.raises(DiskChanged, match="serial H1"):
+        plan_erase(machine(SSD), everything, begun=(SSD.identity, HDD.identity))
+
+    moved = Disk.model_validate(HDD.model_dump() | {"name": "sdf", "path": "/dev/sdf"})
+    assert len(plan_erase(machine(SSD, moved), everything, begun=(SSD.identity, HDD.identity)).steps) == 2
+
+
+def test_erase_of_a_name_that_two_disks_have() -> None:
+    """A serial that two disks bear names neither of them: the error lists both."""
+    twin = Disk.model_validate(SSD.model_dump() | {"name": "sdc", "path": "/dev/sdc", "wwn": None})
+    with pytest.raises(SeveralDisksMatch, match=r"S1.*/dev/sda.*/dev/sdc"):
+        plan_erase(machine(SSD, twin), EraseRequest(request_id="r", node_id="n", serials=("S1",)))
+
+
 @pytest.mark.parametrize("size_bytes", [1024**2, 3 * 1024**2 + 512, 480 * 10**9])
 def test_samples_lie_inside(size_bytes: int) -> None:
     """Samples include both ends and never pass the disk's end."""
@@ -139,6 +159,16 @@ def test_network_dhcp_is_left_to_the_daemon() -> None:
 
     assert [step.kind for step in check(plan).steps] == ["persist_network"]
     assert unmet(NetworkState(nics=(NIC,)), desired) == (f"{MAC} has no lease yet",)
+
+
+def test_network_daemon_is_told_until_there_is_a_lease() -> None:
+    """Files may have been written and the daemon not told (it failed, or the agent was killed): it is told again."""
+    desired = NetworkConfig(nics=(NicConfig(mac=MAC, method=Method.DHCP),))
+    files = plan_network(NetworkState(nics=(NIC,)), desired, {}).steps[0].files  # type: ignore[union-attr]
+    leased = Nic.model_validate(NIC.model_dump() | {"addresses": ("192.168.1.10/24",)})
+
+    assert golden(plan_network(NetworkState(nics=(NIC,)), desired, files)).endswith("1. reload systemd-networkd")
+    assert golden(plan_network(NetworkState(nics=(leased,)), desired, files)) == "nothing to do"
 
 
 def test_secrets_do_not_print() -> None:
