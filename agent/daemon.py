@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Condition, Event, Thread
+from typing import Protocol
 from uuid import uuid4
 
 import structlog
@@ -21,7 +22,7 @@ from pydantic import SecretStr
 
 from agent.config import Settings
 from agent.errors import AgentError
-from agent.host.doors import Host
+from agent.host.doors import Clock, Host
 from agent.host.identity import boot_id
 from agent.host.sd_notify import Notifier
 from agent.job.convergence import Convergence
@@ -31,6 +32,7 @@ from agent.job.ledger import Ledger
 from agent.job.outbox import Outbox
 from agent.link.client import Client
 from agent.link.loops import Listener, beat, deliver
+from agent.model.fault import Fault
 from agent.model.protocol import Desired, Heartbeat, Mode, Session
 from agent.model.request import Request
 from agent.operations import Operations
@@ -38,7 +40,9 @@ from agent.operations import Operations
 NETWORK_PERIOD_S = 60.0
 NETWORK_RETRY_S = 5.0
 TICK_S = 1.0
-JOIN_S = 5.0
+WORKER_RETRY_S = 5.0
+JOIN_S = 3.0
+"""For all threads together: whatever they were at is journalled, and a reboot waits for us."""
 
 log = structlog.get_logger("daemon")
 
@@ -53,18 +57,29 @@ class Open:
     credential: SecretStr
 
 
-class Worker:
-    """Serves the newest request; one at a time. A request that comes while another runs waits for its end."""
+class Serving(Protocol):
+    """The executor, as the worker sees it."""
 
-    def __init__(self, executor: Executor) -> None:
+    def serve(self, request: Request, stop: Event) -> object: ...
+
+
+class Worker:
+    """Serves the newest request; one at a time. A request that comes while another runs waits for its end. One that
+    could not be brought to an end (a full disk, a reboot that systemd refused) is served again, if still wanted.
+    """
+
+    def __init__(self, executor: Serving, clock: Clock) -> None:
         self._executor = executor
+        self._clock = clock
         self._changed = Condition()
+        self._wanted: Request | None = None
         self._next: Request | None = None
+        self.fault: Fault | None = None
 
     def take(self, request: Request | None) -> None:
         """This is what is asked for now; what was asked for before and not begun is not wanted any more."""
         with self._changed:
-            self._next = request
+            self._wanted = self._next = request
             self._changed.notify_all()
 
     def work(self, stop: Event) -> None:
@@ -73,14 +88,26 @@ class Worker:
             with self._changed:
                 self._changed.wait_for(lambda: self._next is not None, timeout=TICK_S)
                 request, self._next = self._next, None
-            if request is not None:
-                self._serve(request, stop)
+            if request is not None and not self._served(request, stop):
+                self._clock.wait(stop, WORKER_RETRY_S)
+                self._again(request)
 
-    def _serve(self, request: Request, stop: Event) -> None:
+    def _served(self, request: Request, stop: Event) -> bool:
         try:
             self._executor.serve(request, stop)
         except AgentError as error:
-            log.error("request refused", request=request.request_id, code=error.code, error=str(error))
+            fault = Fault.of(error)
+            if fault != self.fault:
+                log.error("request not served", request=request.request_id, code=error.code, error=str(error))
+            self.fault = fault
+            return False
+        self.fault = None
+        return True
+
+    def _again(self, request: Request) -> None:
+        with self._changed:
+            if self._wanted is request:
+                self._next = request
 
 
 class Daemon:
@@ -98,7 +125,7 @@ class Daemon:
         self._executor = Executor(
             operations, Journal(host.files, directory), self._outbox, host.clock, opened.session.boot_id
         )
-        self._worker = Worker(self._executor)
+        self._worker = Worker(self._executor, host.clock)
         self._listener = Listener(
             self._client(), Ledger(host.files, directory, opened.node_id), self._act, settings.poll_s
         )
@@ -115,8 +142,10 @@ class Daemon:
             notifier.watchdog()
         stop.set()
         notifier.stopping()
+        self._news.set()
+        patience_ends_s = self._host.clock.monotonic_s() + JOIN_S
         for thread in threads:
-            thread.join(JOIN_S)
+            thread.join(max(0.0, patience_ends_s - self._host.clock.monotonic_s()))
         if died:
             raise died[0]
 
@@ -150,7 +179,7 @@ class Daemon:
 
     def _heartbeat(self, sequence: int) -> Heartbeat:
         convergence = self._convergence
-        faults = (self._listener.fault, convergence.fault if convergence else None)
+        faults = (self._listener.fault, self._worker.fault, convergence.fault if convergence else None)
         return Heartbeat(
             session=self._opened.session,
             sequence=sequence,

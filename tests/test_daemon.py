@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs while a session is open: the worker's choice of requests, and the daemon's end."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from threading import Event, Thread
+from time import monotonic
+
+import pytest
+from pydantic import SecretStr
+
+from agent.config import Settings
+from agent.daemon import Daemon, Open, Worker
+from agent.errors import AgentError, ControllerRefused, HostError
+from agent.host.clock import RealClock
+from agent.host.fake import FakeHost
+from agent.host.sd_notify import Notifier
+from agent.job.convergence import Convergence
+from agent.model.protocol import Session
+from agent.model.request import PowerOffRequest, RebootRequest, Request
+from agent.operations import Operations
+from tests.link.answers import answering
+
+SESSION = Session(session_id="s", boot_id="boot-1", mode="service", agent_version="1")
+REBOOT = RebootRequest(request_id="r1", node_id="node-1")
+POWER_OFF = PowerOffRequest(request_id="r2", node_id="node-1")
+UNAUTHORIZED = '{"fault": {"code": "AGENT.UNAUTHORIZED", "message": "who are you"}}'
+
+
+class Scripted:
+    """An executor that ends each request as it is told: with an error, or `None`. After the last it stops the worker;
+    `meanwhile` is what the controller wants while the first is served."""
+
+    def __init__(self, stop: Event, *ends: AgentError | None, meanwhile: tuple[Request | None, ...] = ()) -> None:
+        self.stop = stop
+        self.ends = list(ends)
+        self.meanwhile = list(meanwhile)
+        self.served: list[str] = []
+        self.worker: Worker | None = None
+
+    def serve(self, request: Request, stop: Event) -> None:
+        """End as told."""
+        self.served.append(request.request_id)
+        while self.meanwhile and self.worker is not None:
+            self.worker.take(self.meanwhile.pop(0))
+        end = self.ends.pop(0)
+        if not self.ends:
+            self.stop.set()
+        if end is not None:
+            raise end
+
+
+def served(*ends: AgentError | None, meanwhile: tuple[Request | None, ...] = ()) -> tuple[list[str], Worker]:
+    """Which requests were served, of one that was taken first."""
+    stop = Event()
+    executor = Scripted(stop, *ends, meanwhile=meanwhile)
+    worker = executor.worker = Worker(executor, FakeHost.with_files({}).clock)
+    worker.take(REBOOT)
+    worker.work(stop)
+    return executor.served, worker
+
+
+def test_a_request_that_could_not_be_served_is_tried_again() -> None:
+    """A full disk, or a reboot that systemd refused, is told in the heartbeat and does not lose the request."""
+    told, worker = served(HostError("rebooting", "no"), HostError("rebooting", "no"), None)
+    assert told == ["r1", "r1", "r1"] and worker.fault is None
+
+    _, worker = served(HostError("rebooting", "no"))
+    assert worker.fault is not None and worker.fault.message == "rebooting: no"
+
+
+def test_only_what_is_wanted_now_is_tried_again() -> None:
+    """What the controller wants instead comes next; what it does not want any more does not come back."""
+    assert served(HostError("rebooting", "no"), None, meanwhile=(POWER_OFF,))[0] == ["r1", "r2"]
+    assert served(HostError("rebooting", "no"), None, meanwhile=(None, POWER_OFF))[0] == ["r1", "r2"]
+
+
+def daemon(url: str) -> Daemon:
+    """A daemon in service mode, on a machine that is nothing but a boot."""
+    host = replace(FakeHost.with_files({}), clock=RealClock())
+    opened = Open(session=SESSION, url=url, node_id="node-1", credential=SecretStr("c"))
+    return Daemon(host, Settings(), opened, Convergence(Operations(host, "service", "/spool")))
+
+
+def test_a_dead_thread_ends_the_process() -> None:
+    """A controller that does not know the credential any more ends the process with its answer, and the stop is set."""
+    stop = Event()
+    with answering((401, UNAUTHORIZED)) as server, pytest.raises(ControllerRefused, match=r"AGENT\.UNAUTHORIZED"):
+        daemon(server.url).run(stop, Notifier({}))
+    assert stop.is_set()
+
+
+def test_stops_soon_whatever_the_controller_does() -> None:
+    """A controller that takes calls and never answers does not hold up the end: a reboot waits for it."""
+    stop, begun = Event(), []
+
+    def answer_nothing(silent: socket.socket) -> None:
+        callers = [silent.accept(), silent.accept()]  # the heartbeat's and the listener's
+        begun.append(monotonic())
+        stop.set()
+        daemon_ended.wait(30)
+        for caller, _ in callers:
+            caller.close()
+
+    daemon_ended = Event()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        thread = Thread(target=answer_nothing, args=(silent,))
+        thread.start()
+        daemon(f"http://127.0.0.1:{silent.getsockname()[1]}").run(stop, Notifier({}))
+        took_s = monotonic() - begun[0]
+        daemon_ended.set()
+        thread.join()
+
+    assert took_s < 5.0
