@@ -281,3 +281,13 @@ class ControllerRefused(LinkError):
         super().__init__(doing, evidence, hint=hint)
         self.refusal = refusal
         """The controller's own code."""
+
+
+def exit_status_of(code: str) -> int:
+    """The exit status of the error with that code, wherever it happened."""
+    kinds: list[type[AgentError]] = [AgentError]
+    for kind in kinds:
+        if kind.code == code:
+            return kind.exit_status
+        kinds += kind.__subclasses__()
+    return AgentError.exit_status

@@ -14,6 +14,8 @@ from agent.model.fact import Unknown
 from agent.model.inventory import Inventory
 from agent.model.network import Nic
 
+FIRM_COLUMNS = 3
+
 
 def show(json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False) -> None:
     """Show this machine's hardware."""
@@ -95,8 +97,8 @@ def reasons(things: tuple[Disk, ...] | tuple[Nic, ...]) -> list[str]:
 
 
 def disk_table(disks: tuple[Disk, ...]) -> Table:
-    """A row a disk; what it is must be readable in 80 columns."""
-    table = narrow("disk", "size", "bus", "serial", "WWN", "holds", "used by")
+    """A row a disk; in 80 columns there is room for the serial, and `--json` has the WWN too."""
+    table = narrow("disk", "size", "bus", "serial", "holds", "used by")
     for disk in disks:
         holds = shown(disk.contents) if isinstance(disk.contents, Unknown) else kinds(disk)
         table.add_row(
@@ -104,7 +106,6 @@ def disk_table(disks: tuple[Disk, ...]) -> Table:
             f"{disk.size_bytes / GB:.1f} GB",
             shown(disk.transport),
             shown(disk.serial),
-            shown(disk.wwn),
             holds,
             "; ".join(disk.users) or "-",
         )
@@ -132,9 +133,8 @@ def nic_table(nics: tuple[Nic, ...]) -> Table:
 
 
 def narrow(*columns: str) -> Table:
-    """A table that folds its last column, never the first ones: half a serial is none."""
+    """A table that folds what is too wide, and cuts nothing off: half a serial is none."""
     table = Table(box=None, pad_edge=False)
-    for column in columns[:-1]:
-        table.add_column(column, no_wrap=True)
-    table.add_column(columns[-1], overflow="fold")
+    for place, column in enumerate(columns):
+        table.add_column(column, no_wrap=place < FIRM_COLUMNS, overflow="fold")
     return table

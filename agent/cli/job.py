@@ -9,7 +9,7 @@ from uuid import uuid4
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from agent.errors import AgentError, ConfigError
+from agent.errors import AgentError, ConfigError, exit_status_of
 from agent.host.doors import Host
 from agent.host.identity import boot_id
 from agent.job.executor import Executor
@@ -45,11 +45,12 @@ def perform(host: Host, request: Request, *, plan_only: bool) -> None:
 
 
 class Failed(AgentError):
-    """A job's fault, as an error again: with the code that the job ended with."""
+    """A job's fault, as an error again: with the code, and so the exit status, that the job ended with."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message, hint=fault.hint)
         self.code = fault.code  # type: ignore[misc]
+        self.exit_status = exit_status_of(fault.code)  # type: ignore[misc]
         self._causes = fault.details
 
     def causes(self) -> str:
