@@ -15,7 +15,7 @@ import structlog
 from agent import __version__
 from agent.config import Settings
 from agent.daemon import Daemon, Open, new_session
-from agent.errors import AgentError, ConfigError
+from agent.errors import AgentError, ConfigError, HostError
 from agent.host.config_drive import read_config_drive
 from agent.host.doors import Host
 from agent.host.identity import hostname, machine_id
@@ -50,6 +50,7 @@ def identify(host: Host, settings: Settings) -> ServiceIdentity:
     """Who this server is. Raises `ConfigError` if neither drive nor state directory knows."""
     path = f"{settings.state_dir}/identity.json"
     kept = host.files.read_bytes(path) if host.files.exists(path) else None
+    wait_for_udev(host)
     text = read_config_drive(host, DRIVE_FILE)
     if text is None and kept is None:
         raise ConfigError(
@@ -66,13 +67,20 @@ def identify(host: Host, settings: Settings) -> ServiceIdentity:
     return identity
 
 
+def wait_for_udev(host: Host) -> None:
+    """Until it has seen drive and NICs; not for ever: a disk that hangs must not keep this server off its network."""
+    try:
+        host.udev.settle()
+    except HostError as error:
+        log.warning("udev is still busy", error=str(error))
+
+
 def begin_network(host: Host, settings: Settings, identity: ServiceIdentity) -> Convergence:
     """The network comes first: the controller is on its other side. The newest known is what the ledger holds."""
     convergence = Convergence(Operations(host, "service", f"{settings.runtime_dir}/spool"))
     held = Ledger(host.files, str(settings.state_dir), identity.node_id).held
     network = held.network if held and held.network is not None else identity.network
     convergence.want(held.generation if held else 0, network)
-    host.udev.settle()
     convergence.round()
     return convergence
 

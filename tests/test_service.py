@@ -3,15 +3,22 @@
 
 from __future__ import annotations
 
+import socket
+from dataclasses import replace
 from ipaddress import IPv4Interface
+from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
+from agent import service
 from agent.config import Settings
-from agent.errors import ConfigError, DecodeError, HostError
+from agent.errors import CommandFailed, ConfigError, DecodeError, HostError, LinkError
 from agent.host.doors import Link
-from agent.host.fake import FakeHost, Machine, Output, Tree
+from agent.host.fake import FakeHost, FaultPlan, Machine, Output, Tree
+from agent.host.fake.doors import FakeUdev
 from agent.host.fake.machine import Record
+from agent.host.sd_notify import Notifier
 from agent.job.ledger import Ledger
 from agent.model.network import NetworkConfig
 from agent.model.protocol import Desired, ServiceIdentity
@@ -102,3 +109,61 @@ def test_network_first_from_the_drive_then_from_the_ledger() -> None:
 
     assert made.links[2].addresses == (IPv4Interface("192.168.1.77/24"),)
     assert convergence.applied_generation == 4
+
+
+def test_ready_without_a_controller(tmp_path: Path) -> None:
+    """With the controller away systemd hears "ready" all the same, once the network is set: a boot must not wait."""
+    made = machine(identity().model_copy(update={"controller_url": "http://127.0.0.1:9"}).model_dump_json())
+    for path, text in (("/proc/sys/kernel/random/boot_id", "b\n"), ("/proc/sys/kernel/hostname", "web1\n"),
+                       ("/etc/machine-id", "0123\n"), ("/proc/self/mountinfo", "")):  # fmt: skip
+        made.tree.put(path, text.encode())
+    stop, heard = Event(), []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(10)
+
+        def listen() -> None:
+            heard.append(systemd.recv(4096).decode())
+            heard.append(str(made.links[2].addresses[0]))
+            stop.set()
+
+        thread = Thread(target=listen)
+        thread.start()
+        with pytest.raises(LinkError, match=r"127\.0\.0\.1:9"):
+            service.run(FakeHost.of(made), SETTINGS, stop, Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")}))
+        thread.join()
+
+    assert heard == ["READY=1\nSTATUS=network set, reporting to http://127.0.0.1:9", "192.168.1.10/24"]
+
+
+def test_udev_that_does_not_come_to_rest() -> None:
+    """A disk that hangs keeps udev busy for minutes: the network is set in spite of it."""
+    made = machine(identity().model_dump_json())
+    host = replace(FakeHost.of(made), udev=Restless(made, FaultPlan()))
+    begin_network(host, SETTINGS, identify(host, SETTINGS))
+
+    assert made.links[2].addresses == (IPv4Interface("192.168.1.10/24"),)
+
+
+def test_drive_that_udev_is_still_looking_at() -> None:
+    """Early in a boot udev may not have seen the drive yet: it is waited for before an earlier identity is believed."""
+    made = machine(identity("server-2").model_dump_json(), kept=identity().model_dump_json(), partitions={})
+    host = replace(FakeHost.of(made), udev=Late(made, FaultPlan()))
+
+    assert identify(host, SETTINGS).server_id == "server-2"
+
+
+class Restless(FakeUdev):
+    """Never comes to rest."""
+
+    def settle(self, timeout_s: float = 30.0) -> None:
+        """Time is over."""
+        raise CommandFailed("running udevadm settle", "exit status 1")
+
+
+class Late(FakeUdev):
+    """Has seen the drive only when it has come to rest."""
+
+    def settle(self, timeout_s: float = 30.0) -> None:
+        """The drive is seen."""
+        self.machine.record.udev.update(DRIVE)
