@@ -14,12 +14,12 @@ import structlog
 from agent import __version__
 from agent.config import Settings
 from agent.daemon import Daemon, Open, new_session
-from agent.errors import ConfigError
+from agent.errors import ConfigError, HostError
 from agent.host.doors import Host
 from agent.host.sd_notify import Notifier
 from agent.inventory import take
 from agent.link.client import Client, patiently
-from agent.model.protocol import Enroll, Enrolled
+from agent.model.protocol import Enroll, Enrolled, Session
 
 log = structlog.get_logger("ramdisk")
 
@@ -27,36 +27,40 @@ log = structlog.get_logger("ramdisk")
 def run(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> None:
     """Until stopped, or until the machine reboots. Raises `ConfigError` without a controller."""
     settings = settings.model_copy(update={"state_dir": settings.runtime_dir})
-    notifier.status("reading the hardware")
-    host.udev.settle()
-    message = enrolment(host, settings)
+    notifier.status("waiting for the hardware")
+    wait_for_udev(host)
     notifier.status(f"enrolling with {settings.controller}")
-    opened = enrol(host, message, settings, stop, notifier)
+    opened = enrol(host, settings, stop, notifier)
     Daemon(host, settings, opened, convergence=None).run(stop, notifier)
 
 
-def enrolment(host: Host, settings: Settings) -> Enroll:
+def wait_for_udev(host: Host) -> None:
+    """Until all drivers are there; not for ever: a disk that hangs shall be seen by the operator, with its node."""
+    try:
+        host.udev.settle()
+    except HostError as error:
+        log.warning("udev is still busy", error=str(error))
+
+
+def enrolment(host: Host, settings: Settings, session: Session) -> Enroll:
     """What this machine says of itself."""
-    inventory = take(host)
-    return Enroll(
-        session=new_session(host, "ramdisk", __version__),
-        token=settings.token,
-        boot_mac=settings.boot_mac,
-        inventory=inventory,
-    )
+    return Enroll(session=session, token=settings.token, boot_mac=settings.boot_mac, inventory=take(host))
 
 
-def enrol(host: Host, message: Enroll, settings: Settings, stop: Event, notifier: Notifier) -> Open:
-    """Ask until taken in. The same message again changes nothing, so a lost answer does no harm."""
+def enrol(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> Open:
+    """Ask until taken in. The same session again changes nothing, so a lost answer does no harm. The hardware is read
+    anew each time: some drivers take minutes, and without the NIC that the token is for nobody is taken in.
+    """
     if settings.controller is None:
         raise ConfigError("enrolling", "no controller is named", hint="Boot with bms.controller=URL.")
     url = settings.controller
     client = Client(url)
+    session = new_session(host, "ramdisk", __version__)
 
     def call() -> Enrolled:
-        return client.post("/v1/agent/enroll", message, Enrolled)
+        return client.post("/v1/agent/enroll", enrolment(host, settings, session), Enrolled)
 
     with notifier.kept_alive():
         enrolled = patiently(call, host.clock, stop, "enrolling")
     log.info("enrolled", node=enrolled.node_id, controller=url)
-    return Open(session=message.session, url=url, node_id=enrolled.node_id, credential=enrolled.credential)
+    return Open(session=session, url=url, node_id=enrolled.node_id, credential=enrolled.credential)
