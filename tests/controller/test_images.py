@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from tests.controller.world import SHA256, URL, World
 
 RAW = bytes(range(256)) * 4096
 PACKED = zstandard.ZstdCompressor().compress(RAW)
+NOISE = zstandard.ZstdCompressor().compress(random.Random(1).randbytes(2**20))
+"""Blocks that are stored as they are: cut anywhere, nothing in them looks wrong."""
 
 
 def upload(world: World, body: bytes, form: str = "raw", **query: str) -> Response:
@@ -64,6 +67,7 @@ def test_an_upload_is_hashed_and_measured(world: World, form: str, body: bytes) 
         ("raw.zst", RAW, {}, "BMS.0011"),
         ("raw.zst", PACKED[:-5], {}, "BMS.0011"),
         ("raw.zst", PACKED[:10], {}, "BMS.0011"),
+        ("raw.zst", NOISE[: len(NOISE) // 2], {}, "BMS.0011"),
         ("raw.zst", PACKED + b"rubbish", {}, "BMS.0011"),
         ("raw.zst", b"", {}, "BMS.0011"),
     ],

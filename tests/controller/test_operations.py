@@ -157,6 +157,16 @@ def test_the_os_is_asked_to_reboot(world: World, server: Machine) -> None:
     assert (world.server()["status"], world.job(job["job_id"])["status"]) == ("ACTIVE", "SUCCESS")
 
 
+def test_an_earlier_boots_proof_ends_no_reboot(world: World, server: Machine) -> None:
+    """A proof of the boot before, delayed on its way, is answered and means nothing."""
+    delayed = server.proof()
+    server.power_on()
+    do(world, "reboot")
+
+    assert server.send("/v1/agent/boot", delayed).status_code == 200
+    assert world.server()["status"] == "REBOOT"
+
+
 def test_the_bmc_reboots(world: World, with_bmc: Machine) -> None:
     """HARD_REBOOT, by its BMC."""
     do(world, "reboot", type="HARD")

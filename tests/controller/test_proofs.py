@@ -11,6 +11,8 @@ import pytest
 from httpx2 import Response
 from pydantic import SecretStr
 
+from agent.controller.flow.prove import prove as take_proof
+from agent.controller.refusal import AgentUnauthorized
 from agent.model.request import DeployRequest
 from tests.controller.machine import Machine
 from tests.controller.world import SHA256, URL, World
@@ -95,6 +97,26 @@ def test_a_proof_is_good_for_one_deploy(world: World, server: Machine) -> None:
     assert world.server()["status"] == "ACTIVE"
 
     assert prove(copy).status_code == 401
+
+
+def test_an_os_that_is_overwritten_is_not_heard(world: World, server: Machine) -> None:
+    """From the moment its disk is given to another deploy, its credential opens nothing at all."""
+    stale = server.authorization
+    world.user("POST", "/v1/servers/web/reinstall")
+    server.serve()
+
+    assert world.http.get("/v1/agent/desired", headers=stale).status_code == 401
+
+
+def test_a_proof_that_was_overtaken_is_refused(world: World, server: Machine) -> None:
+    """A credential that was good when the message came, and belongs to an earlier deploy when it is looked at."""
+    with world.controller.read() as tx:
+        credential = tx.credentials.find(mode="service")
+    assert credential is not None
+    overtaken = credential.model_copy(update={"request_id": "an:earlier:deploy"})
+
+    with pytest.raises(AgentUnauthorized):
+        take_proof(world.controller, overtaken, server.proof())
 
 
 def test_a_copy_of_the_disk_in_another_machine_is_noticed(world: World, server: Machine) -> None:

@@ -64,10 +64,25 @@ def test_another_nodes_report_means_nothing(world: World, machine: Machine) -> N
     """A node can only speak of its own requests."""
     request = ordered(world, machine)
     other = Machine(world, 2).power_on()
-    other.report(request, JobState.SUCCEEDED)
+    for state in (JobState.RUNNING, JobState.SUCCEEDED, JobState.FAILED):
+        other.report(request, state, "write_image", fault=fault())
 
     assert world.server()["status"] == "BUILD"
-    assert world.node(machine.node_id)["boot_target"] == "ramdisk"
+    assert world.phases(world.server()["job_id"]) == ["waiting for the agent"]
+    assert {node["boot_target"] for node in world.user("GET", "/v1/nodes")} == {"ramdisk"}
+
+
+@pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.FAILED])
+def test_a_final_report_is_final(world: World, machine: Machine, state: JobState) -> None:
+    """Told once more by an outbox that was begun anew, it changes nothing, whatever it says now."""
+    request = ordered(world, machine)
+    machine.deploy(request)
+    machine.stream_id, machine.reported = "begun anew", 0
+
+    assert machine.report(request, state, fault=fault()).acknowledged == 1
+    assert world.phases(world.server()["job_id"])[-1] == "rebooting"
+    machine.power_on()
+    assert world.server()["status"] == "ACTIVE"
 
 
 def test_a_failed_deploy_is_told_as_it_happened(world: World, machine: Machine) -> None:
