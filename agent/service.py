@@ -51,7 +51,7 @@ def identify(host: Host, settings: Settings) -> ServiceIdentity:
     path = f"{settings.state_dir}/identity.json"
     kept = host.files.read_bytes(path) if host.files.exists(path) else None
     wait_for_udev(host)
-    text = read_config_drive(host, DRIVE_FILE)
+    text = drive_text(host, is_needed=kept is None)
     if text is None and kept is None:
         raise ConfigError(
             "finding out whose server this is",
@@ -65,6 +65,19 @@ def identify(host: Host, settings: Settings) -> ServiceIdentity:
             host.files.remove(f"{settings.state_dir}/{name}")
         host.files.write(path, body, mode=0o600)
     return identity
+
+
+def drive_text(host: Host, *, is_needed: bool) -> bytes | None:
+    """What the config drive says. A tenant may have it in use (the kernel then refuses a second mount), or may have
+    plugged in another: raises `HostError` for that only where nothing else tells who this is.
+    """
+    try:
+        return read_config_drive(host, DRIVE_FILE)
+    except HostError as error:
+        if is_needed:
+            raise
+        log.warning("config drive not read", error=str(error))
+        return None
 
 
 def wait_for_udev(host: Host) -> None:

@@ -15,7 +15,7 @@ from agent import service
 from agent.config import Settings
 from agent.errors import CommandFailed, ConfigError, DecodeError, HostError, LinkError
 from agent.host.doors import Link
-from agent.host.fake import FakeHost, FaultPlan, Machine, Output, Tree
+from agent.host.fake import FakeHost, FaultPlan, Machine, Output, Tree, failing
 from agent.host.fake.doors import FakeUdev
 from agent.host.fake.machine import Record
 from agent.host.sd_notify import Notifier
@@ -96,6 +96,18 @@ def test_two_drives() -> None:
     both = DRIVE | {"vdb2": DRIVE["vda2"]}
     with pytest.raises(HostError, match=r"/dev/vda2, /dev/vdb2"):
         identify(FakeHost.of(machine(identity().model_dump_json(), partitions=both)), SETTINGS)
+
+
+def test_drive_that_the_tenant_has_in_use() -> None:
+    """A drive that cannot be read any more (mounted for writing, doubled) does not put the server out of reach: who it
+    is, is known. Without that it is an error."""
+    made = machine(identity().model_dump_json(), kept=identity().model_dump_json())
+    made.programs["mount"] = failing(32, "already mounted")
+    assert identify(FakeHost.of(made), SETTINGS) == identity()
+
+    made.tree.drop(KEPT)
+    with pytest.raises(HostError, match="already mounted"):
+        identify(FakeHost.of(made), SETTINGS)
 
 
 def test_network_first_from_the_drive_then_from_the_ledger() -> None:
