@@ -34,21 +34,19 @@ class Convergence:
 
     def __init__(self, doer: NetworkDoer) -> None:
         self._doer = doer
-        self._desired = NetworkConfig()
-        self._generation = 0
+        self._wanted = (0, NetworkConfig())
         self.applied_generation = 0
         self.state: NetworkState | None = None
         self.fault: Fault | None = None
 
     def want(self, generation: int, desired: NetworkConfig | None) -> None:
         """From now on this is desired; `None` leaves the network as it is."""
-        self._generation = generation
-        if desired is not None:
-            self._desired = desired
+        _, before = self._wanted
+        self._wanted = generation, before if desired is None else desired  # at once: a round may be reading it
 
     def round(self) -> bool:
         """One round; True if the desired network holds at its end. Raises nothing that a next round may cure."""
-        generation, desired = self._generation, self._desired
+        generation, desired = self._wanted
         try:
             self.state = self._bring_about(desired)
         except AgentError as error:

@@ -32,8 +32,10 @@ class Log(Generic[Record]):
         self._files.append(self._path, frame(record))
 
     def replace(self, records: list[Record]) -> None:
-        """Rewrite the whole file atomically: compaction."""
-        self._files.write(self._path, b"".join(frame(record) for record in records), mode=0o600)
+        """Rewrite the whole file atomically: compaction. What is so already is not written: the disk may be full."""
+        data = b"".join(frame(record) for record in records)
+        if not self._files.exists(self._path) or self._files.read_bytes(self._path) != data:
+            self._files.write(self._path, data, mode=0o600)
 
     def replay(self) -> list[Record]:
         """Every record, in order; cuts a torn tail off. Raises `DecodeError` on damage elsewhere."""

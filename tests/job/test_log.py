@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import DecodeError
-from agent.host.fake import FakeHost
-from agent.job.journal import ENTRY, Accepted, Entry
+from agent.host.fake import FakeHost, FaultPlan
+from agent.job.journal import ENTRY, Accepted, Entry, Journal
 from agent.job.log import Log, frame, unframe
+from agent.job.outbox import Outbox
 
 PATH = "/var/lib/bms-agent/journal.log"
 THREE = [Accepted(request_id=f"r{number}", verb="disk.erase", digest="d") for number in range(3)]
@@ -49,6 +50,20 @@ def test_damage_in_the_middle_is_refused() -> None:
     host = FakeHost.with_files({PATH: BYTES.replace(b"r1", b"rX")})
     with pytest.raises(DecodeError, match="damaged at byte"):
         opened(host).replay()
+
+
+def test_a_start_with_nothing_to_compact_writes_nothing() -> None:
+    """An agent starts on a disk that a tenant has filled, if nothing has to be written."""
+    host = FakeHost.with_files({})
+    Journal(host.files, "/var/lib/bms-agent").write(THREE[0])
+    Outbox(host.files, "/var/lib/bms-agent", "stream")
+    faults = FaultPlan()
+    files = host.restarted(faults).files
+    journal = Journal(files, "/var/lib/bms-agent")
+    Outbox(files, "/var/lib/bms-agent", "stream-2")
+
+    assert journal.job("r0") is not None
+    assert [call for call in faults.calls if "write" in call] == []
 
 
 @given(st.binary())
