@@ -131,3 +131,18 @@ def maintenance(
     """Keep a node from getting new servers."""
     answer = client_of(context).patch(f"/v1/nodes/{escaped(node)}", {"maintenance": not off})
     show(answer, json, f"node {node}: maintenance {'over' if off else 'begun'}")
+
+
+@app.command("rename")
+def rename(context: typer.Context, node: str, name: str, json: Json = False) -> None:
+    """Give a node another name."""
+    answer = client_of(context).patch(f"/v1/nodes/{escaped(node)}", {"name": name})
+    show(answer, json, f"node {node} is {answer['name']} now")
+
+
+@app.command("generation")
+def generation(context: typer.Context, node: str, generation: int, json: Json = False) -> None:
+    """Raise the generation of its desired state: its agent refuses one that is older than what it holds, as it may be
+    after the controller was restored from a backup."""
+    answer = client_of(context).patch(f"/v1/nodes/{escaped(node)}", {"generation": generation})
+    show(answer, json, f"node {node}: generation {answer['generation']}")

@@ -199,6 +199,9 @@ def test_operating_a_node(bmsctl: Keyboard, machine: Machine, tmp_path: Path) ->
     assert "swordfish" not in bmsctl("node", "show", name, "--json").output
     assert "forgotten" in bmsctl("node", "bmc", name, "--forget").output
     assert "BMS.STATE" in bmsctl("node", "approve", name).error
+    assert "generation 77" in bmsctl("node", "generation", name, "77").output
+    assert "is box now" in bmsctl("node", "rename", name, "box").output
+    assert "is node-525400000101 now" in bmsctl("node", "rename", "box", name).output
     assert "job" in bmsctl("node", "clean", name).output
     machine.serve()
     assert bmsctl("node", "show", name, "--json").json["clean"]

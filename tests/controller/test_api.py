@@ -218,3 +218,24 @@ def test_a_body_without_end_is_cut_off(world: World, machine: Machine) -> None:
     answer = world.http.post("/v1/agent/enroll", content=parts())
 
     assert (answer.status_code, answer.json()["fault"]["code"]) == (413, "HTTP.413")
+
+
+def test_a_generation_is_raised_and_never_lowered(world: World, server: Machine) -> None:
+    """After a restored backup an operator raises it above what the agent holds; nobody can lower it."""
+    path, held = f"/v1/nodes/{server.node_id}", server.desired().generation
+    server.generation = 1000  # what the agent holds; the controller has forgotten it
+    with pytest.raises(AssertionError, match="went backwards"):
+        server.desired()
+    assert "agent knows a newer desired state" in world.log.getvalue()
+    world.user("PATCH", path, {"generation": 1001})
+
+    assert server.desired().generation == 1001
+    assert world.refused("PATCH", path, {"generation": held})[:2] == (400, "BMS.0018")
+
+
+def test_a_node_is_renamed(world: World, machine: Machine) -> None:
+    """To a name that no other has."""
+    other = Machine(world, 2).power_on()
+    assert world.user("PATCH", f"/v1/nodes/{machine.node_id}", {"name": "rack1-07"})["name"] == "rack1-07"
+
+    assert world.refused("PATCH", f"/v1/nodes/{other.node_id}", {"name": "rack1-07"})[1] == "BMS.NAME_TAKEN"

@@ -11,9 +11,10 @@ from agent.controller.flow import jobs, sessions
 from agent.controller.flow.assign import assign
 from agent.controller.flow.lookup import named
 from agent.controller.flow.publish import publish
+from agent.controller.records.catalogue import Name
 from agent.controller.records.job import Job, Operation, Stage
 from agent.controller.records.node import Bmc, BootTarget, Node
-from agent.controller.refusal import InUse, Missing
+from agent.controller.refusal import BadParameter, InUse, Missing, NameTaken
 from agent.controller.rules.lifecycle import NodeEvent, move_node
 from agent.controller.rules.steering import Waiting
 from agent.model.frozen import Frozen
@@ -26,7 +27,12 @@ class NodeChange(Frozen):
 
     bmc: Bmc | None = None
     maintenance: bool | None = None
-    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    name: Name | None = None
+    generation: int | None = Field(
+        default=None,
+        ge=1,
+        description="of the desired state: to be raised above what the agent holds, after a restored backup",
+    )
 
 
 def approve(controller: Controller, key: str) -> Node:
@@ -61,5 +67,9 @@ def change(controller: Controller, key: str, wanted: NodeChange) -> Node:
         node = named(tx.nodes, key, "changing a node", Missing, "node")
         changes = {name: getattr(wanted, name) for name in wanted.model_fields_set}
         changes = {name: value for name, value in changes.items() if value is not None or name == "bmc"}
+        if changes.get("generation", node.generation) < node.generation:
+            raise BadParameter(f"changing {node.name}", f"its generation is {node.generation}, and never falls")
+        if "name" in changes and tx.nodes.find(name=changes["name"]) not in (None, node):
+            raise NameTaken(f"changing {node.name}", f"there is a node {changes['name']} already")
         log.info("node changed", node=node.name, fields=sorted(changes))
         return tx.nodes.change(node, updated_at=controller.clock.now(), **changes)
