@@ -61,13 +61,16 @@ class Daemon:
             raise LabFault(f"starting {' '.join(self.argv)}: it ended with status {status}\n{tail(self.log)}")
 
     def stop(self) -> None:
-        """End it in order."""
+        """End it in order; nothing happens if it does not run."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(END_TIMEOUT_S)
+            try:
+                self._process.wait(END_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
 
     def kill(self) -> None:
         """End it as a crash does."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(END_TIMEOUT_S)
+            self._process.wait()

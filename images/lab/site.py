@@ -97,6 +97,8 @@ class Site:
             signal.signal(number, signal.SIG_IGN)
         try:
             self._inside.close()
+            for daemon in (self.controller.daemon, self._bmc, self._dnsmasq):
+                daemon.stop()
             remove(self.folder, keep_logs=keep_logs)
         finally:
             signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,41 +34,35 @@ def luck() -> random.Random:
     return random.Random(seed)
 
 
-@pytest.fixture
-def site(ramdisk: Path) -> Iterator[Site]:
-    """A lab with a BIOS machine."""
-    with Site.create(MachineSpec(firmware=Firmware.BIOS), ramdisk) as site:
-        yield site
-
-
 def wait_for_writing(disk: Path, mib: int) -> None:
     """Until so much of the image is on the disk."""
     wait_until(f"{mib} MiB to be written", lambda: allocated_bytes(disk) >= mib * MIB, JOB_TIMEOUT_S)
 
 
-def test_a_deploy_survives_the_death_of_controller_and_machine(site: Site, image: Path, luck: random.Random) -> None:
+def test_a_deploy_survives_the_death_of_controller_and_machine(ramdisk: Path, image: Path, luck: random.Random) -> None:
     """Controller killed and started again: the write goes on where it was. Machine killed: its disk cannot boot, and
     when the power comes back the image is written anew, up to a server that one can log in to."""
-    cloud = Cloud(site)
-    disk = site.machine.disk("system")
-    site.machine.power_on()
-    cloud.give_bmc(cloud.wait_for_node("available"))
-    cloud.register(image)
-    job = cloud.create_server()
+    with Site.create(MachineSpec(firmware=Firmware.BIOS), ramdisk) as site:
+        cloud = Cloud(site)
+        disk = site.machine.disk("system")
+        site.machine.power_on()
+        cloud.give_bmc(cloud.wait_for_node("available"))
+        cloud.register(image)
+        job = cloud.create_server()
 
-    wait_for_writing(disk, luck.randint(*CONTROLLER_DIES_MIB))
-    site.controller.daemon.kill()
-    time.sleep(CONTROLLER_AWAY_S)
-    site.controller.start()
-    wait_for_writing(disk, luck.randint(*MACHINE_DIES_MIB))
-    site.machine.power_off()
-    assert not is_bootable(disk), "half an image can boot"
-    site.machine.power_on()
-    over = cloud.wait_for_end(job)
+        wait_for_writing(disk, luck.randint(*CONTROLLER_DIES_MIB))
+        site.controller.daemon.kill()
+        time.sleep(CONTROLLER_AWAY_S)
+        site.controller.start()
+        wait_for_writing(disk, luck.randint(*MACHINE_DIES_MIB))
+        site.machine.power_off()
+        assert not is_bootable(disk), "half an image can boot"
+        site.machine.power_on()
+        over = cloud.wait_for_end(job)
 
-    assert over["status"] == "SUCCESS", over["fault"]
-    assert cloud.server()["status"] == "ACTIVE"
-    login = cloud.login()
-    login.wait(LOGIN_TIMEOUT_S)
-    cloud.check_identity(login.answers())
-    assert [name for name, _ in cloud.phases(job)].count("write_image") == 2
+        assert over["status"] == "SUCCESS", over["fault"]
+        assert cloud.server()["status"] == "ACTIVE"
+        login = cloud.login()
+        login.wait(LOGIN_TIMEOUT_S)
+        cloud.check_identity(login.answers())
+        assert [name for name, _ in cloud.phases(job)].count("write_image") == 2
