@@ -38,7 +38,9 @@ def beat(controller: Controller, credential: Credential, heartbeat: Heartbeat) -
 
 
 def take_inventory(controller: Controller, credential: Credential, inventory: Inventory) -> None:
-    """Keep what the machine is made of."""
+    """Keep what the machine is made of. Raises `AgentUnauthorized` for an installed OS: it is its tenant's word."""
+    if credential.mode != "ramdisk":
+        raise AgentUnauthorized("taking an inventory")
     with controller.write() as tx:
         node = node_of(tx, credential)
         tx.inventories.remove(node_id=node.id)

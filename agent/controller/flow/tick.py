@@ -37,10 +37,11 @@ def sweep(controller: Controller) -> None:
     """Forget what is of no more use: spent tokens, and sessions that ended long ago."""
     now = controller.clock.now()
     with controller.write() as tx:
-        for token in tx.tokens.all():
-            if token.expires_at + timedelta(days=1) <= now:
-                tx.tokens.remove(digest=token.digest)
         newest = {node.session_id for node in tx.nodes.all()}
+        boots = {session.boot_id for session in tx.sessions.all() if session.session_id in newest}
+        for token in tx.tokens.all():  # an agent that is started again enrols anew, with the token of its boot
+            if token.expires_at + timedelta(days=1) <= now and token.boot_id not in boots:
+                tx.tokens.remove(digest=token.digest)
         for session in tx.sessions.all():
             if session.seen_at + SESSIONS_KEPT <= now and session.session_id not in newest:
                 tx.sessions.remove(session_id=session.session_id)
@@ -66,7 +67,7 @@ def sight(controller: Controller, tx: Transaction, job: Job, node: Node) -> Sigh
         request=request.state if request else None,
         bmc=node.bmc is not None,
         power=node.power,
-        silent_s=_age(now, session.seen_at if session else None),
+        silent_s=min(_age(now, session.seen_at), _age(now, controller.started_at)) if session else NEVER,
         phase_s=_age(now, job.phase_at),
         power_s=_age(now, job.power_at),
         up_s=_age(now, controller.started_at),

@@ -56,6 +56,7 @@ class Sight:
     bmc: bool
     power: Power
     silent_s: float
+    """since it was heard of; at most since this controller was started, which could hear nothing before"""
     phase_s: float
     power_s: float
     up_s: float

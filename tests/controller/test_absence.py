@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A controller that was away, and agents that were started again meanwhile, do no harm to work that goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent.controller.flow.power import serve_power
+from agent.controller.flow.tick import sweep, tick
+from tests.controller.machine import Machine
+from tests.controller.world import World
+
+BMC = {"address": "https://bmc.example/redfish/v1/Systems/1", "username": "u", "password": "p"}
+
+
+def test_nobody_is_blamed_for_the_controller_s_own_absence(tmp_path: Path) -> None:
+    """A deploy that went on while the controller was away is not ended by the BMC when it is back."""
+    world = World(tmp_path)
+    world.stock()
+    machine = Machine(world).power_on()
+    world.user("PATCH", f"/v1/nodes/{world.node()['id']}", {"bmc": BMC})
+    world.order()
+    machine.desired()
+    world.look(1)
+    world.clock.move(600)
+    world.restart()
+    tick(world.controller)
+    serve_power(world.controller)
+
+    assert world.power.told == []
+
+
+def test_a_boot_s_token_lives_as_long_as_the_boot(tmp_path: Path) -> None:
+    """After days in the ramdisk the agent's process may be started again, and is taken back with its token."""
+    world = World(tmp_path)
+    machine = Machine(world).power_on()
+    for _ in range(5):
+        world.clock.move(36_000)
+        sweep(world.controller)
+
+    assert machine.send("/v1/agent/enroll", machine.enrolment()).status_code == 200
+
+
+def test_a_tenant_does_not_say_what_the_node_is_made_of(tmp_path: Path) -> None:
+    """The installed OS, which is its tenant's, cannot replace the node's inventory."""
+    world = World(tmp_path)
+    world.stock()
+    machine = Machine(world).power_on()
+    world.order()
+    machine.serve()
+    assert world.server()["status"] == "ACTIVE"
+    before = world.node()
+    machine.ram_gb = 4000
+
+    assert machine.send("/v1/agent/inventory", machine.inventory).status_code == 401
+    assert world.node() == before
