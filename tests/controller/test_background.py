@@ -21,7 +21,7 @@ def kept(world: World) -> tuple[int, int]:
 
 
 def test_what_is_of_no_use_is_forgotten(world: World, machine: Machine) -> None:
-    """Tokens a day after they expired, sessions a week after they were heard of; never those of a node's newest boot."""
+    """Tokens a day after they expired, sessions a week after they were heard of; a node's newest boot keeps its own."""
     machine.power_on()
     assert kept(world) == (2, 2)
     sweep(world.controller)
