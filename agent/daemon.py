@@ -60,11 +60,11 @@ class Open:
 class Serving(Protocol):
     """The executor, as the worker sees it."""
 
-    def serve(self, request: Request, stop: Event) -> object: ...
+    def serve(self, request: Request, stop: Event, wanted: Callable[[], bool]) -> object: ...
 
 
 class Worker:
-    """Serves the newest request; one at a time. A request that comes while another runs waits for its end. One that
+    """Serves the newest request; one at a time. One that is not wanted any more is recalled, and ends soon. One that
     could not be brought to an end (a full disk, a reboot that systemd refused) is served again, if still wanted.
     """
 
@@ -94,7 +94,7 @@ class Worker:
 
     def _served(self, request: Request, stop: Event) -> bool:
         try:
-            self._executor.serve(request, stop)
+            self._executor.serve(request, stop, lambda: self._wanted == request)
         except AgentError as error:
             fault = Fault.of(error)
             if fault != self.fault:

@@ -17,6 +17,7 @@
     │   └── PlanRefused           the checker found a plan that breaks an invariant
     ├── ImageError            the image did not arrive as promised: the disk cannot boot
     │   └── DigestMismatch, ImageTruncated, ImageOverrun, ImageUnavailable
+    ├── Recalled              the request is not wanted any more
     ├── HostError             the operating system or the hardware said no
     │   ├── CommandFailed, ToolMissing, DeviceError, EraseUnproven
     │   └── NotAsObserved         after acting, the machine is not as the plan expects
@@ -218,6 +219,13 @@ class ImageUnavailable(ImageError):
 
     code = "IMAGE.UNAVAILABLE"
     advice = "Open the image's URL from this machine's network; register the image again if it moved."
+
+
+class Recalled(AgentError):
+    """The controller does not want the request any more; it was ended where nothing was left half bootable."""
+
+    code = "JOB.RECALLED"
+    advice = "Nothing to do: what replaces it follows."
 
 
 class HostError(AgentError):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from threading import Event, Thread
 from time import monotonic
@@ -40,7 +41,7 @@ class Scripted:
         self.served: list[str] = []
         self.worker: Worker | None = None
 
-    def serve(self, request: Request, stop: Event) -> None:
+    def serve(self, request: Request, stop: Event, wanted: Callable[[], bool]) -> None:
         """End as told."""
         self.served.append(request.request_id)
         while self.meanwhile and self.worker is not None:

@@ -21,6 +21,7 @@ def seal_disk(host: Host, step: SealDisk, advance: Advance) -> Result:
     doing = f"sealing {step.disk.path}"
     head = host.files.read_bytes(step.head_path)
     table = fit(head, step.disk.size_bytes, step.disk.logical_sector_bytes, step.add)
+    advance(0, len(table.head))
     host.files.remove(step.head_path)  # before the commit: nothing that can fail may come after it
     with host.block.open_exclusive(step.disk.path) as disk:
         if table.tail:
@@ -35,7 +36,6 @@ def seal_disk(host: Host, step: SealDisk, advance: Advance) -> Result:
             disk.zero(0, len(table.head))
             disk.flush()
             raise
-    advance(len(table.head), len(table.head))
     return {"partition_table": table.kind}
 
 

@@ -56,6 +56,7 @@ class Source:
                 if truncations >= TRUNCATIONS or waited_s > PATIENCE_S:
                     raise
                 log.warning("image interrupted", at_bytes=self._done, error=str(error), pause_s=pause_s)
+            self._advance(self._done, self._total)  # a request that is not wanted any more ends here
             self._host.clock.wait(self._stop, pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 

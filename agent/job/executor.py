@@ -10,12 +10,13 @@ a plan is never continued. A request served twice is answered from the journal.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Event
 from typing import Protocol
 
 import structlog
 
-from agent.errors import InputError
+from agent.errors import InputError, Recalled
 from agent.host.doors import Clock
 from agent.job.journal import Accepted, Begun, Ended, Job, Journal, StepBegun, digest
 from agent.job.outbox import Outbox
@@ -59,14 +60,15 @@ class Executor:
         self._boot_id = boot_id
         self.progress: Progress | None = None
 
-    def serve(self, request: Request, stop: Event) -> Job:
+    def serve(self, request: Request, stop: Event, wanted: Callable[[], bool] = lambda: True) -> Job:
         """Bring the request to its end, its report to the outbox, and its epilogue about, if it has one.
 
-        Returns what the journal knows of it. Only `stop` or death leave it unfinished.
+        Returns what the journal knows of it. Only `stop` or death leave it unfinished. Once `wanted` says no, it fails
+        as `Recalled` the next time that a step tells how far it is.
         """
         job = self._accept(request)
         if not job.state.final:
-            job = self._run(request, job)
+            job = self._run(request, job, wanted)
         if not self._outbox.reported(job.request_id):
             self._report(job, fault=job.fault, result=job.result)
         if job.epilogue and job.state is JobState.SUCCEEDED and job.boot_id == self._boot_id:
@@ -84,9 +86,9 @@ class Executor:
             raise InputError(f"accepting request {request.request_id}", "that id was used for another request")
         return known
 
-    def _run(self, request: Request, job: Job) -> Job:
+    def _run(self, request: Request, job: Job, wanted: Callable[[], bool]) -> Job:
         try:
-            result = self._carry_out(request, job)
+            result = self._carry_out(request, job, wanted)
         except Exception as error:  # every failure becomes the job's fault; death passes
             fault = Fault.of(error)
             log.error(
@@ -105,7 +107,7 @@ class Executor:
             self.progress = None
         return self._journal.write(ended)
 
-    def _carry_out(self, request: Request, job: Job) -> Result:
+    def _carry_out(self, request: Request, job: Job, wanted: Callable[[], bool]) -> Result:
         plan = self._doer.plan(request, job.disks)
         for precondition in plan.preconditions:
             self._doer.hold(precondition)
@@ -115,11 +117,13 @@ class Executor:
         for step in plan.steps:
             job = self._journal.write(StepBegun(request_id=job.request_id, step=step.kind))
             self._report(job)
-            result |= self._doer.do(step, self._advance(job, step.kind))
+            result |= self._doer.do(step, self._advance(job, step.kind, wanted))
         return result
 
-    def _advance(self, job: Job, step: str) -> Advance:
+    def _advance(self, job: Job, step: str, wanted: Callable[[], bool]) -> Advance:
         def advance(done: int, total: int | None) -> None:
+            if not wanted():
+                raise Recalled(f"carrying out {job.request_id}", "the controller wants something else now")
             self.progress = Progress(request_id=job.request_id, step=step, done_bytes=done, total_bytes=total)
 
         advance(0, None)

@@ -228,6 +228,21 @@ def test_server_that_never_comes_back() -> None:
     assert made.uptime_s > 1800 and not boots(disk_of(made))
 
 
+def test_recalled_while_the_server_is_away() -> None:
+    """A deploy that waits for its image server ends as soon as nobody wants it, and long before patience does."""
+    made = machine(DISK)
+    wanted = request(serve(made, IMAGE))
+    made.web[URL] = Page(IMAGE, refusals=10**6)
+    host, stop = FakeHost.of(made), Event()
+    stop.set()
+    doer = Operations(host, "ramdisk", f"{RUN}/spool")
+    executor = Executor(doer, Journal(host.files, RUN), Outbox(host.files, RUN, "stream"), host.clock, "boot-1")
+    job = executor.serve(wanted, stop, lambda: made.uptime_s < 300)
+
+    assert job.fault is not None and job.fault.code == "JOB.RECALLED"
+    assert made.uptime_s < 400 and not boots(disk_of(made))
+
+
 def calls_of_one_run(drive: ConfigDrive | None) -> list[str]:
     """The door calls of an undisturbed deploy."""
     made, faults = machine(DISK), FaultPlan()

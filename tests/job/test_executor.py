@@ -105,6 +105,18 @@ def test_reboot_waits_for_the_controller() -> None:
     assert doer.ended == [Epilogue.REBOOT]
 
 
+def test_recalled_between_and_within_steps() -> None:
+    """A request that is not wanted any more fails with its own code, and no further step acts."""
+    for said, erased in (([False], 0), ([True, True, False], 1)):
+        host, doer = FakeHost.with_files({}), OneDisk()
+        executor, outbox = process(host, doer)
+        answers = iter(said)
+        job = executor.serve(ERASE, stopped(), lambda answers=answers: next(answers))  # type: ignore[misc]
+
+        assert doer.erased == erased and job.fault is not None and job.fault.code == "JOB.RECALLED"
+        assert outbox.pending()[-1].report.state is JobState.FAILED
+
+
 def calls_of_one_run() -> int:
     """How many door calls one undisturbed run makes."""
     faults = FaultPlan()
