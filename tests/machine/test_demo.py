@@ -22,7 +22,7 @@ START_TIMEOUT_S = 120
 END_TIMEOUT_S = 60
 # In the order in which they must happen; each is printed only after it was seen.
 MILESTONES = (
-    "Contoso BM-2000",
+    "BM-2000",
     "S4NYNF0M123456",
     "image debian created",
     "create done",
