@@ -10,11 +10,11 @@ from lab.command import run
 from lab.fault import LabFault
 
 PAUSE_S = 2
-# Said by the server itself. The serial number shows that it is that machine and no other.
+# The serial number shows that it is that machine and no other.
 QUESTIONS = {
     "hostname": "hostname",
     "machine serial": "sudo cat /sys/class/dmi/id/product_serial",
-    "agent service": "systemctl is-active bms-agent.service || true",
+    "agent service": "systemctl is-active bms-agent.service",
     "address": "hostname -I",
     "kernel": "uname -r",
     "root disk": "findmnt -no SIZE,SOURCE /",
@@ -50,8 +50,9 @@ class Login:
             time.sleep(PAUSE_S)
 
     def answers(self) -> dict[str, str]:
-        """What the server says of itself."""
-        return {name: self.run(command) for name, command in QUESTIONS.items()}
+        """What the server says of itself; asked at once, since every login takes an emulated machine two seconds."""
+        lines = self.run("; ".join(f"echo $({question})" for question in QUESTIONS.values())).splitlines()
+        return dict(zip(QUESTIONS, lines, strict=True))
 
 
 def make_key(path: Path) -> Path:

@@ -55,8 +55,8 @@ class MachineSpec(BaseModel):
     uuid: str = "4c4c4544-0042-4d10-8053-b1c04f303031"
     cache: str = "writeback"
     disks: tuple[DiskSpec, ...] = (
-        DiskSpec(name="system", bus="scsi", size_gib=8, serial="S4NYNF0M123456", wwn="0x5000c500a1b2c3d4"),
-        DiskSpec(name="data", bus="virtio", size_gib=4, serial="DATA0001"),
+        DiskSpec(name="system", bus="scsi", size_gib=5, serial="S4NYNF0M123456", wwn="0x5000c500a1b2c3d4"),
+        DiskSpec(name="data", bus="virtio", size_gib=3, serial="DATA0001"),
     )
 
 

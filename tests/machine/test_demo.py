@@ -29,10 +29,10 @@ MILESTONES = (
     "hostname: web-1",
     "machine serial: CZ12345678",
     "agent service: active",
-    "disk data (4 GiB): data",
+    "disk data (3 GiB): data",
     "delete done",
-    "disk system (8 GiB): nothing but zeroes",
-    "disk data (4 GiB): nothing but zeroes",
+    "disk system (5 GiB): nothing but zeroes",
+    "disk data (3 GiB): nothing but zeroes",
     "Timeline",
 )
 
