@@ -37,7 +37,7 @@ def test_the_script_names_controller_token_and_mac(world: World) -> None:
 
     assert script.startswith("#!ipxe\n")
     assert f"kernel {URL}/boot/ramdisk/vmlinuz initrd=initrd bms.controller={URL} bms.token=" in script
-    assert "bms.boot_mac=52:54:00:00:01:01 console=tty0 console=ttyS0,115200" in script
+    assert "bms.boot_mac=52:54:00:00:01:01 console=tty0 console=ttyS0,115200 panic=10" in script
     assert f"initrd --name initrd {URL}/boot/ramdisk/initrd" in script
 
 
