@@ -7,8 +7,8 @@ BIOS_DRIVES = (0x80, 0x81, 0x82, 0x83)
 
 
 def ramdisk(url: str, mac: str, token: str, extra: str = "") -> str:
-    """Kernel and initrd over HTTP; the kernel's command line tells the agent where it is and who."""
-    options = f"bms.controller={url} bms.token={token} bms.boot_mac={mac} console=tty0 console=ttyS0,115200"
+    """Kernel and initrd over HTTP; the kernel's command line says where the controller is. A panic boots anew."""
+    options = f"bms.controller={url} bms.token={token} bms.boot_mac={mac} console=tty0 console=ttyS0,115200 panic=10"
     return "\n".join(
         (
             "#!ipxe",
