@@ -30,4 +30,10 @@ need_lab_packages() {
         $(absent /usr/share/OVMF ovmf) $(absent /usr/lib/ipxe/snponly.efi ipxe) $(absent /usr/lib/ipxe/qemu ipxe-qemu)
 }
 
+# need_test_packages: independent judges of what we write, and the tools of the tests on the real kernel.
+need_test_packages() {
+    need_packages sfdisk=fdisk sgdisk=gdisk mcopy=mtools mkfs.vfat=dosfstools mkfs.ext4=e2fsprogs losetup=mount \
+        cpio=cpio zstd=zstd systemd-analyze=systemd
+}
+
 absent() { [[ -e $1 ]] || printf '%s=%s\n' "$1" "$2"; }
