@@ -33,7 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without root, tests that need it are skipped."""
+    """What takes minutes comes last. Without root, tests that need it are skipped."""
+    items.sort(key=lambda item: item.get_closest_marker("machine") is not None)
     if os.geteuid() == 0:
         return
     for item in items:

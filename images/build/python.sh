@@ -17,6 +17,7 @@ need_venv() {
     key=$({ python3 --version && pwd && cat pyproject.toml; } | sha256sum)
     if [[ $(cat "$venv/installed-for" 2>/dev/null) != "$key" ]]; then
         say "installing the project and its libraries into $venv"
+        [[ $("$venv/bin/python" --version 2>&1) == "$(python3 --version)" ]] || rm -rf "$venv"
         python3 -m venv "$venv"
         "$venv/bin/pip" install --quiet --disable-pip-version-check --editable '.[controller,dev]' >&2
         echo "$key" >"$venv/installed-for"
@@ -26,6 +27,7 @@ need_venv() {
 
 # need_lab_packages: what the virtual machines stand on. Firmware files are no commands: their absence names the package.
 need_lab_packages() {
+    # shellcheck disable=SC2046  # each prints one word or none
     need_packages qemu-system-x86_64=qemu-system-x86 dnsmasq=dnsmasq-base ip=iproute2 ssh=openssh-client \
         $(absent /usr/share/OVMF ovmf) $(absent /usr/lib/ipxe/snponly.efi ipxe) $(absent /usr/lib/ipxe/qemu ipxe-qemu)
 }

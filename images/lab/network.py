@@ -118,9 +118,11 @@ class Network:
             return
         living = self.processes()
         for process in living:
-            process.terminate()
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
         _, stubborn = psutil.wait_procs(living, timeout=END_TIMEOUT_S)
         for process in stubborn:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         psutil.wait_procs(stubborn, timeout=END_TIMEOUT_S)
         run(["ip", "netns", "delete", self.namespace])

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One whole lab: a folder that holds everything it is made of, and the order in which it comes up and goes away.
 
-It is always cleaned up: at the end of the `with` block, on SIGINT and SIGTERM, and, if its process was killed, by the
-next lab that is made, which finds the folder and an owner that lives no more. `keep` leaves it running on purpose.
+It is always cleaned up: at the end of the `with` block, on SIGINT, SIGTERM and SIGHUP, and, if its process was
+killed, by the next lab that is made, which finds the folder and an owner that lives no more. `keep` leaves it
+running on purpose.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Site:
             {"PYTHONPATH": str(Path(__file__).parents[1])},
         )
         self._inside = ExitStack()
+        self._before = {signal.SIGINT: signal.getsignal(signal.SIGINT)}
         self._kept = False
 
     @classmethod
@@ -64,7 +66,8 @@ class Site:
 
     def __enter__(self) -> Site:
         """Bring up the network and everything on it but the machine, and enter the namespace."""
-        signal.signal(signal.SIGTERM, _leave)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            self._before[number] = signal.signal(number, _leave)
         try:
             self.network.create()
             self.network.add_tap(self.machine.spec.tap)
@@ -92,8 +95,8 @@ class Site:
         self._kept = True
 
     def close(self, *, keep_logs: bool) -> None:
-        """End everything. Neither a second Ctrl-C nor a SIGTERM gets in between."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        """End everything. No second Ctrl-C gets in between."""
+        for number in self._before:
             signal.signal(number, signal.SIG_IGN)
         try:
             self._inside.close()
@@ -101,12 +104,8 @@ class Site:
                 daemon.stop()
             remove(self.folder, keep_logs=keep_logs)
         finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    @property
-    def logs(self) -> list[Path]:
-        return sorted(self.folder.rglob("*.log"))
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
 
 
 def remove(folder: Path, *, keep_logs: bool = False) -> None:
@@ -150,5 +149,5 @@ def _lives(owner: dict[str, float]) -> bool:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends the process as an exception does, so that the lab is cleaned up."""
+    """Such a signal ends the process as an exception does, so that the lab is cleaned up."""
     sys.exit(128 + number)
