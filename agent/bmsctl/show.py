@@ -53,8 +53,8 @@ def show(answer: Any, as_json: bool, *shown: RenderableType) -> None:
 def rows(columns: Iterable[str], values: Iterable[Iterable[Any]]) -> Table:
     """A list."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")  # half a name or serial is none
+    for place, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=place == 0)  # half a name or serial is none
     for row in values:
         table.add_row(*(word(value) for value in row))
     return table
