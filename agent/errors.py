@@ -16,7 +16,9 @@
     │   ├── ImageTooLarge, SectorSizeMismatch, PartitionTableError
     │   └── PlanRefused           the checker found a plan that breaks an invariant
     ├── ImageError            the image did not arrive as promised: the disk cannot boot
-    │   └── DigestMismatch, ImageTruncated, ImageOverrun, ImageUnavailable
+    │   ├── DigestMismatch, ImageTruncated, ImageOverrun, ImageChanged
+    │   ├── ImageUnavailable      └── AccessDenied
+    │   └── ImageRefused, SignatureMissing
     ├── Recalled              the request is not wanted any more
     ├── HostError             the operating system or the hardware said no
     │   ├── CommandFailed, ToolMissing, DeviceError, EraseUnproven
@@ -219,6 +221,39 @@ class ImageUnavailable(ImageError):
 
     code = "IMAGE.UNAVAILABLE"
     advice = "Open the image's URL from this machine's network; register the image again if it moved."
+
+
+class AccessDenied(ImageUnavailable):
+    """The image server wants other credentials, or any."""
+
+    code = "IMAGE.ACCESS_DENIED"
+    advice = "Give the image its credentials (user and password, or a bearer token), or renew them."
+
+    def __init__(self, doing: str, evidence: str = "", *, hint: str | None = None, challenge: str = "") -> None:
+        super().__init__(doing, evidence, hint=hint)
+        self.challenge = challenge
+        """The server's WWW-Authenticate (RFC 9110, section 11.6.1)."""
+
+
+class ImageChanged(ImageError):
+    """The file on the server became another one while it was read."""
+
+    code = "IMAGE.CHANGED"
+    advice = "Publish an image under a new name, never over an old one; then register it again."
+
+
+class ImageRefused(ImageError):
+    """The image is of a kind, or has a feature, that is not written on the host."""
+
+    code = "IMAGE.REFUSED"
+    advice = "Convert it on the controller: bmsctl image import."
+
+
+class SignatureMissing(ImageError):
+    """A key is configured, and none of the trusted ones signed this image."""
+
+    code = "IMAGE.UNSIGNED"
+    advice = "Sign it (bms-agent image pack --sign KEY.pem), or trust the key that did."
 
 
 class Recalled(AgentError):

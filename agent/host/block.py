@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The door to block devices: exclusive, past the page cache, and honest about what reached the medium.
 
-Every transfer goes through one page-aligned buffer of `BUFFER_BYTES`, so memory is constant whatever is written.
+Memory that is aligned goes to the device as it is; all else through one page-aligned buffer of `BUFFER_BYTES`, so
+memory is constant whatever is written.
 """
 
 from __future__ import annotations
@@ -9,17 +10,21 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
-import mmap
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Event
+from functools import cached_property
+from pathlib import Path
+from threading import Event, Lock
 
 from agent.errors import DeviceError, DiskInUse, DiskReadOnly
 from agent.host.doors import BlockDevice
+from agent.host.memory import ALIGNMENT_BYTES, aligned
 
 BUFFER_BYTES = 4 * 1024 * 1024
 ZERO_SLICE_BYTES = 256 * 1024 * 1024
+LARGEST_FILE_BYTES = 1 << 62
+FILE_SECTOR_BYTES = 512
 # include/uapi/linux/fs.h
 BLKROGET, BLKSSZGET, BLKRRPART, BLKGETSIZE64 = 0x125E, 0x1268, 0x125F, 0x80081272
 # include/uapi/linux/falloc.h
@@ -37,7 +42,7 @@ class RealBlock:
     @contextmanager
     def open_exclusive(self, path: str) -> Iterator[BlockDevice]:
         """O_EXCL on a block device fails while it, or a partition of it, is mounted or held (block/bdev.c)."""
-        with opened(path, os.O_RDWR | os.O_EXCL) as fd:
+        with opened(path, os.O_RDWR | os.O_EXCL | os.O_DIRECT) as fd:
             device = RealBlockDevice(fd, path)
             if device.is_read_only:
                 raise DiskReadOnly(f"opening {path} for writing", "the kernel says it is read-only")
@@ -46,8 +51,22 @@ class RealBlock:
     @contextmanager
     def open_read(self, path: str) -> Iterator[BlockDevice]:
         """For reading from the medium."""
-        with opened(path, os.O_RDONLY) as fd:
+        with opened(path, os.O_RDONLY | os.O_DIRECT) as fd:
             yield RealBlockDevice(fd, path)
+
+    @contextmanager
+    def open_file(self, path: str) -> Iterator[BlockDevice]:
+        """A new file; it is flushed and has its length when it is left in peace."""
+        with opened(path, os.O_RDWR | os.O_CREAT | os.O_EXCL) as fd:
+            file = NewFile(fd, path)
+            try:
+                yield file
+                with failing(f"writing {path}"):
+                    os.ftruncate(fd, file.end_bytes)
+                file.flush()
+            except BaseException:
+                Path(path).unlink(missing_ok=True)
+                raise
 
 
 class RealBlockDevice:
@@ -56,11 +75,15 @@ class RealBlockDevice:
     def __init__(self, fd: int, path: str) -> None:
         self._fd = fd
         self._path = path
-        self._buffer = mmap.mmap(-1, BUFFER_BYTES)
+        self._lock = Lock()
         with failing(f"asking {path} for its size"):
             self._size_bytes = number(fd, BLKGETSIZE64, 8)
             self._sector_bytes = number(fd, BLKSSZGET, 4)
             self.is_read_only = number(fd, BLKROGET, 4) != 0
+
+    @cached_property
+    def _buffer(self) -> memoryview:
+        return aligned(BUFFER_BYTES)
 
     @property
     def size_bytes(self) -> int:
@@ -74,32 +97,56 @@ class RealBlockDevice:
 
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
         """From the medium: direct I/O, rounded out to whole sectors."""
-        start = offset_bytes // self._sector_bytes * self._sector_bytes
-        end = -(-(offset_bytes + length_bytes) // self._sector_bytes) * self._sector_bytes
-        out = bytearray()
-        with failing(f"reading {self._path} at byte {offset_bytes}"):
-            while start + len(out) < end:
-                view = memoryview(self._buffer)[: min(BUFFER_BYTES, end - start - len(out))]
-                got = os.preadv(self._fd, [view], start + len(out))
-                if not got:
-                    raise DeviceError(f"reading {self._path}", f"it ends at byte {start + len(out)}")
-                out += view[:got]
-        return bytes(memoryview(out)[offset_bytes - start :][:length_bytes])
+        out = bytearray(length_bytes)
+        self._read_around(offset_bytes, memoryview(out))
+        return bytes(out)
+
+    def read_into(self, offset_bytes: int, view: memoryview) -> None:
+        """From the medium, into memory of any alignment; at best straight into it."""
+        if is_aligned(offset_bytes, view):
+            with failing(f"reading {self._path} at byte {offset_bytes}"):
+                self._get(offset_bytes, view)
+        else:
+            self._read_around(offset_bytes, view)
+
+    def _read_around(self, offset: int, out: memoryview) -> None:
+        sector, done = self._sector_bytes, 0
+        with self._lock, failing(f"reading {self._path} at byte {offset}"):
+            while done < len(out):
+                start = (offset + done) // sector * sector
+                skip = offset + done - start
+                length = min(BUFFER_BYTES, -(-(skip + len(out) - done) // sector) * sector)
+                self._get(start, self._buffer[:length])
+                got = self._buffer[skip:length][: len(out) - done]
+                out[done : done + len(got)] = got
+                done += len(got)
+
+    def _get(self, offset: int, view: memoryview) -> None:
+        done = 0
+        while done < len(view):
+            got = os.preadv(self._fd, [view[done:]], offset + done)
+            if not got:
+                raise DeviceError(f"reading {self._path}", f"it ends at byte {offset + done}")
+            done += got
 
     def write(self, offset_bytes: int, data: bytes | bytearray | memoryview) -> None:
         """Whole sectors only: what is asked for is what is written, with nothing read before."""
         self._whole_sectors(offset_bytes, len(data))
         source = memoryview(data).cast("B")
         with failing(f"writing {self._path} at byte {offset_bytes}"):
-            for at in range(0, len(source), BUFFER_BYTES):
-                piece = source[at : at + BUFFER_BYTES]
-                self._buffer[: len(piece)] = piece
-                self._put(offset_bytes + at, len(piece))
+            if is_aligned(offset_bytes, source):
+                self._put(offset_bytes, source)
+                return
+            with self._lock:
+                for at in range(0, len(source), BUFFER_BYTES):
+                    piece = source[at : at + BUFFER_BYTES]
+                    self._buffer[: len(piece)] = piece
+                    self._put(offset_bytes + at, self._buffer[: len(piece)])
 
-    def _put(self, offset: int, length: int) -> None:
+    def _put(self, offset: int, view: memoryview) -> None:
         done = 0
-        while done < length:
-            done += os.pwrite(self._fd, memoryview(self._buffer)[done:length], offset + done)
+        while done < len(view):
+            done += os.pwrite(self._fd, view[done:], offset + done)
 
     def zero(self, offset_bytes: int, length_bytes: int) -> None:
         """Zeroes by the device where it guarantees them, by the kernel's zero pages where not.
@@ -124,9 +171,9 @@ class RealBlockDevice:
         raise OSError(number, os.strerror(number))
 
     def _write_zeroes(self, offset: int, length: int) -> None:
-        self._buffer[:] = bytes(BUFFER_BYTES)
+        zeroes = aligned(min(BUFFER_BYTES, length))
         for at in range(offset, offset + length, BUFFER_BYTES):
-            self._put(at, min(BUFFER_BYTES, offset + length - at))
+            self._put(at, zeroes[: min(BUFFER_BYTES, offset + length - at)])
 
     def flush(self) -> None:
         """fsync of a block device flushes the drive's cache, and tells of any write that failed since the open."""
@@ -152,12 +199,52 @@ class RealBlockDevice:
             raise DeviceError(f"writing {self._path}", f"not whole sectors of the device: {told}")
 
 
+class NewFile(RealBlockDevice):
+    """`doors.BlockDevice` on a new sparse file, which has no end."""
+
+    is_read_only = False
+
+    def __init__(self, fd: int, path: str) -> None:
+        self._fd = fd
+        self._path = path
+        self._lock = Lock()
+        self._size_bytes = LARGEST_FILE_BYTES
+        self._sector_bytes = FILE_SECTOR_BYTES
+        self.end_bytes = 0
+
+    def write(self, offset_bytes: int, data: bytes | bytearray | memoryview) -> None:
+        """As on a disk."""
+        super().write(offset_bytes, data)
+        self.end_bytes = max(self.end_bytes, offset_bytes + len(data))
+
+    def zero(self, offset_bytes: int, length_bytes: int) -> None:
+        """A hole: behind the end there is nothing else."""
+        if offset_bytes < self.end_bytes:
+            super().zero(offset_bytes, length_bytes)
+        self.end_bytes = max(self.end_bytes, offset_bytes + length_bytes)
+
+    def reread_table(self) -> None:
+        """There is no kernel that would read it."""
+
+
+def is_aligned(offset: int, view: memoryview) -> bool:
+    """Whether a direct transfer can take this memory as it is."""
+    return not (offset % ALIGNMENT_BYTES or len(view) % ALIGNMENT_BYTES or address(view) % ALIGNMENT_BYTES)
+
+
+def address(view: memoryview) -> int:
+    """Where in memory a buffer is; of one that cannot be written, an address that is not aligned."""
+    if view.readonly or not len(view):
+        return 1
+    return ctypes.addressof(ctypes.c_char.from_buffer(view))
+
+
 @contextmanager
 def opened(path: str, flags: int) -> Iterator[int]:
-    """A file descriptor with direct I/O."""
+    """A file descriptor."""
     doing = f"opening {path}"
     try:
-        fd = os.open(path, flags | os.O_DIRECT | os.O_CLOEXEC)
+        fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
     except OSError as error:
         refused: Callable[[str, str], Exception] = {errno.EBUSY: DiskInUse, errno.EROFS: DiskReadOnly}.get(
             error.errno or 0, DeviceError

@@ -16,6 +16,8 @@ from ipaddress import IPv4Address, IPv4Interface
 from threading import Event
 from typing import Protocol
 
+from agent.model.image import OPEN, Access
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -35,6 +37,23 @@ class Run(Protocol):
 
         Raises `ToolMissing`, or `CommandFailed` on a non-zero status, a signal or the timeout.
         """
+        ...
+
+
+class LargeFile(Protocol):
+    """A file, or a stream, open for reading. `read_into` at an offset may be called by several threads."""
+
+    @property
+    def size_bytes(self) -> int | None:
+        """None for a stream, which is then read from offset 0 on, forward, without gaps."""
+        ...
+
+    def read_into(self, offset_bytes: int, view: memoryview) -> int:
+        """Fill the view; less only at the file's end."""
+        ...
+
+    def data_extents(self) -> Iterator[tuple[int, int]]:
+        """(offset, length) of what is not a hole (lseek(2), SEEK_DATA)."""
         ...
 
 
@@ -72,6 +91,16 @@ class Files(Protocol):
         """Remove a file; one that is not there is fine."""
         ...
 
+    def open_large(self, path: str) -> AbstractContextManager[LargeFile]:
+        """A file that is read in pieces. "-" is the standard input, which is read once, forward."""
+        ...
+
+    def save(self, path: str, pieces: Iterable[bytes | memoryview]) -> int:
+        """Replace the file by these pieces, one after another, atomically as `write` does; its length. If `pieces`
+        raises, nothing is left. "-" is the standard output.
+        """
+        ...
+
 
 class Udev(Protocol):
     """The udev database."""
@@ -86,7 +115,7 @@ class Udev(Protocol):
 
 
 class BlockDevice(Protocol):
-    """One block device opened for reading, or for writing with nobody else in it."""
+    """One block device opened for reading, or for writing with nobody else in it. Threads may use it side by side."""
 
     @property
     def size_bytes(self) -> int: ...
@@ -96,8 +125,14 @@ class BlockDevice(Protocol):
         """Exactly that many bytes, from the medium, not from the page cache."""
         ...
 
+    def read_into(self, offset_bytes: int, view: memoryview) -> None:
+        """Fill the view from the medium. Without a copy where offset, length and memory are aligned to 4 KiB
+        (`agent.host.memory.aligned`).
+        """
+        ...
+
     def write(self, offset_bytes: int, data: bytes | bytearray | memoryview) -> None:
-        """All of it; whole sectors only. Raises `DeviceError`."""
+        """All of it; whole sectors only. Without a copy where the memory is aligned, as above. Raises `DeviceError`."""
         ...
 
     def zero(self, offset_bytes: int, length_bytes: int) -> None:
@@ -121,6 +156,12 @@ class Block(Protocol):
         ...
 
     def open_read(self, path: str) -> AbstractContextManager[BlockDevice]: ...
+
+    def open_file(self, path: str) -> AbstractContextManager[BlockDevice]:
+        """A new sparse file that is written as if it were a disk without end; it gets its length from what is written
+        or zeroed farthest. Left by an error, the file is removed. Raises `DeviceError` if it is there already.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -167,15 +208,43 @@ class Body(Protocol):
         """What the server said the body's length is."""
         ...
 
-    def chunks(self, size_bytes: int) -> Iterator[bytes]:
-        """The bytes as they come. Raises `ImageTruncated` if they end before `length_bytes`, `LinkError` on a break."""
+    @property
+    def total_bytes(self) -> int | None:
+        """What the server said the whole file's length is."""
         ...
+
+    def fill(self, view: memoryview) -> int:
+        """The next bytes: the whole view, or less only at the body's end. Raises `ImageTruncated` if the body ends
+        before `length_bytes`, `LinkError` on a break; `done_bytes` tells how much of the body came in all.
+        """
+        ...
+
+    @property
+    def done_bytes(self) -> int: ...
 
 
 class Fetch(Protocol):
-    """HTTP GET, one attempt. Raises `LinkError` where another may help, `ImageUnavailable` where not."""
+    """HTTP. One attempt each; connections are kept alive, and no two threads ever share one."""
 
-    def __call__(self, url: str, *, offset_bytes: int = 0) -> AbstractContextManager[Body]: ...
+    def __call__(
+        self,
+        url: str,
+        *,
+        offset_bytes: int = 0,
+        length_bytes: int | None = None,
+        validator: str | None = None,
+        access: Access = OPEN,
+        accept: str | None = None,
+    ) -> AbstractContextManager[Body]:
+        """GET, all of it, or a range. `validator`: what the file had when it was first seen (sent as If-Range where it
+        is a strong ETag). Raises `LinkError` where another try may help, `AccessDenied` on 401 and 403 (it has the
+        server's challenge), `ImageUnavailable` where nothing helps.
+        """
+        ...
+
+    def send(self, url: str, pieces: Iterable[bytes | memoryview], *, access: Access = OPEN) -> None:
+        """PUT these pieces, one after another. Raises as a GET does; also what `pieces` raises."""
+        ...
 
 
 class Power(Protocol):

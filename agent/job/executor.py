@@ -121,10 +121,12 @@ class Executor:
         return result
 
     def _advance(self, job: Job, step: str, wanted: Callable[[], bool]) -> Advance:
-        def advance(done: int, total: int | None) -> None:
+        def advance(done: int, total: int | None, limited_by: str | None = None, /) -> None:
             if not wanted():
                 raise Recalled(f"carrying out {job.request_id}", "the controller wants something else now")
-            self.progress = Progress(request_id=job.request_id, step=step, done_bytes=done, total_bytes=total)
+            self.progress = Progress(
+                request_id=job.request_id, step=step, done_bytes=done, total_bytes=total, limited_by=limited_by
+            )
 
         advance(0, None)
         return advance

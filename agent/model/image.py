@@ -1,29 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OS images as they are referred to: where, in which form, and with which digest."""
+"""OS images as they are referred to: where, in which form, with which digest, and how their servers let us in."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from agent.model.frozen import Frozen
+from agent.model.frozen import Frozen, Secret
 
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
+SHA512_PATTERN = r"^[0-9a-f]{128}$"
+URL_PATTERN = r"^(https?|oci|file)://\S+$|^-$"
 
 
 class ImageFormat(StrEnum):
     """How the disk's bytes are packed in the file."""
 
     RAW = "raw"
+    RAW_GZ = "raw.gz"
+    RAW_XZ = "raw.xz"
     RAW_ZST = "raw.zst"
+    RAW_BZ2 = "raw.bz2"
+    QCOW2 = "qcow2"
+    CHUNKED = "chunked"
+
+
+class Access(Frozen):
+    """How an image's servers let us in. Credentials go to the host of the URL alone, never to where it redirects."""
+
+    bearer: Secret | None = None
+    username: str | None = None
+    password: Secret | None = None
+    ca_pem: str | None = Field(default=None, description="the only authorities trusted for this image, as PEM")
+    proxy: str | None = Field(default=None, pattern=r"^https?://", description="left out, the environment's")
+
+
+OPEN = Access()
 
 
 class ImageRef(Frozen):
-    """An image to be written. The digest is of the file as it travels and is never optional."""
+    """An image to be written. A digest is never optional: of the file as it travels, or, for a chunked image, of its
+    manifest (`agent.model.chunked`), which holds the digest of every chunk. An `oci://` URL that names a manifest by
+    digest (`oci://registry/name@sha256:…`) brings both with it.
 
-    url: str = Field(pattern=r"^https?://")
+    url        http(s); oci, for an artifact of a registry; by hand also file, and "-" for the standard input
+    mirrors    the same file elsewhere, tried in turn when a server fails
+    checksums  URL of a checksum file (SHA256SUMS, or BSD style) that names the file, in place of a digest
+    """
+
+    url: str = Field(pattern=URL_PATTERN)
+    mirrors: tuple[str, ...] = Field(default=(), max_length=8)
     format: ImageFormat
-    sha256: str = Field(pattern=SHA256_PATTERN)
+    sha256: str | None = Field(default=None, pattern=SHA256_PATTERN)
+    sha512: str | None = Field(default=None, pattern=SHA512_PATTERN)
+    checksums: str | None = Field(default=None, pattern=r"^(https?|file)://\S+$")
     file_bytes: int | None = Field(default=None, gt=0, description="length of the file as it travels")
     size_bytes: int | None = Field(default=None, gt=0, description="length of the disk it unpacks to")
+    access: Access = OPEN
+
+    @property
+    def is_local(self) -> bool:
+        """It is read from this machine itself: an operator may ask for that, a controller may not."""
+        return not self.url.startswith(("http", "oci"))
+
+    @model_validator(mode="after")
+    def _has_a_digest(self) -> Self:
+        given = [one for one in (self.sha256, self.sha512, self.checksums) if one]
+        pinned = self.url.startswith("oci://") and "@sha256:" in self.url
+        if len(given) > 1 or not (given or pinned):
+            raise ValueError("exactly one of sha256, sha512 and checksums is needed, or an oci:// URL with @sha256:…")
+        return self
+
+    @property
+    def digest_text(self) -> str:
+        """What it is checked against, for people: `sha256 0123456789ab…`."""
+        if self.checksums:
+            return f"digest by {self.checksums}"
+        name, digest = ("sha512", self.sha512) if self.sha512 else ("sha256", self.sha256)
+        return f"{name} {(digest or self.url.rpartition(':')[2])[:12]}…"

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from pydantic import Field
 
@@ -14,8 +14,14 @@ from agent.model.frozen import Frozen
 
 Result = dict[str, str | int]
 """What a step found out or made, for the job's final report."""
-Advance = Callable[[int, int | None], None]
-"""Told by a step as it goes: (bytes done, bytes in all where known)."""
+
+
+class Advance(Protocol):
+    """Told by a step as it goes, from its own thread. It may raise: the step then ends where nothing is half bootable."""
+
+    def __call__(self, done_bytes: int, total_bytes: int | None, limited_by: str | None = None, /) -> None:
+        """Bytes done, bytes in all where known, and what holds the step up, in words."""
+        ...
 
 
 class JobState(StrEnum):
@@ -39,6 +45,7 @@ class Progress(Frozen):
     step: str = Field(description="the step's kind, such as write_image")
     done_bytes: int = 0
     total_bytes: int | None = None
+    limited_by: str | None = Field(default=None, description="what holds it up, such as 'the disk, 510 MB/s'")
 
 
 class JobReport(Frozen):

@@ -42,6 +42,11 @@ class WriteImage(Frozen):
     limit_bytes: int = Field(description="the image may not reach past this offset of the disk")
     hold_back_bytes: int
     head_path: str
+    resumed: bool = Field(default=False, description="this request has written to this disk before")
+    verify: bool = Field(default=False, description="read the medium back when all is written")
+    trusted_keys: tuple[str, ...] = Field(
+        default=(), description="Ed25519 public keys, PEM; where there are any, one must have signed the image"
+    )
     add: tuple[Partition, ...] = Field(
         default=(),
         description="what will be added to the image's table: that it can be is checked before the first write",

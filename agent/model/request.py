@@ -30,6 +30,7 @@ class DeployRequest(_Request):
     root_device: RootDeviceHints
     overwrite: bool = Field(default=False, description="the disk's present data may be destroyed")
     config_drive: ConfigDrive | None = None
+    verify: bool = Field(default=False, description="read the medium back before the disk is made bootable")
 
 
 class EraseRequest(_Request):

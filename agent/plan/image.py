@@ -20,8 +20,15 @@ from agent.plan.disk import disks_of, must_be_expendable, must_be_free, must_be_
 HOLD_BACK_BYTES = MIB
 
 
-def plan_deploy(inventory: Inventory, request: DeployRequest, spool: str, begun: tuple[DiskIdentity, ...] = ()) -> Plan:
-    """`spool` is a directory for the held-back head; `begun` is what an interrupted run of this request wrote to.
+def plan_deploy(
+    inventory: Inventory,
+    request: DeployRequest,
+    spool: str,
+    begun: tuple[DiskIdentity, ...] = (),
+    trusted_keys: tuple[str, ...] = (),
+) -> Plan:
+    """`spool` is a directory for the held-back head; `begun` is what an interrupted run of this request wrote to;
+    `trusted_keys` are the public keys (PEM) of which one must have signed the image, if there are any.
 
     Raises `SelectionError`, `DiskInUse`, `DiskHoldsData`, `DiskChanged`, `ImageTooLarge`.
     """
@@ -38,6 +45,9 @@ def plan_deploy(inventory: Inventory, request: DeployRequest, spool: str, begun:
         limit_bytes=limit_bytes,
         hold_back_bytes=HOLD_BACK_BYTES,
         head_path=head_path,
+        resumed=bool(begun),
+        verify=request.verify,
+        trusted_keys=trusted_keys,
         add=added,
     )
     return Plan(

@@ -82,7 +82,7 @@ def carry_out(node: str, image: ImageRef, spool: Path) -> dict[str, str | int]:
     doer = Operations(host(), None, str(spool))
     result: dict[str, str | int] = {}
     for step in steps(node, image, spool):
-        result |= doer.do(step, lambda done, total: None)
+        result |= doer.do(step, lambda *_: None)
     return result
 
 
@@ -94,7 +94,7 @@ def main() -> None:
     import requests  # noqa: F401 - it belongs to the program, not to the image
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    doer.do(write, lambda done, total: None)
+    doer.do(write, lambda *_: None)
     sys.stdout.write(f"{(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024}\n")
 
 

@@ -28,7 +28,7 @@ STEP = PlaceConfigDrive(
 
 def placed(host: FakeHost) -> None:
     """Place it."""
-    place_config_drive(host, STEP, lambda done, total: None)
+    place_config_drive(host, STEP, lambda *_: None)
 
 
 def test_argv() -> None:

@@ -50,7 +50,7 @@ def test_every_byte_is_gone() -> None:
     """The medium is blank, the kernel was told, and the result names the disk and the proof."""
     made, told = machine(SIZE), []
     disk = fill(disk_of(made))
-    result = erase_disk(FakeHost.of(made), step("/dev/sda"), lambda done, total: told.append((done, total)))
+    result = erase_disk(FakeHost.of(made), step("/dev/sda"), lambda done, total, _=None: told.append((done, total)))
 
     assert disk.durable.blank and disk.table_rereads == 1
     assert told[-1] == (SIZE, SIZE)
@@ -63,7 +63,7 @@ def test_drive_that_lies(honest_until: int) -> None:
     made = machine(SIZE)
     made.disks["/dev/sda"] = fill(LyingDisk(SIZE, honest_until=honest_until))
     with pytest.raises(EraseUnproven, match=r"byte [0-9]+ is not zero") as caught:
-        erase_disk(FakeHost.of(made), step("/dev/sda"), lambda done, total: None)
+        erase_disk(FakeHost.of(made), step("/dev/sda"), lambda *_: None)
 
     assert caught.value.code == "DISK.ERASE_UNPROVEN"
 
@@ -76,7 +76,7 @@ def test_real_disk(tmp_path: Path) -> None:
         command("sfdisk", "--quiet", "--no-reread", node, stdin="label: gpt\nsize=8MiB\n")
         command("partx", "--update", node)
         before = partitions(node)
-        erase_disk(host(), step(node), lambda done, total: None)
+        erase_disk(host(), step(node), lambda *_: None)
         os.sync()
 
         assert (len(before), partitions(node)) == (1, [])
@@ -94,7 +94,7 @@ def test_mounted_disk(tmp_path: Path) -> None:
         try:
             (point / "precious").write_text("data")
             with pytest.raises(DiskInUse):
-                erase_disk(host(), step(node), lambda done, total: None)
+                erase_disk(host(), step(node), lambda *_: None)
 
             assert (point / "precious").read_text() == "data"
         finally:

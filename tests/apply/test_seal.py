@@ -50,7 +50,7 @@ def spooled(made: Machine, faults: FaultPlan | None = None) -> FakeHost:
 
 def sealed(made: Machine) -> None:
     """Seal it."""
-    seal_disk(spooled(made), STEP, lambda done, total: None)
+    seal_disk(spooled(made), STEP, lambda *_: None)
 
 
 def test_sealed_disk_boots() -> None:
@@ -95,7 +95,7 @@ def test_disk_that_fails() -> None:
 def calls_of_one_seal() -> int:
     """How many door calls it takes."""
     faults = FaultPlan()
-    seal_disk(spooled(machine(SIZE), faults), STEP, lambda done, total: None)
+    seal_disk(spooled(machine(SIZE), faults), STEP, lambda *_: None)
     return len(faults.calls)
 
 
@@ -108,7 +108,7 @@ def test_power_cut(at: int, survivor: int) -> None:
     made = machine(SIZE)
     host = spooled(made, FaultPlan(at=at, effect=Effect.DIE_AFTER))
     with pytest.raises(Died):
-        seal_disk(host, STEP, lambda done, total: None)
+        seal_disk(host, STEP, lambda *_: None)
     disk = disk_of(made)
     disk.cut_power(lambda number: number == survivor)
     tail = fit(gpt_image()[:MIB], SIZE, 512, STEP.add).tail
@@ -120,6 +120,6 @@ def test_no_head() -> None:
     """Without a head, because the image was never verified, nothing is sealed."""
     made = machine(SIZE)
     with pytest.raises(HostError, match=HEAD):
-        seal_disk(FakeHost.of(made), STEP, lambda done, total: None)
+        seal_disk(FakeHost.of(made), STEP, lambda *_: None)
 
     assert not boots(disk_of(made))

@@ -21,7 +21,7 @@ from tests.apply.disks import MIB, URL, disk_of, machine, serve
 FILE = random.Random(1).randbytes(5 * MIB + 17)
 
 
-def silent(done: int, total: int | None) -> None:
+def silent(done: int, total: int | None, limited_by: str | None = None, /) -> None:
     """Nobody looks."""
 
 
@@ -36,7 +36,7 @@ def fetched(made: Machine, advance: Advance = silent, **told: object) -> bytes:
 def test_file_as_it_is() -> None:
     """Without trouble there is one request, and progress goes up to the end."""
     made, told = machine(), []
-    assert fetched(made, lambda done, total: told.append((done, total))) == FILE
+    assert fetched(made, lambda done, total, _=None: told.append((done, total))) == FILE
     assert made.web[URL].opened_at == [0]
     assert told == sorted(told) and told[-1] == (len(FILE), len(FILE))
 
@@ -86,7 +86,7 @@ def test_file_that_changed() -> None:
     made = machine()
     made.web[URL] = Page(FILE, validator='"1"', breaks_at=[3 * MIB])
 
-    def change(done: int, total: int | None) -> None:
+    def change(done: int, total: int | None, limited_by: str | None = None, /) -> None:
         if done == 3 * MIB:
             made.web[URL] = Page(FILE, validator='"2"')
 

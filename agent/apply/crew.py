@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Threads that do one work together: the first that fails ends all, and its error is the work's error.
+
+What threads hand each other goes through lanes: bounded, and closed when the work ends, so nobody waits for ever.
+The thread that called `run` keeps time: it tells how far the work is, and ends it when that is refused.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Condition, Event, Thread
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+TICK_S = 0.2
+
+
+class Stopped(BaseException):
+    """The work ended elsewhere. It passes through every handler of errors, and is nobody's error."""
+
+
+class Crew:
+    """One work, once. `stop` is set when it ends early: whoever waits for anything waits for that, too."""
+
+    def __init__(self) -> None:
+        self.stop = Event()
+        self._changed = Condition()
+        self._failure: BaseException | None = None
+
+    def run(self, duties: Mapping[str, Callable[[], None]], tick: Callable[[], None] = lambda: None) -> None:
+        """Do these duties, one thread each (the key is its name), to the end of all; `tick` is called every 0.2 s and
+        at the end. Raises the first error of any, once every thread has ended.
+        """
+        threads = [Thread(target=self._guarded, args=(duty,), name=name) for name, duty in duties.items()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(TICK_S)
+                if not self.stop.is_set():
+                    self._guarded(tick)
+        if self._failure is not None:
+            raise self._failure
+        tick()
+
+    def check(self) -> None:
+        """Raises `Stopped` if the work ended early. For loops that wait for nothing."""
+        if self.stop.is_set():
+            raise Stopped
+
+    @contextmanager
+    def when(self, holds: Callable[[], bool]) -> Iterator[None]:
+        """Wait until it holds, then change something while nobody else does; who waits looks again. Or `Stopped`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.stop.is_set() or holds())
+            self.check()
+            yield
+            self._changed.notify_all()
+
+    def _guarded(self, duty: Callable[[], None]) -> None:
+        try:
+            duty()
+        except Stopped:
+            pass
+        except BaseException as error:  # noqa: BLE001 - `run` raises it in the thread that asked for the work
+            with self._changed:
+                self._failure = self._failure or error
+                self.stop.set()
+                self._changed.notify_all()
+
+
+class Lane(Generic[T]):
+    """First in, first out, between the threads of a crew; at most `size` things, 0 for no limit."""
+
+    def __init__(self, crew: Crew, size: int = 0) -> None:
+        self._crew = crew
+        self._size = size
+        self._things: deque[T] = deque()
+
+    def put(self, thing: T) -> None:
+        """Wait for room. Raises `Stopped`."""
+        with self._crew.when(lambda: not self._size or len(self._things) < self._size):
+            self._things.append(thing)
+
+    def get(self) -> T:
+        """Wait for the next. Raises `Stopped`."""
+        with self._crew.when(lambda: bool(self._things)):
+            return self._things.popleft()
