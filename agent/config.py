@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.errors import ConfigError
 from agent.model.frozen import faults
+from agent.model.image import ImagePolicy
 
 CONFIG_FILE = "/etc/bms-agent/agent.toml"
+
+
+def split(text: object) -> object:
+    """`a,b` on a command line is a list, as it is in the file."""
+    return tuple(text.split(",")) if isinstance(text, str) else text
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)]
 
 
 class Settings(BaseSettings):
@@ -33,7 +42,21 @@ class Settings(BaseSettings):
     poll_s: float = Field(default=30.0, gt=0, description="longest wait of one long poll, in seconds")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     log_format: str = Field(default="text", pattern="^(text|json)$")
+    image_keys: Words = Field(
+        default=(), description="Ed25519 public keys, base64, comma-separated: one must have signed an image"
+    )
+    image_cache: str | None = Field(default=None, description="URL of the rack's image cache")
     shell: bool = Field(default=False, description="a root shell on the ramdisk's console (kernel command line)")
+
+    @property
+    def images(self) -> ImagePolicy:
+        """What this machine holds about images."""
+        return ImagePolicy(trusted_keys=self.image_keys, cache=self.image_cache)
+
+    @model_validator(mode="after")
+    def _images_are_sound(self) -> Self:
+        _ = self.images
+        return self
 
 
 def load(config_text: str | None, cmdline: str = "") -> Settings:

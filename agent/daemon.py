@@ -120,7 +120,7 @@ class Daemon:
         self._opened = opened
         self._convergence = convergence
         directory = str(settings.state_dir)
-        operations = Operations(host, opened.session.mode, f"{settings.runtime_dir}/spool")
+        operations = Operations(host, opened.session.mode, f"{settings.runtime_dir}/spool", settings.images)
         self._outbox = Outbox(host.files, directory, str(uuid4()))
         self._executor = Executor(
             operations, Journal(host.files, directory), self._outbox, host.clock, opened.session.boot_id

@@ -22,6 +22,7 @@ from agent.inventory import take
 from agent.inventory.disk import disks
 from agent.inventory.network import network_state
 from agent.model.disk import DiskIdentity
+from agent.model.image import ImagePolicy, ImageRef
 from agent.model.inventory import Inventory
 from agent.model.job import Advance, Result
 from agent.model.network import NetworkConfig, NetworkState
@@ -48,7 +49,7 @@ from agent.plan import network as network_plan
 from agent.plan.check import check
 from agent.plan.disk import must_be_still
 from agent.plan.erase import plan_erase
-from agent.plan.image import plan_deploy
+from agent.plan.image import NO_POLICY, plan_deploy
 from agent.plan.power import plan_power
 
 ANYWHERE: frozenset[Mode] = frozenset({"ramdisk", "service"})
@@ -74,8 +75,9 @@ VERBS: Mapping[str, Verb] = {
 class Operations:
     """The table at work on one host: the executor's and the convergence's `Doer`."""
 
-    def __init__(self, host: Host, mode: Mode | None, spool: str) -> None:
+    def __init__(self, host: Host, mode: Mode | None, spool: str, images: ImagePolicy = NO_POLICY) -> None:
         """`mode` is None for an operator at the keyboard, who may do everything; `spool` holds a disk's head."""
+        self._images = images
         self._host = host
         self._mode = mode
         self._spool = spool
@@ -89,12 +91,18 @@ class Operations:
     def _planned(self, request: Request, begun: tuple[DiskIdentity, ...]) -> Plan:
         match request:
             case DeployRequest():
-                return plan_deploy(self._inventory(), request, self._spool, begun)
+                self._must_be_remote(request.image)
+                return plan_deploy(self._inventory(), request, self._spool, begun, self._images)
             case EraseRequest():
                 return plan_erase(self._inventory(), request, begun)
             case RebootRequest() | PowerOffRequest():
                 return plan_power(request)
         assert_never(request)
+
+    def _must_be_remote(self, image: ImageRef) -> None:
+        """Only an operator may name a file of this machine: a controller could have its secrets written to a disk."""
+        if self._mode is not None and image.is_local:
+            raise InputError("planning image.deploy", f"{image.url} is a file of this machine")
 
     def _inventory(self) -> Inventory:
         self._host.udev.settle()

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -12,6 +13,7 @@ from agent.model.frozen import Frozen, Secret
 
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 SHA512_PATTERN = r"^[0-9a-f]{128}$"
+KEY_PATTERN = r"^[A-Za-z0-9+/]{43}=$"
 URL_PATTERN = r"^(https?|oci|file)://\S+$|^-$"
 
 
@@ -40,6 +42,17 @@ class Access(Frozen):
 OPEN = Access()
 
 
+class ImagePolicy(Frozen):
+    """What this machine holds about images, whoever asks for them.
+
+    trusted_keys   raw Ed25519 public keys in base64; where there are any, one of them must have signed the image
+    cache          URL of a rack's cache: `http://a/b` is asked of it as `{cache}/b`, and of `a` where it fails
+    """
+
+    trusted_keys: tuple[Annotated[str, Field(pattern=KEY_PATTERN)], ...] = ()
+    cache: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+
+
 class ImageRef(Frozen):
     """An image to be written. A digest is never optional: of the file as it travels, or, for a chunked image, of its
     manifest (`agent.model.chunked`), which holds the digest of every chunk. An `oci://` URL that names a manifest by
@@ -64,6 +77,14 @@ class ImageRef(Frozen):
     def is_local(self) -> bool:
         """It is read from this machine itself: an operator may ask for that, a controller may not."""
         return not self.url.startswith(("http", "oci"))
+
+    def through(self, cache: str | None) -> ImageRef:
+        """The same image, asked of a cache first. What needs credentials is nobody else's to keep."""
+        parts = urlsplit(self.url)
+        if cache is None or parts.scheme not in ("http", "https") or self.access != OPEN or "@" in parts.netloc:
+            return self
+        kept = f"{cache.rstrip('/')}{parts.path}{'?' if parts.query else ''}{parts.query}"
+        return self.model_copy(update={"url": kept, "mirrors": (self.url, *self.mirrors)})
 
     @model_validator(mode="after")
     def _has_a_digest(self) -> Self:

@@ -45,7 +45,7 @@ class WriteImage(Frozen):
     resumed: bool = Field(default=False, description="this request has written to this disk before")
     verify: bool = Field(default=False, description="read the medium back when all is written")
     trusted_keys: tuple[str, ...] = Field(
-        default=(), description="Ed25519 public keys, PEM; where there are any, one must have signed the image"
+        default=(), description="raw Ed25519 public keys in base64; where there are any, one must have signed the image"
     )
     add: tuple[Partition, ...] = Field(
         default=(),

@@ -12,12 +12,14 @@ from __future__ import annotations
 from agent.errors import ImageTooLarge
 from agent.model import config_drive
 from agent.model.disk import MIB, Disk, DiskIdentity
+from agent.model.image import ImagePolicy
 from agent.model.inventory import Inventory
 from agent.model.plan import DiskMustBe, Epilogue, Partition, PlaceConfigDrive, Plan, SealDisk, WriteImage
 from agent.model.request import DeployRequest
 from agent.plan.disk import disks_of, must_be_expendable, must_be_free, must_be_the_one_begun, select
 
 HOLD_BACK_BYTES = MIB
+NO_POLICY = ImagePolicy()
 
 
 def plan_deploy(
@@ -25,10 +27,10 @@ def plan_deploy(
     request: DeployRequest,
     spool: str,
     begun: tuple[DiskIdentity, ...] = (),
-    trusted_keys: tuple[str, ...] = (),
+    policy: ImagePolicy = NO_POLICY,
 ) -> Plan:
     """`spool` is a directory for the held-back head; `begun` is what an interrupted run of this request wrote to;
-    `trusted_keys` are the public keys (PEM) of which one must have signed the image, if there are any.
+    `policy` is what this machine holds about images.
 
     Raises `SelectionError`, `DiskInUse`, `DiskHoldsData`, `DiskChanged`, `ImageTooLarge`.
     """
@@ -41,13 +43,13 @@ def plan_deploy(
     added = drive_partition(disk) if request.config_drive else ()
     write = WriteImage(
         disk=disk.identity,
-        image=request.image,
+        image=request.image.through(policy.cache),
         limit_bytes=limit_bytes,
         hold_back_bytes=HOLD_BACK_BYTES,
         head_path=head_path,
         resumed=bool(begun),
         verify=request.verify,
-        trusted_keys=trusted_keys,
+        trusted_keys=policy.trusted_keys,
         add=added,
     )
     return Plan(
