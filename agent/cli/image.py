@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bms-agent image deploy`: write an image to a disk by hand."""
+"""`bms-agent image …`: write an image to a disk by hand; look at one, pack, unpack, verify, capture."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from agent.cli import source
 from agent.errors import InputError
 from agent.model.disk import RootDeviceHints
 from agent.model.frozen import faults
-from agent.model.image import ImageFormat, ImageRef
+from agent.model.image import ImageRef
 from agent.model.request import DeployRequest
 
 app = typer.Typer(no_args_is_help=True, help="Images.")
@@ -22,18 +23,29 @@ def image() -> None:
     """Images."""
 
 
-@app.command("deploy")
-def deploy(
-    url: Annotated[str, typer.Argument(help="where the image is (http or https)")],
-    sha256: Annotated[str, typer.Option(help="digest of the file as it travels; there is no way around it")],
-    image_format: Annotated[ImageFormat, typer.Option("--format")] = ImageFormat.RAW,
+@app.command("write")
+def write(
+    where: source.Where,
+    sha256: source.Sha256 = None,
+    sha512: source.Sha512 = None,
+    checksums: source.Checksums = None,
+    image_format: source.Format = None,
+    mirrors: source.Mirrors = None,
+    bearer: source.Bearer = None,
+    user: source.User = None,
+    password: source.Password = None,
+    authority: source.Authority = None,
+    proxy: source.Proxy = None,
     serial: Annotated[str | None, typer.Option(help="the disk with this serial")] = None,
     wwn: Annotated[str | None, typer.Option(help="the disk with this WWN")] = None,
+    by_path: Annotated[str | None, typer.Option(help="the disk at this /dev/disk/by-path/… link")] = None,
     size_gb: Annotated[str | None, typer.Option(help="the disk of this size: '480', '>= 400'")] = None,
     overwrite: Annotated[bool, typer.Option(help="the disk's present data may go")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="read the medium back at the end")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="only show what would be done")] = False,
+    json: Annotated[bool, typer.Option("--json", help="the plan, or the result, as JSON")] = False,
 ) -> None:
-    """Write an image to the disk that the hints select. Does not reboot."""
+    """Write an image to the disk that the hints select. A digest is needed; there is no way around it."""
     from agent.cli.job import BY_HAND, new_request_id, perform
     from agent.host.real import host as open_host
 
@@ -41,10 +53,19 @@ def deploy(
         request = DeployRequest(
             request_id=new_request_id(),
             node_id=BY_HAND,
-            image=ImageRef(url=url, format=image_format, sha256=sha256),
-            root_device=RootDeviceHints(serial=serial, wwn=wwn, size_gb=size_gb),
+            image=ImageRef(
+                url=source.located(where),
+                mirrors=tuple(mirrors or ()),
+                format=image_format or source.format_by_name(where),
+                sha256=sha256,
+                sha512=sha512,
+                checksums=source.located(checksums) if checksums else None,
+                access=source.access(bearer, user, password, authority, proxy),
+            ),
+            root_device=RootDeviceHints(serial=serial, wwn=wwn, by_path=by_path, size_gb=size_gb),
             overwrite=overwrite,
+            verify=verify,
         )
     except ValidationError as error:
         raise InputError("reading the command line", faults(error)) from None
-    perform(open_host(), request, plan_only=plan)
+    perform(open_host(), request, plan_only=plan, as_json=json)

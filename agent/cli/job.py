@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from json import dumps
 from threading import Event, Thread
 from uuid import uuid4
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from agent.cli.resident import settings_of
 from agent.errors import AgentError, ConfigError, exit_status_of
 from agent.host.doors import Host
 from agent.host.identity import boot_id
@@ -16,6 +19,7 @@ from agent.job.executor import Executor
 from agent.job.journal import Job, Journal
 from agent.job.outbox import Outbox
 from agent.model.fault import Fault
+from agent.model.job import Progress as NowProgress
 from agent.model.request import Request
 from agent.operations import Operations
 from agent.plan.text import text
@@ -29,11 +33,15 @@ def new_request_id() -> str:
     return f"{BY_HAND}:{uuid4()}"
 
 
-def perform(host: Host, request: Request, *, plan_only: bool) -> None:
-    """Show the plan, or carry it out. The epilogue (a reboot) is left to the operator. Raises `AgentError`."""
-    operations = Operations(host, None, f"{DIRECTORY}/spool")
+def perform(host: Host, request: Request, *, plan_only: bool, as_json: bool = False) -> None:
+    """Show the plan, or carry it out. The epilogue (a reboot) is left to the operator. Raises `AgentError`.
+
+    As JSON it is one object: the plan, or the result.
+    """
+    operations = Operations(host, None, f"{DIRECTORY}/spool", settings_of(host, with_cmdline=True).images)
     plan = operations.plan(request)
-    typer.echo(text(plan))
+    if plan_only or not as_json:
+        typer.echo(plan.model_dump_json(indent=2) if as_json else text(plan))
     if plan_only:
         return
     outbox = Outbox(host.files, DIRECTORY, str(uuid4()))
@@ -41,7 +49,8 @@ def perform(host: Host, request: Request, *, plan_only: bool) -> None:
     job = watched(executor, request)
     if job.fault is not None:
         raise Failed(job.fault)
-    typer.echo(f"done: {', '.join(f'{name} {value}' for name, value in job.result.items())}")
+    told = ", ".join(f"{name} {value}" for name, value in job.result.items())
+    typer.echo(dumps(job.result, indent=2) if as_json else f"done: {told}")
 
 
 class Failed(AgentError):
@@ -64,14 +73,27 @@ def watched(executor: Executor, request: Request) -> Job:
     stop = Event()
     stop.set()  # nobody confirms reports here, so nothing may wait for that
     thread = Thread(target=lambda: done.append(executor.serve(request, stop)), name="job")
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with Progress(*columns, transient=True) as bar:
-        task = bar.add_task("starting", total=None)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TextColumn("{task.fields[limit]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None, limit="")
         thread.start()
         while thread.is_alive():
             thread.join(0.2)
             if (now := executor.progress) is not None:
-                bar.update(task, description=now.step, completed=now.done_bytes, total=now.total_bytes)
+                bar.update(
+                    task, description=now.step, completed=now.done_bytes, total=now.total_bytes, limit=limit(now)
+                )
     if not done:
         raise ConfigError("running the job", "it ended without a result")
     return done[0]
+
+
+def limit(now: NowProgress) -> str:
+    """What holds it up, in words, behind the bar."""
+    return f"limited by {now.limited_by}" if now.limited_by else ""

@@ -17,7 +17,7 @@ Result = dict[str, str | int]
 
 
 class Advance(Protocol):
-    """Told by a step as it goes, from its own thread. It may raise: the step then ends where nothing is half bootable."""
+    """Told by a step as it goes, from its own thread. It may raise: the step ends then."""
 
     def __call__(self, done_bytes: int, total_bytes: int | None, limited_by: str | None = None, /) -> None:
         """Bytes done, bytes in all where known, and what holds the step up, in words."""

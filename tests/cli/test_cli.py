@@ -22,7 +22,7 @@ from agent.model.request import EraseRequest
 from tests.apply.disks import MIB, URL, disk_of, gpt_image, machine, request, serve
 
 MACHINES = Path(__file__).parents[1] / "machines"
-COMMANDS = ["", "ramdisk", "service", "inventory", "image", "image deploy", "disk", "disk erase", "network",
+COMMANDS = ["", "ramdisk", "service", "inventory", "image", "image write", "disk", "disk erase", "network",
             "network show", "network apply", "controller", "version"]  # fmt: skip
 
 

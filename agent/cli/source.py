@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a command line names an image: where it is, how its server lets us in, what it must be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+
+from agent.errors import ConfigError, InputError
+from agent.model.image import Access, ImageFormat
+
+Where = Annotated[str, typer.Argument(help="URL (http, https, oci), file, or '-' for the standard input")]
+Sha256 = Annotated[str | None, typer.Option(help="digest of the file as it travels; of a chunked image's manifest")]
+Sha512 = Annotated[str | None, typer.Option(help="the same, by SHA-512")]
+Checksums = Annotated[str | None, typer.Option(help="URL or file like SHA256SUMS that has its digest")]
+Format = Annotated[ImageFormat | None, typer.Option("--format", help="left out, the name's ending says it")]
+Mirrors = Annotated[list[str] | None, typer.Option("--mirror", help="URL of the same file elsewhere; may be repeated")]
+Bearer = Annotated[Path | None, typer.Option("--bearer-file", help="file with a bearer token")]
+User = Annotated[str | None, typer.Option("--user", help="user name for the image's server")]
+Password = Annotated[Path | None, typer.Option("--password-file", help="file with that user's password")]
+Authority = Annotated[Path | None, typer.Option("--ca", help="PEM file with the only authorities to trust")]
+Proxy = Annotated[str | None, typer.Option("--proxy", help="http://host:port; left out, the environment's")]
+
+ENDINGS = {
+    ".raw": ImageFormat.RAW,
+    ".img": ImageFormat.RAW,
+    ".gz": ImageFormat.RAW_GZ,
+    ".xz": ImageFormat.RAW_XZ,
+    ".zst": ImageFormat.RAW_ZST,
+    ".bz2": ImageFormat.RAW_BZ2,
+    ".qcow2": ImageFormat.QCOW2,
+    ".bmi": ImageFormat.CHUNKED,
+    ".manifest": ImageFormat.CHUNKED,
+}
+
+
+def located(where: str) -> str:
+    """A URL as it is; a path as a URL; "-" as it is."""
+    return where if where == "-" or "://" in where else f"file://{Path(where).absolute()}"
+
+
+def format_by_name(where: str) -> ImageFormat:
+    """By the ending. Raises `InputError`; whether it is true is seen from the first bytes."""
+    ending = Path(where.partition("?")[0]).suffix
+    if ending not in ENDINGS:
+        known = ", ".join(ImageFormat)
+        raise InputError(
+            "naming the image", f"the ending of {where} does not say its format", hint=f"--format: {known}"
+        )
+    return ENDINGS[ending]
+
+
+def access(
+    bearer: Path | None, user: str | None, password: Path | None, authority: Path | None, proxy: str | None
+) -> Access:
+    """Credentials come from files, so that no list of processes shows them. Raises `ConfigError`."""
+    return Access(
+        bearer=secret(bearer),
+        username=user,
+        password=secret(password),
+        ca_pem=text(authority),
+        proxy=proxy,
+    )
+
+
+def secret(path: Path | None) -> SecretStr | None:
+    """The first line of a file."""
+    content = text(path)
+    return None if content is None else SecretStr(content.partition("\n")[0])
+
+
+def text(path: Path | None) -> str | None:
+    """A file's text."""
+    try:
+        return None if path is None else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"reading {path}", "it cannot be read as text") from error
