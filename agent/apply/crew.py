@@ -80,6 +80,9 @@ class Lane(Generic[T]):
         self._size = size
         self._things: deque[T] = deque()
 
+    def __len__(self) -> int:
+        return len(self._things)
+
     def put(self, thing: T) -> None:
         """Wait for room. Raises `Stopped`."""
         with self._crew.when(lambda: not self._size or len(self._things) < self._size):
