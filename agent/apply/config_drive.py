@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 
-from agent.apply.sink import GRAIN_BYTES, ZEROES
+from agent.apply.target import GRAIN_BYTES, ZEROES
 from agent.errors import NotAsObserved
 from agent.host.doors import BlockDevice, Host
 from agent.model.job import Advance, Result

@@ -1,22 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage 2: the bytes as they travelled are the image that was named, or an error comes at their end."""
+"""The file's digest, taken by a thread of its own while others use the same bytes."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
 
+from agent.apply.crew import Crew
+from agent.apply.meter import Meter, Stage
+from agent.apply.ring import Feed
 from agent.errors import DigestMismatch
+from agent.model.image import ImageRef
 
 
-def verified(chunks: Iterable[bytes], sha256: str, doing: str) -> Iterator[bytes]:
-    """The chunks; raises `DigestMismatch` after the last if their SHA-256 is another.
+class Hasher:
+    """Hashes the whole file. Nothing is done before `run` has ended without an error."""
 
-    Who uses them must not call anything done before the iteration has ended.
-    """
-    digest = hashlib.sha256()
-    for chunk in chunks:
-        digest.update(chunk)
-        yield chunk
-    if digest.hexdigest() != sha256:
-        raise DigestMismatch(doing, f"sha256 is {digest.hexdigest()}, it should be {sha256}")
+    def __init__(self, crew: Crew, image: ImageRef, doing: str) -> None:
+        """`image` has a digest of its own by now."""
+        self._crew = crew
+        self._doing = doing
+        self.algorithm, self._expected = ("sha512", image.sha512) if image.sha512 else ("sha256", image.sha256 or "")
+        self._is_over = False
+
+    def run(self, feed: Feed, meter: Meter) -> None:
+        """Raises `DigestMismatch` at the file's end if it is another file."""
+        digest = hashlib.new(self.algorithm, usedforsecurity=True)
+        while view := feed.read():
+            with meter.busy(Stage.VERIFY, len(view)):
+                digest.update(view)
+        if digest.hexdigest() != self._expected:
+            told = f"{self.algorithm} is {digest.hexdigest()}, it should be {self._expected}"
+            raise DigestMismatch(self._doing, told)
+        with self._crew.when(lambda: True):
+            self._is_over = True
+
+    def wait(self) -> None:
+        """Until the file is known to be the right one; `Stopped` if it is not."""
+        with self._crew.when(lambda: self._is_over):
+            pass
+
+    @property
+    def result(self) -> dict[str, str | int]:
+        """What was verified."""
+        return {self.algorithm: self._expected}

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which unpacker and how much memory each format has."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from agent.apply.crew import Crew
+from agent.apply.decode.members import MemberDecoder, packing_of
+from agent.apply.decode.unpack import RawUnpacker, StreamUnpacker, Unpacker
+from agent.apply.decode.zstd import ZstdDecoder
+from agent.apply.meter import Meter
+from agent.apply.ring import Feed, Ring
+from agent.errors import InputError
+from agent.host.doors import Clock
+from agent.host.memory import HUGE_PAGE_BYTES
+from agent.model.disk import MIB
+from agent.model.image import ImageFormat
+
+USERS = 2
+"""The hasher and the unpacker."""
+
+
+def ring_of(image_format: ImageFormat, crew: Crew) -> Ring:
+    """What is written from the ring itself has larger slots; what is unpacked has its memory behind it."""
+    match image_format:
+        case ImageFormat.RAW | ImageFormat.QCOW2:
+            return Ring(crew, 8, HUGE_PAGE_BYTES, USERS)
+        case _:
+            return Ring(crew, 8, MIB, USERS)
+
+
+def unpacker_of(image_format: ImageFormat, feed: Feed, crew: Crew, clock: Clock, meter: Meter, doing: str) -> Unpacker:
+    """Fed with the file."""
+    match image_format:
+        case ImageFormat.RAW:
+            return RawUnpacker(feed)
+        case ImageFormat.RAW_ZST:
+            return StreamUnpacker(ZstdDecoder(feed, doing), feed, crew, clock, meter)
+        case ImageFormat.RAW_GZ | ImageFormat.RAW_XZ | ImageFormat.RAW_BZ2:
+            decoder = MemberDecoder(feed, packing_of(image_format), doing)
+            return StreamUnpacker(decoder, feed, crew, clock, meter)
+        case ImageFormat.QCOW2 | ImageFormat.CHUNKED:
+            raise InputError(doing, f"{image_format} is not read as a stream")
+    assert_never(image_format)

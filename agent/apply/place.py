@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where an image goes: a disk, whose head is held back until all is verified, or a new file.
+
+A place is opened when the image's first bytes are known and can be taken; before that, nothing is touched.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Protocol
+
+from agent.apply.meter import Meter
+from agent.apply.target import Target, make_unbootable
+from agent.errors import ImageRefused, ImageTooLarge, ImageTruncated
+from agent.host.doors import Host
+from agent.model.disk import MIB
+from agent.model.image import ImageFormat
+from agent.model.image_kind import kind_of, misfit
+from agent.model.partition_table import fit
+from agent.model.plan import WriteImage
+
+NO_LIMIT = 1 << 62
+
+
+class Place(Protocol):
+    """`head_bytes` are wanted to open it, and at least `least_bytes`; `doing` is what is being done, for messages."""
+
+    head_bytes: int
+    least_bytes: int
+    limit_bytes: int
+    doing: str
+
+    def open(self, head: bytes, stack: ExitStack, meter: Meter) -> Target:
+        """Ready to be written, until the stack is unwound. Raises where the image cannot be taken, untouched."""
+        ...
+
+
+class DiskPlace:
+    """The disk of a step."""
+
+    def __init__(self, host: Host, step: WriteImage) -> None:
+        self._host = host
+        self._step = step
+        self.head_bytes = self.least_bytes = step.hold_back_bytes
+        self.limit_bytes = step.limit_bytes
+        self.doing = f"writing {step.image.url} to {step.disk.path}"
+
+    def open(self, head: bytes, stack: ExitStack, meter: Meter) -> Target:
+        """With nobody else in it, and unable to boot. Raises `PreconditionError`, `DecodeError`, `ImageRefused`."""
+        disk = self._step.disk
+        size = self._step.image.size_bytes
+        if size is not None and size > self.limit_bytes:
+            raise ImageTooLarge(self.doing, f"{size} bytes do not fit below byte {self.limit_bytes}")
+        fit(head, disk.size_bytes, disk.logical_sector_bytes, self._step.add)
+        device = stack.enter_context(self._host.block.open_exclusive(disk.path))
+        make_unbootable(device, self._step.hold_back_bytes)
+        return Target(device, bytearray(head), self.limit_bytes, meter, self.doing)
+
+
+class FilePlace:
+    """A new sparse file."""
+
+    def __init__(self, host: Host, path: str, doing: str) -> None:
+        self._host = host
+        self._path = path
+        self.head_bytes = MIB
+        self.least_bytes = 0
+        self.limit_bytes = NO_LIMIT
+        self.doing = doing
+
+    def open(self, head: bytes, stack: ExitStack, meter: Meter) -> Target:
+        """Left by an error, it is removed."""
+        file = stack.enter_context(self._host.block.open_file(self._path))
+        target = Target(file, bytearray(), NO_LIMIT, meter, self.doing)
+        target.put_sparse(0, memoryview(head))
+        return target
+
+
+def must_be_said_so(file_head: bytes, name: str, said: ImageFormat, doing: str) -> None:
+    """Raises `ImageRefused` for a file whose first bytes are known for another kind than was said."""
+    wrong = misfit(kind_of(file_head, name), said)
+    if wrong is not None:
+        raise ImageRefused(doing, wrong[0], hint=wrong[1])
+
+
+def must_be_a_disk(head: bytes, least_bytes: int, doing: str) -> None:
+    """Raises for what unpacks to no disk: too little, or an image of another kind in the packing."""
+    if len(head) < least_bytes:
+        raise ImageTruncated(doing, f"it unpacks to {len(head)} bytes, which is no disk")
+    wrong = misfit(kind_of(head), ImageFormat.RAW)
+    if wrong is not None:
+        raise ImageRefused(doing, f"what it unpacks to is no disk: {wrong[0]}", hint=wrong[1])
