@@ -171,3 +171,16 @@ def protective(records: bytes, sectors: int) -> bytes:
             first = struct.unpack_from("<I", out, at + 8)[0]
             struct.pack_into("<I", out, at + 12, min(sectors - first, 0xFFFFFFFF))
     return bytes(out)
+
+
+def without(head: bytes, sector_bytes: int, numbers: frozenset[int]) -> bytes:
+    """The head with these entries cleared. The backup, which is elsewhere, is the old one then."""
+    table = parse(head, sector_bytes)
+    start, each = table.entries_lba * sector_bytes, table.entry_bytes
+    new = bytearray(head)
+    for number in numbers:
+        at = start + (number - 1) * each
+        new[at : at + each] = bytes(each)
+    array = bytes(new[start : start + table.entry_count * each])
+    new[sector_bytes : 2 * sector_bytes] = header_of(table, array, backup=False)
+    return bytes(new)

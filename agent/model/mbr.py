@@ -80,3 +80,12 @@ def added(records: list[Record], partition: Partition, sector_bytes: int) -> Rec
         if record.first_lba < first + sectors and first < record.first_lba + record.sectors:
             raise PartitionTableError(doing, f"it would overlap partition {record.slot + 1}")
     return Record(slot, False, FAT32_LBA, first, sectors)
+
+
+def without(head: bytes, numbers: frozenset[int]) -> bytes:
+    """The head with these primary records cleared."""
+    new = bytearray(head)
+    for number in numbers & {1, 2, 3, 4}:
+        start = FIRST_RECORD + 16 * (number - 1)
+        new[start : start + 16] = bytes(16)
+    return bytes(new)

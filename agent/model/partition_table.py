@@ -55,3 +55,10 @@ def partitions(head: bytes, sector_bytes: int) -> tuple[tuple[int, int, int], ..
             return ()
         places = [(one.slot + 1, one.first_lba, one.last_lba - one.first_lba + 1) for one in found]
     return tuple((number, first * sector_bytes, sectors * sector_bytes) for number, first, sectors in places)
+
+
+def without(head: bytes, sector_bytes: int, numbers: frozenset[int]) -> bytes:
+    """The same head without these partitions; logical ones stay."""
+    if mbr.is_in_force(head):
+        return mbr.without(head, numbers)
+    return gpt.without(head, sector_bytes, numbers)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make the filesystems of this folder anew."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from tests.loops import command
+from tests.model.disks import SIZES_MIB, save
+from tests.model.filesystems import blank, mounted
+
+UUID = "7d1ad0a4-3d4b-4c0f-8a43-3f6f2f0c5d11"
+MKFS = {
+    "ext4": ("mkfs.ext4", "-q", "-F", "-U", UUID, "-L", "root", "-g", "8192"),
+    "ext4-1k": ("mkfs.ext4", "-q", "-F", "-U", UUID, "-b", "1024", "-O", "^64bit,^metadata_csum,uninit_bg"),
+    "ext4-bigalloc": ("mkfs.ext4", "-q", "-F", "-U", UUID, "-O", "bigalloc", "-C", "16384"),
+    "xfs": ("mkfs.xfs", "-q", "-m", f"uuid={UUID}", "-L", "root", "-d", "agcount=3"),
+    "btrfs": ("mkfs.btrfs", "-q", "-U", UUID, "-L", "root"),
+    "btrfs-mixed": ("mkfs.btrfs", "-q", "-U", UUID, "--mixed", "-n", "4096"),
+}
+
+with tempfile.TemporaryDirectory() as folder:
+    for name, argv in MKFS.items():
+        path = blank(Path(folder, name), SIZES_MIB[name])
+        command(*argv, str(path))
+        with mounted(path) as place:
+            for number in range(150):
+                (place / f"file-{number}").write_bytes(b"text" * (number * 40))
+            command("sync", "-f", str(place))
+            for number in range(0, 150, 3):
+                (place / f"file-{number}").unlink()
+        save(name, path)
