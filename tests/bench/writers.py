@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who writes an image to a disk: we, form by form, and the others, each as its own project would have it called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.files import CACHE, Image
+from tests.bench.measure import Pipe
+
+OUR_FORMS = {
+    "chunked": "chunked",
+    "qcow2": "disk.qcow2",
+    "qcow2 zlib": "disk-zlib.qcow2",
+    "raw.zst": "disk.raw.zst",
+    "raw.gz": "disk.raw.gz",
+    "raw": "disk.raw",
+}
+PEERS = ("ironic-python-agent, raw", "qemu-img, qcow2", "qemu-img, qcow2 zlib", "curl | zstd | dd", "curl | gzip | dd")
+LIMITS = ("limit: disk", "limit: source", "limit: decoding")
+READING = "limit: reading"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where everything is in one measurement. `inside` is put before a command that fetches."""
+
+    image: Image
+    url: str
+    node: str
+    work: Path
+    inside: tuple[str, ...] = ()
+
+
+def pipe(name: str, place: Place, *flags: str) -> Pipe:
+    """The command of a writer, or of a limit, by its name."""
+    if name in OUR_FORMS:
+        return [ours(OUR_FORMS[name], place, *flags)]
+    if name in PEERS:
+        return peer(name, place)
+    return [limit(name, place)]
+
+
+def ours(form: str, place: Place, *flags: str) -> list[str]:
+    """`tests.bench.write`."""
+    reference = place.work / f"{form}.json"
+    reference.write_text(place.image.reference(form, place.url).model_dump_json())
+    return [
+        *place.inside,
+        sys.executable,
+        "-m",
+        "tests.bench.write",
+        place.node,
+        str(reference),
+        str(place.work),
+        *flags,
+    ]
+
+
+def peer(name: str, place: Place) -> Pipe:
+    """One of `PEERS`."""
+    image, url = place.image, place.url
+    onto = ["dd", "bs=4M", "iflag=fullblock", "oflag=direct", "status=none", f"of={place.node}"]
+    convert = ["qemu-img", "convert", "-n", "-t", "none", "-W", "-m", "8", "-f", "qcow2", "-O", "raw"]
+    match name:
+        case "ironic-python-agent, raw":
+            agent = [str(CACHE / "bench/ipa/bin/python"), "tests/bench/ipa.py"]
+            return [[*agent, place.node, f"{url}/{image.raw.name}", image.sha256(image.raw)]]
+        case "qemu-img, qcow2":
+            return [[*convert, f"{url}/{image.form('disk.qcow2').name}", place.node]]
+        case "qemu-img, qcow2 zlib":
+            return [[*convert, f"{url}/{image.form('disk-zlib.qcow2').name}", place.node]]
+        case "curl | zstd | dd":
+            return [["curl", "-sSf", f"{url}/{image.form('disk.raw.zst').name}"], ["zstd", "-q", "-dc"], onto]
+        case "curl | gzip | dd":
+            return [["curl", "-sSf", f"{url}/{image.form('disk.raw.gz').name}"], ["gzip", "-dc"], onto]
+    raise ValueError(name)
+
+
+def limit(name: str, place: Place) -> list[str]:
+    """One of `LIMITS`, or `READING`."""
+    program = [sys.executable, "-m", "tests.bench.limit"]
+    match name:
+        case "limit: disk":
+            return [*program, "write", place.node, str(place.image.allocated_bytes)]
+        case "limit: source":
+            return [*place.inside, "curl", "-sSf", "-o", "/dev/null", f"{place.url}/{place.image.chunked.name}"]
+        case "limit: decoding":
+            return [*program, "decode", str(place.image.chunked), str(cores())]
+        case "limit: reading":
+            return [*program, "read", place.node, str(place.image.raw)]
+    raise ValueError(name)
+
+
+def cores() -> int:
+    """As many threads as could run at once."""
+    return len(os.sched_getaffinity(0))
