@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An image server on loopback that misbehaves as told: one answer a request from its script, then good ones."""
+"""An image server on loopback that misbehaves as told: one answer a request from its script, then good ones.
+
+It keeps connections open, as servers do; after an answer from the script, it closes.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ PIECE_BYTES = 64 * 1024
 
 
 class Server(ThreadingHTTPServer):
-    """`body` at every path; `asked` keeps each request's Range."""
+    """`body` at every path. `asked` keeps each request's Range, `told` its headers, `taken` what was sent by PUT."""
 
     daemon_threads = True
     block_on_close = False
@@ -25,6 +28,9 @@ class Server(ThreadingHTTPServer):
         self.etag = '"first"'
         self.script: list[Answer] = []
         self.asked: list[str | None] = []
+        self.told: list[dict[str, str]] = []
+        self.taken = b""
+        self.connections = 0
         self.over = Event()
 
     @property
@@ -39,20 +45,42 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
 
+    def setup(self) -> None:
+        """A new connection."""
+        self.server.connections += 1
+        super().setup()
+
     def do_GET(self) -> None:
         """By script, or as a good server does."""
         self.server.asked.append(self.headers["Range"])
-        self.close_connection = True
+        self.server.told.append(dict(self.headers))
         answer = self.server.script.pop(0) if self.server.script else good
+        self.close_connection = answer not in KEEP_OPEN
         answer(self)
+
+    def do_PUT(self) -> None:
+        """Takes it, in chunks, or answers by script."""
+        self.server.told.append(dict(self.headers))
+        taken = b""
+        while size := int(self.rfile.readline(), 16):
+            taken += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        self.server.taken = taken
+        (self.server.script.pop(0) if self.server.script else status(201))(self)
 
     def log_message(self, format: str, *args: object) -> None:
         """Quietly."""
 
     @property
-    def first(self) -> int:
-        """Where the asked range begins."""
-        return int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+    def part(self) -> tuple[int, int] | None:
+        """First and last byte that are asked for, unless it is all: no range, or If-Range of another file."""
+        size = len(self.server.body)
+        asked = self.headers["Range"]
+        if asked is None or self.headers["If-Range"] not in (None, self.server.etag):
+            return None
+        first, _, last = asked.removeprefix("bytes=").partition("-")
+        return int(first), min(int(last or size - 1), size - 1)
 
     def begin(self, status: int, **headers: object) -> None:
         """Status and headers; underscores stand for dashes."""
@@ -63,13 +91,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def begin_body(self) -> bytes:
         """The headers of a good answer; returns the body that should follow."""
-        whole, first = self.server.body, self.first
-        if first:
-            span = f"bytes {first}-{len(whole) - 1}/{len(whole)}"
-            self.begin(206, Content_Length=len(whole) - first, Content_Range=span, ETag=self.server.etag)
-        else:
-            self.begin(200, Content_Length=len(whole), ETag=self.server.etag)
-        return whole[first:]
+        body, part = self.server.body, self.part
+        if part is None:
+            self.begin(200, Content_Length=len(body), ETag=self.server.etag)
+            return body
+        first, last = part
+        if first > last:
+            self.begin(416, Content_Length=0, Content_Range=f"bytes */{len(body)}")
+            return b""
+        span = f"bytes {first}-{last}/{len(body)}"
+        self.begin(206, Content_Length=last + 1 - first, Content_Range=span, ETag=self.server.etag)
+        return body[first : last + 1]
 
 
 Answer = Callable[[Handler], None]
@@ -92,10 +124,14 @@ def without_length(handler: Handler) -> None:
     handler.wfile.write(handler.server.body)
 
 
-def another_range(handler: Handler) -> None:
-    """The bytes after those that were asked for."""
-    handler.begin(206, Content_Length=1, Content_Range=f"bytes {handler.first + 1}-{handler.first + 1}/*")
-    handler.wfile.write(b"x")
+def part(said: str, length: int) -> Answer:
+    """A part of the file, whatever was asked: its Content-Range, and how many bytes follow."""
+
+    def answer(handler: Handler) -> None:
+        handler.begin(206, Content_Length=length, Content_Range=said)
+        handler.wfile.write(handler.server.body[:length])
+
+    return answer
 
 
 def encoded(handler: Handler) -> None:
@@ -145,13 +181,31 @@ def stall_after(count: int) -> Answer:
     return answer
 
 
-def status(number: int) -> Answer:
-    """Nothing but a status."""
+def status(number: int, **headers: object) -> Answer:
+    """Nothing but a status, and these headers."""
 
     def answer(handler: Handler) -> None:
-        handler.begin(number, Content_Length=0)
+        handler.begin(number, Content_Length=0, **headers)
 
     return answer
+
+
+def drip(handler: Handler) -> None:
+    """A byte now and then, for as long as anybody listens."""
+    for byte in handler.begin_body():
+        handler.wfile.write(bytes([byte]))
+        handler.wfile.flush()
+        if handler.server.over.wait(0.01):
+            return
+
+
+def chunked(handler: Handler) -> None:
+    """The body in chunked coding, with no length told."""
+    handler.begin(200, Transfer_Encoding="chunked", ETag=handler.server.etag)
+    for at in range(0, len(handler.server.body), 1000):
+        piece = handler.server.body[at : at + 1000]
+        handler.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+    handler.wfile.write(b"0\r\n\r\n")
 
 
 def redirect(target: str) -> Answer:
@@ -161,6 +215,9 @@ def redirect(target: str) -> Answer:
         handler.begin(302, Content_Length=0, Location=target)
 
     return answer
+
+
+KEEP_OPEN = (good, chunked)
 
 
 @contextmanager

@@ -1,134 +1,204 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The door to images: HTTP GET, from an offset on, exactly the bytes that the server holds.
+"""The door to images: HTTP, byte for byte what the server holds, straight into memory of the caller's.
 
-One attempt each; going on after a break is the business of who reads (`agent.apply.source`). A server is on the
-provisioning network, but its redirects are not trusted: never to link-local addresses, where metadata services live.
+One attempt each; going on after a break is the business of who reads (`agent.apply.source`). Every thread has its own
+connections, which stay open between requests. Where requests may go is in `agent.host.destination`, what answers mean
+in `agent.host.answer`.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import IncompleteRead
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+from ssl import SSLContext, SSLError
+from threading import Lock, local
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit
 
 from agent.errors import ImageTruncated, ImageUnavailable, LinkError
+from agent.host.answer import Wanted, cause_of, given, must_be_good, number, ours
+from agent.host.destination import authorization, must_be_allowed, next_url, with_its_user
 from agent.host.doors import Body
+from agent.model.image import OPEN, Access
+from agent.model.url import named, origin
 
 if TYPE_CHECKING:
-    import requests
+    from urllib3 import BaseHTTPResponse, PoolManager
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
 MOST_REDIRECTS = 5
+SMALL_BYTES = 16 * 1024
+"""A body that nobody wants is read to its end up to here, so that its connection stays of use."""
 
 
 class RealFetch:
-    """`doors.Fetch` by requests."""
+    """`doors.Fetch` by urllib3."""
 
     def __init__(self, read_timeout_s: float = READ_TIMEOUT_S) -> None:
         self._read_timeout_s = read_timeout_s
+        self._lock = Lock()
+        self._trust: dict[str | None, SSLContext] = {}
+        self._of_this_thread = local()
 
     @contextmanager
-    def __call__(self, url: str, *, offset_bytes: int = 0) -> Iterator[Body]:
+    def __call__(
+        self,
+        url: str,
+        *,
+        offset_bytes: int = 0,
+        length_bytes: int | None = None,
+        validator: str | None = None,
+        access: Access = OPEN,
+        accept: str | None = None,
+    ) -> Iterator[Body]:
         """Raises `LinkError` where another try may help, `ImageUnavailable` where not."""
-        with followed(url, offset_bytes, (CONNECT_TIMEOUT_S, self._read_timeout_s)) as response:
-            yield RealBody(url, response, begins_at(url, response, offset_bytes))
-
-
-def followed(url: str, offset: int, timeout_s: tuple[float, float]) -> requests.Response:
-    """The answer at the end of the redirects, each asked over a connection of its own."""
-    import requests
-
-    headers = {"Accept-Encoding": "identity", "Connection": "close"}
-    if offset:
-        headers["Range"] = f"bytes={offset}-"
-    for _ in range(MOST_REDIRECTS + 1):
+        wanted = Wanted(url, offset_bytes, length_bytes)
+        headers = {**wanted.headers(validator), **({"Accept": accept} if accept else {})}
+        response = self._followed(wanted.doing, url, headers, access)
         try:
-            must_be_allowed(url)
-            response = requests.get(url, headers=headers, stream=True, allow_redirects=False, timeout=timeout_s)
-            if not response.is_redirect:
+            must_be_good(wanted.doing, response.status, response.reason or "", response.headers)
+            body = RealBody(wanted, response)
+        except BaseException:
+            let_go(response)
+            raise
+        with closing(body):
+            yield body
+
+    def send(self, url: str, pieces: Iterable[bytes | memoryview], *, access: Access = OPEN) -> None:
+        """A redirect is refused: what was sent is gone, and cannot be sent again."""
+        doing = f"sending {named(url)}"
+        url, access = with_its_user(doing, url, access)
+        response = self._asked(doing, "PUT", url, authorization(doing, access), access, iter(pieces))
+        try:
+            must_be_good(doing, response.status, response.reason or "", response.headers)
+        finally:
+            let_go(response)
+
+    def _followed(self, doing: str, url: str, headers: Mapping[str, str], access: Access) -> BaseHTTPResponse:
+        """The answer at the end of the redirects."""
+        url, access = with_its_user(doing, url, access)
+        home = origin(url)
+        for _ in range(MOST_REDIRECTS + 1):
+            credentials = authorization(doing, access) if origin(url) == home else {}
+            response = self._got(doing, url, {**headers, **credentials}, access)
+            location = response.get_redirect_location()
+            if not location:
                 return response
-            response.close()
-            url = urljoin(url, response.headers["Location"])
-        except ValueError as error:  # requests itself raises it, too, for what a server says of a next address
-            raise ImageUnavailable(f"fetching {url}", "it is no URL, or leads to what is none") from error
-        except requests.RequestException as error:
-            raise LinkError(f"fetching {url}", type(error).__name__) from error
-    raise ImageUnavailable(f"fetching {url}", f"more than {MOST_REDIRECTS} redirects")
+            let_go(response)
+            url = next_url(doing, url, location)
+        raise ImageUnavailable(doing, f"more than {MOST_REDIRECTS} redirects")
 
+    def _got(self, doing: str, url: str, headers: Mapping[str, str], access: Access) -> BaseHTTPResponse:
+        """A server may close a kept connection just when it is used again: then a new one is (RFC 9110, 9.2.2)."""
+        try:
+            return self._asked(doing, "GET", url, headers, access)
+        except LinkError as error:
+            if not isinstance(error.__cause__, RemoteDisconnected | ConnectionResetError | BrokenPipeError):
+                raise
+        return self._asked(doing, "GET", url, headers, access)
 
-def must_be_allowed(url: str) -> None:
-    """Raises `ImageUnavailable` for another scheme, or a host that is link-local; `ValueError` for what is no URL."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ImageUnavailable(f"fetching {url}", "only http and https are fetched")
-    if any(is_link_local(address) for address in addresses(url, parts.hostname)):
-        raise ImageUnavailable(f"fetching {url}", "the address is link-local")
+    def _asked(
+        self,
+        doing: str,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        access: Access,
+        pieces: Iterator[bytes | memoryview] | None = None,
+    ) -> BaseHTTPResponse:
+        """One request, one answer."""
+        from urllib3.exceptions import HTTPError, LocationValueError
+        from urllib3.util import Timeout
 
+        must_be_allowed(doing, url)
+        pools = self._pools(doing, url, access)
+        try:
+            return pools.urlopen(
+                method,
+                url,
+                headers={"User-Agent": "bms-agent", **headers},
+                body=pieces,
+                chunked=pieces is not None,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+                timeout=Timeout(connect=CONNECT_TIMEOUT_S, read=self._read_timeout_s),
+            )
+        except (LocationValueError, UnicodeError):
+            raise ImageUnavailable(doing, "it is no URL, or leads to what is none") from None  # it may hold a secret
+        except (OSError, HTTPError) as error:
+            cause = cause_of(error)
+            raise ours(doing, cause) from cause
 
-def addresses(url: str, hostname: str) -> set[str]:
-    """The addresses of a host; it may be one itself."""
-    try:
-        return {str(ipaddress.ip_address(unquote(hostname)))}
-    except ValueError:
-        pass
-    try:
-        return {str(one[4][0]) for one in socket.getaddrinfo(hostname, None, proto=socket.IPPROTO_TCP)}
-    except (OSError, UnicodeError) as error:
-        raise LinkError(f"fetching {url}", f"{hostname} is not known here") from error
+    def _pools(self, doing: str, url: str, access: Access) -> PoolManager:
+        """This thread's own, which end with the thread. What TLS trusts is made once for all threads."""
+        from urllib3.exceptions import HTTPError
 
+        from agent.host.connections import pools, proxy_of, trust
 
-def is_link_local(text: str) -> bool:
-    """169.254/16 and fe80::/10, also when the first is written as IPv6."""
-    address = ipaddress.ip_address(text)
-    return (getattr(address, "ipv4_mapped", None) or address).is_link_local
-
-
-def begins_at(url: str, response: requests.Response, offset: int) -> int:
-    """Where in the file the body begins: at 0 if the server does not do ranges. Raises for every other status."""
-    doing = f"fetching {url}" + (f" from byte {offset}" if offset else "")
-    status = response.status_code
-    if status in (408, 425, 429) or status >= 500:
-        raise LinkError(doing, f"the server answered {status}")
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise ImageUnavailable(doing, f"the server encodes it as {response.headers['Content-Encoding']}")
-    if status == 200:
-        return 0
-    if status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
-        return offset
-    raise ImageUnavailable(doing, f"the server answered {status} {response.reason}")
+        proxy = access.proxy or proxy_of(*origin(url))
+        mine: dict[tuple[str | None, str | None], PoolManager] = vars(self._of_this_thread).setdefault("pools", {})
+        if found := mine.get((access.ca_pem, proxy)):
+            return found
+        try:
+            with self._lock:
+                context = self._trust.get(access.ca_pem) or trust(access.ca_pem)
+                self._trust[access.ca_pem] = context
+            made = mine[access.ca_pem, proxy] = pools(context, proxy)
+        except SSLError as error:
+            raise ImageUnavailable(doing, "its ca_pem holds no certificate") from error
+        except (HTTPError, ValueError):
+            raise ImageUnavailable(doing, "its proxy is no http:// or https:// URL") from None  # it may hold a password
+        return made
 
 
 class RealBody:
     """`doors.Body` of one answer."""
 
-    def __init__(self, url: str, response: requests.Response, offset: int) -> None:
-        self._url = url
-        self._response = response
-        self.offset_bytes = offset
+    def __init__(self, wanted: Wanted, response: BaseHTTPResponse) -> None:
+        from agent.host.connections import answer_of
+
+        its = given(wanted, response.status, response.headers)
+        self.offset_bytes, self.length_bytes, self.total_bytes = its.offset_bytes, its.length_bytes, its.total_bytes
         self.validator = response.headers.get("ETag") or response.headers.get("Last-Modified")
+        self.done_bytes = 0
+        self._doing = wanted.doing
+        self._response = response
+        self._answer = answer_of(response)
+        if self.length_bytes == 0:
+            self._answer.close()
 
-    @property
-    def length_bytes(self) -> int | None:
-        """Content-Length."""
-        told = self._response.headers.get("Content-Length", "")
-        return int(told) if told.isdecimal() else None
-
-    def chunks(self, size_bytes: int) -> Iterator[bytes]:
-        """As they come; a body shorter than it was said to be is `ImageTruncated`, not an end."""
-        from urllib3.exceptions import HTTPError
-
-        done = 0
+    def fill(self, view: memoryview) -> int:
+        """The whole view, or less only at the end."""
+        want = len(view) if self.length_bytes is None else min(len(view), self.length_bytes - self.done_bytes)
+        got = 0
         try:
-            while piece := self._response.raw.read(size_bytes, decode_content=False):
-                done += len(piece)
-                yield piece
-        except (HTTPError, OSError) as error:
-            doing, length = f"fetching {self._url}", self.length_bytes
-            if isinstance(error.__cause__, IncompleteRead):  # how urllib3 tells an orderly end that comes too early
-                raise ImageTruncated(doing, f"it ended after {done} of {length or 'unknown'} bytes") from error
-            raise LinkError(doing, f"the connection broke after {done} bytes") from error
+            while got < want and (count := self._answer.take(view[got:want])):
+                got += count
+                self.done_bytes += count
+        except IncompleteRead as error:
+            raise ImageTruncated(
+                self._doing, f"the body ended within a chunk, after {self.done_bytes} bytes"
+            ) from error
+        except (OSError, HTTPException) as error:
+            raise ours(f"{self._doing} (after {self.done_bytes} bytes)", error) from error
+        if got < want and self.length_bytes is not None:
+            raise ImageTruncated(self._doing, f"{self.done_bytes} of {self.length_bytes} bytes came")
+        return got
+
+    def close(self) -> None:
+        """The connection is of use to the next request only if nothing is left on it."""
+        if not self._answer.isclosed():
+            self._response.close()
+        self._response.release_conn()
+
+
+def let_go(response: BaseHTTPResponse) -> None:
+    """Nobody wants this body."""
+    length = number(response.headers.get("Content-Length"))
+    if length is not None and length <= SMALL_BYTES:
+        response.drain_conn()
+    else:
+        response.close()
+    response.release_conn()

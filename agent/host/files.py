@@ -6,13 +6,19 @@ In: absolute paths as on the machine. Out: texts, bytes, names. It must not foll
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from agent.errors import HostError
+from agent.host.doors import LargeFile
+from agent.host.large_file import FileOnDisk, Stream
 from agent.host.paths import follow
+
+STANDARD_INPUT, STANDARD_OUTPUT = 0, 1
 
 
 class RealFiles:
@@ -53,20 +59,35 @@ class RealFiles:
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """Replace the file atomically and durably: a reader, or a power cut, sees the old file or the new one."""
-        with doing(f"writing {path}"):
-            target = self._locate(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
-            try:
-                with opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600) as fd:
-                    os.fchmod(fd, mode)
-                    write_all(fd, data)
-                    os.fsync(fd)
-                temporary.replace(target)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-            sync_directory(target.parent)
+        with doing(f"writing {path}"), self._replaced(path, mode) as fd:
+            write_all(fd, data)
+
+    def save(self, path: str, pieces: Iterable[bytes | memoryview]) -> int:
+        """The same for what comes in pieces, of any length. "-" is the standard output."""
+        if path == "-":
+            with doing("writing to the standard output"):
+                return write_pieces(STANDARD_OUTPUT, pieces)
+        with doing(f"writing {path}"), self._replaced(path, 0o644) as fd:
+            return write_pieces(fd, pieces)
+
+    @contextmanager
+    def open_large(self, path: str) -> Iterator[LargeFile]:
+        """A file or a block device; what cannot seek is a stream, and "-" is one, the standard input."""
+        if path == "-":
+            yield Stream(STANDARD_INPUT, "the standard input")
+            return
+        with doing(f"opening {path}"):
+            fd = os.open(self._locate(path), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            with doing(f"opening {path}"):
+                kind = os.fstat(fd).st_mode
+                if stat.S_ISDIR(kind):
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                is_stream = not (stat.S_ISREG(kind) or stat.S_ISBLK(kind))
+                file = Stream(fd, path) if is_stream else FileOnDisk(fd, path)
+            yield file
+        finally:
+            os.close(fd)
 
     def append(self, path: str, data: bytes) -> None:
         """Append and fsync, all or nothing; a new file has mode 0600, and its name is durable too."""
@@ -102,6 +123,24 @@ class RealFiles:
                 return
             sync_directory(target.parent)
 
+    @contextmanager
+    def _replaced(self, path: str, mode: int) -> Iterator[int]:
+        target = self._locate(path)
+        if target.exists() and not target.is_file():
+            raise HostError(f"writing {path}", "there is something that is no file")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
+        try:
+            with opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600) as fd:
+                os.fchmod(fd, mode)
+                yield fd
+                os.fsync(fd)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_directory(target.parent)
+
     def _locate(self, path: str) -> Path:
         return self._root / follow(path, self._link_at).lstrip("/")
 
@@ -131,7 +170,16 @@ def opened(path: Path, flags: int, mode: int = 0o600) -> Iterator[int]:
         os.close(fd)
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_pieces(fd: int, pieces: Iterable[bytes | memoryview]) -> int:
+    """All of them; how many bytes that was."""
+    total = 0
+    for piece in pieces:
+        write_all(fd, piece)
+        total += len(piece)
+    return total
+
+
+def write_all(fd: int, data: bytes | memoryview) -> None:
     """write(2) until everything is written: it may take less than it is given."""
     rest = memoryview(data)
     while rest:

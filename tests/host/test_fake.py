@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from threading import Event
 
 import pytest
+from pydantic import SecretStr
 
 from agent.errors import (
+    AccessDenied,
     CommandFailed,
     DeviceError,
     DiskInUse,
@@ -36,6 +38,8 @@ from agent.host.fake import (
     failing,
     saying,
 )
+from agent.model.image import OPEN, Access
+from tests.bodies import pieces, whole
 
 URL = "http://images.example/disk.raw"
 LINK = Link(2, "eno1", "02:00:00:00:00:01", "02:00:00:00:00:01", False, True, 1500, None, (), None)
@@ -60,14 +64,14 @@ def work(host: FakeHost) -> None:
         disk.write(0, A)
         disk.flush()
     with host.fetch(URL) as body:
-        assert b"".join(body.chunks(4)) == b"0123456789"
+        assert whole(body, 4) == b"0123456789"
     host.run(["udevadm", "settle"])
     host.netlink.set_link(2)
     host.power.reboot()
 
 
 def test_calls_are_counted() -> None:
-    """Every door call is counted and named, down to each chunk of a body."""
+    """Every door call is counted and named, down to each fill from a body."""
     host = FakeHost.of(a_machine())
     work(host)
 
@@ -77,9 +81,9 @@ def test_calls_are_counted() -> None:
         "block.write(0)",
         "block.flush()",
         f"fetch.get({URL}, 0)",
-        f"fetch.chunk({URL}, 0)",
-        f"fetch.chunk({URL}, 4)",
-        f"fetch.chunk({URL}, 8)",
+        f"fetch.fill({URL}, 0)",
+        f"fetch.fill({URL}, 4)",
+        f"fetch.fill({URL}, 8)",
         "run.command(udevadm settle)",
         "netlink.set_link(2)",
         "power.reboot()",
@@ -225,18 +229,68 @@ def test_web_faults() -> None:
     with pytest.raises(LinkError, match="connection refused"), host.fetch(URL):
         pass
     with pytest.raises(LinkError, match="reset after byte 6"), host.fetch(URL) as body:
-        for chunk in body.chunks(4):
-            got += chunk
-    with host.fetch(URL, offset_bytes=6) as body:
-        assert body.length_bytes == 4
-        got += b"".join(body.chunks(4))
-    assert (got, page.opened_at) == (b"0123456789", [0, 6])
+        for piece in pieces(body, 4):
+            got += piece
+    assert (got, body.done_bytes) == (b"0123", 6)
+    with host.fetch(URL, offset_bytes=4) as body:
+        assert body.length_bytes == 6
+        got += whole(body, 4)
+    assert (got, page.opened_at) == (b"0123456789", [0, 4])
 
     page.ends_at = 3
     with pytest.raises(ImageTruncated, match="3 of 10 bytes"), host.fetch(URL) as body:
-        list(body.chunks(4))
+        whole(body, 4)
     with pytest.raises(ImageUnavailable, match="404"), host.fetch(URL + "x"):
         pass
+
+
+def test_web_ranges() -> None:
+    """Ranges, a file that became another one, a server that does no ranges, and one that gives wrong ones."""
+    host = FakeHost.of(a_machine())
+    page = host.machine.web[URL] = Page(b"0123456789", validator='"1"', wrong_ranges=1)
+    with pytest.raises(LinkError, match="bytes 3-5/10"), host.fetch(URL, offset_bytes=2, length_bytes=4):
+        pass
+    with host.fetch(URL, offset_bytes=2, length_bytes=4, validator='"1"') as body:
+        assert (body.offset_bytes, body.total_bytes, whole(body)) == (2, 10, b"2345")
+    with host.fetch(URL, offset_bytes=8, length_bytes=4) as body:
+        assert (body.length_bytes, whole(body)) == (2, b"89")
+    with host.fetch(URL, offset_bytes=2, validator='"0"') as body:
+        assert (body.offset_bytes, body.validator) == (0, '"1"')
+    with pytest.raises(ImageUnavailable, match="the file has 10 bytes"), host.fetch(URL, offset_bytes=10):
+        pass
+    page.does_ranges = False
+    with host.fetch(URL, offset_bytes=2) as body:
+        assert (body.offset_bytes, whole(body)) == (0, b"0123456789")
+
+
+def test_web_access() -> None:
+    """A page with access lets in who has it, by the URL or beside it, and tells the others its challenge."""
+    host = FakeHost.of(a_machine())
+    mine = Access(username="u", password=SecretStr("p"))
+    host.machine.web[URL] = Page(b"x", access=mine, challenge="Basic")
+    with pytest.raises(AccessDenied) as caught, host.fetch(URL):
+        pass
+    assert caught.value.challenge == "Basic"
+    for url, access in ((URL, mine), (URL.replace("//", "//u:p@"), OPEN)):
+        with host.fetch(url, access=access) as body:
+            assert whole(body) == b"x"
+
+
+def test_web_send() -> None:
+    """What was sent is there, whole or not at all."""
+    host = FakeHost.of(a_machine())
+    new = "http://images.example/new"
+    host.fetch.send(new, [b"01", memoryview(b"23")])
+    assert host.machine.web[new].body == b"0123"
+
+    def broken() -> Iterator[bytes]:
+        yield b"x"
+        raise HostError("reading", "EIO")
+
+    for url in (new, new + "er"):
+        with pytest.raises(HostError):
+            host.fetch.send(url, broken())
+    assert host.machine.web[new].body == b"0123" and new + "er" not in host.machine.web
 
 
 def test_programs() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fake doors that are small: files, udev, block, netlink, power, clock, counters.
+"""The fake doors that are small: udev, block, netlink, power, clock, counters.
 
 Each keeps the promises of `agent.host.doors` over a `Machine`. Every call is counted and can fail or be the last.
 """
@@ -18,80 +18,6 @@ from agent.host.doors import BlockDevice, Link
 from agent.host.fake.disk import FakeDisk
 from agent.host.fake.faults import FakeDoor, FaultPlan, counted
 from agent.host.fake.machine import Machine
-from agent.host.fake.tree import LinkTo, Unreadable
-
-REASONS = {IsADirectoryError: "Is a directory", FileNotFoundError: "No such file or directory"}
-
-
-class FakeFiles(FakeDoor):
-    """`doors.Files` over a tree in memory. What was written is durable, as it is behind the real door."""
-
-    noun = "files"
-
-    @counted
-    def read_text(self, path: str) -> str:
-        """The whole file."""
-        return self._read(path).decode("utf-8", errors="replace")
-
-    @counted
-    def read_bytes(self, path: str) -> bytes:
-        """The whole file."""
-        return self._read(path)
-
-    @counted
-    def exists(self, path: str) -> bool:
-        """Whether something is there."""
-        found = self._resolve(path)
-        return found in self.machine.tree.entries or found in self.machine.tree.directories
-
-    @counted
-    def names(self, directory: str) -> tuple[str, ...]:
-        """Names in a directory, sorted."""
-        return tuple(sorted(self.machine.tree.directories.get(self._resolve(directory), ())))
-
-    @counted
-    def resolve(self, path: str) -> str:
-        """The path with every link followed."""
-        return self._resolve(path)
-
-    def real_path(self, path: str) -> str:
-        """The path itself: the fake machine's programs see the same tree."""
-        return self._resolve(path)
-
-    @counted
-    def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
-        """Replace the file."""
-        self.machine.tree.put(self._resolve(path), bytes(data))
-
-    @counted
-    def append(self, path: str, data: bytes) -> None:
-        """Append to the file."""
-        before = self._read(path) if self._resolve(path) in self.machine.tree.entries else b""
-        self.machine.tree.put(self._resolve(path), before + bytes(data))
-
-    @counted
-    def truncate(self, path: str, size_bytes: int) -> None:
-        """Cut the file."""
-        self.machine.tree.put(self._resolve(path), self._read(path)[:size_bytes].ljust(size_bytes, b"\0"))
-
-    @counted
-    def remove(self, path: str) -> None:
-        """Remove the file."""
-        self.machine.tree.drop(path)
-
-    def _resolve(self, path: str) -> str:
-        return self.machine.tree.resolve(path)
-
-    def _read(self, path: str) -> bytes:
-        found = self._resolve(path)
-        match self.machine.tree.entries.get(found):
-            case bytes() as content:
-                return content
-            case Unreadable(reason):
-                raise HostError(f"reading {path}", reason)
-            case LinkTo() | None:
-                cause = IsADirectoryError if found in self.machine.tree.directories else FileNotFoundError
-                raise HostError(f"reading {path}", REASONS[cause]) from cause(path)
 
 
 class FakeUdev(FakeDoor):

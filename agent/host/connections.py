@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The connections below the door to images: what urllib3 is told to do differently.
+
+Bodies go straight into memory of ours; nothing is sent to a link-local address, whatever name led there; the trust
+anchors are exactly those that were asked for; a server that drips is a server that is gone.
+
+This is urllib3 without requests around it: that costs three times the CPU a request (measured 0.54 against 0.26 ms,
+which counts where every chunk of an image is one), and brings .netrc, cookies and certifi's anchors beside ours.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import ssl
+import time
+from functools import cache
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies, proxy_bypass
+
+import certifi
+from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, make_headers
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from agent.errors import ImageUnavailable
+from agent.host.destination import is_link_local
+from agent.model.url import without_user
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+SLOWEST_BYTES_PER_S = 16 * 1024
+SLOW_AFTER_S = 120.0
+CHUNK_LINES_BYTES = 64 * 1024
+
+
+class Paced(io.RawIOBase):
+    """A socket's bytes; `TimeoutError` once they come more slowly than any link brings them. Only waiting counts."""
+
+    def __init__(self, raw: io.RawIOBase, slow_after_s: float = SLOW_AFTER_S) -> None:
+        self._raw = raw
+        self._slow_after_s = slow_after_s
+        self._waited_s = 0.0
+        self._came = 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        """One recv(2)."""
+        began_s = time.monotonic()
+        count = self._raw.readinto(buffer)
+        self._waited_s += time.monotonic() - began_s
+        self._came += count or 0
+        if self._waited_s >= self._slow_after_s:
+            if self._came < SLOWEST_BYTES_PER_S * self._waited_s:
+                raise TimeoutError(f"only {self._came} bytes in {self._waited_s:.0f} s")
+            self._waited_s, self._came = 0.0, 0
+        return count
+
+    def close(self) -> None:
+        """The socket stays with its connection."""
+        self._raw.close()
+        super().close()
+
+
+class Answer(HTTPResponse):
+    """An answer whose body is taken as it comes, without a copy, and whose length is known after every break."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = io.BufferedReader(Paced(sock.makefile("rb", buffering=0)))
+
+    def take(self, view: memoryview) -> int:
+        """What is there now, at least a byte; 0 at the end, which may be too early. The last byte closes it."""
+        if self.isclosed():
+            return 0
+        if self.chunked:  # copied: a body without a length is rare
+            piece = self.read1(min(len(view), CHUNK_LINES_BYTES))
+            view[: len(piece)] = piece
+            return len(piece)
+        count = self.fp.readinto1(view if self.length is None else view[: self.length])
+        if self.length is not None:
+            self.length -= count
+        if not count or self.length == 0:
+            self.close()
+        return count
+
+
+class Reached:
+    """What every connection of ours does: it looks where it came out, and keeps its answer."""
+
+    answer: Answer
+
+    def response_class(self, *args: Any, **kwargs: Any) -> Answer:
+        """Called by http.client for every answer."""
+        self.answer = Answer(*args, **kwargs)
+        return self.answer
+
+
+def answer_of(response: BaseHTTPResponse) -> Answer:
+    """The body of an answer that came over a connection of ours."""
+    connection = response.connection
+    assert isinstance(connection, Reached)
+    return connection.answer
+
+
+class Plain(Reached, HTTPConnection):  # type: ignore[misc]  # http.client has an attribute where we have a method
+    """HTTP."""
+
+    def connect(self) -> None:
+        """Raises `ImageUnavailable` for a link-local peer, before a byte was sent there."""
+        super().connect()
+        must_not_be_link_local(self, self.host)
+
+
+class Secured(Reached, HTTPSConnection):  # type: ignore[misc]  # as above
+    """HTTP over TLS."""
+
+    def connect(self) -> None:
+        """As above: no request was sent. Looked at here, where DNS has no say any more."""
+        super().connect()
+        must_not_be_link_local(self, self.host)
+
+
+class PlainPool(HTTPConnectionPool):
+    """Connections to one server."""
+
+    ConnectionCls = Plain
+
+
+class SecuredPool(HTTPSConnectionPool):
+    """Connections to one server."""
+
+    ConnectionCls = Secured
+
+
+POOLS = {"http": PlainPool, "https": SecuredPool}
+
+
+def pools(context: ssl.SSLContext, proxy: str | None) -> PoolManager:
+    """Connections to whichever server is asked, kept open; all through one proxy if there is one.
+
+    Raises `ValueError` or urllib3's errors for a proxy that is none.
+    """
+    options: dict[str, Any] = {"ssl_context": context, "maxsize": 2, "retries": False}
+    if proxy is None:
+        made = PoolManager(**options)
+    else:
+        bare, user, password = without_user(proxy)
+        headers = None if user is None else make_headers(proxy_basic_auth=f"{user}:{password}")
+        made = ProxyManager(bare, proxy_headers=headers, **options)
+    made.pool_classes_by_scheme = POOLS
+    return made
+
+
+@cache
+def proxy_of(scheme: str, host: str, port: int) -> str | None:
+    """What the environment says: http_proxy, https_proxy, all_proxy, no_proxy."""
+    if proxy_bypass(f"{host}:{port}"):
+        return None
+    told = getproxies()
+    found = told.get(scheme) or told.get("all")
+    return f"http://{found}" if found and "://" not in found else found
+
+
+def trust(ca_pem: str | None) -> ssl.SSLContext:
+    """These anchors and no other, be they roots or not; without any, the system's, or certifi's where it has none.
+
+    Raises `ssl.SSLError` for what is no certificate.
+    """
+    if ca_pem is not None:
+        context = ssl.create_default_context(cadata=ca_pem)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
+    context = ssl.create_default_context()
+    places = ssl.get_default_verify_paths()  # each is None where it does not exist
+    if places.cafile is None and not (places.capath and any(Path(places.capath).iterdir())):
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+def must_not_be_link_local(connection: HTTPConnection, host: str) -> None:
+    """Metadata services live at link-local addresses; neither images nor proxies do."""
+    peer = str(connection.sock.getpeername()[0])
+    if is_link_local(peer):
+        connection.close()
+        raise ImageUnavailable(f"connecting to {host}", f"its address, {peer}, is link-local")

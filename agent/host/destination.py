@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a request may go, and with which credentials. Pure.
+
+A server is on the provisioning network, but where it redirects to is not trusted: not with credentials, not from TLS
+to none, and never a link-local address, where metadata services live.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from contextlib import suppress
+from ipaddress import ip_address
+from socket import inet_aton, inet_ntoa
+from urllib.parse import unquote, urljoin, urlsplit
+
+from pydantic import SecretStr
+
+from agent.errors import ImageUnavailable
+from agent.model.image import Access
+from agent.model.url import named, origin, without_user
+
+
+def with_its_user(doing: str, url: str, access: Access) -> tuple[str, Access]:
+    """The URL without the user and password in it, which are credentials as others are."""
+    try:
+        bare, user, password = without_user(url)
+        origin(bare)
+    except ValueError as error:
+        raise ImageUnavailable(doing, "it is no URL") from error
+    if user is None:
+        return bare, access
+    return bare, access.model_copy(update={"bearer": None, "username": user, "password": SecretStr(password)})
+
+
+def authorization(doing: str, access: Access) -> dict[str, str]:
+    """The header that lets us in (RFC 6750, RFC 7617)."""
+    if access.bearer is not None:
+        token = access.bearer.get_secret_value()
+        if not (token.isascii() and token.isprintable()):
+            raise ImageUnavailable(doing, "its bearer token is none: it has characters that no header can have")
+        return {"Authorization": f"Bearer {token}"}
+    if access.username is not None:
+        password = access.password.get_secret_value() if access.password else ""
+        return {"Authorization": f"Basic {b64encode(f'{access.username}:{password}'.encode()).decode()}"}
+    return {}
+
+
+def next_url(doing: str, url: str, location: str) -> str:
+    """Where a redirect leads. Raises `ImageUnavailable` if it leads out of TLS, or nowhere."""
+    try:
+        target, _, _ = without_user(urljoin(url, location))
+        secured = origin(target)[0] == "https"
+    except ValueError as error:
+        raise ImageUnavailable(doing, "it is redirected to what is no URL") from error
+    if urlsplit(url).scheme == "https" and not secured:
+        raise ImageUnavailable(doing, f"it is redirected out of TLS, to {named(target)}")
+    return target
+
+
+def must_be_allowed(doing: str, url: str) -> None:
+    """Raises `ImageUnavailable` for another scheme, or a link-local address. What a name leads to is looked at when
+    it is connected to (`agent.host.connections`): it may be another address by then.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ImageUnavailable(doing, f"only http and https are fetched, not {named(url)}")
+    address = literal(parts.hostname)
+    if address and is_link_local(address):
+        raise ImageUnavailable(doing, f"{named(url)} is link-local")
+
+
+def literal(hostname: str) -> str:
+    """The address that a host name is, in any of the ways that inet_aton(3) reads; "" for a name."""
+    with suppress(ValueError):
+        return str(ip_address(unquote(hostname)))
+    with suppress(OSError):
+        return inet_ntoa(inet_aton(unquote(hostname)))
+    return ""
+
+
+def is_link_local(text: str) -> bool:
+    """169.254/16 and fe80::/10, also when the first is written as IPv6."""
+    address = ip_address(text)
+    return (getattr(address, "ipv4_mapped", None) or address).is_link_local
