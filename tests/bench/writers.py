@@ -20,6 +20,7 @@ OUR_FORMS = {
     "raw": "disk.raw",
 }
 PEERS = ("ironic-python-agent, raw", "qemu-img, qcow2", "qemu-img, qcow2 zlib", "curl | zstd | dd", "curl | gzip | dd")
+FILLS_THE_PAGE_CACHE = PEERS[:1]
 LIMITS = ("limit: disk", "limit: source", "limit: decoding")
 READING = "limit: reading"
 
