@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from pathlib import Path
 from statistics import median
 
@@ -97,7 +98,7 @@ def wave(
         one.reset()
     before, began = len(source.requests()), time.monotonic()
     with ThreadPoolExecutor(len(nodes)) as pool:
-        ends = list(pool.map(lambda pair: deployed(*pair, reference), zip(nodes, disks, strict=True)))
+        ends = list(pool.map(deployed, nodes, disks, repeat(reference)))
     wall_s = time.monotonic() - began
     found = first_difference(made.raw, disks[-1].file, MIB, made.size_bytes - MIB)
     if found is not None:
