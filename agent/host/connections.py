@@ -17,7 +17,7 @@ import time
 from functools import cache
 from http.client import HTTPResponse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import certifi
@@ -28,9 +28,6 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from agent.errors import ImageUnavailable
 from agent.host.destination import is_link_local
 from agent.model.url import without_user
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 SLOWEST_BYTES_PER_S = 16 * 1024
 SLOW_AFTER_S = 120.0
@@ -50,7 +47,7 @@ class Paced(io.RawIOBase):
         """Yes."""
         return True
 
-    def readinto(self, buffer: WriteableBuffer) -> int | None:
+    def readinto(self, buffer: Any) -> int | None:
         """One recv(2)."""
         began_s = time.monotonic()
         count = self._raw.readinto(buffer)

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agent.errors import HostError
+from agent.errors import DeviceError, HostError
 from agent.host.doors import Files
 from agent.host.fake import FakeHost, LinkTo
 from agent.host.files import RealFiles
@@ -76,6 +79,119 @@ def test_removing(files: Files) -> None:
 
     assert files.names("/etc") == ("name",)
     assert not files.exists("/link")
+
+
+CONTENT = bytes(70_000) + b"data" * 5000 + bytes(70_000)
+
+
+def test_reading_in_pieces(files: Files) -> None:
+    """A large file is read anywhere, by whole views; less comes at its end only."""
+    files.save("/var/image", [CONTENT])
+    with files.open_large("/var/image") as file:
+        view = memoryview(bytearray(4000))
+        assert file.size_bytes == len(CONTENT)
+        assert file.read_into(70_000, view) == 4000 and view == b"data" * 1000
+        assert file.read_into(len(CONTENT) - 10, view) == 10
+        assert file.read_into(len(CONTENT), view) == 0
+        data = list(file.data_extents())
+    assert all(length > 0 for _, length in data)
+    assert any(start <= 70_000 and start + length >= 90_000 for start, length in data)
+
+
+def test_what_cannot_be_read_in_pieces(files: Files) -> None:
+    """A file that is not there, and a directory, are errors that name it."""
+    for path in ("/nowhere", "/etc"):
+        with pytest.raises(HostError, match=path), files.open_large(path):
+            pass
+
+
+def test_saving(files: Files) -> None:
+    """A file is made of pieces of any kind, through links, in new directories; its length is told."""
+    assert files.save("/link/new/file", [b"ab", memoryview(b"cd"), b""]) == 4
+    assert files.read_bytes("/etc/new/file") == b"abcd"
+    assert files.save("/etc/name", []) == 0 and files.read_bytes("/etc/name") == b""
+
+
+def test_saving_what_fails(files: Files) -> None:
+    """If the pieces fail, what was there is there, and nothing else."""
+
+    def broken() -> Iterator[bytes]:
+        yield b"half"
+        raise DeviceError("reading /dev/sda", "EIO")
+
+    for path in ("/etc/name", "/etc/other"):
+        with pytest.raises(DeviceError, match="reading /dev/sda"):
+            files.save(path, broken())
+    assert files.names("/etc") == ("name", "raw") and files.read_text("/etc/name") == "one\n"
+
+
+def test_holes(tmp_path: Path) -> None:
+    """The holes of a sparse file are told, also at both its ends; an empty file has no data."""
+    files = RealFiles(str(tmp_path))
+    with (tmp_path / "sparse").open("wb") as file:
+        file.seek(1 << 20)
+        file.write(b"x" * 4096)
+        file.truncate(4 << 20)
+    (tmp_path / "empty").touch()
+    with files.open_large("/sparse") as sparse, files.open_large("/empty") as empty:
+        assert list(sparse.data_extents()) == [(1 << 20, 4096)]
+        assert list(empty.data_extents()) == []
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    """What is no file is never replaced by one, and a pipe is a stream: read once, forward."""
+    files = RealFiles(str(tmp_path))
+    os.mkfifo(tmp_path / "pipe")
+    writer = os.open(tmp_path / "pipe", os.O_RDWR)
+    os.write(writer, b"0123456789")
+    view = memoryview(bytearray(4))
+    with files.open_large("/pipe") as pipe:
+        assert pipe.size_bytes is None and pipe.read_into(0, view) == 4 and bytes(view) == b"0123"
+        with pytest.raises(HostError, match="cannot seek"):
+            pipe.read_into(0, view)
+        with pytest.raises(HostError, match="stream"):
+            list(pipe.data_extents())
+        assert pipe.read_into(4, view) == 4 and bytes(view) == b"4567"
+    os.close(writer)
+    with pytest.raises(HostError, match="no file"):
+        files.save("/pipe", [b"x"])
+
+
+@pytest.mark.commands
+def test_standard_streams() -> None:
+    """ "-" is what the shell gave: read to the end of the pipe, and written without a name."""
+    program = """if True:
+        from agent.host.files import RealFiles
+        files = RealFiles()
+        with files.open_large("-") as file:
+            view = memoryview(bytearray(150_000))
+            got = file.read_into(0, view), file.read_into(150_000, view)
+        files.save("-", [view[: got[1]], str(got).encode()])"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=b"x" * 200_000, capture_output=True, check=True, timeout=60
+    )
+
+    assert done.stdout == b"x" * 50_000 + b"(150000, 50000)"
+
+
+def test_fake_streams() -> None:
+    """The fake machine has them, too."""
+    host = FakeHost.with_files({})
+    host.machine.stdin = b"0123456789"
+    view = memoryview(bytearray(8))
+    with host.files.open_large("-") as file:
+        assert file.size_bytes is None
+        assert (file.read_into(0, view), file.read_into(8, view)) == (8, 2)
+        with pytest.raises(HostError, match="cannot seek"):
+            file.read_into(0, view)
+    assert host.files.save("-", [b"ab", b"c"]) == 3 and host.machine.stdout == b"abc"
+    assert host.faults.calls == [
+        "files.opened(-)",
+        "files.read_into(-, 0)",
+        "files.read_into(-, 8)",
+        "files.read_into(-, 0)",
+        "files.save(-)",
+    ]
 
 
 def test_modes(tmp_path: Path) -> None:
