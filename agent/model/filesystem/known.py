@@ -13,6 +13,7 @@ from agent.errors import DecodeError
 from agent.model.filesystem import Filesystem, Read
 from agent.model.filesystem.btrfs import Btrfs
 from agent.model.filesystem.ext4 import Ext4
+from agent.model.filesystem.fat import Fat
 from agent.model.filesystem.lvm import label_sector
 from agent.model.filesystem.swap import Swap
 from agent.model.filesystem.xfs import Xfs
@@ -37,7 +38,13 @@ MARKS = (
     ("iso9660", 0x8001, b"CD001"),
     ("bcache", 4096 + 24, b"\xc6\x85\x73\xf6\x4e\x1a\x45\xca"),
 )
-PARSERS: dict[str, Callable[[Read, int], Filesystem]] = {"ext4": Ext4, "xfs": Xfs, "btrfs": Btrfs, "swap": Swap}
+PARSERS: dict[str, Callable[[Read, int], Filesystem]] = {
+    "ext4": Ext4,
+    "xfs": Xfs,
+    "btrfs": Btrfs,
+    "vfat": Fat,
+    "swap": Swap,
+}
 
 
 def kind_of(read: Read, size_bytes: int) -> str | None:

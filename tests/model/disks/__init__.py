@@ -16,7 +16,16 @@ from agent.host.fake.disk import SparseBytes
 FOLDER = Path(__file__).parent
 PIECE = struct.Struct("<QI")
 GRAIN_BYTES = 4096
-SIZES_MIB = {"ext4": 64, "ext4-1k": 24, "ext4-bigalloc": 64, "xfs": 300, "btrfs": 120, "btrfs-mixed": 40}
+SIZES_MIB = {
+    "ext4": 64,
+    "ext4-1k": 24,
+    "ext4-bigalloc": 64,
+    "xfs": 300,
+    "btrfs": 120,
+    "btrfs-mixed": 40,
+    "fat16": 20,
+    "fat32": 64,
+}
 
 
 def pieces(name: str) -> list[tuple[int, bytes]]:

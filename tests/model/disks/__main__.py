@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 from tests.loops import command
@@ -18,15 +19,19 @@ MKFS = {
     "xfs": ("mkfs.xfs", "-q", "-m", f"uuid={UUID}", "-L", "root", "-d", "agcount=3"),
     "btrfs": ("mkfs.btrfs", "-q", "-U", UUID, "-L", "root"),
     "btrfs-mixed": ("mkfs.btrfs", "-q", "-U", UUID, "--mixed", "-n", "4096"),
+    "fat16": ("mkfs.vfat", "-F", "16", "-i", UUID[:8], "-n", "ESP"),
+    "fat32": ("mkfs.vfat", "-F", "32", "-s", "1", "-i", UUID[:8], "-n", "ESP"),
 }
 
 with tempfile.TemporaryDirectory() as folder:
     for name, argv in MKFS.items():
         path = blank(Path(folder, name), SIZES_MIB[name])
         command(*argv, str(path))
-        with mounted(path) as place:
+        with mounted(path) if "fat" not in name else nullcontext(Path(folder)) as place:
             for number in range(150):
                 (place / f"file-{number}").write_bytes(b"text" * (number * 40))
+            if "fat" in name:
+                command("mcopy", "-i", str(path), *map(str, place.glob("file-*")), "::")
             command("sync", "-f", str(place))
             for number in range(0, 150, 3):
                 (place / f"file-{number}").unlink()

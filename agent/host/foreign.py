@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody else's directory tree, mounted: no link in it leads out of it, and nothing but a regular file is opened.
+
+Links are followed as the system itself would that has this tree for its root. Nobody else may be at work in it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from agent.errors import HostError
+from agent.host.paths import follow
+
+Kind = Literal["file", "directory", "link", "other"]
+FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class ForeignTree:
+    """`doors.Tree` below a directory."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def names(self, directory: str) -> tuple[str, ...]:
+        """Sorted; empty for what is no directory."""
+        with changing("listing", directory):
+            try:
+                return tuple(sorted(os.listdir(self._behind(directory))))
+            except (FileNotFoundError, NotADirectoryError):
+                return ()
+
+    def kind(self, path: str) -> Kind | None:
+        """Of what is there itself."""
+        with changing("looking at", path):
+            try:
+                mode = self._at(path).lstat().st_mode
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        kinds: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
+        return kinds.get(stat.S_IFMT(mode), "other")
+
+    def read(self, path: str, most_bytes: int) -> bytes:
+        """A regular file's beginning; nothing of all else."""
+        with changing("reading", path):
+            place = self._behind(path)
+            if not is_regular(place):
+                return b""
+            with opened(place, os.O_RDONLY) as fd, os.fdopen(os.dup(fd), "rb") as file:
+                return file.read(most_bytes)
+
+    def write(self, path: str, data: bytes) -> None:
+        """In place, so that owner, mode and labels stay; what is no file yet comes to be with mode 0644."""
+        with changing("writing", path):
+            place = self._behind(path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if place.exists() and not is_regular(place):
+                raise HostError(f"writing {path} of the captured system", "it is no regular file")
+            with opened(place, os.O_WRONLY | os.O_CREAT) as fd, os.fdopen(os.dup(fd), "wb") as file:
+                file.truncate(0)
+                file.write(data)
+
+    def remove(self, path: str) -> int:
+        """A file, a link itself, or a directory with all that is in it; how many things of the first kinds."""
+        with changing("removing", path):
+            place = self._at(path)
+            if stat.S_ISDIR(place.lstat().st_mode):
+                count = sum(len(files) for _, _, files in os.walk(place))
+                shutil.rmtree(place)
+                return count
+            place.unlink()
+            return 1
+
+    def sweep(self, path: str, spare: tuple[str, ...]) -> int:
+        """Remove every file below a directory but those to be spared; how many went. Directories stay."""
+        spared = {self._behind(each) for each in spare}
+        count = 0
+        with changing("sweeping", path):
+            for folder, _, files in os.walk(self._behind(path)):
+                for place in (Path(folder, name) for name in files):
+                    if place not in spared:
+                        place.unlink()
+                        count += 1
+        return count
+
+    def _behind(self, path: str) -> Path:
+        return self._root / follow(path, self._link_at).lstrip("/")
+
+    def _at(self, path: str) -> Path:
+        parent, _, name = path.rstrip("/").rpartition("/")
+        return self._behind(parent or "/") / name
+
+    def _link_at(self, path: str) -> str | None:
+        try:
+            return str((self._root / path.lstrip("/")).readlink())
+        except OSError:
+            return None
+
+
+def is_regular(place: Path) -> bool:
+    """Whether opening it starts nothing: no device, no pipe, no link."""
+    try:
+        return stat.S_ISREG(place.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+@contextmanager
+def opened(place: Path, flags: int) -> Iterator[int]:
+    """A file descriptor."""
+    fd = os.open(place, flags | FLAGS, 0o644)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def changing(doing: str, path: str) -> Iterator[None]:
+    """What the system says, as an error that tells whose file it is."""
+    try:
+        yield
+    except (OSError, RecursionError, ValueError) as error:  # a tree deeper than any that is one; a name with a zero
+        raise HostError(
+            f"{doing} {path} of the captured system", getattr(error, "strerror", None) or str(error)
+        ) from error
