@@ -16,6 +16,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from threading import Event
 from typing import Protocol
 
+from agent.model.generalise import Look
 from agent.model.image import OPEN, Access
 
 
@@ -54,6 +55,24 @@ class LargeFile(Protocol):
 
     def data_extents(self) -> Iterator[tuple[int, int]]:
         """(offset, length) of what is not a hole (lseek(2), SEEK_DATA)."""
+        ...
+
+
+class Tree(Look, Protocol):
+    """A directory of somebody else, mounted: no link leads out of it, and only regular files are opened. Raises
+    `HostError`.
+    """
+
+    def write(self, path: str, data: bytes) -> None:
+        """In place, so that owner, mode and labels stay; what is no file yet comes to be with mode 0644."""
+        ...
+
+    def remove(self, path: str) -> int:
+        """A file, a link itself, or a directory with all that is in it; how many files that were."""
+        ...
+
+    def sweep(self, path: str, spare: tuple[str, ...]) -> int:
+        """Remove every file below a directory but those to be spared; how many went. Directories stay."""
         ...
 
 
@@ -99,6 +118,10 @@ class Files(Protocol):
         """Replace the file by these pieces, one after another, atomically as `write` does; its length. If `pieces`
         raises, nothing is left. "-" is the standard output.
         """
+        ...
+
+    def below(self, root: str) -> Tree:
+        """What is mounted there, as its own system would see it."""
         ...
 
 

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.errors import HostError
-from agent.host.doors import LargeFile
+from agent.host.doors import LargeFile, Tree
+from agent.host.foreign import ForeignTree
 from agent.host.large_file import FileOnDisk, Stream
 from agent.host.paths import follow
 
@@ -140,6 +141,10 @@ class RealFiles:
             temporary.unlink(missing_ok=True)
             raise
         sync_directory(target.parent)
+
+    def below(self, root: str) -> Tree:
+        """What is mounted there."""
+        return ForeignTree(self._locate(root))
 
     def _locate(self, path: str) -> Path:
         return self._root / follow(path, self._link_at).lstrip("/")

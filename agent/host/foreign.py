@@ -12,12 +12,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import NoReturn
 
 from agent.errors import HostError
 from agent.host.paths import follow
+from agent.model.generalise import Kind
 
-Kind = Literal["file", "directory", "link", "other"]
 FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -31,7 +31,7 @@ class ForeignTree:
         """Sorted; empty for what is no directory."""
         with changing("listing", directory):
             try:
-                return tuple(sorted(os.listdir(self._behind(directory))))
+                return tuple(sorted(each.name for each in self._behind(directory).iterdir()))
             except (FileNotFoundError, NotADirectoryError):
                 return ()
 
@@ -70,7 +70,7 @@ class ForeignTree:
         with changing("removing", path):
             place = self._at(path)
             if stat.S_ISDIR(place.lstat().st_mode):
-                count = sum(len(files) for _, _, files in os.walk(place))
+                count = sum(len(files) for _, _, files in os.walk(place, onerror=fail))
                 shutil.rmtree(place)
                 return count
             place.unlink()
@@ -81,7 +81,7 @@ class ForeignTree:
         spared = {self._behind(each) for each in spare}
         count = 0
         with changing("sweeping", path):
-            for folder, _, files in os.walk(self._behind(path)):
+            for folder, _, files in os.walk(self._behind(path), onerror=fail):
                 for place in (Path(folder, name) for name in files):
                     if place not in spared:
                         place.unlink()
@@ -100,6 +100,11 @@ class ForeignTree:
             return str((self._root / path.lstrip("/")).readlink())
         except OSError:
             return None
+
+
+def fail(error: OSError) -> NoReturn:
+    """A directory that cannot be listed is an error, not an empty one."""
+    raise error
 
 
 def is_regular(place: Path) -> bool:

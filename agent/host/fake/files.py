@@ -8,8 +8,10 @@ from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 
 from agent.errors import HostError
+from agent.host import doors
 from agent.host.doors import LargeFile
 from agent.host.fake.faults import FakeDoor, FaultPlan, counted
+from agent.host.fake.foreign import FakeForeignTree
 from agent.host.fake.machine import Machine
 from agent.host.fake.tree import LinkTo, Unreadable
 
@@ -85,6 +87,10 @@ class FakeFiles(FakeDoor):
         content = b"".join(bytes(piece) for piece in pieces)
         self.machine.tree.put(self._resolve(path), content)
         return len(content)
+
+    def below(self, root: str) -> doors.Tree:
+        """A part of the machine's own tree."""
+        return FakeForeignTree(self.machine, self.faults, self._resolve(root))
 
     @counted
     def _opened(self, path: str) -> FakeLargeFile:
