@@ -108,6 +108,11 @@ class Manifest:
         """All that has to be written."""
         return sum(end - start for chunk in self for start, end in self.runs(chunk))
 
+    @property
+    def listed_bytes(self) -> int:
+        """What the listed chunks unpack to."""
+        return sum(self.raw_bytes(chunk) for chunk in self)
+
     @cached_property
     def largest_frame(self) -> int:
         """The room that any frame fits in."""
@@ -147,6 +152,17 @@ class Manifest:
                 if at < place + start:
                     yield at, place + start - at
                 at = place + end
+        if at < self.disk_bytes:
+            yield at, self.disk_bytes - at
+
+    def empty(self) -> Iterator[tuple[int, int]]:
+        """(offset, length) on the disk of the chunks that are not listed, adjoining ones as one."""
+        at = 0
+        for chunk in self:
+            place = self.place(chunk)
+            if at < place:
+                yield at, place - at
+            at = place + self.raw_bytes(chunk)
         if at < self.disk_bytes:
             yield at, self.disk_bytes - at
 
@@ -249,7 +265,7 @@ def seek_table(sizes: bytes) -> bytes:
     return frame(SEEK_TABLE_MAGIC, sizes + SEEK_FOOTER.pack(len(sizes) // SEEK_ENTRY.size, 0, SEEKABLE_MAGIC))
 
 
-def place_of_manifest(tail: bytes, file_bytes: int) -> Place:
+def place_of_manifest(tail: bytes | memoryview, file_bytes: int) -> Place:
     """Where the manifest is, by the file's last bytes (`TAIL_BYTES` are enough). Raises `DecodeError`."""
     doing = "reading the image's seek table"
     sizes, table_bytes = last_sizes(tail, file_bytes, doing)
@@ -266,7 +282,7 @@ def place_of_manifest(tail: bytes, file_bytes: int) -> Place:
 TAIL_BYTES = SEEK_FOOTER.size + 2 * (SEEK_ENTRY.size + 4)
 
 
-def last_sizes(tail: bytes, file_bytes: int, doing: str) -> tuple[list[tuple[int, int]], int]:
+def last_sizes(tail: bytes | memoryview, file_bytes: int, doing: str) -> tuple[list[tuple[int, int]], int]:
     """(the last two entries, whole length of the seek table's frame)."""
     if len(tail) < SEEK_FOOTER.size:
         raise DecodeError(doing, "the file is too short")

@@ -19,6 +19,8 @@ from agent.host.fake.disk import FakeDisk
 from agent.host.fake.faults import FakeDoor, FaultPlan, counted
 from agent.host.fake.machine import Machine
 
+LARGEST_FILE_BYTES = 1 << 62
+
 
 class FakeUdev(FakeDoor):
     """`doors.Udev` from the record."""
@@ -54,6 +56,24 @@ class FakeBlock(FakeDoor):
     def open_read(self, path: str) -> Iterator[BlockDevice]:
         """For reading."""
         yield FakeBlockDevice(self.machine, self.faults, path, self._opened(path), writable=False)
+
+    @contextmanager
+    def open_file(self, path: str) -> Iterator[BlockDevice]:
+        """A new file, which is in the tree when it is left in peace."""
+        file = FakeNewFile(self.machine, self.faults, self._created(path))
+        yield file
+        self._kept(path, file.content)
+
+    @counted
+    def _created(self, path: str) -> str:
+        found = self.machine.tree.resolve(path)
+        if found in self.machine.tree.entries or found in self.machine.tree.directories:
+            raise DeviceError(f"opening {path}", "File exists")
+        return path
+
+    @counted
+    def _kept(self, path: str, content: bytes) -> None:
+        self.machine.tree.put(self.machine.tree.resolve(path), content)
 
     @counted
     def _opened_exclusively(self, path: str) -> FakeDisk:
@@ -105,6 +125,10 @@ class FakeBlockDevice(FakeDoor):
         self._check("reading", offset_bytes, length_bytes)
         return self._disk.read(offset_bytes, length_bytes)
 
+    def read_into(self, offset_bytes: int, view: memoryview) -> None:
+        """Fill the view."""
+        view[:] = self.read(offset_bytes, len(view))
+
     @counted
     def write(self, offset_bytes: int, data: bytes | bytearray | memoryview) -> None:
         """All of it, into the disk's cache."""
@@ -138,6 +162,29 @@ class FakeBlockDevice(FakeDoor):
             raise DeviceError(f"{doing} {self._path}", "opened for reading only")
         if offset % self._disk.logical_sector_bytes or length % self._disk.logical_sector_bytes:
             raise DeviceError(f"{doing} {self._path}", f"no whole sectors: {where}")
+
+
+class FakeNewFile(FakeBlockDevice):
+    """`doors.BlockDevice` over a new file, which has no end."""
+
+    def __init__(self, machine: Machine, faults: FaultPlan, path: str) -> None:
+        super().__init__(machine, faults, path, FakeDisk(LARGEST_FILE_BYTES), writable=True)
+        self._end_bytes = 0
+
+    @property
+    def content(self) -> bytes:
+        """As far as it was written or zeroed."""
+        return self._disk.read(0, self._end_bytes)
+
+    def write(self, offset_bytes: int, data: bytes | bytearray | memoryview) -> None:
+        """All of it."""
+        super().write(offset_bytes, data)
+        self._end_bytes = max(self._end_bytes, offset_bytes + len(data))
+
+    def zero(self, offset_bytes: int, length_bytes: int) -> None:
+        """It reaches as far, too."""
+        super().zero(offset_bytes, length_bytes)
+        self._end_bytes = max(self._end_bytes, offset_bytes + length_bytes)
 
 
 class FakeNetlink(FakeDoor):
