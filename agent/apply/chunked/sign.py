@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signatures of manifests: Ed25519 over the payload, keys as PEM."""
+"""Signatures of manifests: Ed25519 over the payload. The private key is PEM; a public one is 44 characters of base64,
+so that it fits on a kernel command line.
+"""
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -26,27 +29,27 @@ def signing_key(pem: bytes) -> Ed25519PrivateKey:
     return key
 
 
-def trusted_key(pem: str) -> Ed25519PublicKey:
-    """A public key. Raises `ConfigError`."""
-    from cryptography.exceptions import UnsupportedAlgorithm
+def public_key(key: Ed25519PrivateKey) -> str:
+    """Its public half, as `image_keys` takes it: the raw 32 bytes in base64."""
+    return b64encode(key.public_key().public_bytes_raw()).decode()
+
+
+def trusted_key(text: str) -> Ed25519PublicKey:
+    """The raw 32 bytes, in base64. Raises `ConfigError`."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
-        key = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ConfigError("reading a trusted key", "it is no public key in PEM") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise ConfigError("reading a trusted key", "it is not one of Ed25519")
-    return key
+        return Ed25519PublicKey.from_public_bytes(b64decode(text, validate=True))
+    except ValueError as error:
+        raise ConfigError("reading a trusted key", "it is not 32 bytes in base64") from error
 
 
-def is_signed(payload: bytes, signature: bytes, pem: str) -> bool:
+def is_signed(payload: bytes, signature: bytes, key: str) -> bool:
     """Whether the key made this signature."""
     from cryptography.exceptions import InvalidSignature
 
     try:
-        trusted_key(pem).verify(signature, payload)
+        trusted_key(key).verify(signature, payload)
     except InvalidSignature:
         return False
     return True
@@ -58,5 +61,5 @@ def must_be_signed(payload: bytes, signature: bytes | None, trusted: Sequence[st
         return
     if signature is None:
         raise SignatureMissing(doing, "the image has no signature")
-    if not any(is_signed(payload, signature, pem) for pem in trusted):
+    if not any(is_signed(payload, signature, key) for key in trusted):
         raise SignatureMissing(doing, f"none of the {len(trusted)} trusted keys made its signature")
