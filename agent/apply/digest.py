@@ -5,41 +5,32 @@ from __future__ import annotations
 
 import hashlib
 
-from agent.apply.crew import Crew
 from agent.apply.meter import Meter, Stage
 from agent.apply.ring import Feed
 from agent.errors import DigestMismatch
 from agent.model.image import ImageRef
+from agent.model.job import Result
 
 
 class Hasher:
     """Hashes the whole file. Nothing is done before `run` has ended without an error."""
 
-    def __init__(self, crew: Crew, image: ImageRef, doing: str) -> None:
+    def __init__(self, image: ImageRef, doing: str) -> None:
         """`image` has a digest of its own by now."""
-        self._crew = crew
         self._doing = doing
         self.algorithm, self._expected = ("sha512", image.sha512) if image.sha512 else ("sha256", image.sha256 or "")
-        self._is_over = False
 
     def run(self, feed: Feed, meter: Meter) -> None:
         """Raises `DigestMismatch` at the file's end if it is another file."""
-        digest = hashlib.new(self.algorithm, usedforsecurity=True)
+        digest = hashlib.new(self.algorithm)
         while view := feed.read():
             with meter.busy(Stage.VERIFY, len(view)):
                 digest.update(view)
         if digest.hexdigest() != self._expected:
             told = f"{self.algorithm} is {digest.hexdigest()}, it should be {self._expected}"
             raise DigestMismatch(self._doing, told)
-        with self._crew.when(lambda: True):
-            self._is_over = True
-
-    def wait(self) -> None:
-        """Until the file is known to be the right one; `Stopped` if it is not."""
-        with self._crew.when(lambda: self._is_over):
-            pass
 
     @property
-    def result(self) -> dict[str, str | int]:
+    def result(self) -> Result:
         """What was verified."""
         return {self.algorithm: self._expected}

@@ -6,15 +6,16 @@ A place is opened when the image's first bytes are known and can be taken; befor
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Protocol
 
 from agent.apply.meter import Meter
+from agent.apply.resume import Bookmark, key_of
 from agent.apply.target import Target, make_unbootable
 from agent.errors import ImageRefused, ImageTooLarge, ImageTruncated
-from agent.host.doors import Host
+from agent.host.doors import BlockDevice, Host
 from agent.model.disk import MIB
-from agent.model.image import ImageFormat
+from agent.model.image import ImageFormat, ImageRef
 from agent.model.image_kind import kind_of, misfit
 from agent.model.partition_table import fit
 from agent.model.plan import WriteImage
@@ -34,13 +35,23 @@ class Place(Protocol):
         """Ready to be written, until the stack is unwound. Raises where the image cannot be taken, untouched."""
         ...
 
+    def open_read(self) -> AbstractContextManager[BlockDevice]:
+        """To read what is there."""
+        ...
+
+    def bookmark(self, target: Target, done_bytes: int, total_bytes: int) -> Bookmark | None:
+        """None where nothing is to be gone on with."""
+        ...
+
 
 class DiskPlace:
     """The disk of a step."""
 
-    def __init__(self, host: Host, step: WriteImage) -> None:
+    def __init__(self, host: Host, step: WriteImage, image: ImageRef) -> None:
+        """`image` has a digest of its own by now."""
         self._host = host
         self._step = step
+        self._image = image
         self.head_bytes = self.least_bytes = step.hold_back_bytes
         self.limit_bytes = step.limit_bytes
         self.doing = f"writing {step.image.url} to {step.disk.path}"
@@ -55,6 +66,15 @@ class DiskPlace:
         device = stack.enter_context(self._host.block.open_exclusive(disk.path))
         make_unbootable(device, self._step.hold_back_bytes)
         return Target(device, bytearray(head), self.limit_bytes, meter, self.doing)
+
+    def open_read(self) -> AbstractContextManager[BlockDevice]:
+        """The same disk, by another door."""
+        return self._host.block.open_read(self._step.disk.path)
+
+    def bookmark(self, target: Target, done_bytes: int, total_bytes: int) -> Bookmark:
+        """In the disk's last MiB."""
+        key = key_of(self._image, self._step.disk, self._step.hold_back_bytes)
+        return Bookmark(target.disk, key, done_bytes, total_bytes, self._host.clock)
 
 
 class FilePlace:
@@ -75,10 +95,17 @@ class FilePlace:
         target.put_sparse(0, memoryview(head))
         return target
 
+    def open_read(self) -> AbstractContextManager[BlockDevice]:
+        """The file is new: there is nothing to be read."""
+        return self._host.block.open_read(self._path)
 
-def must_be_said_so(file_head: bytes, name: str, said: ImageFormat, doing: str) -> None:
+    def bookmark(self, target: Target, done_bytes: int, total_bytes: int) -> None:
+        """Left by an error, the file is gone."""
+
+
+def must_be_said_so(opening: bytes, image: ImageRef, doing: str) -> None:
     """Raises `ImageRefused` for a file whose first bytes are known for another kind than was said."""
-    wrong = misfit(kind_of(file_head, name), said)
+    wrong = misfit(kind_of(opening, image.url), image.format)
     if wrong is not None:
         raise ImageRefused(doing, wrong[0], hint=wrong[1])
 

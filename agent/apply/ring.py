@@ -58,8 +58,10 @@ class Ring:
     def __init__(self, crew: Crew, count: int, slot_bytes: int, users: int) -> None:
         self.lanes: tuple[Lane[Slot | None], ...] = tuple(Lane(crew) for _ in range(users))
         self.done_bytes = 0
-        self.on_settled: Callable[[int, int], None] = lambda start, end: None
-        """Told of each range of the file that nobody uses any more: what was to be done with it is done."""
+        self.settled_bytes = 0
+        """What of the file's beginning nobody uses any more: what was to be done with it is done."""
+        self._lock = Lock()
+        self._settled: dict[int, int] = {}
         self._free: Lane[Slot] = Lane(crew)
         for _ in range(count):
             self._free.put(Slot(aligned(slot_bytes), self._settle))
@@ -80,7 +82,10 @@ class Ring:
             lane.put(None)
 
     def _settle(self, slot: Slot) -> None:
-        self.on_settled(slot.offset_bytes, slot.end_bytes)
+        with self._lock:
+            self._settled[slot.offset_bytes] = slot.end_bytes
+            while self.settled_bytes in self._settled:
+                self.settled_bytes = self._settled.pop(self.settled_bytes)
         self._free.put(slot)
 
 

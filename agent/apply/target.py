@@ -37,7 +37,7 @@ class Target:
 
     def put(self, offset_bytes: int, view: memoryview) -> None:
         """Data whose holes, if it has any, are not looked for. Raises `ImageTooLarge`, `DeviceError`."""
-        self._reach(offset_bytes + len(view))
+        self.reach(offset_bytes + len(view))
         skip = min(max(len(self._head) - offset_bytes, 0), len(view))
         self._head[offset_bytes : offset_bytes + skip] = view[:skip]
         if skip < len(view):
@@ -54,7 +54,7 @@ class Target:
     def zero(self, offset_bytes: int, length_bytes: int) -> None:
         """Make this range zero; whole sectors, but for the image's end."""
         end = offset_bytes + length_bytes
-        self._reach(end)
+        self.reach(end)
         kept = min(end, len(self._head))
         if offset_bytes < kept:
             self._head[offset_bytes:kept] = bytes(kept - offset_bytes)
@@ -78,7 +78,8 @@ class Target:
         with self._meter.busy(Stage.DISK):
             self.disk.flush()
 
-    def _reach(self, end: int) -> None:
+    def reach(self, end: int) -> None:
+        """The image goes on to there. Raises `ImageTooLarge`."""
         if end > self._limit:
             raise ImageTooLarge(self._doing, f"it reaches past byte {self._limit} of the disk")
         with self._lock:

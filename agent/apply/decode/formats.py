@@ -7,15 +7,19 @@ from typing import assert_never
 
 from agent.apply.crew import Crew
 from agent.apply.decode.members import MemberDecoder, packing_of
+from agent.apply.decode.qcow2 import SCRATCH_BYTES, Qcow2Unpacker
 from agent.apply.decode.unpack import RawUnpacker, StreamUnpacker, Unpacker
 from agent.apply.decode.zstd import ZstdDecoder
 from agent.apply.meter import Meter
 from agent.apply.ring import Feed, Ring
+from agent.apply.source import Source
 from agent.errors import InputError
 from agent.host.doors import Clock
 from agent.host.memory import HUGE_PAGE_BYTES
 from agent.model.disk import MIB
 from agent.model.image import ImageFormat
+
+__all__ = ["SCRATCH_BYTES", "ring_of", "unpacker_of"]
 
 USERS = 2
 """The hasher and the unpacker."""
@@ -30,8 +34,9 @@ def ring_of(image_format: ImageFormat, crew: Crew) -> Ring:
             return Ring(crew, 8, MIB, USERS)
 
 
-def unpacker_of(image_format: ImageFormat, feed: Feed, crew: Crew, clock: Clock, meter: Meter, doing: str) -> Unpacker:
+def unpacker_of(source: Source, feed: Feed, crew: Crew, clock: Clock, meter: Meter, doing: str) -> Unpacker:
     """Fed with the file."""
+    image_format = source.image.format
     match image_format:
         case ImageFormat.RAW:
             return RawUnpacker(feed)
@@ -40,6 +45,8 @@ def unpacker_of(image_format: ImageFormat, feed: Feed, crew: Crew, clock: Clock,
         case ImageFormat.RAW_GZ | ImageFormat.RAW_XZ | ImageFormat.RAW_BZ2:
             decoder = MemberDecoder(feed, packing_of(image_format), doing)
             return StreamUnpacker(decoder, feed, crew, clock, meter)
-        case ImageFormat.QCOW2 | ImageFormat.CHUNKED:
+        case ImageFormat.QCOW2:
+            return Qcow2Unpacker(source, feed, meter, doing)
+        case ImageFormat.CHUNKED:
             raise InputError(doing, f"{image_format} is not read as a stream")
     assert_never(image_format)

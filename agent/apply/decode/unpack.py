@@ -14,8 +14,10 @@ from agent.apply.crew import Crew, Lane
 from agent.apply.decode import Decoder
 from agent.apply.meter import Meter, Stage
 from agent.apply.ring import Feed, Slot
+from agent.apply.target import GRAIN_BYTES
 from agent.host.doors import Clock
 from agent.host.memory import aligned
+from agent.model.image_kind import HEAD_BYTES
 
 OUT_BYTES = 1024 * 1024
 OUT_COUNT = 6
@@ -55,26 +57,54 @@ class Plain:
 
 
 class Unpacker(Protocol):
-    """One image, once."""
+    """One image, once. `reads_tables`: it reads parts of the file by itself before the rest is read in order."""
+
+    reads_tables: bool
+
+    def opening(self) -> bytes:
+        """The file's first bytes."""
+        ...
 
     def begin(self, head_bytes: int) -> bytes:
         """The disk's first bytes; less if it has no more. Raises `ImageError`."""
         ...
 
-    def loads(self) -> Iterator[Load]:
-        """All that follows, each to be given back. Raises `ImageError`."""
+    def parts(self, done_bytes: int) -> Iterator[tuple[int, int, int]] | None:
+        """(place in the file, place on the disk, length) of what of these first bytes of the file lies on the disk as
+        it is, in file order. None: its bytes cannot be found there again.
+        """
+        ...
+
+    def loads(self, there_bytes: int) -> Iterator[Load]:
+        """What follows the head, each to be given back. Of the file's first `there_bytes`, what `parts` tells of was
+        read from the disk. Raises `ImageError`.
+        """
+        ...
+
+    def holes(self) -> Iterator[tuple[int, int]]:
+        """(start, end) on the disk of what is zero and in no load."""
+        ...
+
+    @property
+    def grain_bytes(self) -> int:
+        """Loads begin at whole grains of the disk, and end there or with the image."""
         ...
 
 
 class RawUnpacker:
     """The file is the disk."""
 
-    def __init__(self, feed: Feed, there_bytes: int = 0) -> None:
-        """What is before `there_bytes`, and no head, was read from the disk."""
+    reads_tables = False
+    grain_bytes = GRAIN_BYTES
+
+    def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._there_bytes = there_bytes
         self._rest: Slot | None = None
         self._head_bytes = 0
+
+    def opening(self) -> bytes:
+        """Of the first slot."""
+        return bytes(self._feed.peek()[:HEAD_BYTES])
 
     def begin(self, head_bytes: int) -> bytes:
         """The first slots."""
@@ -88,27 +118,28 @@ class RawUnpacker:
         self._head_bytes = head_bytes
         return bytes(head)
 
-    def loads(self) -> Iterator[Load]:
+    def parts(self, done_bytes: int) -> Iterator[tuple[int, int, int]]:
+        """All of it."""
+        return iter([(0, 0, done_bytes)])
+
+    def loads(self, there_bytes: int) -> Iterator[Load]:
         """What of the slots lies behind the head, without a copy."""
         slot = self._rest or self._feed.take()
         while slot is not None:
             start = max(slot.offset_bytes, self._head_bytes)
-            split = min(max(self._there_bytes, start), slot.end_bytes)
-            if start < split < slot.end_bytes:
-                slot.hold()
-            if start < split:
-                yield self._part(slot, start, split, is_there=True)
-            if split < slot.end_bytes:
-                yield self._part(slot, split, slot.end_bytes, is_there=False)
+            yield Plain(start, slot.view[start - slot.offset_bytes :], slot.release, slot.end_bytes <= there_bytes)
             slot = self._feed.take()
 
-    def _part(self, slot: Slot, start: int, end: int, *, is_there: bool) -> Plain:
-        view = slot.view[start - slot.offset_bytes : end - slot.offset_bytes]
-        return Plain(start, view, slot.release, is_there)
+    def holes(self) -> Iterator[tuple[int, int]]:
+        """They are in the file."""
+        return iter(())
 
 
 class StreamUnpacker:
     """What a decoder gives, in buffers of its own."""
+
+    reads_tables = False
+    grain_bytes = GRAIN_BYTES
 
     def __init__(self, decoder: Decoder, feed: Feed, crew: Crew, clock: Clock, meter: Meter) -> None:
         self._decoder = decoder
@@ -120,6 +151,10 @@ class StreamUnpacker:
         for _ in range(OUT_COUNT):
             self._free.put(aligned(OUT_BYTES))
 
+    def opening(self) -> bytes:
+        """Of the first slot."""
+        return bytes(self._feed.peek()[:HEAD_BYTES])
+
     def begin(self, head_bytes: int) -> bytes:
         """Into memory of its own."""
         self._head_bytes = head_bytes
@@ -127,7 +162,14 @@ class StreamUnpacker:
         got = self._fill(memoryview(head))
         return bytes(head[:got])
 
-    def loads(self) -> Iterator[Load]:
+    def parts(self, done_bytes: int) -> None:
+        """What a decoder was fed with is nowhere on the disk."""
+
+    def holes(self) -> Iterator[tuple[int, int]]:
+        """They are unpacked like all else."""
+        return iter(())
+
+    def loads(self, there_bytes: int) -> Iterator[Load]:
         """One buffer after another."""
         at, is_over = self._head_bytes, False
         while not is_over:
