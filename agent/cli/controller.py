@@ -28,6 +28,7 @@ def controller(
     patience_s: Annotated[float | None, typer.Option(help="for a machine to react before its BMC is used")] = None,
     silence_timeout_s: Annotated[float | None, typer.Option(help="until a silent deploy has failed")] = None,
     token_lifetime_s: Annotated[float | None, typer.Option(help="of a one-time enrolment token")] = None,
+    imports: Annotated[str | None, typer.Option(help="who converts imported images: here, apart, or only this")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning, error")] = None,
     log_format: Annotated[str | None, typer.Option(help="text or json")] = None,
 ) -> None:

@@ -8,6 +8,7 @@ from fastapi import Depends, FastAPI
 from agent import __version__
 from agent.controller.api import agent, boot, catalogue, docs, errors, health, images, nodes, servers
 from agent.controller.api.auth import user
+from agent.controller.api.content import Sending
 from agent.controller.api.limits import BodyLimit
 from agent.controller.context import Controller
 
@@ -16,6 +17,7 @@ def create_app(controller: Controller) -> FastAPI:
     """An ASGI application over this controller."""
     app = FastAPI(title="bms-agent controller", version=__version__, docs_url=None, redoc_url=None)
     app.state.controller = controller
+    app.state.sending = Sending()
     errors.install(app)
     app.add_middleware(BodyLimit)
     for face in (health.router, docs.router, agent.router, boot.router):

@@ -8,14 +8,36 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
+from agent.controller import images
 from agent.controller.bmc import PowerDriver, Redfish
 from agent.controller.clock import Clock, SystemClock
-from agent.controller.images import forget_parts
+from agent.controller.images import Announced, Kept
+from agent.controller.imports.convert import Order, Workshop
+from agent.controller.imports.download import Tell
+from agent.controller.imports.incoming import forget_parts
 from agent.controller.keys import Keys, load_key, load_token
 from agent.controller.options import Options
 from agent.controller.store.database import Store, Transaction, open_store
 from agent.controller.wakeups import Wakeups
+from agent.model.image import Access
+
+
+class Importer(Protocol):
+    """Makes images of foreign files. Its methods take hours, and end when `tell` raises."""
+
+    def must_be_equipped(self) -> None:
+        """Raises `ToolMissing`."""
+        ...
+
+    def fetch(self, url: str, access: Access, announced: Announced, path: Path, tell: Tell) -> None:
+        """A URL into a file. Raises `AgentError`."""
+        ...
+
+    def convert(self, order: Order, target: Path, tell: Tell) -> Kept:
+        """A file into a chunked image. Raises `AgentError`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,6 +50,7 @@ class Controller:
     user_token: str = field(repr=False)
     clock: Clock
     power: PowerDriver
+    importer: Importer
     wakeups: Wakeups
     started_at: datetime
 
@@ -50,21 +73,41 @@ class Controller:
         """Where uploaded images are."""
         return self.options.data / "images"
 
+    @property
+    def imports(self) -> Path:
+        """Where the files of imports are, each in a directory of its own."""
+        return self.options.data / "imports"
 
-def open_controller(options: Options, clock: Clock | None = None, power: PowerDriver | None = None) -> Controller:
+
+def open_controller(
+    options: Options,
+    clock: Clock | None = None,
+    power: PowerDriver | None = None,
+    importer: Importer | None = None,
+) -> Controller:
     """Make or open everything below the data directory. Raises `ConfigError`."""
-    options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    images = options.data / "images"
-    images.mkdir(mode=0o700, exist_ok=True)
-    forget_parts(images)
+    for directory in (options.data, options.data / "images", options.data / "imports"):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock = clock or SystemClock()
-    return Controller(
+    controller = Controller(
         options=options,
         store=open_store(options.database_url),
         keys=load_key(options.data / "secret-key"),
         user_token=load_token(options.data / "admin-token"),
         clock=clock,
         power=power or Redfish(),
+        importer=importer or Workshop(),
         wakeups=Wakeups(),
         started_at=clock.now(),
     )
+    if options.serves:
+        _forget_parts(controller)
+    return controller
+
+
+def _forget_parts(controller: Controller) -> None:
+    """What an earlier process was killed in. Another one that only converts may be at work meanwhile."""
+    images.forget_parts(controller.images)
+    with controller.read() as tx:
+        wanted = {one.image_id for one in tx.imports.all()}
+    forget_parts(controller.imports, wanted)

@@ -13,6 +13,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 KEY_BYTES = 32
@@ -53,5 +54,7 @@ def _kept(path: Path, make: Callable[[], bytes]) -> bytes:
             file.write(make())
             file.flush()
             os.fsync(file.fileno())
-        draft.rename(path)
+        with suppress(FileExistsError):  # another process on the same directory was faster: its key is ours
+            path.hardlink_to(draft)
+        draft.unlink()
     return path.read_bytes()

@@ -32,8 +32,23 @@ class Options(Frozen):
     patience_s: float = Field(default=300.0, gt=0, description="for a machine to react before its BMC is used")
     silence_timeout_s: float = Field(default=3600.0, gt=0, description="until a deploy without any news has failed")
     token_lifetime_s: float = Field(default=3600.0, gt=0, description="of a one-time enrolment token")
+    imports: Literal["here", "apart", "only"] = Field(
+        default="here",
+        description="who converts imported images: this process; another one on the same data directory; this one, "
+        "which then does nothing else",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
+
+    @property
+    def serves(self) -> bool:
+        """It has the HTTP faces, and all background work but conversions."""
+        return self.imports != "only"
+
+    @property
+    def converts(self) -> bool:
+        """It converts imported images."""
+        return self.imports != "apart"
 
     @property
     def host(self) -> str:

@@ -2,8 +2,10 @@
 """What the controller refuses, one class per code; the codes BMS.0001 to BMS.9999 are the cloud's.
 
 Refused
-├── BadParameter, BadUserData, BadKey, BadFlavor, BadImage, ImageMismatch   the order is wrong
-├── AddressTaken, AddressesExhausted, NoNodeFits, NoPower                   there is nothing to serve it with
+├── BadParameter, BadUserData, BadKey, BadFlavor, BadImage, ImageMismatch,  the order is wrong
+│   WrongFormat
+├── AddressTaken, AddressesExhausted, NoNodeFits, NoPower, NoSpace,         there is nothing to serve it with
+│   ToolsMissing
 ├── Missing, ServerMissing, NameTaken, InUse                                what it names
 ├── AlreadyRunning, AlreadyStopped, PoweringOn, PoweringOff, Rebooting      the server's state
 ├── Busy, NotAllowed                                                        the server's or the node's state
@@ -59,11 +61,34 @@ class BadImage(Refused):
     advice = "See bmsctl image list."
 
 
+class WrongFormat(Refused):
+    """The file is not of the format that was said, or of one that is not deployed as it is."""
+
+    code = "IMAGE.REFUSED"
+    advice = "Let the controller convert it: bmsctl image import NAME --file FILE."
+
+
+class NoSpace(Refused):
+    """There is no room for it."""
+
+    code = "BMS.NO_SPACE"
+    http_status = 507
+    advice = "Delete images, or give the controller's data directory more room."
+
+
+class ToolsMissing(Refused):
+    """What it takes is not installed where the controller runs."""
+
+    code = "HOST.TOOL_MISSING"
+    http_status = 503
+    advice = "Install it there, and ask again."
+
+
 class ImageMismatch(Refused):
     """The bytes that were uploaded are not the image that was announced."""
 
     code = "IMAGE.DIGEST_MISMATCH"
-    advice = "Compare the file with its published SHA-256; nothing of it was kept."
+    advice = "Compare the file with its published digest; nothing of it was kept."
 
 
 class AddressesExhausted(Refused):

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from agent.controller.records.catalogue import Image, KeyPair, Subnet
+from agent.controller.records.catalogue import KeyPair, Subnet
+from agent.controller.records.image import Image
 from agent.controller.records.server import PinnedDisk, Port, Server, ServerStatus
 from agent.controller.refusal import BadKey
 from agent.controller.rules import ipxe

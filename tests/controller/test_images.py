@@ -92,6 +92,7 @@ def test_a_bomb_is_refused(tmp_path: Path) -> None:
     incoming = Upload(tmp_path, ImageFormat.RAW_ZST, limit_bytes=2**27)
     with pytest.raises(BadImage, match=r"unpacks to more than 0\.1 GB"):
         incoming.write(bomb)
+        incoming.finish(tmp_path / "whole")
     incoming.discard()
 
     assert len(bomb) < 2**14

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from agent.controller.records.catalogue import Flavor, Image
+from agent.controller.records.catalogue import Flavor
+from agent.controller.records.image import Image
 from agent.controller.records.node import Node, NodeState
 from agent.controller.rules.matching import Fit, match, misfits
 from agent.model.disk import Content, Disk, RootDeviceHints
@@ -89,6 +90,7 @@ CASES: dict[str, Callable[[], Fit]] = {
     "flavor's firmware": lambda: match(node("n"), box(), flavor(firmware="bios"), image(), 1, None),
     "image's firmware": lambda: match(node("n"), box(), flavor(), image(firmware="bios"), 1, None),
     "image too large": lambda: match(node("n"), box(), flavor(), image(size_bytes=40 * 10**9), 1, None),
+    "image for other sectors": lambda: match(node("n"), box(), flavor(), image(sector_bytes=4096), 1, None),
     "min_disk too large": lambda: match(node("n"), box(), flavor(), image(min_disk_gb=100), 1, None),
     "hints that no disk meets": lambda: match(node("n"), box(), flavor(), image(), 1, RootDeviceHints(serial="X")),
     "hints that two disks meet": lambda: match(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,10 +18,16 @@ from agent.controller.bmc import BmcError
 from agent.controller.context import Controller, open_controller
 from agent.controller.flow.power import serve_power
 from agent.controller.flow.tick import tick
+from agent.controller.images import Announced, Kept
+from agent.controller.imports.convert import Order
+from agent.controller.imports.download import Tell
 from agent.controller.log import configure
+from agent.controller.measure.chunked import Chunked
 from agent.controller.options import Options
 from agent.controller.records.job import Reset
 from agent.controller.records.node import Bmc, Power
+from agent.errors import ToolMissing
+from agent.model.image import Access, ImageFormat
 
 URL = "http://controller.example:8480"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f someone@example"
@@ -63,12 +70,56 @@ class FakePower:
         self.power = Power.OFF if reset is Reset.FORCE_OFF else Power.ON
 
 
+@dataclass
+class FakeImporter:
+    """A workshop whose tools are always there. `makes` is what comes of every file, or the error that ends it;
+    `steps` are told on the way."""
+
+    makes: bytes | Exception = b""
+    missing: str | None = None
+    steps: tuple[tuple[str, int, int | None], ...] = ()
+    during: Callable[[], object] = lambda: None
+    fetched: list[tuple[str, Access, Announced]] = field(default_factory=list)
+    converted: list[Order] = field(default_factory=list)
+
+    def must_be_equipped(self) -> None:
+        """Unless it is said what is missing."""
+        if self.missing:
+            raise ToolMissing("importing an image", f"{self.missing} is not installed", hint=f"Install {self.missing}.")
+
+    def fetch(self, url: str, access: Access, announced: Announced, path: Path, tell: Tell) -> None:
+        """A file of a few bytes."""
+        self.fetched.append((url, access, announced))
+        self._work(tell)
+        path.write_bytes(b"fetched")
+
+    def convert(self, order: Order, target: Path, tell: Tell) -> Kept:
+        """Checked as it is in life."""
+        assert order.source.is_file()
+        self.converted.append(order)
+        self._work(tell)
+        assert isinstance(self.makes, bytes)
+        target.write_bytes(self.makes)
+        with target.open("rb") as file:
+            unpacked = Chunked(10**9).finish(file)
+        assert unpacked.sha256 is not None
+        return Kept(ImageFormat.CHUNKED, unpacked.sha256, len(self.makes), unpacked)
+
+    def _work(self, tell: Tell) -> None:
+        for step in self.steps:
+            self.during()
+            tell(*step)
+        if isinstance(self.makes, Exception):
+            raise self.makes
+
+
 class World:
     """A controller on a directory, and everything around it."""
 
     def __init__(self, data: Path, **options: Any) -> None:
         self.clock = FakeClock()
         self.power = FakePower()
+        self.importer = FakeImporter()
         self.options = Options(data=data, url=URL, **options)
         self.log = io.StringIO()
         self.controller: Controller
@@ -78,7 +129,7 @@ class World:
     def start(self) -> None:
         """A new process on the same data."""
         configure("debug", "text", self.log)
-        self.controller = open_controller(self.options, self.clock, self.power)
+        self.controller = open_controller(self.options, self.clock, self.power, self.importer)
         self.http = TestClient(create_app(self.controller), base_url=URL, raise_server_exceptions=False)
         self.http.__enter__()  # one event loop for all requests, as in a real process
 

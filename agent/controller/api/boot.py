@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 
 from agent.controller.api.auth import Here
+from agent.controller.api.content import Content, Sending, Sends
 from agent.controller.api.url import url_of
+from agent.controller.context import Controller
 from agent.controller.flow.netboot import boot_script
 from agent.controller.images import image_path
+from agent.controller.records.image import Image, ImageStatus
 from agent.controller.refusal import BadParameter, Missing
+from agent.model.image import ImageFormat
 from agent.model.network import MAC_PATTERN
 
 RAMDISK_FILES = frozenset({"vmlinuz", "initrd"})
@@ -44,13 +47,29 @@ def get_ramdisk(name: str, controller: Here) -> FileResponse:
     return FileResponse(directory / name, media_type="application/octet-stream")
 
 
-@router.head("/images/{image_id}/content", response_class=FileResponse, include_in_schema=False)
-@router.get("/images/{image_id}/content", response_class=FileResponse)
-def get_image(image_id: str, controller: Here) -> FileResponse:
-    """An uploaded image; ranges are served, and the ETag is its digest."""
+@router.head("/images/{image_id}/content", response_class=Response, include_in_schema=False)
+@router.get("/images/{image_id}/content", response_class=Response)
+def get_image(image_id: str, controller: Here, sending: Sends) -> Content:
+    """A file of ours. What is under an id never changes: any cache may keep it for ever."""
     with controller.read() as tx:
         image = tx.images.get(image_id)
-    path: Path | None = image_path(controller.images, image.id) if image and image.url is None else None
-    if image is None or path is None or not path.is_file():
-        raise Missing(f"sending image {image_id}", "there is no such uploaded image")
-    return FileResponse(path, media_type="application/octet-stream", headers={"etag": f'"{image.sha256}"'})
+    return content_of(controller, sending, image, f"sending image {image_id}")
+
+
+@router.head("/images/sha256/{digest}", response_class=Response, include_in_schema=False)
+@router.get("/images/sha256/{digest}", response_class=Response)
+def get_image_by_digest(digest: str, controller: Here, sending: Sends) -> Content:
+    """The same under its digest; a chunked image's is that of its manifest."""
+    with controller.read() as tx:
+        image = tx.images.find(sha256=digest, url=None, status=ImageStatus.ACTIVE)
+    return content_of(controller, sending, image, f"sending image sha256 {digest[:12]}…")
+
+
+def content_of(controller: Controller, sending: Sending, image: Image | None, doing: str) -> Content:
+    """Raises `Missing`."""
+    is_ours = image is not None and image.url is None and image.status is ImageStatus.ACTIVE
+    path = image_path(controller.images, image.id) if image is not None else None
+    if image is None or path is None or not is_ours or not path.is_file():
+        raise Missing(doing, "there is no such uploaded image")
+    digest = None if image.format is ImageFormat.CHUNKED else image.sha256  # a manifest's does not cover signatures
+    return Content(path, digest or image.id, sending)

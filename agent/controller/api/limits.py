@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES = 8 * 1024 * 1024
 """An inventory of three hundred disks has less than one MiB."""
-UPLOAD_PATH = "/v1/images/upload"
+UPLOAD_PATHS = ("/v1/images/upload", "/v1/images/import/upload")
 
 
 class BodyLimit:
@@ -19,7 +19,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
-        if scope["type"] != "http" or scope["path"] == UPLOAD_PATH:
+        if scope["type"] != "http" or scope["path"] in UPLOAD_PATHS:
             await self._app(scope, receive, send)
             return
         received = 0

@@ -33,6 +33,12 @@ class How(Frozen):
     type: Literal["SOFT", "HARD"] = "SOFT"
 
 
+class Reinstall(Frozen):
+    """How the image is written again."""
+
+    verify: bool = False
+
+
 @router.post("/servers", status_code=202)
 def post_server(wanted: ServerOrder, controller: Here) -> Ordered:
     """Create a server."""
@@ -75,9 +81,9 @@ def reboot_server(key: str, controller: Here, how: How | None = None) -> Ordered
 
 
 @router.post("/servers/{key}/reinstall", status_code=202)
-def reinstall_server(key: str, controller: Here) -> Ordered:
+def reinstall_server(key: str, controller: Here, how: Reinstall | None = None) -> Ordered:
     """The same image again; addresses and key are kept, the system disk's data is not."""
-    return _ordered(operate.reinstall(controller, key))
+    return _ordered(operate.reinstall(controller, key, verify=how is not None and how.verify))
 
 
 @router.delete("/servers/{key}", status_code=202)

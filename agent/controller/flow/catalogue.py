@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What servers are made of is created and deleted: flavors, images, VPCs, subnets, key pairs."""
+"""What servers are made of is created and deleted: flavors, VPCs, subnets, key pairs."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from typing import TypeVar
 from uuid import uuid4
 
 import structlog
-from pydantic import Field
 
 from agent.controller.context import Controller
 from agent.controller.flow.lookup import LIVING, named
-from agent.controller.images import Measured
 from agent.controller.records.catalogue import (
     Flavor,
     FlavorSpec,
-    Image,
-    ImageSpec,
     KeyPair,
     KeyPairSpec,
     Subnet,
@@ -29,20 +25,10 @@ from agent.controller.rules.addresses import check_subnet, default_gateway
 from agent.controller.rules.keypair import fingerprint
 from agent.controller.store.shelf import Shelf
 from agent.model.frozen import Frozen
-from agent.model.image import SHA256_PATTERN
 
 R = TypeVar("R", bound=Frozen)
 
 log = structlog.get_logger("controller")
-
-
-class RemoteImage(ImageSpec):
-    """An image that the nodes fetch from its owner's server."""
-
-    url: str = Field(pattern=r"^https?://\S+$")
-    sha256: str = Field(pattern=SHA256_PATTERN)
-    file_bytes: int | None = Field(default=None, gt=0)
-    size_bytes: int | None = Field(default=None, gt=0, description="of the disk it unpacks to")
 
 
 def create_flavor(controller: Controller, spec: FlavorSpec) -> Flavor:
@@ -58,43 +44,6 @@ def delete_flavor(controller: Controller, key: str) -> None:
         flavor = named(tx.flavors, key, "deleting a flavor", Missing, "flavor")
         _unused(tx.servers.count(flavor_id=flavor.id, status=LIVING), "flavor", flavor.name)
         tx.flavors.remove(id=flavor.id)
-
-
-def register_image(controller: Controller, spec: RemoteImage) -> Image:
-    """Raises `NameTaken`."""
-    image = Image(**spec.model_dump(), id=str(uuid4()), created_at=controller.clock.now())
-    with controller.write() as tx:
-        return _add(tx.images, image, "image", image.name)
-
-
-def keep_image(controller: Controller, image_id: str, spec: ImageSpec, measured: Measured) -> Image:
-    """An uploaded file is an image from now on. Raises `NameTaken`."""
-    image = Image(
-        **spec.model_dump(),
-        id=image_id,
-        sha256=measured.sha256,
-        file_bytes=measured.file_bytes,
-        size_bytes=measured.size_bytes,
-        created_at=controller.clock.now(),
-    )
-    with controller.write() as tx:
-        return _add(tx.images, image, "image", image.name)
-
-
-def refuse_taken_image(controller: Controller, name: str) -> None:
-    """Before gigabytes are sent. Raises `NameTaken`."""
-    with controller.read() as tx:
-        if tx.images.find(name=name) is not None:
-            raise NameTaken("creating an image", f"there is an image {name} already")
-
-
-def delete_image(controller: Controller, key: str) -> Image:
-    """Raises `Missing`, `InUse`. The file of an uploaded one is the caller's to remove."""
-    with controller.write() as tx:
-        image = named(tx.images, key, "deleting an image", Missing, "image")
-        _unused(tx.servers.count(image_id=image.id, status=LIVING), "image", image.name)
-        tx.images.remove(id=image.id)
-        return image
 
 
 def create_vpc(controller: Controller, spec: VpcSpec) -> Vpc:

@@ -26,6 +26,7 @@ def begin(
     phase: str,
     server_id: str | None = None,
     hard: bool = False,
+    verify: bool = False,
 ) -> Job:
     """A new job of this node, in its first phase."""
     session = tx.sessions.get(node.session_id) if node.session_id else None
@@ -34,6 +35,7 @@ def begin(
             id=str(uuid4()),
             operation=operation,
             hard=hard,
+            verify=verify,
             node_id=node.id,
             server_id=server_id,
             stage=stage,

@@ -74,7 +74,7 @@ def reboot(controller: Controller, key: str, *, hard: bool) -> Job:
         )
 
 
-def reinstall(controller: Controller, key: str) -> Job:
+def reinstall(controller: Controller, key: str, *, verify: bool = False) -> Job:
     """The same image again, on the same disk, with the same addresses and key. Raises `Refused`."""
     now = controller.clock.now()
     with controller.write() as tx:
@@ -88,6 +88,7 @@ def reinstall(controller: Controller, key: str) -> Job:
             (Operation.REINSTALL, ServerEvent.REINSTALL_ORDERED, TaskState.REBUILDING),
             Stage.RAMDISK,
             _first_phase(tx, node),
+            verify=verify,
         )
 
 
@@ -146,11 +147,12 @@ def _begin(
     phase: Waiting,
     *,
     hard: bool = False,
+    verify: bool = False,
 ) -> Job:
     """A job for the server; its node is given what it has to do first."""
     (server, node), (operation, event, task) = subject, order
     now: datetime = controller.clock.now()
-    job = jobs.begin(tx, now, operation, node, stage=stage, phase=phase, server_id=server.id, hard=hard)
+    job = jobs.begin(tx, now, operation, node, stage=stage, phase=phase, server_id=server.id, hard=hard, verify=verify)
     tx.nodes.change(node, job_id=job.id)
     tx.servers.change(
         server,

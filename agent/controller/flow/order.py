@@ -18,7 +18,8 @@ from agent.controller.flow import jobs, sessions
 from agent.controller.flow.assign import assign
 from agent.controller.flow.lookup import named
 from agent.controller.flow.publish import publish
-from agent.controller.records.catalogue import Flavor, Image, Name, Subnet
+from agent.controller.records.catalogue import Flavor, Name, Subnet
+from agent.controller.records.image import Image, ImageStatus
 from agent.controller.records.job import Job, Operation, Stage
 from agent.controller.records.node import BootTarget, Node, NodeState
 from agent.controller.records.server import Port, Server, ServerStatus, TaskState
@@ -60,6 +61,7 @@ class ServerOrder(Frozen):
         default_factory=dict
     )
     root_device: RootDeviceHints | None = None
+    verify: bool = Field(default=False, description="read the medium back before the disk is made bootable")
 
 
 def create(controller: Controller, order: ServerOrder) -> Job:
@@ -70,6 +72,8 @@ def create(controller: Controller, order: ServerOrder) -> Job:
     with controller.write() as tx:
         flavor = named(tx.flavors, order.flavor, doing, BadFlavor, "flavor")
         image = named(tx.images, order.image, doing, BadImage, "image")
+        if image.status is not ImageStatus.ACTIVE:
+            raise BadImage(doing, f"image {image.name} is {image.status.value}", hint="See bmsctl image show.")
         if order.key_name is not None and tx.keypairs.get(order.key_name) is None:
             raise BadKey(doing, f"there is no key pair {order.key_name}")
         subnets = _subnets(tx, order, doing)
@@ -93,7 +97,7 @@ def create(controller: Controller, order: ServerOrder) -> Job:
             )
         )
         _attach(tx, server, node, inventory, order, subnets)
-        job = _begin(controller, tx, now, node, server)
+        job = _begin(controller, tx, now, node, server, verify=order.verify)
     log.info("server BUILD", server=server.id, name=server.name, node=node.name, disk=disk.name, job=job.id)
     return job
 
@@ -172,7 +176,7 @@ def _attach(
         )
 
 
-def _begin(controller: Controller, tx: Transaction, now: datetime, node: Node, server: Server) -> Job:
+def _begin(controller: Controller, tx: Transaction, now: datetime, node: Node, server: Server, *, verify: bool) -> Job:
     node = tx.nodes.change(
         node,
         state=move_node(node.state, NodeEvent.TAKEN),
@@ -181,7 +185,16 @@ def _begin(controller: Controller, tx: Transaction, now: datetime, node: Node, s
         fault=None,
         updated_at=now,
     )
-    job = jobs.begin(tx, now, Operation.CREATE, node, stage=Stage.RAMDISK, phase=Waiting.FOR_AGENT, server_id=server.id)
+    job = jobs.begin(
+        tx,
+        now,
+        Operation.CREATE,
+        node,
+        stage=Stage.RAMDISK,
+        phase=Waiting.FOR_AGENT,
+        server_id=server.id,
+        verify=verify,
+    )
     tx.nodes.change(node, job_id=job.id)
     tx.servers.change(server, job_id=job.id)
     job = assign(controller, tx, job, sessions.current(tx, node))

@@ -93,4 +93,5 @@ def _request(
             user_data=server.user_data if job.operation is Operation.CREATE else None,
             secrets=deploy_secrets(controller, assignment.request_id),
         ),
+        verify=job.verify,
     )

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What servers are made of, by order: flavors, images, networks, key pairs."""
+"""What servers are made of, by order: flavors, networks, key pairs. Images are in `records/image.py`."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from agent.model.frozen import Frozen
-from agent.model.image import SHA256_PATTERN, ImageFormat
 from agent.model.system import FirmwareMode
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
@@ -44,32 +43,6 @@ class Flavor(FlavorSpec):
     """A flavor as it is kept."""
 
     id: str
-    created_at: datetime
-
-
-ImageFirmware = Literal["uefi", "bios", "both"]
-
-
-class ImageSpec(Frozen):
-    """An image as its owner describes it."""
-
-    name: Name
-    format: ImageFormat
-    min_disk_gb: int = Field(default=1, ge=1, le=1024)
-    firmware: ImageFirmware = "both"
-    agent: bool | None = Field(
-        default=None, description="our service is in it and returns the nonce; left out, cloud-init may do so instead"
-    )
-
-
-class Image(ImageSpec):
-    """An image as it is kept; `url` is None for an uploaded file, which we serve ourselves."""
-
-    id: str
-    url: str | None = None
-    sha256: str = Field(pattern=SHA256_PATTERN)
-    file_bytes: int | None = None
-    size_bytes: int | None = Field(default=None, description="of the disk it unpacks to")
     created_at: datetime
 
 

@@ -81,6 +81,7 @@ class Job(Frozen):
     stage: Stage
     phase: str = ""
     phase_at: datetime
+    verify: bool = Field(default=False, description="a deploy reads the medium back")
     boot_id: str | None = None
     request_id: str | None = None
     power_wanted: Reset | None = Field(default=None, description="what its BMC is to be told next")

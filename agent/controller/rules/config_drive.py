@@ -14,7 +14,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from agent.controller.records.catalogue import Image, KeyPair, Subnet
+from agent.controller.records.catalogue import KeyPair, Subnet
+from agent.controller.records.image import Image
 from agent.controller.records.server import Port, Server
 from agent.controller.rules.network import network_config, network_data
 from agent.model.config_drive import ConfigDrive

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from agent.controller.records.catalogue import Image
+from agent.controller.records.image import Image
 from agent.controller.records.job import Assignment, Job, Operation, Stage
 from agent.controller.rules.config_drive import Drive, config_drive
 from agent.controller.rules.root_device import hints_for
@@ -28,7 +28,7 @@ def verb_for(job: Job, mode: Mode) -> str | None:
             return None
 
 
-def compose(assignment: Assignment, drive: Drive | None) -> Request:
+def compose(assignment: Assignment, drive: Drive | None, *, verify: bool = False) -> Request:
     """The request in full; only a deploy has a drive. The same records give the same request, byte for byte."""
     request_id, node_id = assignment.request_id, assignment.node_id
     match assignment.verb:
@@ -41,6 +41,7 @@ def compose(assignment: Assignment, drive: Drive | None) -> Request:
                 root_device=hints_for(drive.server.disk),
                 overwrite=assignment.overwrite,
                 config_drive=config_drive(drive),
+                verify=verify,
             )
         case "disk.erase":
             return EraseRequest(request_id=request_id, node_id=node_id)
@@ -56,8 +57,12 @@ def image_ref(image: Image, controller_url: str) -> ImageRef:
     """Where the node gets the image: from its owner's URL, or from us."""
     return ImageRef(
         url=image.url or f"{controller_url}/images/{image.id}/content",
+        mirrors=image.mirrors,
         format=image.format,
         sha256=image.sha256,
+        sha512=image.sha512,
+        checksums=image.checksums,
         file_bytes=image.file_bytes,
         size_bytes=image.size_bytes,
+        access=image.access,
     )

@@ -6,7 +6,8 @@ One function serves the order that takes a node and the answer that says why non
 
 from __future__ import annotations
 
-from agent.controller.records.catalogue import Flavor, Image, Media
+from agent.controller.records.catalogue import Flavor, Media
+from agent.controller.records.image import Image
 from agent.controller.records.node import Node, NodeState
 from agent.controller.rules.root_device import choose, held, local_disks, needed_bytes
 from agent.model.disk import GB, MIB, Disk, RootDeviceHints
@@ -110,7 +111,7 @@ def _media(disk: Disk) -> str:
 def _root_disk(inventory: Inventory, image: Image, hints: RootDeviceHints | None) -> Disk | str | None:
     if isinstance(inventory.disks, Unknown):
         return None  # said by `_disks` already
-    return choose(inventory.disks, needed_bytes(image.min_disk_gb, image.size_bytes), hints)
+    return choose(inventory.disks, needed_bytes(image.min_disk_gb, image.size_bytes), hints, image.sector_bytes)
 
 
 def _data(node: Node, disks: tuple[Disk, ...] | Unknown) -> list[str]:

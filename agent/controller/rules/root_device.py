@@ -32,7 +32,7 @@ def needed_bytes(min_disk_gb: int, image_bytes: int | None) -> int:
     return max(min_disk_gb * GB, (image_bytes or 0) + CONFIG_DRIVE_BYTES + 2 * MIB)
 
 
-def unfit(disk: Disk, needed: int) -> str | None:
+def unfit(disk: Disk, needed: int, sector_bytes: int | None = None) -> str | None:
     """Why this disk cannot take the OS."""
     if disk.read_only:
         return "it is read-only"
@@ -40,6 +40,8 @@ def unfit(disk: Disk, needed: int) -> str | None:
         return f"it is in use: {', '.join(disk.users)}"
     if disk.size_bytes < needed:
         return f"it has {disk.size_bytes / GB:.1f} GB, {needed / GB:.1f} are needed"
+    if sector_bytes not in (None, disk.logical_sector_bytes):
+        return f"it has sectors of {disk.logical_sector_bytes} bytes, the image is made for {sector_bytes}"
     if not (known(disk.serial) or known(disk.wwn) or known(disk.by_path)):
         return "nothing tells it from others: no serial, no WWN, no path"
     return None
@@ -75,7 +77,9 @@ def size_fits(size_gb: int, expression: str) -> bool:
             return size_gb == wanted
 
 
-def choose(disks: tuple[Disk, ...], needed: int, hints: RootDeviceHints | None) -> Disk | str:
+def choose(
+    disks: tuple[Disk, ...], needed: int, hints: RootDeviceHints | None, sector_bytes: int | None = None
+) -> Disk | str:
     """The root disk, or why there is none. A user's hints decide alone; otherwise the smallest solid-state disk that
     fits, then the smallest disk, then the first by path: the same on machines that are alike."""
     candidates = local_disks(disks)
@@ -83,9 +87,9 @@ def choose(disks: tuple[Disk, ...], needed: int, hints: RootDeviceHints | None) 
         candidates = tuple(disk for disk in candidates if mismatch(disk, hints) is None)
         if len(candidates) > 1:
             return f"root_device: the hints fit {', '.join(map(label, candidates))}: they must fit one"
-    fitting = [disk for disk in candidates if unfit(disk, needed) is None]
+    fitting = [disk for disk in candidates if unfit(disk, needed, sector_bytes) is None]
     if not fitting:
-        return _no_disk(local_disks(disks), needed, hints)
+        return _no_disk(local_disks(disks), needed, hints, sector_bytes)
     return min(fitting, key=lambda disk: (known(disk.rotational) is not False, disk.size_bytes, _path(disk)))
 
 
@@ -93,8 +97,11 @@ def _path(disk: Disk) -> tuple[str, str]:
     return known(disk.by_path) or "", disk.name
 
 
-def _no_disk(disks: tuple[Disk, ...], needed: int, hints: RootDeviceHints | None) -> str:
-    reasons = [f"{label(disk)}: {(mismatch(disk, hints) if hints else None) or unfit(disk, needed)}" for disk in disks]
+def _no_disk(disks: tuple[Disk, ...], needed: int, hints: RootDeviceHints | None, sector_bytes: int | None) -> str:
+    reasons = [
+        f"{label(disk)}: {(mismatch(disk, hints) if hints else None) or unfit(disk, needed, sector_bytes)}"
+        for disk in disks
+    ]
     return f"root_device: no disk fits ({'; '.join(reasons) or 'there is no local disk'})"
 
 

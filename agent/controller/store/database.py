@@ -13,7 +13,8 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.controller.records.catalogue import Flavor, Image, KeyPair, Subnet, Vpc
+from agent.controller.records.catalogue import Flavor, KeyPair, Subnet, Vpc
+from agent.controller.records.image import Image, Import
 from agent.controller.records.job import Assignment, Job, Phase
 from agent.controller.records.node import AgentSession, Credential, Node, NodeInventory, NodeMac, Stream, Token
 from agent.controller.records.server import Port, Server
@@ -38,6 +39,7 @@ class Transaction:
         self.streams = Shelf(connection, schema.STREAMS, Stream, lock=lock)
         self.flavors = Shelf(connection, schema.FLAVORS, Flavor, lock=lock)
         self.images = Shelf(connection, schema.IMAGES, Image, lock=lock)
+        self.imports = Shelf(connection, schema.IMPORTS, Import, lock=lock)
         self.vpcs = Shelf(connection, schema.VPCS, Vpc, lock=lock)
         self.subnets = Shelf(connection, schema.SUBNETS, Subnet, lock=lock)
         self.keypairs = Shelf(connection, schema.KEYPAIRS, KeyPair, lock=lock)

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, MetaData, Table, Text, UniqueConstraint
 
 from agent.controller.records.catalogue import Media
+from agent.controller.records.image import ImageSpec, ImageStatus, ImportStep
 from agent.controller.records.job import AssignmentState, JobStatus, Operation, Reset, Stage
 from agent.controller.records.node import Bmc, BootTarget, NodeState, Power
 from agent.controller.records.server import PinnedDisk, ServerFault, ServerStatus, TaskState
@@ -15,7 +16,7 @@ from agent.controller.store.columns import Document, Utc, Word
 from agent.model.disk import RootDeviceHints
 from agent.model.fault import Fault
 from agent.model.frozen import Secret
-from agent.model.image import ImageFormat
+from agent.model.image import Access, ImageFormat
 from agent.model.inventory import Inventory
 from agent.model.job import Progress
 from agent.model.network import NetworkState
@@ -130,14 +131,40 @@ IMAGES = Table(
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("format", Word(ImageFormat), nullable=False),
+    Column("status", Word(ImageStatus), nullable=False),
     Column("min_disk_gb", Integer, nullable=False),
     Column("firmware", Text, nullable=False),
+    Column("sector_bytes", Integer),
     Column("agent", Boolean),
     Column("url", Text),
-    Column("sha256", Text, nullable=False),
+    Column("mirrors", Document(tuple[str, ...]), nullable=False),
+    Column("sha256", Text, index=True),
+    Column("sha512", Text),
+    Column("checksums", Text),
+    Column("access", Document(Access), nullable=False),
     Column("file_bytes", BigInteger),
     Column("size_bytes", BigInteger),
+    Column("fault", Document(Fault)),
     Column("created_at", Utc, nullable=False),
+)
+
+IMPORTS = Table(
+    "imports",
+    METADATA,
+    Column("image_id", Text, ForeignKey("images.id"), primary_key=True),
+    Column("step", Word(ImportStep), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("kind", Text),
+    Column("file", Text, nullable=False),
+    Column("url", Text),
+    Column("access", Document(Access), nullable=False),
+    Column("sha256", Text),
+    Column("sha512", Text),
+    Column("spec", Document(ImageSpec), nullable=False),
+    Column("doing", Text, nullable=False),
+    Column("done_bytes", BigInteger, nullable=False),
+    Column("total_bytes", BigInteger),
+    Column("ordered_at", Utc, nullable=False),
 )
 
 VPCS = Table(
@@ -224,6 +251,7 @@ JOBS = Table(
     Column("stage", Word(Stage), nullable=False),
     Column("phase", Text, nullable=False),
     Column("phase_at", Utc, nullable=False),
+    Column("verify", Boolean, nullable=False),
     Column("boot_id", Text),
     Column("request_id", Text),
     Column("power_wanted", Word(Reset)),
