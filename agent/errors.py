@@ -14,6 +14,7 @@
     ├── PreconditionError     the machine is not in the state that the plan stands on: nothing was touched
     │   ├── DiskInUse, DiskHoldsData, DiskChanged, DiskReadOnly
     │   ├── ImageTooLarge, SectorSizeMismatch, PartitionTableError
+    │   ├── CaptureRefused        a disk that would make no image to deploy
     │   └── PlanRefused           the checker found a plan that breaks an invariant
     ├── ImageError            the image did not arrive as promised: the disk cannot boot
     │   ├── DigestMismatch, ImageTruncated, ImageOverrun, ImageChanged
@@ -178,6 +179,13 @@ class PartitionTableError(PreconditionError):
 
     code = "IMAGE.PARTITION_TABLE"
     advice = "Use an image with a GPT, or with at most three primary partitions, and room at the disk's end."
+
+
+class CaptureRefused(PreconditionError):
+    """What is on the disk would make no image that can be deployed, or none that can be trusted."""
+
+    code = "CAPTURE.REFUSED"
+    advice = "Mend what it names, or capture nevertheless with --force: the image's result then carries warnings."
 
 
 class PlanRefused(PreconditionError):

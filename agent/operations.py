@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
+from agent.apply.capture.take import capture_disk
 from agent.apply.config_drive import place_config_drive
 from agent.apply.erase import erase_disk
 from agent.apply.image import write_image
@@ -28,7 +29,9 @@ from agent.model.job import Advance, Result
 from agent.model.network import NetworkConfig, NetworkState
 from agent.model.plan import (
     AddAddress,
+    CaptureDisk,
     DiskMustBe,
+    DiskMustBeIdle,
     Epilogue,
     EraseDisk,
     NicMustExist,
@@ -44,8 +47,9 @@ from agent.model.plan import (
     WriteImage,
 )
 from agent.model.protocol import Mode
-from agent.model.request import DeployRequest, EraseRequest, PowerOffRequest, RebootRequest, Request
+from agent.model.request import CaptureRequest, DeployRequest, EraseRequest, PowerOffRequest, RebootRequest, Request
 from agent.plan import network as network_plan
+from agent.plan.capture import plan_capture
 from agent.plan.check import check
 from agent.plan.disk import must_be_still
 from agent.plan.erase import plan_erase
@@ -66,6 +70,7 @@ class Verb:
 
 VERBS: Mapping[str, Verb] = {
     "image.deploy": Verb("write an OS image and a config drive to a disk, and reboot into it", RAMDISK),
+    "image.capture": Verb("read a disk into an image that other servers can be made of", RAMDISK),
     "disk.erase": Verb("erase local disks and prove it by reading back", RAMDISK),
     "power.reboot": Verb("reboot the machine", ANYWHERE),
     "power.off": Verb("power the machine off", ANYWHERE),
@@ -93,6 +98,9 @@ class Operations:
             case DeployRequest():
                 self._must_be_remote(request.image)
                 return plan_deploy(self._inventory(), request, self._spool, begun, self._images)
+            case CaptureRequest():
+                self._must_not_name_files(request)
+                return plan_capture(self._inventory(), request)
             case EraseRequest():
                 return plan_erase(self._inventory(), request, begun)
             case RebootRequest() | PowerOffRequest():
@@ -104,6 +112,11 @@ class Operations:
         if self._mode is not None and image.is_local:
             raise InputError("planning image.deploy", f"{image.url} is a file of this machine")
 
+    def _must_not_name_files(self, request: CaptureRequest) -> None:
+        """Files and device nodes are for an operator, who knows what they are on this machine now."""
+        if self._mode is not None and (request.path or not request.to.startswith("http")):
+            raise InputError("planning image.capture", "it names a file or a device node of this machine")
+
     def _inventory(self) -> Inventory:
         self._host.udev.settle()
         return take(self._host)
@@ -113,6 +126,8 @@ class Operations:
         match precondition:
             case DiskMustBe():
                 must_be_still(disks(self._host), precondition.disk)
+            case DiskMustBeIdle():
+                must_be_still(disks(self._host), precondition.disk, to_write=False)
             case NicMustExist():
                 check_nic(self._host, precondition)
             case _:
@@ -129,6 +144,8 @@ class Operations:
                 return seal_disk(self._host, step, advance)
             case EraseDisk():
                 return erase_disk(self._host, step, advance)
+            case CaptureDisk():
+                return capture_disk(self._host, step, advance)
             case SetLink() | AddAddress() | RemoveAddress() | SetDefaultRoute() | PersistNetwork():
                 apply_network(self._host, step)
                 return {}

@@ -49,9 +49,9 @@ class RealBlock:
             yield device
 
     @contextmanager
-    def open_read(self, path: str) -> Iterator[BlockDevice]:
+    def open_read(self, path: str, *, exclusive: bool = False) -> Iterator[BlockDevice]:
         """For reading from the medium."""
-        with opened(path, os.O_RDONLY | os.O_DIRECT) as fd:
+        with opened(path, os.O_RDONLY | os.O_DIRECT | (os.O_EXCL if exclusive else 0)) as fd:
             yield RealBlockDevice(fd, path)
 
     @contextmanager

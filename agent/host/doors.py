@@ -178,7 +178,9 @@ class Block(Protocol):
         """For writing, with O_EXCL: raises `DiskInUse` if it is mounted or held, `DiskReadOnly`, `DeviceError`."""
         ...
 
-    def open_read(self, path: str) -> AbstractContextManager[BlockDevice]: ...
+    def open_read(self, path: str, *, exclusive: bool = False) -> AbstractContextManager[BlockDevice]:
+        """For reading; exclusively, nobody can mount it meanwhile, and `DiskInUse` is raised as above."""
+        ...
 
     def open_file(self, path: str) -> AbstractContextManager[BlockDevice]:
         """A new sparse file that is written as if it were a disk without end; it gets its length from what is written

@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter
 from agent.model.config_drive import ConfigDrive
 from agent.model.disk import DiskIdentity
 from agent.model.frozen import Frozen
-from agent.model.image import ImageRef
+from agent.model.image import OPEN, Access, ImageRef
 
 
 class Epilogue(StrEnum):
@@ -82,6 +82,21 @@ class EraseDisk(Frozen):
     sample_bytes: int
 
 
+class CaptureDisk(Frozen):
+    """Read the disk into a chunked image at `to`: allocated blocks only, up to the end of the last partition. With
+    items to `forget`, a copy of it in memory forgets them first.
+    """
+
+    kind: Literal["capture_disk"] = "capture_disk"
+    disk: DiskIdentity
+    to: str
+    access: Access = OPEN
+    forget: tuple[str, ...] = ()
+    keep_drive: bool = Field(default=False, description="the config drive becomes part of the image")
+    force: bool = False
+    os: str | None = None
+
+
 class SetLink(Frozen):
     """Bring a NIC up, with this MTU where one is given."""
 
@@ -130,6 +145,7 @@ Step = Annotated[
     | PlaceConfigDrive
     | SealDisk
     | EraseDisk
+    | CaptureDisk
     | SetLink
     | AddAddress
     | RemoveAddress
@@ -147,6 +163,13 @@ class DiskMustBe(Frozen):
     disk: DiskIdentity
 
 
+class DiskMustBeIdle(Frozen):
+    """The disk at this path is still this one, and neither mounted nor held. It is only read."""
+
+    kind: Literal["disk_must_be_idle"] = "disk_must_be_idle"
+    disk: DiskIdentity
+
+
 class NicMustExist(Frozen):
     """A NIC with this permanent MAC is there."""
 
@@ -154,7 +177,7 @@ class NicMustExist(Frozen):
     mac: str
 
 
-Precondition = Annotated[DiskMustBe | NicMustExist, Field(discriminator="kind")]
+Precondition = Annotated[DiskMustBe | DiskMustBeIdle | NicMustExist, Field(discriminator="kind")]
 
 
 class Plan(Frozen):

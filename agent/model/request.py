@@ -7,14 +7,15 @@ node that may obey it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
 from agent.model.config_drive import ConfigDrive
 from agent.model.disk import RootDeviceHints
 from agent.model.frozen import Frozen
-from agent.model.image import ImageRef
+from agent.model.generalise.table import CONFIG_DRIVE, NAMES
+from agent.model.image import OPEN, Access, ImageRef
 
 
 class _Request(Frozen):
@@ -42,6 +43,33 @@ class EraseRequest(_Request):
     )
 
 
+class CaptureRequest(_Request):
+    """Read a disk into a chunked image; nothing is written to it. What one server must not hand on to the next is left
+    out, on a copy in memory, unless `generalise` is off.
+    """
+
+    verb: Literal["image.capture"] = "image.capture"
+    disk: RootDeviceHints = RootDeviceHints()
+    path: str | None = Field(default=None, pattern=r"^/dev/", description="by hand, in place of hints: /dev/sda")
+    to: str = Field(pattern=r"^(https?|file)://\S+$", description="where the image is put (PUT); by hand a file")
+    access: Access = OPEN
+    generalise: bool = True
+    keep: tuple[str, ...] = Field(default=(), description="items that are not to be forgotten (generalise.table)")
+    force: bool = Field(default=False, description="also what cannot be trusted or will not deploy: with a warning")
+    os: str | None = Field(default=None, max_length=200, description="for the image's description; else as it says")
+
+    @model_validator(mode="after")
+    def _keeps_what_there_is(self) -> Self:
+        unknown = set(self.keep) - {*NAMES, CONFIG_DRIVE}
+        if unknown:
+            raise ValueError(
+                f"nothing is called {', '.join(sorted(unknown))}; there is {', '.join((*NAMES, CONFIG_DRIVE))}"
+            )
+        if self.keep and not self.generalise:
+            raise ValueError("without generalising everything is kept")
+        return self
+
+
 class RebootRequest(_Request):
     """Reboot the machine, once the controller has acknowledged that it will."""
 
@@ -54,5 +82,7 @@ class PowerOffRequest(_Request):
     verb: Literal["power.off"] = "power.off"
 
 
-Request = Annotated[DeployRequest | EraseRequest | RebootRequest | PowerOffRequest, Field(discriminator="verb")]
+Request = Annotated[
+    DeployRequest | EraseRequest | CaptureRequest | RebootRequest | PowerOffRequest, Field(discriminator="verb")
+]
 REQUEST: TypeAdapter[Request] = TypeAdapter(Request)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from agent.errors import PlanRefused
 from agent.model.disk import MIB, DiskIdentity
+from agent.model.generalise.table import NAMES
 from agent.model.plan import (
     AddAddress,
+    CaptureDisk,
     DiskMustBe,
+    DiskMustBeIdle,
     EraseDisk,
     NicMustExist,
     PersistNetwork,
@@ -31,6 +34,7 @@ def check(plan: Plan) -> Plan:
     """The same plan, if it breaks nothing. Raises `PlanRefused` with all that it breaks."""
     broken = [
         *only_pinned_disks(plan),
+        *captured_disks_are_read_only(plan),
         *boot_sector_last(plan),
         *areas_apart(plan),
         *inside_the_disk(plan),
@@ -50,6 +54,20 @@ def only_pinned_disks(plan: Plan) -> list[str]:
         for step in plan.steps
         if isinstance(step, DiskStep) and step.disk not in pinned
     ]
+
+
+def captured_disks_are_read_only(plan: Plan) -> list[str]:
+    """A disk that is captured is pinned, written by no step, and what it forgets has a name."""
+    idle = {one.disk for one in plan.preconditions if isinstance(one, DiskMustBeIdle)}
+    written = {step.disk.path for step in plan.steps if isinstance(step, DiskStep)}
+    broken = []
+    for step in (step for step in plan.steps if isinstance(step, CaptureDisk)):
+        if step.disk not in idle:
+            broken.append(f"{step.disk} is captured, and no precondition pins it")
+        if step.disk.path in written:
+            broken.append(f"{step.disk} is captured and written")
+        broken += [f"nothing is called {name}" for name in step.forget if name not in NAMES]
+    return broken
 
 
 def boot_sector_last(plan: Plan) -> list[str]:

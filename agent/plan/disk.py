@@ -101,13 +101,15 @@ def must_be_expendable(disk: Disk, *, overwrite: bool) -> None:
         raise DiskHoldsData(f"preparing {disk.identity}", f"it holds {held}")
 
 
-def must_be_still(disks: tuple[Disk, ...], planned: DiskIdentity) -> None:
-    """The disk at the planned path is the planned disk, writable and free. Raises `DiskChanged`, `DiskReadOnly`, …"""
+def must_be_still(disks: tuple[Disk, ...], planned: DiskIdentity, *, to_write: bool = True) -> None:
+    """The disk at the planned path is the planned disk, free, and writable if it is to be written. Raises
+    `DiskChanged`, `DiskReadOnly`, `DiskInUse`.
+    """
     doing = f"looking at {planned} again"
     disk = next((disk for disk in disks if disk.path == planned.path), None)
     if disk is None or disk.identity != planned:
         raise DiskChanged(doing, f"now it is {disk.identity}" if disk else "it is gone")
-    if disk.read_only:
+    if disk.read_only and to_write:
         raise DiskReadOnly(doing, "the kernel says it is read-only")
     must_be_free(disk)
 

@@ -8,7 +8,9 @@ from typing import assert_never
 from agent.model.disk import GB, MIB
 from agent.model.plan import (
     AddAddress,
+    CaptureDisk,
     DiskMustBe,
+    DiskMustBeIdle,
     Epilogue,
     EraseDisk,
     NicMustExist,
@@ -23,6 +25,7 @@ from agent.model.plan import (
     Step,
     WriteImage,
 )
+from agent.model.url import named
 
 
 def text(plan: Plan) -> str:
@@ -44,6 +47,8 @@ def condition(one: Precondition) -> str:
     match one:
         case DiskMustBe():
             return f"{one.disk} is there, writable, and not in use"
+        case DiskMustBeIdle():
+            return f"{one.disk} is there, and not in use"
         case NicMustExist():
             return f"a NIC {one.mac} is there"
     assert_never(one)
@@ -68,6 +73,12 @@ def line(step: Step) -> str:  # noqa: PLR0911 - one answer a kind
             return f"fit the partition table to {step.disk.path}{added}; write the first MiB last"
         case EraseDisk():
             return f"erase all of {step.disk}; read {len(step.sample_offsets)} samples back"
+        case CaptureDisk():
+            forgetting = f"on a copy in memory, forget {', '.join(step.forget)}; then " if step.forget else ""
+            what = "what is allocated" + ("" if step.keep_drive else ", but for the config drive")
+            return (
+                f"{forgetting}read {step.disk} ({what}) into a chunked image at {named(step.to)}; it is not written to"
+            )
         case SetLink():
             return f"set {step.mac} up" + (f" with MTU {step.mtu}" if step.mtu else "")
         case AddAddress():

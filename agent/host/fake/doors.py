@@ -53,9 +53,12 @@ class FakeBlock(FakeDoor):
             disk.opened_exclusively = False
 
     @contextmanager
-    def open_read(self, path: str) -> Iterator[BlockDevice]:
+    def open_read(self, path: str, *, exclusive: bool = False) -> Iterator[BlockDevice]:
         """For reading."""
-        yield FakeBlockDevice(self.machine, self.faults, path, self._opened(path), writable=False)
+        disk = self._opened(path)
+        if exclusive and (users := self.machine.users(path)):
+            raise DiskInUse(f"opening {path}", ", ".join(users))
+        yield FakeBlockDevice(self.machine, self.faults, path, disk, writable=False)
 
     @contextmanager
     def open_file(self, path: str) -> Iterator[BlockDevice]:

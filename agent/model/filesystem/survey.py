@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.errors import DecodeError
 from agent.model import config_drive, gpt, mbr
@@ -17,6 +17,7 @@ from agent.model.disk import MIB
 from agent.model.filesystem import Filesystem, Read, bounded
 from agent.model.filesystem.extents import Extents
 from agent.model.filesystem.known import kind_of, open_filesystem, told
+from agent.model.filesystem.lvm import members
 from agent.model.partition_table import without
 
 EXTENDED = (0x05, 0x0F, 0x85)
@@ -37,6 +38,8 @@ class Part:
     filesystem: Filesystem | None = field(default=None, repr=False)
     illegible: str | None = None
     """Why its map of free space cannot be read."""
+    volumes: int | None = None
+    """Of how many disks a volume group consists, where it can be told."""
 
     @property
     def end_bytes(self) -> int:
@@ -172,15 +175,12 @@ def looked_into(read: Read, part: Part) -> Part:
     """With what it holds."""
     inside = within(read, part)
     kind = kind_of(inside, part.size_bytes)
-    found: Filesystem | None = None
-    illegible: str | None = None
     try:
+        volumes = members(inside, part.size_bytes) if kind == "LVM2_member" else None
         found = open_filesystem(inside, part.size_bytes, kind)
     except DecodeError as error:
-        illegible = told(error)
-    return Part(
-        part.number, part.offset_bytes, part.size_bytes, kind, part.guid, part.name, found, illegible
-    )  # fmt: skip
+        return replace(part, kind=kind, illegible=told(error))
+    return replace(part, kind=kind, filesystem=found, volumes=volumes)
 
 
 def within(read: Read, part: Part) -> Read:
