@@ -8,7 +8,6 @@ The chunked form has a key of its own, the code that packs it.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -30,7 +29,7 @@ PACKAGES = (
     "python3-pandas,python3-scipy,rustc,cargo,vim"
 )
 BUILDERS = ("images/debian", "images/build/debian")
-PACKERS = ("agent/model/chunked.py", "agent/apply/chunked", "agent/apply/capture")
+PACKERS = ("agent/model/chunked.py", "agent/apply/chunked/pack.py", "agent/apply/chunked/compress.py")
 
 Command = Callable[[Path, Path], list[str]]
 FORMS: dict[str, tuple[ImageFormat, Command]] = {
@@ -76,6 +75,11 @@ class Image:
         """Packed by `bms-agent image pack`, if that was not done yet."""
         return self.made(f"chunked-{content_key(PACKERS)}.zst", pack_argv)
 
+    @property
+    def digest(self) -> str:
+        """Of the chunked form: its manifest's."""
+        return (self.folder / f"partial-{self.chunked.name}.digest").read_text()
+
     def form(self, name: str) -> Path:
         """One of `FORMS`."""
         return self.made(name, FORMS[name][1])
@@ -94,7 +98,7 @@ class Image:
     def reference(self, name: str, base_url: str) -> ImageRef:
         """How our writer is told of a form, on that server."""
         if name == "chunked":
-            file, form, digest = self.chunked, ImageFormat.CHUNKED, manifest_digest(self.chunked)
+            file, form, digest = self.chunked, ImageFormat.CHUNKED, self.digest
         elif name == "disk.raw":
             file, form, digest = self.raw, ImageFormat.RAW, self.sha256(self.raw)
         else:
@@ -141,15 +145,8 @@ def content_key(paths: tuple[str, ...], *words: str) -> str:
 
 
 def pack_argv(raw: Path, out: Path) -> list[str]:
-    """Our own command, with its defaults."""
-    return [sys.executable, "-m", "agent", "image", "pack", str(raw), "--to", str(out)]
-
-
-def manifest_digest(file: Path) -> str:
-    """As our own command tells it."""
-    argv = [sys.executable, "-m", "agent", "image", "inspect", str(file), "--json"]
-    told = subprocess.run(argv, check=True, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True).stdout
-    return str(json.loads(told)["sha256"])
+    """With our defaults."""
+    return [sys.executable, "-m", "tests.bench.pack", str(raw), str(out)]
 
 
 def say(text: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each stage can do alone on this machine, as programs to be timed.
+"""What each stage can do alone on this machine, as programs that time themselves, without their own start.
 
 python -m tests.bench.limit write NODE BYTES      sequential direct writes
 python -m tests.bench.limit read NODE IMAGE       sequential direct reads of what the raw image has allocated
@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from threading import local
 
@@ -21,14 +24,23 @@ PIECE_BYTES = 4 * MIB
 GRAIN_BYTES = 64 * 1024
 
 
+@contextmanager
+def timed() -> Iterator[None]:
+    """Prints how long it took."""
+    began = time.monotonic()
+    yield
+    sys.stdout.write(f"{time.monotonic() - began}\n")
+
+
 def write(node: str, size: str) -> None:
     """Random bytes, so that nothing below can make less of them."""
     piece = aligned(PIECE_BYTES)
     piece[:] = os.urandom(PIECE_BYTES)
     fd = os.open(node, os.O_WRONLY | os.O_DIRECT | os.O_EXCL)
-    for offset in range(0, int(size), PIECE_BYTES):
-        os.pwrite(fd, piece, offset)
-    os.fsync(fd)
+    with timed():
+        for offset in range(0, int(size), PIECE_BYTES):
+            os.pwrite(fd, piece, offset)
+        os.fsync(fd)
 
 
 def read(node: str, image: str) -> None:
@@ -36,7 +48,9 @@ def read(node: str, image: str) -> None:
     piece = aligned(PIECE_BYTES)
     fd = os.open(node, os.O_RDONLY | os.O_DIRECT)
     with Path(image).open("rb") as raw:
-        for first, last in whole_grains(raw.fileno(), os.fstat(raw.fileno()).st_size):
+        extents = whole_grains(raw.fileno(), os.fstat(raw.fileno()).st_size)
+    with timed():
+        for first, last in extents:
             for offset in range(first, last, PIECE_BYTES):
                 os.preadv(fd, [piece[: min(PIECE_BYTES, last - offset)]], offset)
 
@@ -66,7 +80,7 @@ def decode(file: str, threads: str) -> None:
             while reader.readinto(mine.raw):
                 pass
 
-    with ThreadPoolExecutor(int(threads)) as pool:
+    with ThreadPoolExecutor(int(threads)) as pool, timed():
         list(pool.map(one, frames(data), chunksize=8))
 
 

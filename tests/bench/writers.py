@@ -23,6 +23,7 @@ PEERS = ("ironic-python-agent, raw", "qemu-img, qcow2", "qemu-img, qcow2 zlib", 
 FILLS_THE_PAGE_CACHE = PEERS[:1]
 LIMITS = ("limit: disk", "limit: source", "limit: decoding")
 READING = "limit: reading"
+TIME_THEMSELVES = ("limit: disk", "limit: decoding", READING)
 
 
 @dataclass(frozen=True)
