@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from agent.model.disk import Disk
+from agent.model.disk import GB, Disk
 from agent.model.fact import Unknown
 from agent.model.fault import Fault
 from agent.model.frozen import Reply
@@ -70,19 +70,65 @@ class Flavor(Reply):
     firmware: str | None
 
 
+class ImportProgress(Reply):
+    """How far an import is."""
+
+    doing: str
+    done_bytes: int
+    total_bytes: int | None
+
+    def __str__(self) -> str:
+        whole = f" of {self.total_bytes / GB:.1f}" if self.total_bytes else ""
+        return f"{self.doing}: {self.done_bytes / GB:.1f}{whole} GB" if self.done_bytes else self.doing
+
+
+class Access(Reply):
+    """Which credentials an image's servers get; the secrets are stars."""
+
+    bearer: str | None = None
+    username: str | None = None
+    password: str | None = None
+    ca_pem: str | None = None
+    proxy: str | None = None
+
+    def __str__(self) -> str:
+        words = {
+            "bearer": self.bearer,
+            "user": self.username,
+            "password": self.password,
+            "own authorities": "yes" if self.ca_pem else None,
+            "proxy": self.proxy,
+        }
+        return ", ".join(f"{name} {value}" for name, value in words.items() if value)
+
+
 class Image(Reply):
     """An image."""
 
     id: str
     name: str
+    status: str = "active"
     format: str
     min_disk_gb: int
     firmware: str
+    sector_bytes: int | None = None
     agent: bool | None
     url: str | None
-    sha256: str
+    mirrors: tuple[str, ...] = ()
+    access: Access = Access()
+    sha256: str | None
+    sha512: str | None = None
+    checksums: str | None = None
     file_bytes: int | None
     size_bytes: int | None
+    progress: ImportProgress | None = None
+    fault: Fault | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """What it is checked against."""
+        named = {"sha256": self.sha256, "sha512": self.sha512, "by": self.checksums}
+        return next((f"{name} {value}" for name, value in named.items() if value), None)
 
 
 class Vpc(Reply):
@@ -159,6 +205,7 @@ class Server(Reply):
     root_disk: RootDisk
     boot_proof: str | None
     job_id: str | None
+    progress: Progress | None = None
     fault: ServerFault | None
     created: datetime
     launched_at: datetime | None

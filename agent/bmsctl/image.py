@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bmsctl image`: OS images, uploaded or registered by their URL."""
+"""`bmsctl image`: OS images, uploaded, registered by their URL, or imported."""
 
 from __future__ import annotations
 
@@ -7,29 +7,25 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import Field, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
+from agent.bmsctl import image_file
 from agent.bmsctl.answers import Image
 from agent.bmsctl.client import Client, escaped, read
-from agent.bmsctl.show import Json, client_of, facts, gigabytes, rows, show
-from agent.errors import ConfigError, InputError
-from agent.model.frozen import Reply, faults
-
-SIDECAR = "image.json"
-FORMATS = {".zst": "raw.zst", ".raw": "raw", ".img": "raw"}
+from agent.bmsctl.importing import watch_import
+from agent.bmsctl.show import Json, client_of, console, facts, gigabytes, rows, show
+from agent.errors import InputError
+from agent.model.image import ImageFormat
 
 app = typer.Typer(no_args_is_help=True, help="Images: operating systems to deploy.")
 
-
-class Sidecar(Reply):
-    """`image.json` beside the file, as `images/debian` writes it: what need not be said again."""
-
-    sha256: dict[str, str] = Field(default_factory=dict)
-    min_disk_gb: int | None = None
-    firmware: tuple[str, ...] = ()
-    agent: bool | None = None
+Digest = Annotated[str | None, typer.Option(help="of the file as it travels; of a chunked image's manifest")]
+Sha512 = Annotated[str | None, typer.Option(help="the same, by SHA-512")]
+MinDisk = Annotated[int | None, typer.Option(help="GB of the smallest disk that it may be written to")]
+Firmware = Annotated[str | None, typer.Option(help="uefi, bios or both")]
+Sectors = Annotated[int | None, typer.Option(help="512 or 4096: bytes of the sectors that it is made for")]
+Ours = Annotated[bool | None, typer.Option(help="whether the bms-agent service is in it")]
 
 
 @app.command("create")
@@ -37,65 +33,125 @@ def create(
     context: typer.Context,
     name: str,
     file: Annotated[Path | None, typer.Option(help="upload this file")] = None,
-    url: Annotated[str | None, typer.Option(help="or let the nodes fetch it from here")] = None,
-    sha256: Annotated[str | None, typer.Option(help="of the file as it travels; needed with --url")] = None,
-    format: Annotated[str | None, typer.Option(help="raw or raw.zst; left out, the name's ending says it")] = None,
-    min_disk_gb: Annotated[int | None, typer.Option(help="smallest disk that it may be written to")] = None,
-    firmware: Annotated[str | None, typer.Option(help="uefi, bios or both")] = None,
-    agent: Annotated[bool | None, typer.Option(help="whether the bms-agent service is in it")] = None,
+    url: Annotated[str | None, typer.Option(help="or let the nodes fetch it from here (http, https, oci)")] = None,
+    mirror: Annotated[list[str] | None, typer.Option(help="URL of the same file elsewhere; may be repeated")] = None,
+    sha256: Digest = None,
+    sha512: Sha512 = None,
+    checksums: Annotated[str | None, typer.Option(help="URL of a file like SHA256SUMS that has its digest")] = None,
+    format: Annotated[ImageFormat | None, typer.Option(help="left out, as its content or name says")] = None,
+    min_disk_gb: MinDisk = None,
+    firmware: Firmware = None,
+    sector_bytes: Sectors = None,
+    agent: Ours = None,
+    bearer: image_file.Bearer = None,
+    user: image_file.User = None,
+    password: image_file.Password = None,
+    authority: image_file.Authority = None,
+    proxy: image_file.Proxy = None,
     json: Json = False,
 ) -> None:
     """Create an image. What image.json beside the file says need not be said again."""
-    if (file is None) == (url is None):
-        raise InputError("creating an image", "give either --file or --url", hint="See bmsctl image create --help.")
-    sidecar = read_sidecar(file) if file else Sidecar()
-    body: dict[str, Any] = {
+    must_be_one("creating an image", file, url)
+    body = {
         "name": name,
-        "format": format or format_of(str(file or url)),
-        "sha256": sha256 or (sidecar.sha256.get(file.name) if file else None),
-        "min_disk_gb": min_disk_gb or sidecar.min_disk_gb,
-        "firmware": firmware or firmware_of(sidecar),
-        "agent": sidecar.agent if agent is None else agent,
+        "format": format,
+        "sha256": sha256,
+        "sha512": sha512,
+        "min_disk_gb": min_disk_gb,
+        "firmware": firmware,
+        "sector_bytes": sector_bytes,
+        "agent": agent,
     }
-    given = {name: value for name, value in body.items() if value is not None}
+    if file is not None:
+        body["format"] = image_file.format_of_file(file, format)
+        answer = upload(client_of(context), "/v1/images/upload", file, described_beside(file, body))
+    else:
+        access = image_file.access_of(bearer, user, password, authority, proxy)
+        there = {"url": url, "mirrors": mirror, "checksums": checksums, "access": access}
+        body["format"] = format or image_file.format_of_url(str(url))
+        answer = client_of(context).post("/v1/images", given(body | there))
+    show(answer, json, f"image {name} created: {read(Image, answer).digest}")
+
+
+@app.command("import")
+def import_image(
+    context: typer.Context,
+    name: str,
+    file: Annotated[Path | None, typer.Option(help="upload this file: VMDK, VHD, VHDX, VDI, QED, QCOW, raw …")] = None,
+    url: Annotated[str | None, typer.Option(help="or let the controller fetch it from here (http, https)")] = None,
+    format: Annotated[str | None, typer.Option(help="left out, as its content says, unless it is raw")] = None,
+    sha256: Annotated[str | None, typer.Option(help="of the file as it is")] = None,
+    sha512: Sha512 = None,
+    min_disk_gb: MinDisk = None,
+    firmware: Firmware = None,
+    sector_bytes: Sectors = None,
+    agent: Ours = None,
+    bearer: image_file.Bearer = None,
+    user: image_file.User = None,
+    password: image_file.Password = None,
+    authority: image_file.Authority = None,
+    proxy: image_file.Proxy = None,
+    wait: Annotated[bool, typer.Option("--wait", help="until it is active, showing how far it is")] = False,
+    json: Json = False,
+) -> None:
+    """Have the controller convert a disk image of any common kind into a chunked one, which it checks and keeps."""
+    must_be_one("importing an image", file, url)
+    body = {
+        "name": name,
+        "kind": format,
+        "sha256": sha256,
+        "sha512": sha512,
+        "min_disk_gb": min_disk_gb,
+        "firmware": firmware,
+        "sector_bytes": sector_bytes,
+        "agent": agent,
+    }
     client = client_of(context)
-    answer = upload(client, file, given) if file else client.post("/v1/images", given | {"url": url})
-    show(answer, json, f"image {name} created: {answer['sha256']}")
+    if file is not None:
+        answer = upload(client, "/v1/images/import/upload", file, given(body | {"file": file.name}))
+    else:
+        access = image_file.access_of(bearer, user, password, authority, proxy)
+        answer = client.post("/v1/images/import", given(body | {"url": url, "access": access}))
+    if not wait:
+        show(answer, json, f"image {name} {answer['status']}: bmsctl image show {name} says how far it is")
+        return
+    terminal = console()
+    terminal.stderr = json
+    image = watch_import(client, answer["id"], terminal)
+    show(client.get(f"/v1/images/{escaped(image.id)}") if json else None, json, f"image {name} active: {image.digest}")
 
 
-def upload(client: Client, file: Path, given: dict[str, Any]) -> Any:
+def must_be_one(doing: str, file: Path | None, url: str | None) -> None:
+    """Raises `InputError`."""
+    if (file is None) == (url is None):
+        raise InputError(doing, "give either --file or --url", hint="See bmsctl image --help.")
+
+
+def described_beside(file: Path, body: dict[str, Any]) -> dict[str, Any]:
+    """What is said, and for the rest what image.json beside the file says."""
+    sidecar = image_file.read_sidecar(file)
+    beside = {
+        "sha256": sidecar.sha256.get(file.name) if body["sha512"] is None else None,
+        "min_disk_gb": sidecar.min_disk_gb,
+        "firmware": image_file.firmware_of(sidecar),
+        "agent": sidecar.agent,
+        "file": file.name,
+    }
+    return given(beside) | given(body)
+
+
+def given(body: dict[str, Any]) -> dict[str, Any]:
+    """What was said."""
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def upload(client: Client, path: str, file: Path, told: dict[str, Any]) -> Any:
     """Send the file, with a bar on a terminal."""
-    query = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
+    query = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in told.items()}
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(file.name, total=file.stat().st_size if file.is_file() else None)
-        return client.upload("/v1/images/upload", file, query, lambda sent: progress.advance(task, sent))
-
-
-def read_sidecar(file: Path) -> Sidecar:
-    """What image.json beside the file says, if it speaks of this file. Raises `ConfigError`."""
-    path = file.parent / SIDECAR
-    if not path.is_file():
-        return Sidecar()
-    try:
-        sidecar = Sidecar.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        reason = faults(error) if isinstance(error, ValidationError) else "it is not UTF-8"
-        raise ConfigError(f"reading {path}", reason) from None
-    return sidecar if file.name in sidecar.sha256 else Sidecar()
-
-
-def firmware_of(sidecar: Sidecar) -> str | None:
-    """`["uefi", "bios"]` is both."""
-    return "both" if len(sidecar.firmware) > 1 else next(iter(sidecar.firmware), None)
-
-
-def format_of(name: str) -> str:
-    """By the name's ending. Raises `InputError`."""
-    ending = Path(name.partition("?")[0]).suffix
-    if ending not in FORMATS:
-        raise InputError("creating an image", f"the format of {name} is not known", hint="Say --format raw|raw.zst.")
-    return FORMATS[ending]
+        return client.upload(path, file, query, lambda sent: progress.advance(task, sent))
 
 
 @app.command("list")
@@ -103,18 +159,19 @@ def list_images(context: typer.Context, json: Json = False) -> None:
     """Every image."""
     answer = client_of(context).get("/v1/images")
     images = read(tuple[Image, ...], answer)
-    columns = ("NAME", "FORMAT", "FILE", "DISK", "MIN DISK", "FIRMWARE", "SHA256")
+    columns = ("NAME", "STATUS", "FORMAT", "FILE", "DISK", "MIN DISK", "FIRMWARE", "DIGEST")
     table = rows(
         columns,
         (
             (
                 image.name,
+                str(image.progress) if image.progress else image.status,
                 image.format,
                 gigabytes(image.file_bytes),
                 gigabytes(image.size_bytes),
                 f"{image.min_disk_gb} GB",
                 image.firmware,
-                image.sha256[:12],
+                short(image.digest),
             )
             for image in images
         ),
@@ -122,11 +179,23 @@ def list_images(context: typer.Context, json: Json = False) -> None:
     show(answer, json, table)
 
 
+def short(digest: str | None) -> str | None:
+    """Enough of it to tell it from others."""
+    return digest if digest is None or digest.startswith("by ") else digest.partition(" ")[2][:12]
+
+
 @app.command("show")
 def show_image(context: typer.Context, image: str, json: Json = False) -> None:
     """One image, by id or name."""
     answer = client_of(context).get(f"/v1/images/{escaped(image)}")
-    show(answer, json, facts(dict(read(Image, answer))))
+    it = read(Image, answer)
+    about = dict(it) | {
+        "progress": str(it.progress) if it.progress else None,
+        "access": str(it.access),
+        "fault": f"{it.fault.code}: {it.fault.message}" if it.fault else None,
+        "to do": it.fault.hint if it.fault else None,
+    }
+    show(answer, json, facts(about))
 
 
 @app.command("delete")

@@ -10,8 +10,9 @@ import typer
 
 from agent.bmsctl.answers import Job
 from agent.bmsctl.client import Client, escaped, read
-from agent.bmsctl.show import Json, client_of, console, facts, show, show_json
+from agent.bmsctl.show import Json, client_of, console, facts, gigabytes, show, show_json
 from agent.bmsctl.watch import timeline, watch
+from agent.model.job import Progress
 
 app = typer.Typer(no_args_is_help=True, help="Jobs: what was ordered and takes time.")
 
@@ -28,10 +29,20 @@ def show_job(context: typer.Context, job_id: str, json: Json = False) -> None:
             "status": job.status,
             "server": job.entities.get("server_id"),
             "node": job.entities.get("node_id"),
+            "progress": progress_text(job.progress),
             "fault": f"{job.fault.code}: {job.fault.message}" if job.fault else None,
         }
     )
     show(answer, json, about, timeline(job, datetime.now(UTC)))
+
+
+def progress_text(progress: Progress | None) -> str | None:
+    """How far the step under way is, and what holds it up."""
+    if progress is None:
+        return None
+    share = f" ({progress.done_bytes / progress.total_bytes:.0%})" if progress.total_bytes else ""
+    limit = f", limited by {progress.limited_by}" if progress.limited_by else ""
+    return f"{progress.step} {gigabytes(progress.done_bytes)}{share}{limit}"
 
 
 @app.command("wait")

@@ -11,7 +11,7 @@ import typer
 
 from agent.bmsctl.answers import Server
 from agent.bmsctl.client import escaped, read
-from agent.bmsctl.job import began
+from agent.bmsctl.job import began, progress_text
 from agent.bmsctl.show import Json, client_of, facts, gigabytes, rows, show
 from agent.errors import ConfigError, InputError
 
@@ -20,6 +20,8 @@ HINTS = ("serial", "wwn", "vendor", "model", "by_path", "hctl", "transport", "ro
 
 Wait = Annotated[bool, typer.Option("--wait", help="until it is done, showing how far it is")]
 Hard = Annotated[bool, typer.Option("--hard", help="by the BMC; the OS is not asked")]
+
+Verify = Annotated[bool, typer.Option("--verify", help="read the disk back before it is made bootable")]
 
 app = typer.Typer(no_args_is_help=True, help="Servers: machines with an operating system, as ordered.")
 
@@ -35,6 +37,7 @@ def create(
     user_data: Annotated[Path | None, typer.Option(help="file for cloud-init")] = None,
     root_device: Annotated[list[str] | None, typer.Option(help="HINT=VALUE, such as serial=S1; again for more")] = None,
     metadata: Annotated[list[str] | None, typer.Option(help="KEY=VALUE; again for more")] = None,
+    verify: Verify = False,
     wait: Wait = False,
     json: Json = False,
 ) -> None:
@@ -48,6 +51,8 @@ def create(
         body["root_device"] = hints(root_device)
     if metadata:
         body["metadata"] = pairs(metadata, "--metadata")
+    if verify:
+        body["verify"] = True
     client = client_of(context)
     answer = client.post("/v1/servers", body)
     began(client, answer, f"creating server {name} ({answer['server_id']})", wait=wait, as_json=json)
@@ -134,6 +139,7 @@ def show_server(context: typer.Context, server: str, json: Json = False) -> None
             "root disk": f"{gigabytes(it.root_disk.size_bytes)}, serial {it.root_disk.serial}, WWN {it.root_disk.wwn}",
             "metadata": tuple(f"{key}={value}" for key, value in it.metadata.items()),
             "job": it.job_id,
+            "progress": progress_text(it.progress),
             "created": it.created,
             "launched": it.launched_at,
             "fault": f"{it.fault.code}: {it.fault.message}" if it.fault else None,
@@ -163,9 +169,11 @@ def reboot(context: typer.Context, server: str, hard: Hard = False, wait: Wait =
 
 
 @app.command("reinstall")
-def reinstall(context: typer.Context, server: str, wait: Wait = False, json: Json = False) -> None:
+def reinstall(
+    context: typer.Context, server: str, verify: Verify = False, wait: Wait = False, json: Json = False
+) -> None:
     """Its image again: the system disk's data is lost; addresses and key are kept."""
-    order(context, server, "reinstall", None, wait=wait, as_json=json)
+    order(context, server, "reinstall", {"verify": True} if verify else None, wait=wait, as_json=json)
 
 
 @app.command("delete")

@@ -17,8 +17,9 @@ from rich.text import Text
 from agent.bmsctl.client import Client
 
 GOOD = frozenset({"ACTIVE", "available", "active", "UP", "SUCCESS", "On"})
-BAD = frozenset({"ERROR", "error", "DOWN", "FAIL"})
+BAD = frozenset({"ERROR", "error", "DOWN", "FAIL", "killed"})
 BUSY = frozenset({"BUILD", "REBOOT", "HARD_REBOOT", "deploying", "cleaning", "RUNNING", "INIT", "UNKNOWN", "enroll"})
+COMING = frozenset({"queued", "saving"})
 
 Json = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
 
@@ -81,7 +82,7 @@ def word(value: Any) -> Text:
         case datetime():
             return Text(value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ"))
     text = str(value)
-    style = "green" if text in GOOD else "bold red" if text in BAD else "yellow" if text in BUSY else ""
+    style = "green" if text in GOOD else "bold red" if text in BAD else "yellow" if text in BUSY | COMING else ""
     return Text(text, style=style)
 
 

@@ -139,4 +139,6 @@ def bar(progress: Progress) -> RenderableType:
         ProgressBar(total=whole, completed=done, width=40, pulse=not whole),
         Text(f"{done / 1000**2:,.0f} MB {share}", style="dim"),
     )
+    if progress.limited_by:
+        grid.add_row("", Text(f"limited by {progress.limited_by}", style="dim"), "")
     return grid

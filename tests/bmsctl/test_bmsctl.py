@@ -118,7 +118,7 @@ def test_a_damaged_image_file_is_refused(bmsctl: Keyboard, tmp_path: Path) -> No
     [
         (("image", "create", "i"), "either --file or --url"),
         (("image", "create", "i", "--file", "a.raw", "--url", "http://i/a.raw"), "either --file or --url"),
-        (("image", "create", "i", "--url", "http://i/a.qcow2"), "the format of http://i/a.qcow2"),
+        (("image", "create", "i", "--url", "http://i/a.iso"), "the ending of http://i/a.iso"),
         (("image", "create", "i", "--file", "/no/such.raw"), "no such file"),
         ((*SERVER, "--root-device", "colour=red"), "colour is no hint"),
         ((*SERVER, "--metadata", "novalue"), "novalue is not KEY=VALUE"),

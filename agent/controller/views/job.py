@@ -64,11 +64,12 @@ def job_view(tx: Transaction, job: Job) -> JobView:
         fail_reason=job.fault.message if job.fault else None,
         fault=job.fault,
         phases=tuple(PhaseView(name=one.name, began_at=one.began_at, ended_at=one.ended_at) for one in phases),
-        progress=_progress(tx, job),
+        progress=progress_of(tx, job),
     )
 
 
-def _progress(tx: Transaction, job: Job) -> Progress | None:
+def progress_of(tx: Transaction, job: Job) -> Progress | None:
+    """How far its request is, as its machine told last."""
     node = tx.nodes.get(job.node_id)
     session = sessions.current(tx, node) if node and not job.status.final else None
     progress = session.progress if session else None

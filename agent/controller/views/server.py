@@ -18,8 +18,10 @@ from agent.controller.records.server import (
     TaskState,
 )
 from agent.controller.store.database import Transaction
+from agent.controller.views.job import progress_of
 from agent.controller.views.node import HostStatus, host_status
 from agent.model.frozen import Frozen
+from agent.model.job import Progress
 
 POWER_STATES = {Power.UNKNOWN: 0, Power.ON: 1, Power.OFF: 4}
 
@@ -55,6 +57,7 @@ class ServerView(Frozen):
     boot_proof: BootProofKind | None
     machine_id: str | None
     job_id: str | None
+    progress: Progress | None
     fault: ServerFault | None
     created: datetime
     updated: datetime
@@ -76,6 +79,7 @@ VM_STATES: dict[ServerStatus, Literal["active", "stopped", "building", "error", 
 def server_view(tx: Transaction, server: Server, now: datetime) -> ServerView:
     """As it is now."""
     node = tx.nodes.get(server.node_id) if server.node_id else None
+    job = tx.jobs.get(server.job_id) if server.job_id else None
     flavor, image = tx.flavors.get(server.flavor_id), tx.images.get(server.image_id)
     return ServerView(
         id=server.id,
@@ -96,6 +100,7 @@ def server_view(tx: Transaction, server: Server, now: datetime) -> ServerView:
         boot_proof=server.boot_proof,
         machine_id=server.machine_id,
         job_id=server.job_id,
+        progress=progress_of(tx, job) if job else None,
         fault=server.fault,
         created=server.created_at,
         updated=server.updated_at,
