@@ -33,6 +33,9 @@ class Server(ThreadingHTTPServer):
         self.connections = 0
         self.over = Event()
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Who reads half an answer resets the connection; that is no news."""
+
     @property
     def url(self) -> str:
         """Where it is."""

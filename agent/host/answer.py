@@ -10,9 +10,12 @@ from http.client import HTTPException
 from socket import gaierror
 from ssl import SSLCertVerificationError, SSLError
 
-from agent.errors import AccessDenied, AgentError, ImageUnavailable, LinkError
+from agent.errors import AccessDenied, AgentError, ImageTruncated, ImageUnavailable, LinkError
 from agent.model.url import named
 
+SLOWEST_BYTES_PER_S = 16 * 1024
+SLOW_AFTER_S = 120.0
+"""A server that gives less for so long, while we wait for it, is a server that is gone."""
 OVERLOADED = (408, 425, 429)
 FOREIGN = ("requests", "urllib3")
 CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
@@ -85,15 +88,17 @@ def number(text: str | None) -> int | None:
 
 
 def must_be_good(doing: str, status: int, reason: str, headers: Mapping[str, str]) -> None:
-    """Raises `LinkError` where another try may help, `AccessDenied`, or `ImageUnavailable` for all else."""
+    """Raises `LinkError` where another try may help, `AccessDenied`, or `ImageUnavailable` for all else; and
+    `ImageTruncated` if a range begins behind the file's end.
+    """
     told = f"the server answered {status} {reason}".rstrip()
     if status in (401, 403):
         raise AccessDenied(doing, told, challenge=headers.get("WWW-Authenticate", ""))
     if status in OVERLOADED or status >= 500:
         raise LinkError(doing, told)
     if status == 416:
-        size = headers.get("Content-Range", "").removeprefix("bytes */")
-        raise ImageUnavailable(doing, f"{told}: the file has {size or 'fewer'} bytes")
+        size = number(headers.get("Content-Range", "").removeprefix("bytes */"))
+        raise ImageTruncated(doing, f"the file has only {size} bytes") if size is not None else LinkError(doing, told)
     if not 200 <= status < 300:
         raise ImageUnavailable(doing, told)
     coding = headers.get("Content-Encoding", "identity")

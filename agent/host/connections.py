@@ -26,11 +26,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from agent.errors import ImageUnavailable
+from agent.host.answer import SLOW_AFTER_S, SLOWEST_BYTES_PER_S
 from agent.host.destination import is_link_local
 from agent.model.url import without_user
 
-SLOWEST_BYTES_PER_S = 16 * 1024
-SLOW_AFTER_S = 120.0
 CHUNK_LINES_BYTES = 64 * 1024
 
 

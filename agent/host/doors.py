@@ -263,7 +263,8 @@ class Fetch(Protocol):
     ) -> AbstractContextManager[Body]:
         """GET, all of it, or a range. `validator`: what the file had when it was first seen (sent as If-Range where it
         is a strong ETag). Raises `LinkError` where another try may help, `AccessDenied` on 401 and 403 (it has the
-        server's challenge), `ImageUnavailable` where nothing helps.
+        server's challenge), `ImageTruncated` if the file ends before the range, `ImageUnavailable` where nothing
+        helps.
         """
         ...
 

@@ -22,7 +22,7 @@ def named(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return "what is no URL"
+        return "a URL that is none"
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "…" if parts.query else "", ""))
 
