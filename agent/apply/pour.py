@@ -178,7 +178,7 @@ class Pour:
 
     def _bookmark(self, target: Target) -> Bookmark | None:
         size = self._source.size_bytes
-        if size is None or not self._source.does_ranges or self._unpacker.parts(0) is None:
+        if size is None or self._unpacker.parts(0) is None:
             return None
         return self._place.bookmark(target, self._there_bytes, size)
 
@@ -186,14 +186,20 @@ class Pour:
         """The reader may begin; by now it is known which parts of the file are on the disk."""
         if self._may_read:
             return
-        size = self._source.size_bytes
-        if self._there_bytes and size is not None and self._failure is None:
-            parts = self._unpacker.parts(min(self._there_bytes, size))
-            self._segments = None if parts is None else segments(parts, self._place.head_bytes, size)
+        if self._there_bytes and self._failure is None:
+            self._segments = self._spared()
         if self._segments is None:
             self._there_bytes = 0
         with self._crew.when(lambda: True):
             self._may_read = True
+
+    def _spared(self) -> Iterator[Segment] | None:
+        """The file with what is on the disk; None where it has to be fetched as a whole."""
+        does_ranges, size = self._source.does_ranges, self._source.size_bytes  # in this order: asking shows the size
+        if not does_ranges or size is None or self._there_bytes > size:
+            return None
+        parts = self._unpacker.parts(self._there_bytes)
+        return None if parts is None else segments(parts, self._place.head_bytes, size)
 
     def _let_write(self) -> None:
         with self._crew.when(lambda: True):

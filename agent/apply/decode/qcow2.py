@@ -60,11 +60,11 @@ class Tables:
         """The file's first bytes."""
         return self.read(0, min(HEADER_READ_BYTES, self.file_bytes))
 
-    @property
+    @cached_property
     def file_bytes(self) -> int:
         """Raises `ImageRefused` where ranges cannot be had."""
-        size = self.source.size_bytes
-        if size is None or not self.source.does_ranges:
+        does_ranges, size = self.source.does_ranges, self.source.size_bytes  # in this order: asking shows the size
+        if not does_ranges or size is None:
             hint = "Serve it by a server that does ranges (RFC 9110, section 14), or as raw.zst."
             raise ImageRefused(
                 self.doing, f"QCOW2 is read by ranges, which {self.source.name} does not give", hint=hint

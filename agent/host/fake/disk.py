@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from threading import RLock
 
 CHUNK_BYTES = 64 * 1024
+ONE_AT_A_TIME = RLock()
+"""Several threads write to a disk; no chunk of it may vanish between the look and the write."""
 
 
 class SparseBytes:
@@ -81,21 +84,25 @@ class FakeDisk:
 
     def read(self, offset: int, length: int) -> bytes:
         """What a read gives now."""
-        return self.content.read(offset, length)
+        with ONE_AT_A_TIME:
+            return self.content.read(offset, length)
 
     def write(self, offset: int, data: bytes) -> None:
         """Write into the cache."""
-        self.content.write(offset, data)
-        self.cached.append((offset, data))
+        with ONE_AT_A_TIME:
+            self.content.write(offset, data)
+            self.cached.append((offset, data))
 
     def zero(self, offset: int, length: int) -> None:
         """Zero, into the cache."""
-        self.content.zero(offset, length)
-        self.cached.append((offset, length))
+        with ONE_AT_A_TIME:
+            self.content.zero(offset, length)
+            self.cached.append((offset, length))
 
     def flush(self) -> None:
         """The cache goes to the medium."""
-        self._settle(lambda _: True)
+        with ONE_AT_A_TIME:
+            self._settle(lambda _: True)
 
     def cut_power(self, survives: Callable[[int], bool]) -> None:
         """Lose the cache, but for the writes whose number since the last flush `survives`."""
