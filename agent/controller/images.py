@@ -110,7 +110,8 @@ def recognised(head: bytes, said: ImageFormat | None, name: str = "") -> ImageFo
     if said is not None:
         other = misfit(kind, said)
         if other is not None:
-            raise WrongFormat(doing, other[0], hint=f"{other[1][0].upper()}{other[1][1:]}.")
+            hint = None if kind not in FORMATS else f"{other[1][0].upper()}{other[1][1:]}."
+            raise WrongFormat(doing, other[0], hint=hint)
         return said
     if kind is None:
         raise WrongFormat(doing, "its format is not known by its content", hint="Say it: --format raw, for a raw disk.")

@@ -24,7 +24,7 @@ NOISE = zstandard.ZstdCompressor().compress(random.Random(1).randbytes(2**20))
 """Blocks that are stored as they are: cut anywhere, nothing in them looks wrong."""
 
 
-def upload(world: World, body: bytes, form: str = "raw", **query: str) -> Response:
+def upload(world: World, body: bytes, form: str | None = "raw", **query: str) -> Response:
     """Upload as image `i`."""
 
     def parts() -> Iterator[bytes]:
@@ -33,7 +33,7 @@ def upload(world: World, body: bytes, form: str = "raw", **query: str) -> Respon
 
     return world.http.post(
         "/v1/images/upload",
-        params={"name": "i", "format": form} | query,
+        params={"name": "i"} | ({"format": form} if form else {}) | query,
         content=parts(),
         headers={"Authorization": f"Bearer {world.controller.user_token}"},
     )
