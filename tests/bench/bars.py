@@ -74,14 +74,17 @@ def ratio_bar(what: str, both: Sequence[tuple[float, float]], limit: float) -> B
     return Bar(what, value, limit, f"{min(ratios):.3f}-{max(ratios):.3f} in {len(ratios)} pairs")
 
 
-def against_limits(runs: Runs, limits: Sequence[str]) -> list[Bar]:
-    """The chunked writer against the slowest stage alone."""
-    alone = {name: median(one.wall_s for one in runs[name]) for name in limits if runs.get(name)}
-    if not alone or not runs.get("chunked"):
-        return []
-    slowest = max(alone, key=lambda name: alone[name])
-    ours = median(one.wall_s for one in runs["chunked"])
-    return [Bar(f"chunked / {slowest}: wall", ours / alone[slowest], 1 / OF_LIMIT)]
+def against_limits(runs: Runs, limits: Mapping[str, Sequence[str]]) -> list[Bar]:
+    """Each writer against the slowest of its stages alone."""
+    bars = []
+    for ours, stages in limits.items():
+        alone = {name: median(one.wall_s for one in runs[name]) for name in stages if runs.get(name)}
+        if not alone or not runs.get(ours):
+            continue
+        slowest = max(alone, key=lambda name: alone[name])
+        wall_s = median(one.wall_s for one in runs[ours])
+        bars.append(Bar(f"{ours} / {slowest}: wall", wall_s / alone[slowest], 1 / OF_LIMIT))
+    return bars
 
 
 def of_each(runs: Runs, ours: Sequence[str], allocated_bytes: int) -> list[Bar]:

@@ -21,9 +21,14 @@ OUR_FORMS = {
 }
 PEERS = ("ironic-python-agent, raw", "qemu-img, qcow2", "qemu-img, qcow2 zlib", "curl | zstd | dd", "curl | gzip | dd")
 FILLS_THE_PAGE_CACHE = PEERS[:1]
-LIMITS = ("limit: disk", "limit: source", "limit: decoding")
+LIMITS = {
+    "chunked": ("limit: disk", "limit: source", "limit: decoding"),
+    "qcow2": ("limit: disk", "limit: source, qcow2"),
+    "raw.zst": ("limit: disk", "limit: unzstd"),
+    "raw.gz": ("limit: disk", "limit: gunzip"),
+}
 READING = "limit: reading"
-TIME_THEMSELVES = ("limit: disk", "limit: decoding", READING)
+TIME_THEMSELVES = ("limit: disk", "limit: decoding", "limit: unzstd", "limit: gunzip", READING)
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,12 @@ def limit(name: str, place: Place) -> list[str]:
             return [*program, "write", place.node, str(place.image.allocated_bytes)]
         case "limit: source":
             return [*place.inside, "curl", "-sSf", "-o", "/dev/null", f"{place.url}/{place.image.chunked.name}"]
+        case "limit: source, qcow2":
+            return [*place.inside, "curl", "-sSf", "-o", "/dev/null", f"{place.url}/disk.qcow2"]
+        case "limit: unzstd":
+            return [*program, "unzstd", str(place.image.form("disk.raw.zst"))]
+        case "limit: gunzip":
+            return [*program, "gunzip", str(place.image.form("disk.raw.gz"))]
         case "limit: decoding":
             return [*program, "decode", str(place.image.chunked), str(cores())]
         case "limit: reading":
