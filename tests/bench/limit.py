@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,7 +91,7 @@ def gunzip(file: str) -> None:
     from isal import igzip_lib
 
     data = Path(file).read_bytes()
-    unpacker = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)  # type: ignore[arg-type] # as in members.py
+    unpacker = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
     with timed():
         unpacker.decompress(data, PIECE_BYTES)
         while not unpacker.eof:
@@ -122,5 +122,13 @@ def frames(data: memoryview) -> list[tuple[int, int]]:
     return found
 
 
+STAGES: dict[str, Callable[..., None]] = {
+    "write": write,
+    "read": read,
+    "decode": decode,
+    "gunzip": gunzip,
+    "unzstd": unzstd,
+}
+
 if __name__ == "__main__":
-    {"write": write, "read": read, "decode": decode, "gunzip": gunzip, "unzstd": unzstd}[sys.argv[1]](*sys.argv[2:])
+    STAGES[sys.argv[1]](*sys.argv[2:])

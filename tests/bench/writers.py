@@ -89,23 +89,18 @@ def peer(name: str, place: Place) -> Pipe:
 
 def limit(name: str, place: Place) -> list[str]:
     """One of `LIMITS`, or `READING`."""
-    program = [sys.executable, "-m", "tests.bench.limit"]
-    match name:
-        case "limit: disk":
-            return [*program, "write", place.node, str(place.image.allocated_bytes)]
-        case "limit: source":
-            return [*place.inside, "curl", "-sSf", "-o", "/dev/null", f"{place.url}/{place.image.chunked.name}"]
-        case "limit: source, qcow2":
-            return [*place.inside, "curl", "-sSf", "-o", "/dev/null", f"{place.url}/disk.qcow2"]
-        case "limit: unzstd":
-            return [*program, "unzstd", str(place.image.form("disk.raw.zst"))]
-        case "limit: gunzip":
-            return [*program, "gunzip", str(place.image.form("disk.raw.gz"))]
-        case "limit: decoding":
-            return [*program, "decode", str(place.image.chunked), str(cores())]
-        case "limit: reading":
-            return [*program, "read", place.node, str(place.image.raw)]
-    raise ValueError(name)
+    image = place.image
+    sources = {"limit: source": image.chunked, "limit: source, qcow2": image.form("disk.qcow2")}
+    if file := sources.get(name):
+        return [*place.inside, "curl", "-sSf", "-o", "/dev/null", f"{place.url}/{file.name}"]
+    words = {
+        "limit: disk": ("write", place.node, str(image.allocated_bytes)),
+        "limit: unzstd": ("unzstd", str(image.form("disk.raw.zst"))),
+        "limit: gunzip": ("gunzip", str(image.form("disk.raw.gz"))),
+        "limit: decoding": ("decode", str(image.chunked), str(cores())),
+        READING: ("read", place.node, str(image.raw)),
+    }
+    return [sys.executable, "-m", "tests.bench.limit", *words[name]]
 
 
 def cores() -> int:
