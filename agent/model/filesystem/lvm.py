@@ -14,7 +14,8 @@ LABEL, KIND, AREA = b"LABELONE", b"LVM2 001", b" LVM2 x[5A%r0N*>"
 SECTOR_BYTES = 512
 LABEL_SECTORS = 4
 LARGEST_TEXT_BYTES = 16 * 1024 * 1024
-VOLUMES = re.compile(rb"physical_volumes\s*\{(.*?)\n\}\s", re.DOTALL)
+VOLUMES = re.compile(rb"physical_volumes\s*\{((?:[^{}]*\{[^{}]*\})*)[^{}]*\}")
+"""Sections in a section; nothing is indented on the disk."""
 DOING = "reading the LVM physical volume"
 
 
@@ -37,7 +38,7 @@ def members(read: Read, size_bytes: int) -> int:
     data_areas = header + 40  # behind the UUID and the device's size
     metadata_areas = data_areas + 16 * (len(list(areas_of(sector, data_areas))) + 1)
     for offset, _ in areas_of(sector, metadata_areas):
-        volumes = VOLUMES.search(metadata(read, offset, size_bytes) + b"\n")
+        volumes = VOLUMES.search(metadata(read, offset, size_bytes))
         if volumes:
             return len(re.findall(rb"^\s*id\s*=", volumes.group(1), re.MULTILINE))
     raise DecodeError(DOING, "it has no metadata that names its group")

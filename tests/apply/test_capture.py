@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Capture on a fake machine: what gets into an image, what does not, and that the disk stays as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable
+
+import pytest
+import zstandard
+
+from agent.apply.capture import overlay
+from agent.apply.capture.take import capture_disk, preview
+from agent.errors import AgentError, CaptureRefused, DiskInUse, HostError
+from agent.host.fake import Died, Effect, FakeHost, FaultPlan, Machine, Output, failing
+from agent.model import chunked
+from agent.model.disk import DiskIdentity
+from agent.model.generalise.table import NAMES
+from agent.model.partition_table import fit, partitions
+from tests.apply import captured
+from tests.apply.captured import DRIVE, ESP, OVERLAY, PLACE, ROOT, SECRET, SIZE, SWAP, server, step, used
+from tests.apply.disks import MIB, disk_of, machine
+from tests.model import disks
+
+IMAGE = "/images/captured.bmi"
+FORGET = {"forget": NAMES}
+
+
+def unpacked(file: bytes) -> bytes:
+    """By an ordinary zstd."""
+    return zstandard.ZstdDecompressor().stream_reader(io.BytesIO(file), read_across_frames=True).read()
+
+
+def image_of(made: Machine) -> bytes:
+    """The file that was made."""
+    content = made.tree.entries[IMAGE]
+    assert isinstance(content, bytes)
+    return content
+
+
+def manifest(file: bytes) -> chunked.Manifest:
+    """Of an image."""
+    place = chunked.place_of_manifest(file[-chunked.TAIL_BYTES :], len(file))
+    return chunked.parse(chunked.unframe(memoryview(file)[place.offset : place.offset + place.length])[0])
+
+
+def whole(disk: Iterable[int] | bytes) -> str:
+    """Of all bytes."""
+    return hashlib.sha256(bytes(disk)).hexdigest()
+
+
+def before_and_after(made: Machine) -> str:
+    """What is on the medium and in the cache of the server's disk."""
+    disk = disk_of(made)
+    return whole(disk.content.read(0, SIZE)) + whole(disk.durable.read(0, SIZE))
+
+
+def test_allocated_bytes_alone() -> None:
+    """The image has the tables, the files, the swap header and the boot code; of what was deleted it has nothing. It
+    ends with root, its table is without the config drive, and it fits a disk of the same size that gets another."""
+    made = server()
+    before = before_and_after(made)
+    result = capture_disk(FakeHost.of(made), step(), lambda *_: None)
+    raw = unpacked(image_of(made))
+
+    assert before_and_after(made) == before and len(raw) == result["image_bytes"] == DRIVE * MIB
+    assert SECRET not in raw and b"boot code" in raw and b"SWAPSPACE2" in raw
+    for name, at in (("fat16", ESP), ("ext4-1k", ROOT)):
+        content, _ = disks.load(name)
+        same = [raw[at * MIB + start :][:length] == content.read(start, length) for start, length in used(name)]
+        assert all(same), "something that is in use is not in the image"
+    assert [number for number, _, _ in partitions(raw[:MIB], 512)] == [1, 2, 3]
+    assert fit(raw[:MIB], SIZE, 512, ()).kind == "gpt"
+    assert result["sha256"] == manifest(image_of(made)).digest and result["warnings"] == "none"
+    assert result["forgotten_files"] == 0 and int(result["allocated_bytes"]) < 15 * MIB
+
+
+def test_the_config_drive_can_be_kept() -> None:
+    """As it is, with its partition."""
+    made = server()
+    result = capture_disk(FakeHost.of(made), step(keep_drive=True), lambda *_: None)
+    raw = unpacked(image_of(made))
+
+    assert b"CONFIG-2" in raw and len(raw) == result["image_bytes"] == (DRIVE + 20) * MIB
+    assert len(partitions(raw[:MIB], 512)) == 4 and b"root-not-last" in str(result["warnings"]).encode()
+
+
+def test_it_forgets_on_a_copy() -> None:
+    """Items are forgotten in memory, the image has that, the disk stays byte for byte what it was; nothing is left
+    mounted or mapped."""
+    made = server()
+    before = before_and_after(made)
+    result = capture_disk(FakeHost.of(made), step(**FORGET), lambda *_: None)
+    raw = unpacked(image_of(made))
+
+    assert before_and_after(made) == before
+    assert raw[ROOT * MIB :].startswith(b"forgotten")
+    assert result["forgotten_files"] == 2 and result["warnings"] == "none"
+    assert manifest(image_of(made)).description.os == "Debian GNU/Linux 13 (trixie)"
+    assert not left(made)
+    options = {argv[4] for argv in made.commands if argv[0] == "mount"}
+    assert options == {"nosuid,nodev,noexec"}
+    assert (f"{OVERLAY}-p1", f"{PLACE}/boot/efi") in {argv[-2:] for argv in made.commands if argv[0] == "mount"}
+
+
+def left(made: Machine) -> list[str]:
+    """Mounts, mapped devices, and the store's file."""
+    mapped = [node for node in made.disks if node.startswith("/dev/mapper")]
+    return [
+        *mapped,
+        *(place for _, place in made.record.counts.mounts),
+        *(["store"] if overlay.STORE in made.tree.entries else []),
+    ]
+
+
+def test_preview() -> None:
+    """What would be forgotten, file by file; nothing is, and no image is made."""
+    made = server()
+    found = [str(action) for action in preview(FakeHost.of(made), step(**FORGET))]
+
+    assert found == ["empty /etc/machine-id", "remove /etc/ssh/ssh_host_ed25519_key"]
+    assert IMAGE not in made.tree.entries and not left(made)
+
+
+def test_a_kept_item() -> None:
+    """Only the items of the step are forgotten."""
+    made = server()
+    found = preview(FakeHost.of(made), step(forget=("ssh-host-keys",)))
+
+    assert [action.item for action in found] == ["ssh-host-keys"]
+
+
+def test_outside_of_a_ramdisk() -> None:
+    """A stranger's filesystem is not mounted on a system that runs from a disk; as it is, the disk can be captured."""
+    made = server()
+    made.tree.put("/proc/self/mountinfo", b"1 1 254:0 / / rw - ext4 /dev/vda1 rw\n")
+    with pytest.raises(HostError, match="runs from a disk") as error:
+        capture_disk(FakeHost.of(made), step(**FORGET), lambda *_: None)
+
+    assert "--no-generalise" in error.value.hint and not [argv for argv in made.commands if argv[0] == "mount"]
+    assert capture_disk(FakeHost.of(made), step(), lambda *_: None)["sha256"]
+
+
+def test_a_kernel_without_the_device_mapper() -> None:
+    """A clear word of it, with what can be done."""
+    made = server()
+    made.programs["dmsetup"] = failing(1, "device-mapper: is not available")
+    with pytest.raises(HostError, match="this kernel has none") as error:
+        capture_disk(FakeHost.of(made), step(**FORGET), lambda *_: None)
+
+    assert "--no-generalise" in error.value.hint and not left(made)
+    bare = server(kernel=False)
+    with pytest.raises(HostError):
+        capture_disk(FakeHost.of(bare), step(**FORGET), lambda *_: None)
+
+
+def test_a_store_that_was_too_small() -> None:
+    """The kernel gives such a copy up; the capture ends with an error."""
+    made = server()
+
+    def overflowing(machine: Machine, argv: tuple[str, ...], stdin: str | None) -> Output:
+        if argv[1] == "status":
+            return Output(stdout="0 348160 snapshot Invalid\n")
+        return captured.dmsetup(machine, argv, stdin)
+
+    made.programs["dmsetup"] = overflowing  # type: ignore[assignment]
+    with pytest.raises(HostError, match="more was changed"):
+        capture_disk(FakeHost.of(made), step(**FORGET), lambda *_: None)
+    assert not left(made)
+
+
+@pytest.mark.parametrize(
+    ("offset", "data", "code"),
+    [
+        (ROOT * MIB + 1024 + 0x3A, b"\0\0", "unclean"),
+        (ROOT * MIB, b"LABELONE".ljust(24, b"\0") + b"LVM2 001", "lvm"),
+        (ROOT * MIB + 4096, b"\xfc\x4e\x2b\xa9", "raid"),
+        (SWAP * MIB + 4086, b"S1SUSPEND\0", "unclean"),
+    ],
+)
+def test_refusals(offset: int, data: bytes, code: str) -> None:
+    """What would make no good image is refused before anything is sent; forced, it is a warning."""
+    made = server()
+    disk_of(made).write(offset, data)
+    with pytest.raises(CaptureRefused, match=code):
+        capture_disk(FakeHost.of(made), step(), lambda *_: None)
+    assert IMAGE not in made.tree.entries
+
+    result = capture_disk(FakeHost.of(made), step(force=True), lambda *_: None)
+    assert code in str(result["warnings"])
+
+
+def test_unclean_is_read_whole_when_forced() -> None:
+    """Its map of free space is not believed, so all of it is in the image, and the warning says so."""
+    made = server()
+    disk_of(made).write(ROOT * MIB + 1024 + 0x3A, b"\0\0")
+    result = capture_disk(FakeHost.of(made), step(force=True), lambda *_: None)
+
+    assert SECRET in unpacked(image_of(made)) and int(result["allocated_bytes"]) > 24 * MIB
+
+
+def test_unclean_is_mended_by_mounting() -> None:
+    """With generalising, a journal is replayed on the copy: what will be mounted is not refused."""
+    made = server()
+    place = ROOT * MIB + 1024 + 0x60
+    clean = disk_of(made).read(place, 1)
+    disk_of(made).write(place, bytes([clean[0] | 4]))  # RECOVER
+    with pytest.raises(CaptureRefused, match="unclean"):
+        capture_disk(FakeHost.of(made), step(), lambda *_: None)
+
+    def replaying(machine: Machine, argv: tuple[str, ...], stdin: str | None) -> Output:
+        machine.disks[OVERLAY].write(place, clean)
+        return captured.umount(machine, argv, stdin)
+
+    made.programs["umount"] = replaying  # type: ignore[assignment]
+    assert capture_disk(FakeHost.of(made), step(**FORGET), lambda *_: None)["warnings"] == "none"
+
+
+def test_no_system_on_the_disk() -> None:
+    """Where no root is found there is nothing to generalise, and that is said."""
+    made = server()
+    made.programs["mount"] = lambda machine, argv, stdin: Output()
+    with pytest.raises(CaptureRefused, match="os-release") as error:
+        capture_disk(FakeHost.of(made), step(**FORGET), lambda *_: None)
+    assert "--no-generalise" in error.value.hint and not left(made)
+
+
+def test_a_disk_in_use() -> None:
+    """It is opened so that nobody can mount it meanwhile."""
+    made = server()
+    captured.set_mounts(made, (("/dev/sda", "/mnt"),))
+    with pytest.raises(DiskInUse):
+        capture_disk(FakeHost.of(made), step(), lambda *_: None)
+
+
+def test_to_a_server() -> None:
+    """By PUT; the job's progress ends at the image's end."""
+    made = server()
+    told: list[tuple[int, int | None]] = []
+    url = "http://images.example/captured.bmi"
+    result = capture_disk(FakeHost.of(made), step(to=url), lambda done, total, *_: told.append((done, total)))
+
+    assert made.web[url].body[-4:] == chunked.SEEKABLE_MAGIC.to_bytes(4, "little")
+    assert told[-1] == (DRIVE * MIB, DRIVE * MIB) and result["file_bytes"] == len(made.web[url].body)
+
+
+def test_an_end_that_is_asked_for() -> None:
+    """A capture that nobody wants any more ends, and leaves nothing."""
+    made = server()
+
+    def enough(done: int, total: int | None, *_: object) -> None:
+        raise HostError("carrying on", "recalled")
+
+    with pytest.raises(HostError, match="recalled"):
+        capture_disk(FakeHost.of(made), step(**FORGET), enough)
+    assert IMAGE not in made.tree.entries and not left(made)
+
+
+@pytest.mark.parametrize("effect", [Effect.FAIL, Effect.DIE_BEFORE])
+def test_every_fault(effect: Effect) -> None:
+    """Whatever door fails, or whenever the agent dies: the disk is as it was, no half image has the image's name, and
+    the next capture cleans up and succeeds."""
+    faults = FaultPlan()
+    capture_disk(FakeHost.of(server(), faults), step(**FORGET), lambda *_: None)
+    count = len(faults.calls)
+    for at in range(0, count, max(count // 20, 1)):
+        made = server()
+        try:
+            capture_disk(FakeHost.of(made, FaultPlan(at=at, effect=effect)), step(**FORGET), lambda *_: None)
+        except (AgentError, Died):
+            assert IMAGE not in made.tree.entries or manifest(image_of(made))
+        assert not disk_of(made).cached
+        result = capture_disk(FakeHost.of(made), step(**FORGET), lambda *_: None)
+        assert result["forgotten_files"] == 2 and not left(made)
+
+
+def test_a_disk_without_a_table() -> None:
+    """A filesystem over the whole disk is captured, with a word about the config drive."""
+    made = machine(64 * MIB)
+    for offset, data in disks.pieces("ext4"):
+        disk_of(made).write(offset, data)
+    identity = DiskIdentity(path="/dev/sda", wwn=None, serial="S0", size_bytes=64 * MIB, logical_sector_bytes=512)
+    result = capture_disk(FakeHost.of(made), step(disk=identity), lambda *_: None)
+
+    assert "no-table" in str(result["warnings"]) and result["image_bytes"] == 64 * MIB
