@@ -20,7 +20,8 @@ need_packages() {
     command -v apt-get >/dev/null || die "this machine has no apt-get; please install: ${missing[*]}"
     say "installing ${missing[*]}"
     DEBIAN_FRONTEND=noninteractive apt-get update -q >&2
-    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >&2 ||
+    # A package of a server starts it; at run level 1 Debian's invoke-rc.d does not (deb-systemd-invoke asks it, too).
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >&2 ||
         die "apt-get could not install: ${missing[*]}"
 }
 

@@ -32,10 +32,12 @@ need_lab_packages() {
         $(absent /usr/share/OVMF ovmf) $(absent /usr/lib/ipxe/snponly.efi ipxe) $(absent /usr/lib/ipxe/qemu ipxe-qemu)
 }
 
-# need_test_packages: independent judges of what we write, and the tools of the tests on the real kernel.
+# need_test_packages: independent judges of what we write, the servers that images come from, what imports are
+# converted with, and the tools of the tests on the real kernel.
 need_test_packages() {
     need_packages sfdisk=fdisk sgdisk=gdisk mcopy=mtools mkfs.vfat=dosfstools mkfs.ext4=e2fsprogs losetup=mount \
-        cpio=cpio zstd=zstd systemd-analyze=systemd
+        cpio=cpio zstd=zstd systemd-analyze=systemd mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs dmsetup=dmsetup \
+        nginx=nginx-light docker-registry=docker-registry qemu-img=qemu-utils bwrap=bubblewrap
 }
 
 absent() { [[ -e $1 ]] || printf '%s=%s\n' "$1" "$2"; }
