@@ -34,14 +34,19 @@ from agent.host.fake import FakeHost
 from agent.host.fetch import RealFetch
 from agent.model.image import OPEN, Access, ImageFormat, ImageRef
 from agent.model.oci import MANIFEST_SHA256, TITLE
+from tests.apply.disks import MIB, gpt_image
+from tests.apply.real import carry_out, partitions
 from tests.authority import Authority
 from tests.bodies import whole
+from tests.controller.chunks import manifest_of, packed
+from tests.loops import command, loop
 from tests.servers import Auth, Registry, htpasswd, running
 
 pytestmark = pytest.mark.root
 
 FILE = random.Random(8).randbytes(5 * 1024 * 1024 + 3)
 SIZE = len(FILE)
+DISK = 192 * MIB
 MINE = Access(username="me", password=SecretStr("pw"))
 TYPE = "application/vnd.oci.image.manifest.v1+json"
 EMPTY = "application/vnd.oci.empty.v1+json"
@@ -119,14 +124,30 @@ def test_pull(tmp_path: Path) -> None:
 
 
 def test_chunked(tmp_path: Path) -> None:
-    """The annotation of a chunked image is the image's digest."""
+    """A chunked image out of a registry, named by nothing but its artifact's digest, is on the disk byte for byte."""
+    image = gpt_image(40 * MIB)
+    file = packed(image)
+    digest = manifest_of(file).digest
     registry = Registry(tmp_path, {})
     with running(registry):
         push = Pushing(registry)
-        digest = push.artifact(push.blob(FILE, annotations={MANIFEST_SHA256: "1" * 64}))
-        url = f"oci://{registry.address}/team/debian@{digest}?plain-http=1"
+        artifact = push.artifact(push.blob(file, annotations={MANIFEST_SHA256: digest, TITLE: "disk.bmi"}))
+        url = f"oci://{registry.address}/team/debian@{artifact}?plain-http=1"
         with source(url, format=ImageFormat.CHUNKED) as opened:
-            assert opened.image.sha256 == "1" * 64 and opened.image.file_bytes == SIZE
+            assert opened.image.sha256 == digest and opened.image.file_bytes == len(file)
+        with loop(tmp_path, DISK) as node:
+            result = carry_out(node, ImageRef(url=url, format=ImageFormat.CHUNKED), tmp_path)
+            command("blockdev", "--flushbufs", node)
+            assert medium(node, MIB, 39 * MIB) == image[MIB:]
+            assert partitions(node)
+    assert result["sha256"] == digest and int(result["fetched_bytes"]) < len(file) + MIB
+
+
+def medium(node: str, offset: int, length: int) -> bytes:
+    """What is there."""
+    with Path(node).open("rb") as file:
+        file.seek(offset)
+        return file.read(length)
 
 
 def test_password_and_tls(tmp_path: Path) -> None:
