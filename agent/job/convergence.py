@@ -63,7 +63,7 @@ class Convergence:
             self._doer.hold(precondition)
         for step in plan.steps:
             log.info("applying", step=step.kind)
-            self._doer.do(step, lambda _done, _total: None)
+            self._doer.do(step, lambda *_: None)
         after = self._doer.network_state() if plan.steps else before
         unmet = self._doer.unmet(after, desired)
         if unmet:

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from dataclasses import dataclass
 from uuid import UUID
-
-import zstandard
 
 from agent.host.fake import FakeDisk, FakeHost, Machine, Page, Tree
 from agent.host.fake.machine import Record
@@ -17,6 +14,7 @@ from agent.model.config_drive import ConfigDrive
 from agent.model.image import ImageFormat, ImageRef
 from agent.model.partition_table import partitions
 from agent.model.request import DeployRequest
+from tests.apply.packed import digest_of, file_of
 from tests.hardware import DRIVE, deploy
 
 MIB = 1024 * 1024
@@ -81,9 +79,9 @@ def disk_of(made: Machine, path: str = "/dev/sda") -> FakeDisk:
 
 def serve(made: Machine, image: bytes, image_format: ImageFormat = ImageFormat.RAW, **changes: object) -> ImageRef:
     """Put the image on the fake web; what the reference says can be changed, to be wrong."""
-    body = zstandard.compress(image) if image_format is ImageFormat.RAW_ZST else image
+    body = file_of(image, image_format)
     made.web[URL] = Page(body)
-    told = {"url": URL, "format": image_format, "sha256": hashlib.sha256(body).hexdigest(), "file_bytes": len(body),
+    told = {"url": URL, "format": image_format, "sha256": digest_of(body, image_format), "file_bytes": len(body),
             "size_bytes": len(image)}  # fmt: skip
     return ImageRef.model_validate(told | changes)
 

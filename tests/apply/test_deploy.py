@@ -1,62 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`image.deploy` as a whole on a fake machine: good images, bad ones, bad links, and every fault at every door call."""
+"""`image.deploy` as a whole on a fake machine: good images of every format, bad ones, and what is refused untouched."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from itertools import product
-from threading import Event
 from typing import Any
 
 import pytest
 
-from agent.errors import HostError, LinkError
-from agent.host.fake import Died, Effect, FakeHost, FaultPlan, Machine, Page
-from agent.host.fake.disk import FakeDisk
-from agent.job.executor import Executor
-from agent.job.journal import Job, Journal
-from agent.job.outbox import Outbox
-from agent.model.config_drive import ConfigDrive
+from agent.host.fake import FakeHost, Page
 from agent.model.image import ImageFormat
 from agent.model.job import JobState
-from agent.model.partition_table import fit, partitions
-from agent.model.plan import Partition
-from agent.model.request import DeployRequest
-from agent.operations import Operations
+from agent.model.partition_table import partitions
+from tests.apply.deploying import DISK, DRIVE, IMAGE, deployed, full, holds_the_image, outcome
 from tests.apply.disks import MIB, URL, boots, disk_of, gpt_image, machine, request, serve
-from tests.hardware import DRIVE as DRIVE_FILES
-
-DISK = 96 * MIB
-DRIVE = Partition(label="config-2", offset_bytes=31 * MIB, size_bytes=64 * MIB)
-IMAGE = gpt_image()
-RUN = "/run/bms-agent"
-EFFECTS = (Effect.FAIL, Effect.DIE_AFTER)  # dying before a call is dying after the one before it
-
-
-def deployed(host: FakeHost, wanted: DeployRequest) -> tuple[Job, Outbox]:
-    """One process of the agent serves the request; nobody confirms its reports."""
-    stop = Event()
-    stop.set()
-    outbox = Outbox(host.files, RUN, "stream")
-    doer = Operations(host, "ramdisk", f"{RUN}/spool")
-    return Executor(doer, Journal(host.files, RUN), outbox, host.clock, "boot-1").serve(wanted, stop), outbox
-
-
-def outcome(made: Machine, wanted: DeployRequest) -> tuple[JobState, str]:
-    """How it ended: state and fault's code."""
-    job, _ = deployed(FakeHost.of(made), wanted)
-    return job.state, job.fault.code if job.fault else ""
-
-
-def holds_the_image(disk: FakeDisk, drive: ConfigDrive | None = DRIVE_FILES) -> bool:
-    """Head fitted to the disk, data as in the image."""
-    fitted = fit(IMAGE[:MIB], disk.size_bytes, disk.logical_sector_bytes, (DRIVE,) if drive else ())
-    return (
-        disk.durable.read(0, MIB) == fitted.head
-        and disk.durable.read(MIB, len(IMAGE) - MIB) == IMAGE[MIB:]
-        and disk.durable.read(disk.size_bytes - len(fitted.tail), len(fitted.tail)) == fitted.tail
-    )
 
 
 @pytest.mark.parametrize("image_format", list(ImageFormat))
@@ -137,7 +94,7 @@ def test_file_that_is_not_the_image(change: int, told: dict[str, Any], code: str
     [
         ({"size_bytes": len(IMAGE) - 512}, "IMAGE.OVERRUN"),
         ({"size_bytes": len(IMAGE) + 512}, "IMAGE.TRUNCATED"),
-        ({"format": "raw.zst"}, "IMAGE.ERROR"),
+        ({"format": "raw.zst"}, "IMAGE.REFUSED"),
         ({"size_bytes": DISK}, "IMAGE.TOO_LARGE"),
         ({"url": "http://images.example/gone"}, "IMAGE.UNAVAILABLE"),
     ],
@@ -157,14 +114,6 @@ def test_image_larger_than_the_disk(image: bytes, told: dict[str, Any]) -> None:
     made = machine(DISK)
     assert outcome(made, request(serve(made, image, **told))) == (JobState.FAILED, "IMAGE.TOO_LARGE")
     assert not boots(disk_of(made))
-
-
-def full(made: Machine) -> FakeDisk:
-    """The disk, with data on it that must survive a refusal."""
-    disk = disk_of(made)
-    disk.write(0, b"precious")
-    disk.flush()
-    return disk
 
 
 @pytest.mark.parametrize(
@@ -198,82 +147,3 @@ def test_mounted_disk() -> None:
 
     assert outcome(made, allowed) == (JobState.FAILED, "DISK.IN_USE")
     assert disk.durable.read(0, 8) == b"precious"
-
-
-def test_link_that_breaks() -> None:
-    """Breaks, refusals and a server without ranges cost nothing but time; each byte arrives once."""
-    made = machine(DISK)
-    image = serve(made, IMAGE, ImageFormat.RAW_ZST)
-    body = made.web[URL].body
-    places = [len(body) // 3, len(body) // 2]
-    made.web[URL] = Page(body, refusals=3, breaks_at=list(places))
-    assert outcome(made, request(image)) == (JobState.SUCCEEDED, "")
-    assert made.web[URL].opened_at == [0, *places]
-
-    made = machine(DISK)
-    serve(made, IMAGE, ImageFormat.RAW_ZST)
-    made.web[URL] = Page(body, breaks_at=list(places), does_ranges=False)
-    assert outcome(made, request(image)) == (JobState.SUCCEEDED, "")
-    assert holds_the_image(disk_of(made))
-
-
-def test_server_that_never_comes_back() -> None:
-    """After half an hour without a byte it is given up, honestly: retryable, and unbootable."""
-    made = machine(DISK)
-    image = serve(made, IMAGE)
-    made.web[URL] = Page(IMAGE, refusals=10**6)
-    job, _ = deployed(FakeHost.of(made), request(image))
-
-    assert job.fault is not None and (job.fault.code, job.fault.retryable) == (LinkError.code, True)
-    assert made.uptime_s > 1800 and not boots(disk_of(made))
-
-
-def test_recalled_while_the_server_is_away() -> None:
-    """A deploy that waits for its image server ends as soon as nobody wants it, and long before patience does."""
-    made = machine(DISK)
-    wanted = request(serve(made, IMAGE))
-    made.web[URL] = Page(IMAGE, refusals=10**6)
-    host, stop = FakeHost.of(made), Event()
-    stop.set()
-    doer = Operations(host, "ramdisk", f"{RUN}/spool")
-    executor = Executor(doer, Journal(host.files, RUN), Outbox(host.files, RUN, "stream"), host.clock, "boot-1")
-    job = executor.serve(wanted, stop, lambda: made.uptime_s < 300)
-
-    assert job.fault is not None and job.fault.code == "JOB.RECALLED"
-    assert made.uptime_s < 400 and not boots(disk_of(made))
-
-
-def calls_of_one_run(drive: ConfigDrive | None) -> list[str]:
-    """The door calls of an undisturbed deploy."""
-    made, faults = machine(DISK), FaultPlan()
-    deployed(FakeHost.of(made, faults), request(serve(made, IMAGE, ImageFormat.RAW_ZST), drive=drive))
-    return faults.calls
-
-
-WITH_DRIVE = calls_of_one_run(DRIVE_FILES)
-DRIVE_BEGINS = next(number for number, call in enumerate(WITH_DRIVE) if "mkfs" in call)
-EVERY_FAULT = [
-    *((None, at, effect) for at, effect in product(range(1, len(calls_of_one_run(None)) + 1), EFFECTS)),
-    *((DRIVE_FILES, at, effect) for at, effect in product(range(DRIVE_BEGINS, len(WITH_DRIVE) + 1), EFFECTS)),
-]
-
-
-@pytest.mark.parametrize(("drive", "at", "effect"), EVERY_FAULT)
-def test_every_fault(drive: ConfigDrive | None, at: int, effect: Effect) -> None:
-    """Failing or dying at any call, then started again: one final report; and the disk boots only if it is whole.
-
-    After the death the power goes too: only what was flushed counts, and of the rest every second write.
-    """
-    made = machine(DISK)
-    wanted = request(serve(made, IMAGE, ImageFormat.RAW_ZST), drive=drive)
-    with contextlib.suppress(Died, HostError):
-        deployed(FakeHost.of(made, FaultPlan(at=at, effect=effect)), wanted)
-    medium = made.disks.get("/dev/sda")
-    if medium is not None and effect is not Effect.FAIL:
-        medium.cut_power(lambda number: number % 2 == 0)
-    assert medium is None or not boots(medium) or holds_the_image(medium, drive)
-    job, outbox = deployed(FakeHost.of(made), wanted)
-    finals = [one.report.state for one in outbox.pending() if one.report.state.final]
-
-    assert finals == [job.state]
-    assert holds_the_image(disk_of(made), drive) if job.state is JobState.SUCCEEDED else not boots(disk_of(made))
