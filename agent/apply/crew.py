@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from threading import Condition, Event, Thread
 from typing import Generic, TypeVar
 
@@ -39,9 +40,7 @@ class Crew:
             thread.start()
         for thread in threads:
             while thread.is_alive():
-                thread.join(TICK_S)
-                if not self.stop.is_set():
-                    self._guarded(tick)
+                self._guarded(partial(self._keep_time, thread, tick))
         if self._failure is not None:
             raise self._failure
         tick()
@@ -59,6 +58,12 @@ class Crew:
             self.check()
             yield
             self._changed.notify_all()
+
+    def _keep_time(self, thread: Thread, tick: Callable[[], None]) -> None:
+        """A key that interrupts the wait (KeyboardInterrupt) ends the work as any failure does: no thread is left."""
+        thread.join(TICK_S)
+        if not self.stop.is_set():
+            tick()
 
     def _guarded(self, duty: Callable[[], None]) -> None:
         try:

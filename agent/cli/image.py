@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from agent.cli import source
+from agent.cli import look, pack, source
+from agent.cli.capture import capture
 from agent.errors import InputError
 from agent.model.disk import RootDeviceHints
 from agent.model.frozen import faults
@@ -21,6 +22,13 @@ app = typer.Typer(no_args_is_help=True, help="Images.")
 @app.callback()
 def image() -> None:
     """Images."""
+
+
+app.command("capture")(capture)
+app.command("pack")(pack.pack)
+app.command("unpack")(pack.unpack)
+app.command("inspect")(look.inspect)
+app.command("verify")(look.verify)
 
 
 @app.command("write")
@@ -46,26 +54,23 @@ def write(
     json: Annotated[bool, typer.Option("--json", help="the plan, or the result, as JSON")] = False,
 ) -> None:
     """Write an image to the disk that the hints select. A digest is needed; there is no way around it."""
+    from agent.apply.convert import settled
     from agent.cli.job import BY_HAND, new_request_id, perform
     from agent.host.real import host as open_host
 
+    host = open_host()
     try:
+        entrance = source.access(bearer, user, password, authority, proxy)
+        named = source.reference(where, (sha256, sha512, checksums), image_format, entrance, mirrors)
+        image = ImageRef.model_validate(named.model_dump())  # with a digest
         request = DeployRequest(
             request_id=new_request_id(),
             node_id=BY_HAND,
-            image=ImageRef(
-                url=source.located(where),
-                mirrors=tuple(mirrors or ()),
-                format=image_format or source.format_by_name(where),
-                sha256=sha256,
-                sha512=sha512,
-                checksums=source.located(checksums) if checksums else None,
-                access=source.access(bearer, user, password, authority, proxy),
-            ),
+            image=image if image_format else settled(host, image, None).image,
             root_device=RootDeviceHints(serial=serial, wwn=wwn, by_path=by_path, size_gb=size_gb),
             overwrite=overwrite,
             verify=verify,
         )
     except ValidationError as error:
         raise InputError("reading the command line", faults(error)) from None
-    perform(open_host(), request, plan_only=plan, as_json=json)
+    perform(host, request, plan_only=plan, as_json=json)

@@ -8,9 +8,8 @@ from threading import Event, Thread
 from uuid import uuid4
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from agent.cli.bar import bar
 from agent.cli.resident import settings_of
 from agent.errors import AgentError, ConfigError, exit_status_of
 from agent.host.doors import Host
@@ -19,7 +18,6 @@ from agent.job.executor import Executor
 from agent.job.journal import Job, Journal
 from agent.job.outbox import Outbox
 from agent.model.fault import Fault
-from agent.model.job import Progress as NowProgress
 from agent.model.request import Request
 from agent.operations import Operations
 from agent.plan.text import text
@@ -73,27 +71,12 @@ def watched(executor: Executor, request: Request) -> Job:
     stop = Event()
     stop.set()  # nobody confirms reports here, so nothing may wait for that
     thread = Thread(target=lambda: done.append(executor.serve(request, stop)), name="job")
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TextColumn("{task.fields[limit]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None, limit="")
+    with bar() as show:
         thread.start()
         while thread.is_alive():
             thread.join(0.2)
             if (now := executor.progress) is not None:
-                bar.update(
-                    task, description=now.step, completed=now.done_bytes, total=now.total_bytes, limit=limit(now)
-                )
+                show(now.step, now.done_bytes, now.total_bytes, now.limited_by)
     if not done:
         raise ConfigError("running the job", "it ended without a result")
     return done[0]
-
-
-def limit(now: NowProgress) -> str:
-    """What holds it up, in words, behind the bar."""
-    return f"limited by {now.limited_by}" if now.limited_by else ""

@@ -4,37 +4,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import SecretStr
 
 from agent.errors import ConfigError, InputError
-from agent.model.image import Access, ImageFormat
+from agent.model.image import Access, ImageFormat, ImageRef
+
+if TYPE_CHECKING:
+    from agent.host.doors import Host
 
 Where = Annotated[str, typer.Argument(help="URL (http, https, oci), file, or '-' for the standard input")]
 Sha256 = Annotated[str | None, typer.Option(help="digest of the file as it travels; of a chunked image's manifest")]
 Sha512 = Annotated[str | None, typer.Option(help="the same, by SHA-512")]
 Checksums = Annotated[str | None, typer.Option(help="URL or file like SHA256SUMS that has its digest")]
-Format = Annotated[ImageFormat | None, typer.Option("--format", help="left out, the name's ending says it")]
+Format = Annotated[ImageFormat | None, typer.Option("--format", help="left out, its content says it")]
 Mirrors = Annotated[list[str] | None, typer.Option("--mirror", help="URL of the same file elsewhere; may be repeated")]
 Bearer = Annotated[Path | None, typer.Option("--bearer-file", help="file with a bearer token")]
 User = Annotated[str | None, typer.Option("--user", help="user name for the image's server")]
 Password = Annotated[Path | None, typer.Option("--password-file", help="file with that user's password")]
 Authority = Annotated[Path | None, typer.Option("--ca", help="PEM file with the only authorities to trust")]
 Proxy = Annotated[str | None, typer.Option("--proxy", help="http://host:port; left out, the environment's")]
-
-ENDINGS = {
-    ".raw": ImageFormat.RAW,
-    ".img": ImageFormat.RAW,
-    ".gz": ImageFormat.RAW_GZ,
-    ".xz": ImageFormat.RAW_XZ,
-    ".zst": ImageFormat.RAW_ZST,
-    ".bz2": ImageFormat.RAW_BZ2,
-    ".qcow2": ImageFormat.QCOW2,
-    ".bmi": ImageFormat.CHUNKED,
-    ".manifest": ImageFormat.CHUNKED,
-}
+NOBODY_KNOWS = "0" * 64
 
 
 def located(where: str) -> str:
@@ -42,15 +34,29 @@ def located(where: str) -> str:
     return where if where == "-" or "://" in where else f"file://{Path(where).absolute()}"
 
 
-def format_by_name(where: str) -> ImageFormat:
-    """By the ending. Raises `InputError`; whether it is true is seen from the first bytes."""
-    ending = Path(where.partition("?")[0]).suffix
-    if ending not in ENDINGS:
-        known = ", ".join(ImageFormat)
-        raise InputError(
-            "naming the image", f"the ending of {where} does not say its format", hint=f"--format: {known}"
-        )
-    return ENDINGS[ending]
+def reference(
+    where: str,
+    digests: tuple[str | None, str | None, str | None],
+    image_format: ImageFormat | None,
+    entrance: Access,
+    mirrors: list[str] | None = None,
+) -> ImageRef:
+    """The image, with or without one of sha256, sha512 and checksums, which a write has to have. What its format is, is
+    seen later where it is not said. Raises `InputError`.
+    """
+    if where != "-" and "://" not in where and not Path(where).exists():
+        raise InputError("reading the command line", f"there is no file {where}", hint="Give a file, or a URL.")
+    sha256, sha512, checksums = digests
+    image = ImageRef(
+        url=located(where),
+        mirrors=tuple(mirrors or ()),
+        format=image_format or ImageFormat.RAW,
+        sha256=sha256 or (None if sha512 or checksums else NOBODY_KNOWS),
+        sha512=sha512,
+        checksums=located(checksums) if checksums else None,
+        access=entrance,
+    )
+    return image.model_copy(update={"sha256": sha256})
 
 
 def access(
@@ -78,3 +84,10 @@ def text(path: Path | None) -> str | None:
         return None if path is None else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"reading {path}", "it cannot be read as text") from error
+
+
+def trusted_keys(host: Host) -> tuple[str, ...]:
+    """Public keys that this machine's settings trust."""
+    from agent.cli.resident import settings_of
+
+    return settings_of(host, with_cmdline=True).images.trusted_keys

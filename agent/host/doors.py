@@ -120,6 +120,10 @@ class Files(Protocol):
         """
         ...
 
+    def rename(self, path: str, to: str) -> None:
+        """Give a file this name, durably; a file that has it already is replaced, what is no file is not."""
+        ...
+
     def below(self, root: str) -> Tree:
         """What is mounted there, as its own system would see it."""
         ...

@@ -124,6 +124,15 @@ class RealFiles:
                 return
             sync_directory(target.parent)
 
+    def rename(self, path: str, to: str) -> None:
+        """Atomically, in one directory or within one filesystem."""
+        target = self._locate(to)
+        with doing(f"renaming {path} to {to}"):
+            if target.exists() and not target.is_file():
+                raise HostError(f"renaming {path} to {to}", "there is something that is no file")
+            self._locate(path).replace(target)
+            sync_directory(target.parent)
+
     @contextmanager
     def _replaced(self, path: str, mode: int) -> Iterator[int]:
         target = self._locate(path)

@@ -58,7 +58,7 @@ class ForgetfulDisk(FakeDisk):
 
 def machine(*sizes_bytes: int, sector_bytes: int = 512) -> Machine:
     """A machine with these disks: sda with serial S0, sdb with S1 …"""
-    files: dict[str, str] = {"/proc/sys/kernel/random/boot_id": "boot-1\n"}
+    files: dict[str, str] = {"/proc/sys/kernel/random/boot_id": "boot-1\n", "/proc/cmdline": "quiet\n"}
     udev = {}
     for number, size in enumerate(sizes_bytes):
         name = f"sd{chr(ord('a') + number)}"

@@ -22,8 +22,9 @@ from agent.model.request import EraseRequest
 from tests.apply.disks import MIB, URL, disk_of, gpt_image, machine, request, serve
 
 MACHINES = Path(__file__).parents[1] / "machines"
-COMMANDS = ["", "ramdisk", "service", "inventory", "image", "image write", "disk", "disk erase", "network",
-            "network show", "network apply", "controller", "version"]  # fmt: skip
+COMMANDS = ["", "ramdisk", "service", "inventory", "image", "image write",
+            "image capture", "image pack", "image unpack", "image inspect", "image verify", "disk", "disk erase",
+            "network", "network show", "network apply", "controller", "version"]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)

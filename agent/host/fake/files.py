@@ -75,6 +75,13 @@ class FakeFiles(FakeDoor):
         """Remove the file."""
         self.machine.tree.drop(path)
 
+    @counted
+    def rename(self, path: str, to: str) -> None:
+        """Another name for it."""
+        content = self._read(path)
+        self.machine.tree.put(self._resolve(to), content)
+        self.machine.tree.drop(path)
+
     def open_large(self, path: str) -> AbstractContextManager[LargeFile]:
         """A file, or `machine.stdin`."""
         return nullcontext(self._opened(path))

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The progress bar of whatever takes long: on standard error, so that results can be piped; gone when all is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from agent.cli.logs import configure
+from agent.model.job import Advance
+
+
+class Show(Protocol):
+    """How far it is."""
+
+    def __call__(self, doing: str, done_bytes: int, total_bytes: int | None, limited_by: str | None = None, /) -> None:
+        """What is being done, bytes done, bytes in all where known, and what holds it up."""
+        ...
+
+
+@contextmanager
+def bar() -> Iterator[Show]:
+    """For as long as the block runs. Nothing is drawn where standard error is no terminal; logs go there, too."""
+    configure("info", "text")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TextColumn("{task.fields[limit]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
+        task = drawn.add_task("starting", total=None, limit="")
+
+        def show(doing: str, done_bytes: int, total_bytes: int | None, limited_by: str | None = None) -> None:
+            limit = f"limited by {limited_by}" if limited_by else ""
+            drawn.update(task, description=doing, completed=done_bytes, total=total_bytes, limit=limit)
+
+        yield show
+
+
+@contextmanager
+def advancing(doing: str) -> Iterator[Advance]:
+    """The same for one thing that is done."""
+    with bar() as show:
+
+        def advance(done_bytes: int, total_bytes: int | None, limited_by: str | None = None) -> None:
+            show(doing, done_bytes, total_bytes, limited_by)
+
+        yield advance
