@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Doing `SealDisk`: the act that makes a disk bootable, and therefore the last one.
 
-backup table → flush → head → flush → read both back → kernel re-reads the table → the new partition is seen. If
-anything fails once the head is written, the head is zeroed again: what is not proven must not boot.
+the engine's record zeroed, backup table → flush → head → flush → read both back → kernel re-reads the table → the new
+partition is seen. If anything fails once the head is written, the head is zeroed again: what is not proven must not
+boot.
 """
 
 from __future__ import annotations
 
+from agent.apply.resume import forget
 from agent.errors import NotAsObserved
 from agent.host.doors import BlockDevice, Host
 from agent.model.job import Advance, Result
@@ -24,6 +26,7 @@ def seal_disk(host: Host, step: SealDisk, advance: Advance) -> Result:
     advance(0, len(table.head))
     host.files.remove(step.head_path)  # before the commit: nothing that can fail may come after it
     with host.block.open_exclusive(step.disk.path) as disk:
+        forget(disk)
         if table.tail:
             disk.write(disk.size_bytes - len(table.tail), table.tail)
         disk.flush()

@@ -15,12 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
+from agent.apply.resume import PLACE_BYTES
 from agent.host import real
 from agent.host.block import RealBlock
 from agent.host.clock import RealClock
 from agent.host.doors import BlockDevice, Host
 from agent.host.files import RealFiles
-from agent.model.disk import Disk
+from agent.model.disk import MIB, Disk
 from agent.model.image import ImageRef
 from agent.model.plan import Step, WriteImage
 from agent.operations import Operations
@@ -75,6 +76,11 @@ def steps(node: str, image: ImageRef, spool: Path) -> tuple[Step, ...]:
     size, sector = (int(command("blockdev", flag, node)) for flag in ("--getsize64", "--getss"))
     disk = Disk(name=Path(node).name, path=node, size_bytes=size, serial="LOOP", logical_sector_bytes=sector)
     return plan_deploy(machine(disk), deploy(serial="LOOP", image=image), str(spool)).steps
+
+
+def cannot_boot(content: bytes) -> bool:
+    """No boot code and no table, at either end. A record of how far the image was may begin the last MiB."""
+    return not any(content[:MIB]) and not any(content[-MIB + 2 * PLACE_BYTES :])
 
 
 def carry_out(node: str, image: ImageRef, spool: Path) -> dict[str, str | int]:

@@ -20,9 +20,10 @@ from tests.apply.packed import PACKED, file_of
 MIB = 1024 * 1024
 NOISE = random.Random(1).randbytes(300_000)
 PLAIN = NOISE + bytes(3_000_000) + NOISE[:70_001]
-FILE = {one: file_of(PLAIN, one) for one in PACKED}
-SMALL = {one: file_of(NOISE[:2000] + bytes(300_000), one) for one in PACKED}
-CHECKED = SMALL | {
+Files = dict[ImageFormat, bytes]
+FILE: Files = {one: file_of(PLAIN, one) for one in PACKED}
+SMALL: Files = {one: file_of(NOISE[:2000] + bytes(300_000), one) for one in PACKED}
+CHECKED: Files = SMALL | {
     ImageFormat.RAW_ZST: zstandard.ZstdCompressor(write_checksum=True).compress(NOISE[:2000] + bytes(300_000))
 }
 FORMATS = pytest.mark.parametrize("image_format", PACKED)

@@ -23,7 +23,8 @@ from agent.model.partition_table import fit
 from agent.model.plan import Partition
 from tests import hostile
 from tests.apply.disks import MIB, gpt_image
-from tests.apply.real import carry_out, partitions
+from tests.apply.packed import digest_of, file_of
+from tests.apply.real import cannot_boot, carry_out, partitions
 from tests.hardware import DRIVE
 from tests.hostile import Server, serving
 from tests.loops import command, loop
@@ -55,11 +56,11 @@ def used(tmp_path: Path) -> Iterator[str]:
 
 def reference(server: Server, image: bytes = IMAGE, image_format: ImageFormat = ImageFormat.RAW) -> ImageRef:
     """Serve the image, and say what it is."""
-    server.body = zstandard.compress(image) if image_format is ImageFormat.RAW_ZST else image
+    server.body = file_of(image, image_format)
     return ImageRef(
         url=server.url,
         format=image_format,
-        sha256=hashlib.sha256(server.body).hexdigest(),
+        sha256=digest_of(server.body, image_format),
         file_bytes=len(server.body),
         size_bytes=len(image),
     )
@@ -69,11 +70,6 @@ def medium(tmp_path: Path) -> bytes:
     """What is behind the device."""
     os.sync()
     return (tmp_path / "disk").read_bytes()
-
-
-def cannot_boot(content: bytes) -> bool:
-    """No boot code and no table, at either end."""
-    return not any(content[:MIB]) and not any(content[-MIB:])
 
 
 @pytest.mark.parametrize("image_format", list(ImageFormat))

@@ -52,7 +52,7 @@ def test_every_user_gets_everything(size_bytes: int, count: int, users: int) -> 
         while view := feeds[number].read():
             seen[number] += view
 
-    duties = {f"user-{number}": lambda number=number: use(number) for number in range(users)}  # type: ignore[misc]
+    duties = {f"user-{number}": lambda number=number: use(number) for number in range(users)}
     crew.run({"reader": lambda: ring.fill(Memory(FILE[:size_bytes]))} | duties)
 
     assert all(one == FILE[:size_bytes] for one in seen)

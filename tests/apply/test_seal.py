@@ -61,6 +61,16 @@ def test_sealed_disk_boots() -> None:
     assert boots(disk_of(made)) and not FakeHost.of(made).files.exists(HEAD)
 
 
+def test_nothing_is_left_of_how_far_the_image_was() -> None:
+    """What is sealed is nobody's to go on with: the last MiB holds the backup table alone."""
+    made = machine(SIZE)
+    disk_of(made).write(SIZE - MIB, b"record")
+    sealed(made)
+    tail = fit(gpt_image()[:MIB], SIZE, 512, STEP.add).tail
+
+    assert disk_of(made).durable.read(SIZE - MIB, MIB) == tail.rjust(MIB, b"\0")
+
+
 def test_kernel_that_does_not_see() -> None:
     """If the kernel does not see the config drive where it should be, the head is taken back."""
     made = machine(SIZE)
