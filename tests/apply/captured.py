@@ -132,6 +132,8 @@ def dmsetup(machine: Machine, argv: Sequence[str], stdin: str | None) -> Output:
         case "ls":
             names = [node.rpartition("/")[2] for node in machine.disks if node.startswith("/dev/mapper/")]
             return Output(stdout="".join(f"{name}\t(254:0)\n" for name in names) or "No devices found\n")
+        case "info":
+            return Output(stdout=f"mapper/{argv[-1]}\n")
         case _:
             return Output(stdout="0 348160 snapshot 24/348160 16\n")
     return Output()

@@ -16,7 +16,6 @@ from agent.model.disk import MIB, DiskIdentity
 from agent.model.filesystem.survey import Part
 
 NAME = "bms-capture"
-DEVICE = f"/dev/mapper/{NAME}"
 STORE = "/var/lib/bms-agent/capture.store"
 SECTOR_BYTES = 512  # the device mapper's unit, whatever the disk's sectors are
 CHUNK_SECTORS = 8
@@ -34,7 +33,7 @@ def overlay(host: Host, disk: DiskIdentity) -> Iterator[str]:
     remove_devices(host)
     try:
         lay(host, disk)
-        yield DEVICE
+        yield node(host, NAME)
         must_be_valid(host, disk)
     except BaseException:
         with suppress(HostError):  # the next capture tries again
@@ -58,11 +57,11 @@ def lay(host: Host, disk: DiskIdentity) -> None:
     try:
         host.files.write(STORE, b"", mode=0o600)
         host.files.truncate(STORE, size)
-        node = host.run(["losetup", "--find", "--show", host.files.real_path(STORE)]).stdout.strip()
+        store = host.run(["losetup", "--find", "--show", host.files.real_path(STORE)]).stdout.strip()
         try:
-            host.run(snapshot_argv(disk, node))
+            host.run(snapshot_argv(disk, store))
         finally:
-            host.run(["losetup", "--detach", node])
+            host.run(["losetup", "--detach", store])
     except (CommandFailed, ToolMissing) as error:
         raise HostError(f"laying a copy in memory over {disk.path}", "this kernel has none", hint=ELSEWHERE) from error
     finally:
@@ -75,15 +74,20 @@ def snapshot_argv(disk: DiskIdentity, store: str) -> list[str]:
     return ["dmsetup", "create", NAME, *QUIETLY, "--table", table]
 
 
+def node(host: Host, name: str) -> str:
+    """Of a mapped device, as the kernel calls it: without udev nobody makes one in /dev/mapper."""
+    return f"/dev/{host.run(['dmsetup', 'info', '--columns', '--noheadings', '-o', 'blkdevname', name]).stdout.strip()}"
+
+
 def add_partition(host: Host, part: Part) -> str:
     """A device for one partition; its node."""
+    whole = node(host, NAME)
     if not part.number:
-        return DEVICE
+        return whole
+    name = f"{NAME}-p{part.number}"
     first, sectors = part.offset_bytes // SECTOR_BYTES, part.size_bytes // SECTOR_BYTES
-    host.run(
-        ["dmsetup", "create", f"{NAME}-p{part.number}", *QUIETLY, "--table", f"0 {sectors} linear {DEVICE} {first}"]
-    )
-    return f"{DEVICE}-p{part.number}"
+    host.run(["dmsetup", "create", name, *QUIETLY, "--table", f"0 {sectors} linear {whole} {first}"])
+    return node(host, name)
 
 
 def must_be_valid(host: Host, disk: DiskIdentity) -> None:
