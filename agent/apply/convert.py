@@ -88,7 +88,9 @@ class Settled:
     @property
     def own_digest(self) -> str | None:
         """What a chunked image of this machine says of itself."""
-        return self.seen.manifest.digest if self.image.is_local and self.seen and self.seen.manifest else None
+        if self.image.format is not ImageFormat.CHUNKED or not self.image.is_local:
+            return None
+        return self.seen.manifest.digest if self.seen is not None and self.seen.manifest is not None else None
 
     def authentic(self, host: Host, show: Show) -> ImageRef:
         """As an engine takes it: with a digest. Raises `InputError` where that would be to believe a server."""

@@ -10,6 +10,7 @@ import typer
 from agent import __version__
 from agent.cli import disk, image, inventory, network, resident
 from agent.cli.controller import controller as run_controller
+from agent.cli.logs import configure
 from agent.errors import AgentError
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ def version() -> None:
 
 def main() -> None:
     """Run, and turn an error into its text and its exit status."""
+    configure("info", "text")  # what waits and tries again says so, not among the results
     try:
         app()
     except AgentError as error:

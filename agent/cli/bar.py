@@ -10,7 +10,6 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from agent.cli.logs import configure
 from agent.model.job import Advance
 
 
@@ -24,8 +23,7 @@ class Show(Protocol):
 
 @contextmanager
 def bar() -> Iterator[Show]:
-    """For as long as the block runs. Nothing is drawn where standard error is no terminal; logs go there, too."""
-    configure("info", "text")
+    """For as long as the block runs. Nothing is drawn where standard error is no terminal."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -33,7 +31,8 @@ def bar() -> Iterator[Show]:
         TransferSpeedColumn(),
         TextColumn("{task.fields[limit]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as drawn:
         task = drawn.add_task("starting", total=None, limit="")
 
         def show(doing: str, done_bytes: int, total_bytes: int | None, limited_by: str | None = None) -> None:

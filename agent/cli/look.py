@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from json import dumps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -75,6 +76,8 @@ def verify(
     from agent.host.real import host as open_host
 
     host = open_host()
+    if disk is not None and not Path(disk).is_block_device():
+        raise InputError("reading the command line", f"{disk} is no disk", hint="Give a block device: /dev/…")
     entrance = source.access(bearer, user, password, authority, proxy)
     image = source.reference(where, (sha256, sha512, checksums), image_format, entrance, mirrors)
     trusted = (*(keys or ()), *source.trusted_keys(host))

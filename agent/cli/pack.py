@@ -202,18 +202,19 @@ def made(store: Path) -> Iterator[None]:
         store.mkdir(exist_ok=True)
         yield
     except BaseException:
-        if is_new:
-            with suppress(OSError):
-                store.rmdir()
+        folders = [store, *(path for path in store.rglob("*") if path.is_dir())] if is_new else []
+        for folder in sorted(folders, reverse=True):
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
         raise
 
 
 def must_be_free(path: str, store: str | None = None, *, force: bool) -> None:
     """Nothing is written over that was not meant to be, and never what is no file; there is a folder for it."""
     there, folder = Path(path), Path(store or path).parent
-    if there.exists() and not there.is_file():
+    if (there.exists() and not there.is_file()) or there.is_relative_to("/dev"):
         hint = "A disk is written by image write."
-        raise InputError(f"writing {path}", "there is something that is no file", hint=hint)
+        raise InputError(f"writing {path}", "that is the place of something that is no file", hint=hint)
     if there.exists() and not force:
         raise InputError(f"writing {path}", "it is there already", hint="Choose another name, or say --force.")
     if not folder.is_dir() or (store is not None and Path(store).exists() and not Path(store).is_dir()):

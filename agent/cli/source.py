@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from agent.errors import ConfigError, InputError
+from agent.model.frozen import faults
 from agent.model.image import Access, ImageFormat, ImageRef
 
 if TYPE_CHECKING:
@@ -44,18 +45,21 @@ def reference(
     """The image, with or without one of sha256, sha512 and checksums, which a write has to have. What its format is, is
     seen later where it is not said. Raises `InputError`.
     """
-    if where != "-" and "://" not in where and not Path(where).exists():
+    if where != "-" and "://" not in where and (not Path(where).exists() or Path(where).is_dir()):
         raise InputError("reading the command line", f"there is no file {where}", hint="Give a file, or a URL.")
     sha256, sha512, checksums = digests
-    image = ImageRef(
-        url=located(where),
-        mirrors=tuple(mirrors or ()),
-        format=image_format or ImageFormat.RAW,
-        sha256=sha256 or (None if sha512 or checksums else NOBODY_KNOWS),
-        sha512=sha512,
-        checksums=located(checksums) if checksums else None,
-        access=entrance,
-    )
+    try:
+        image = ImageRef(
+            url=located(where),
+            mirrors=tuple(mirrors or ()),
+            format=image_format or ImageFormat.RAW,
+            sha256=sha256 or (None if sha512 or checksums else NOBODY_KNOWS),
+            sha512=sha512,
+            checksums=located(checksums) if checksums else None,
+            access=entrance,
+        )
+    except ValidationError as error:
+        raise InputError("reading the command line", faults(error), hint="See --help.") from None
     return image.model_copy(update={"sha256": sha256})
 
 

@@ -14,6 +14,8 @@ from agent.errors import ConfigError, SignatureMissing
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+MAKE_KEY = "openssl genpkey -algorithm ed25519 -out KEY.pem makes one."
+
 
 def signing_key(pem: bytes) -> Ed25519PrivateKey:
     """A private key, without a passphrase. Raises `ConfigError`."""
@@ -23,9 +25,11 @@ def signing_key(pem: bytes) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError) as error:  # TypeError: it has a passphrase
-        raise ConfigError("reading the signing key", "it is no private key in PEM without a passphrase") from error
+        raise ConfigError(
+            "reading the signing key", "it is no private key in PEM without a passphrase", hint=MAKE_KEY
+        ) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigError("reading the signing key", "it is not one of Ed25519")
+        raise ConfigError("reading the signing key", "it is not one of Ed25519", hint=MAKE_KEY)
     return key
 
 
