@@ -32,23 +32,23 @@ def main() -> None:
     words.add_argument("what", nargs="?", default="image", choices=("image", "sparse", "fleet"))
     words.add_argument("--rounds", type=int, default=ROUNDS)
     words.add_argument("--quick", action="store_true", help="one round")
+    words.add_argument("--image", default="", metavar="FOLDER", help="its disk.raw, in place of a Debian of 8 GiB")
     words.add_argument("--only", default="", help="our writers whose name contains this")
     words.add_argument("--json", action="store_true")
     given = words.parse_args()
     rounds = 1 if given.quick else given.rounds
     match given.what:
         case "image":
-            report(*of_an_image(rounds, given.only), as_json=given.json)
+            report(*of_an_image(image(given.image), rounds, given.only), as_json=given.json)
         case "sparse":
-            runs, bars = large(given.only)
+            runs, bars = large(image(given.image), given.only)
             report(runs, bars, as_json=given.json)
         case "fleet":
-            fleet.main(is_quick=given.quick, as_json=given.json)
+            fleet.main(image(given.image), is_quick=given.quick, as_json=given.json)
 
 
-def of_an_image(rounds: int, only: str) -> tuple[Bench, list[Bar]]:
+def of_an_image(made: Image, rounds: int, only: str) -> tuple[Bench, list[Bar]]:
     """Everything about writing one image."""
-    made = image()
     say(described(made))
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=CACHE / "bench")))

@@ -115,8 +115,10 @@ class Image:
         return kept.read_text()
 
 
-def image() -> Image:
-    """The Debian of 8 GiB; built, if it is not there."""
+def image(own: str = "") -> Image:
+    """The Debian of 8 GiB; built, if it is not there. Or the disk.raw of a folder of one's own."""
+    if own:
+        return Image(Path(own).resolve(strict=True))
     folder = CACHE / "bench" / f"debian-{content_key(BUILDERS, SUITE, PACKAGES, str(SIZE_MIB))}"
     if not (folder / "disk.raw").exists():
         say("building a Debian of 8 GiB")

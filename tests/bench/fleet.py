@@ -25,7 +25,7 @@ from statistics import median
 from agent.model.image import ImageRef
 from tests.bench.bars import MB
 from tests.bench.disk import MIB, Disk, data_extents, disk, first_difference
-from tests.bench.files import CACHE, REPOSITORY, Image, image, say
+from tests.bench.files import CACHE, REPOSITORY, Image, say
 from tests.bench.links import Machine, switch
 from tests.bench.nginx import Server, cache, origin
 
@@ -59,9 +59,9 @@ class Wave:
 HEADING = f"{'nodes':>5}  {'':18}{'source MB':>12}{'copies':>10}{'Mbit/s':>10}{'wall s':>9}{'median s':>9}{'last s':>9}"
 
 
-def main(*, is_quick: bool, as_json: bool) -> None:
+def main(whole: Image, *, is_quick: bool, as_json: bool) -> None:
     """Waves of several sizes: from the source, through an empty cache, through one that has the image."""
-    made = beginning_of(image())
+    made = beginning_of(whole)
     say(f"{made.chunked.stat().st_size / MB:.0f} MB, chunked")
     waves: list[Wave] = []
     for count in COUNTS[:2] if is_quick else COUNTS:

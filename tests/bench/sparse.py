@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.bench.bars import Bar, of_each
 from tests.bench.disk import MIB, disk
-from tests.bench.files import CACHE, Image, image, say
+from tests.bench.files import CACHE, Image, say
 from tests.bench.image import Bench
 from tests.bench.nginx import origin
 from tests.bench.writers import OUR_FORMS, Place
@@ -21,9 +21,9 @@ EVERY_BYTES = 1024**3 + 192 * 1024
 PIECE_BYTES = 3 * MIB
 
 
-def large(only: str) -> tuple[Bench, list[Bar]]:
+def large(small: Image, only: str) -> tuple[Bench, list[Bar]]:
     """One run each."""
-    made = spread_out(image())
+    made = spread_out(small)
     with tempfile.TemporaryDirectory(dir=CACHE / "bench") as name, disk(Path(name), DISK_BYTES) as target:
         work = Path(name)
         with origin(made.folder, work / "nginx") as server:
