@@ -24,11 +24,14 @@ NO_LIMIT = 1 << 62
 
 
 class Place(Protocol):
-    """`head_bytes` are wanted to open it, and at least `least_bytes`; `doing` is what is being done, for messages."""
+    """`head_bytes` are wanted to open it, and at least `least_bytes`; `sector_bytes` is the unit in which it is written;
+    `doing` is what is being done, for messages.
+    """
 
     head_bytes: int
     least_bytes: int
     limit_bytes: int
+    sector_bytes: int
     doing: str
 
     def open(self, head: bytes, stack: ExitStack, meter: Meter) -> Target:
@@ -54,6 +57,7 @@ class DiskPlace:
         self._image = image
         self.head_bytes = self.least_bytes = step.hold_back_bytes
         self.limit_bytes = step.limit_bytes
+        self.sector_bytes = step.disk.logical_sector_bytes
         self.doing = f"writing {step.image.url} to {step.disk.path}"
 
     def open(self, head: bytes, stack: ExitStack, meter: Meter) -> Target:
@@ -86,6 +90,7 @@ class FilePlace:
         self.head_bytes = MIB
         self.least_bytes = 0
         self.limit_bytes = NO_LIMIT
+        self.sector_bytes = 1
         self.doing = doing
 
     def open(self, head: bytes, stack: ExitStack, meter: Meter) -> Target:
@@ -117,3 +122,10 @@ def must_be_a_disk(head: bytes, least_bytes: int, doing: str) -> None:
     wrong = misfit(kind_of(head), ImageFormat.RAW)
     if wrong is not None:
         raise ImageRefused(doing, f"what it unpacks to is no disk: {wrong[0]}", hint=wrong[1])
+
+
+def must_be_whole_sectors(grain_bytes: int, sector_bytes: int, doing: str) -> None:
+    """Raises `ImageRefused` for what comes in pieces that no sector can be written from."""
+    if grain_bytes % sector_bytes:
+        told = f"its clusters of {grain_bytes} bytes are smaller than the disk's sectors of {sector_bytes}"
+        raise ImageRefused(doing, told, hint="Convert it with larger clusters: qemu-img convert -o cluster_size=64k")

@@ -21,7 +21,7 @@ from agent.apply.decode.unpack import Load
 from agent.apply.digest import Hasher
 from agent.apply.holes import LONG_BYTES, Holes
 from agent.apply.meter import Meter, Stage
-from agent.apply.place import Place, must_be_a_disk, must_be_said_so
+from agent.apply.place import Place, must_be_a_disk, must_be_said_so, must_be_whole_sectors
 from agent.apply.readback import Sums
 from agent.apply.resume import Bookmark, Segment, Spliced, forget, segments
 from agent.apply.ring import Feed
@@ -152,6 +152,9 @@ class Pour:
         try:
             for load in self._begun():
                 self._loads.put(load)
+                if self._failure is not None:
+                    break
+            self._feed.drain()
         except (ImageRefused, ImageChanged):
             raise
         except ImageError as error:
@@ -169,6 +172,7 @@ class Pour:
         must_be_said_so(unpacker.opening(), self._source.image, place.doing)
         head = unpacker.begin(place.head_bytes)
         must_be_a_disk(head, place.least_bytes, place.doing)
+        must_be_whole_sectors(unpacker.grain_bytes, place.sector_bytes, place.doing)
         self._let_read()
         target = place.open(head, self._stack, self._meter)
         sums = Sums(unpacker.grain_bytes) if self._verify else None
@@ -231,7 +235,10 @@ class Pour:
         except ImageError as error:
             self._failure = error
             return
-        at = load.offset_bytes
+        at, said = load.offset_bytes, self._source.image.size_bytes
+        if said is not None and at + len(view) > said:
+            self._failure = ImageOverrun(self._place.doing, f"it goes on behind the {said} bytes that it should have")
+            return
         skip = min(max(len(opened.head) - at, 0), len(view))
         if skip and opened.head[at : at + skip] != view[:skip].tobytes():
             raise ImageChanged(self._place.doing, f"its first {len(opened.head)} bytes are not what they were")

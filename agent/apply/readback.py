@@ -36,7 +36,7 @@ class Sums:
         self._sum_of: dict[int, int] = {}
 
     def add(self, offset_bytes: int, view: memoryview) -> None:
-        """Data at whole grains; it may contain zeroes."""
+        """Data from a whole grain on; it may contain zeroes, and what is missing of its last grain is zero."""
         region, total = offset_bytes // REGION_BYTES, 0
         for at in range(0, len(view), self._grain_bytes):
             grain = view[at : at + self._grain_bytes]
@@ -46,6 +46,7 @@ class Sums:
             if not is_hole(grain):
                 digest = hashlib.sha256((offset_bytes + at).to_bytes(8, "little"))
                 digest.update(grain)
+                digest.update(bytes(self._grain_bytes - len(grain)))
                 total += int.from_bytes(digest.digest(), "little")
         self._count(region, total)
 

@@ -52,13 +52,13 @@ class Target:
                 self.put(offset_bytes + start, view[start:end])
 
     def zero(self, offset_bytes: int, length_bytes: int) -> None:
-        """Make this range zero; whole sectors, but for the image's end."""
+        """Make this range zero; whole sectors, but for its end, and for a beginning where data ended that was put."""
         end = offset_bytes + length_bytes
         self.reach(end)
         kept = min(end, len(self._head))
         if offset_bytes < kept:
             self._head[offset_bytes:kept] = bytes(kept - offset_bytes)
-        start = max(offset_bytes, len(self._head))
+        start = self._whole(max(offset_bytes, len(self._head)))
         if start < end:
             with self._meter.busy(Stage.DISK):
                 self.disk.zero(start, self._whole(end) - start)

@@ -102,6 +102,7 @@ class ComparedPlace:
     head_bytes = MIB
     least_bytes = 0
     limit_bytes = NO_LIMIT
+    sector_bytes = 1
 
     def __init__(self, host: Host, path: str, doing: str) -> None:
         self._host = host

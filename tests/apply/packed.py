@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import lzma
 from collections.abc import Callable
+from functools import lru_cache
 
 import zstandard
 
@@ -32,6 +33,7 @@ PACKERS: dict[ImageFormat, Callable[[bytes], bytes]] = {
 }
 
 
+@lru_cache(maxsize=64)
 def file_of(image: bytes, image_format: ImageFormat) -> bytes:
     """The file as it travels. Of QCOW2, a plain one."""
     return PACKERS[image_format](image)
