@@ -16,7 +16,7 @@ from agent.errors import ImageRefused, ImageTooLarge, ImageTruncated
 from agent.host.doors import BlockDevice, Host
 from agent.model.disk import MIB
 from agent.model.image import ImageFormat, ImageRef
-from agent.model.image_kind import kind_of, misfit
+from agent.model.image_kind import TAIL_BYTES, ImageKind, is_vhd_footer, kind_of, misfit
 from agent.model.partition_table import fit
 from agent.model.plan import WriteImage
 
@@ -24,8 +24,8 @@ NO_LIMIT = 1 << 62
 
 
 class Place(Protocol):
-    """`head_bytes` are wanted to open it, and at least `least_bytes`; `sector_bytes` is the unit in which it is written;
-    `doing` is what is being done, for messages.
+    """`head_bytes` are wanted to open it, and at least `least_bytes`; it is written in units of `sector_bytes`; `doing`
+    is what is being done, for messages.
     """
 
     head_bytes: int
@@ -129,3 +129,10 @@ def must_be_whole_sectors(grain_bytes: int, sector_bytes: int, doing: str) -> No
     if grain_bytes % sector_bytes:
         told = f"its clusters of {grain_bytes} bytes are smaller than the disk's sectors of {sector_bytes}"
         raise ImageRefused(doing, told, hint="Convert it with larger clusters: qemu-img convert -o cluster_size=64k")
+
+
+def must_not_end_as_vhd(disk: BlockDevice, size_bytes: int, doing: str) -> None:
+    """Raises `ImageRefused` for a fixed VHD: it is a raw disk in all but its last bytes, and so is known no earlier."""
+    if size_bytes > TAIL_BYTES and is_vhd_footer(disk.read(size_bytes - TAIL_BYTES, TAIL_BYTES)):
+        told, hint = misfit(ImageKind.VHD, ImageFormat.RAW) or ("", "")
+        raise ImageRefused(doing, told, hint=hint)

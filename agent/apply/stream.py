@@ -13,7 +13,7 @@ import structlog
 
 from agent.apply.crew import Crew
 from agent.apply.meter import Meter, meter_of
-from agent.apply.place import DiskPlace, FilePlace
+from agent.apply.place import DiskPlace, FilePlace, must_not_end_as_vhd
 from agent.apply.pour import Pour, Poured
 from agent.apply.readback import Readback
 from agent.apply.resume import found
@@ -96,6 +96,7 @@ class Attempt:
         opened.target.flush()
         if opened.bookmark is not None:
             opened.bookmark.finish(done.file_bytes)
+        must_not_end_as_vhd(opened.target.disk, done.size_bytes, doing)
         if opened.sums is None:
             return {}
         back = Readback(opened.target.disk, len(opened.head), done.size_bytes, opened.sums, doing)
