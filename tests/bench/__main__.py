@@ -18,6 +18,7 @@ from tests.bench.disk import disk
 from tests.bench.files import CACHE, Image, image, say
 from tests.bench.image import Bench, allocated_line
 from tests.bench.links import switch
+from tests.bench.measure import first_in_line
 from tests.bench.nginx import origin
 from tests.bench.sparse import large
 from tests.bench.writers import LIMITS, OUR_FORMS, Place
@@ -37,6 +38,12 @@ def main() -> None:
     words.add_argument("--json", action="store_true")
     given = words.parse_args()
     rounds = 1 if given.quick else given.rounds
+    with first_in_line():
+        measure(given, rounds)
+
+
+def measure(given: argparse.Namespace, rounds: int) -> None:
+    """What was asked for."""
     match given.what:
         case "image":
             report(*of_an_image(image(given.image), rounds, given.only), as_json=given.json)
