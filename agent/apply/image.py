@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from agent.apply.chunked.write import write_chunked
 from agent.apply.stream import write_stream
+from agent.errors import SignatureMissing
 from agent.host.doors import Host
 from agent.model.image import ImageFormat
 from agent.model.job import Advance, Result
 from agent.model.plan import WriteImage
+
+PACK = "bms-agent image pack --sign KEY.pem makes a signed one of it."
 
 
 def write_image(host: Host, step: WriteImage, advance: Advance) -> Result:
@@ -22,4 +25,7 @@ def write_image(host: Host, step: WriteImage, advance: Advance) -> Result:
     """
     if step.image.format is ImageFormat.CHUNKED:
         return write_chunked(host, step, advance)
+    if step.trusted_keys:
+        told = f"it is {step.image.format}, and only chunked images can be signed"
+        raise SignatureMissing(f"writing {step.image.url} to {step.disk.path}", told, hint=PACK)
     return write_stream(host, step, advance)
