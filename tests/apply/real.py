@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deploying to a loop device through the real doors. As a program: the same in a process of its own, to be killed.
 
-python -m tests.apply.real DISK IMAGE.json SPOOL
+python -m tests.apply.real STEP.json SPOOL
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from agent.host.block import RealBlock
 from agent.host.clock import RealClock
 from agent.host.doors import BlockDevice, Host
 from agent.host.files import RealFiles
+from agent.model.config_drive import ConfigDrive
 from agent.model.disk import MIB, Disk
 from agent.model.image import ImageRef
 from agent.model.plan import Step, WriteImage
 from agent.operations import Operations
 from agent.plan.image import plan_deploy
-from tests.hardware import deploy, machine
+from tests.hardware import DRIVE, deploy, machine
 from tests.loops import command
 
 
@@ -71,11 +72,20 @@ def host() -> Host:
     return replace(real.host(), files=RealFiles(), block=Block(), clock=HurriedClock())
 
 
-def steps(node: str, image: ImageRef, spool: Path) -> tuple[Step, ...]:
+def steps(
+    node: str, image: ImageRef, spool: Path, *, drive: ConfigDrive | None = DRIVE, verify: bool = False
+) -> tuple[Step, ...]:
     """What the planner wants for that disk."""
     size, sector = (int(command("blockdev", flag, node)) for flag in ("--getsize64", "--getss"))
     disk = Disk(name=Path(node).name, path=node, size_bytes=size, serial="LOOP", logical_sector_bytes=sector)
-    return plan_deploy(machine(disk), deploy(serial="LOOP", image=image), str(spool)).steps
+    wanted = deploy(serial="LOOP", image=image, drive=drive).model_copy(update={"verify": verify})
+    return plan_deploy(machine(disk), wanted, str(spool)).steps
+
+
+def write_of(node: str, image: ImageRef, spool: Path, *, verify: bool = False) -> WriteImage:
+    """The image alone, on all of the disk but its last MiB."""
+    found = steps(node, image, spool, drive=None, verify=verify)
+    return next(step for step in found if isinstance(step, WriteImage))
 
 
 def cannot_boot(content: bytes) -> bool:
@@ -92,15 +102,22 @@ def carry_out(node: str, image: ImageRef, spool: Path) -> dict[str, str | int]:
     return result
 
 
+def process_of(step: WriteImage, spool: Path) -> subprocess.Popen[str]:
+    """A process that does it."""
+    file = spool / "step.json"
+    file.write_text(step.model_dump_json())
+    argv = [sys.executable, "-m", "tests.apply.real", str(file), str(spool)]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+
+
 def main() -> None:
     """The image alone; prints by how many bytes the process grew."""
-    node, image, spool = sys.argv[1], ImageRef.model_validate_json(Path(sys.argv[2]).read_text()), Path(sys.argv[3])
+    step, spool = WriteImage.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
     doer = Operations(host(), None, str(spool))
-    write = next(step for step in steps(node, image, spool) if isinstance(step, WriteImage))
     import requests  # noqa: F401 - it belongs to the program, not to the image
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    doer.do(write, lambda *_: None)
+    doer.do(step, lambda *_: None)
     sys.stdout.write(f"{(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024}\n")
 
 

@@ -8,8 +8,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +22,7 @@ from agent.model.plan import Partition
 from tests import hostile
 from tests.apply.disks import MIB, gpt_image
 from tests.apply.packed import digest_of, file_of
-from tests.apply.real import cannot_boot, carry_out, partitions
+from tests.apply.real import cannot_boot, carry_out, partitions, process_of, write_of
 from tests.hardware import DRIVE
 from tests.hostile import Server, serving
 from tests.loops import command, loop
@@ -197,13 +195,6 @@ def test_mounted_disk(server: Server, tmp_path: Path) -> None:
         assert medium(tmp_path)[:MIB] == before
 
 
-def writing(node: str, image: ImageRef, spool: Path) -> subprocess.Popen[str]:
-    """A process that writes the image."""
-    (spool / "image.json").write_text(image.model_dump_json())
-    argv = [sys.executable, "-m", "tests.apply.real", node, str(spool / "image.json"), str(spool)]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_killed(server: Server, tmp_path: Path, used: str, seed: int) -> None:
     """Killed at any byte of the image, the disk has no table beside new data; started again, it is complete."""
@@ -216,7 +207,7 @@ def test_killed(server: Server, tmp_path: Path, used: str, seed: int) -> None:
         writer.send_signal(signal.SIGKILL)
 
     server.script = [kill]
-    with writing(used, image, tmp_path) as writer:
+    with process_of(write_of(used, image, tmp_path), tmp_path) as writer:
         assert writer.wait(timeout=60) == -signal.SIGKILL
     content = medium(tmp_path)
     before_data = place < IN_SOCKETS_BYTES and content[MIB:] == b"\xff" * (DISK - MIB)
@@ -235,7 +226,7 @@ def test_memory_and_time(server: Server, tmp_path: Path) -> None:
         url=server.url, format=ImageFormat.RAW_ZST, sha256=hashlib.sha256(server.body).hexdigest(), size_bytes=None
     )
     started = time.monotonic()
-    with loop(tmp_path, 9 * 1024 * MIB) as node, writing(node, image, tmp_path) as writer:
+    with loop(tmp_path, 9 * 1024 * MIB) as node, process_of(write_of(node, image, tmp_path), tmp_path) as writer:
         grown = int(writer.communicate(timeout=300)[0])
         used_bytes = (tmp_path / "disk").stat().st_blocks * 512
 
