@@ -20,9 +20,10 @@ Where things are, from the top; a module imports only from floors below it:
     host/                         the doors: the only code that touches the operating system; `host/fake` for tests
     model/ errors.py config.py    values, one tree of errors, settings
 
-Writing an image is the heart of it. `apply/source/` fetches (ranges, mirrors, registries), `apply/chunked/` writes what
-is packed in chunks that are verified one by one, `apply/stream.py` with `apply/decode/` everything else, and both end in
-`apply/target.py`, the disk without its first MiB, which `apply/seal.py` writes last. `apply/capture/` goes the other way.
+Writing an image is the heart of it. `apply/source/` fetches (ranges, mirrors, registries); `apply/chunked/` writes what
+is packed in chunks, verified one by one, `apply/stream.py` with `apply/decode/` everything else; both end in
+`apply/target.py`, the disk without its first MiB, which `apply/seal.py` writes last. `apply/capture/` goes the other
+way, and `apply/convert.py` from file to file.
 
 So: an operation is *decided* in `plan/`, judged in `plan/check.py`, and *done* in `apply/`; nothing else decides or
 does. `controller/` (the embedded controller) and `bmsctl/` (its client) are other programs in the same wheel: they

@@ -8,8 +8,6 @@ name's ending has.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit
 
 from agent.apply.chunked.locate import Found, found, read
 from agent.apply.crew import Crew
@@ -22,21 +20,10 @@ from agent.model.chunked import MANIFEST_START, Manifest, parse
 from agent.model.description import Description, describe
 from agent.model.disk import MIB
 from agent.model.image import ImageFormat, ImageRef
-from agent.model.image_kind import FORMATS, HEAD_BYTES, IMPORT, TAIL_BYTES, ImageKind, kind_of, misfit
+from agent.model.image_kind import FORMATS, HEAD_BYTES, IMPORT, TAIL_BYTES, ImageKind, format_by_name, kind_of, misfit
 from agent.model.qcow2 import HEADER_READ_BYTES, parse_header
 from agent.model.url import named
 
-ENDINGS = {
-    ".raw": ImageFormat.RAW,
-    ".img": ImageFormat.RAW,
-    ".gz": ImageFormat.RAW_GZ,
-    ".xz": ImageFormat.RAW_XZ,
-    ".zst": ImageFormat.RAW_ZST,
-    ".bz2": ImageFormat.RAW_BZ2,
-    ".qcow2": ImageFormat.QCOW2,
-    ".bmi": ImageFormat.CHUNKED,
-    ".manifest": ImageFormat.CHUNKED,
-}
 STDIN = "-"
 
 
@@ -123,9 +110,9 @@ def format_of(seen: Looked | None, image: ImageRef, said: ImageFormat | None) ->
         return said
     if seen is not None and seen.format is not None:
         return seen.format
-    ending = "" if seen is None else PurePosixPath(unquote(urlsplit(image.url).path)).suffix.lower()
-    if ENDINGS.get(ending) is not ImageFormat.RAW:
-        named_so = f"its name ends in {ending}, and " if ending in ENDINGS else ""
+    by_name = None if seen is None else format_by_name(image.url)
+    if by_name is not ImageFormat.RAW:
+        named_so = f"its name says {by_name}, and " if by_name else ""
         told = f"{named_so}its first bytes do not say what it is" if seen else "a stream does not say what it is"
         raise InputError(doing, told, hint=f"--format: {', '.join(ImageFormat)}")
     return ImageFormat.RAW

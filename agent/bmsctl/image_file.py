@@ -12,20 +12,9 @@ from pydantic import Field, ValidationError
 from agent.errors import ConfigError, ImageRefused, InputError
 from agent.model.frozen import Reply, faults
 from agent.model.image import ImageFormat
-from agent.model.image_kind import FORMATS, HEAD_BYTES, TAIL_BYTES, kind_of, misfit
+from agent.model.image_kind import FORMATS, HEAD_BYTES, TAIL_BYTES, format_by_name, kind_of, misfit
 
 SIDECAR = "image.json"
-ENDINGS = {
-    ".raw": ImageFormat.RAW,
-    ".img": ImageFormat.RAW,
-    ".gz": ImageFormat.RAW_GZ,
-    ".xz": ImageFormat.RAW_XZ,
-    ".zst": ImageFormat.RAW_ZST,
-    ".bz2": ImageFormat.RAW_BZ2,
-    ".qcow2": ImageFormat.QCOW2,
-    ".bmi": ImageFormat.CHUNKED,
-    ".manifest": ImageFormat.CHUNKED,
-}
 
 Bearer = Annotated[Path | None, typer.Option("--bearer-file", help="file with a bearer token for the URL")]
 User = Annotated[str | None, typer.Option("--user", help="user name for the URL")]
@@ -62,14 +51,12 @@ def firmware_of(sidecar: Sidecar) -> str | None:
 
 
 def format_of_url(url: str) -> str:
-    """By its ending; an artifact of a registry is a chunked image. Raises `InputError`."""
-    ending = Path(url.partition("?")[0]).suffix
-    if url.startswith("oci://"):
-        return ImageFormat.CHUNKED
-    if ending not in ENDINGS:
+    """By its name. Raises `InputError`."""
+    found = format_by_name(url)
+    if found is None:
         hint = f"Say it: --format {'|'.join(ImageFormat)}."
         raise InputError("creating an image", f"the ending of {url} does not say its format", hint=hint)
-    return ENDINGS[ending]
+    return found
 
 
 def format_of_file(file: Path, said: ImageFormat | None) -> ImageFormat | None:
@@ -87,7 +74,7 @@ def format_of_file(file: Path, said: ImageFormat | None) -> ImageFormat | None:
         told = "there is no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
         raise ConfigError(doing, told) from error
     if kind is None and said is None:
-        said = ENDINGS.get(file.suffix)
+        said = format_by_name(file.name)
         if said is not ImageFormat.RAW:
             hint = "Say it: --format raw, for a raw disk."
             raise InputError(doing, "its format is not known by its content", hint=hint)

@@ -8,6 +8,8 @@ documents. ZVHD and ZVHD2 have no public description: only a name's ending tells
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 from agent.model import mbr
 from agent.model.gpt import sector_bytes_of
@@ -78,6 +80,17 @@ ISO_MAGIC, ISO_MAGIC_AT = b"CD001", 32769
 SKIPPABLE = b"\x2a\x4d\x18"
 """Bytes 1 to 3 of a zstd frame that is to be skipped (RFC 8878, section 3.1.2); byte 0 is 0x50 to 0x5f."""
 ENDINGS = {".zvhd": ImageKind.ZVHD, ".zvhd2": ImageKind.ZVHD2}
+FORMAT_ENDINGS = {
+    ".raw": ImageFormat.RAW,
+    ".img": ImageFormat.RAW,
+    ".gz": ImageFormat.RAW_GZ,
+    ".xz": ImageFormat.RAW_XZ,
+    ".zst": ImageFormat.RAW_ZST,
+    ".bz2": ImageFormat.RAW_BZ2,
+    ".qcow2": ImageFormat.QCOW2,
+    ".bmi": ImageFormat.CHUNKED,
+    ".manifest": ImageFormat.CHUNKED,
+}
 IMPORT = "bmsctl image import converts it"
 
 
@@ -90,6 +103,13 @@ def kind_of(head: bytes, name: str = "", tail: bytes = b"") -> ImageKind | None:
     named = next((kind for ending, kind in ENDINGS.items() if name.partition("?")[0].lower().endswith(ending)), None)
     ended = ImageKind.VHD if is_vhd_footer(tail) else None
     return begun or kind_further_on(head) or named or ended or disk_kind(head)
+
+
+def format_by_name(name: str) -> ImageFormat | None:
+    """What the ending of a file's name or URL says; an artifact of a registry is a chunked image."""
+    if name.startswith("oci://"):
+        return ImageFormat.CHUNKED
+    return FORMAT_ENDINGS.get(PurePosixPath(unquote(name.partition("?")[0])).suffix.lower())
 
 
 def kind_further_on(head: bytes) -> ImageKind | None:
