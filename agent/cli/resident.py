@@ -9,11 +9,14 @@ from agent.config import CONFIG_FILE, Settings
 from agent.daemon import stop_on_signals
 from agent.host.doors import Host
 
+CMDLINE = "/proc/cmdline"
+"""Not there in an image that is being built, where images are packed, too."""
+
 
 def settings_of(host: Host, *, with_cmdline: bool) -> Settings:
     """From agent.toml, the environment and, in the ramdisk, the kernel command line."""
     text = host.files.read_text(CONFIG_FILE) if host.files.exists(CONFIG_FILE) else None
-    cmdline = host.files.read_text("/proc/cmdline") if with_cmdline else ""
+    cmdline = host.files.read_text(CMDLINE) if with_cmdline and host.files.exists(CMDLINE) else ""
     return config.load(text, cmdline)
 
 

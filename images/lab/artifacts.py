@@ -9,7 +9,7 @@ from pathlib import Path
 from lab.fault import LabFault
 
 IMAGES = Path(__file__).parents[1]
-SAMPLE = "debian.raw.zst"
+SAMPLE = "debian.bmi"
 
 
 def ramdisk() -> Path:
@@ -18,7 +18,7 @@ def ramdisk() -> Path:
 
 
 def sample_image() -> Path:
-    """The sample image's compressed disk; image.json beside it describes it."""
+    """The sample image, chunked; image.json beside it describes it."""
     return _built("debian") / SAMPLE
 
 

@@ -29,7 +29,7 @@ from lab.timeline import Timeline
 def main(
     firmware: Annotated[Firmware, typer.Option(help="firmware of the virtual machine")] = Firmware.UEFI,
     image: Annotated[
-        Path | None, typer.Option(help="deploy this raw or raw.zst disk, not the sample", exists=True)
+        Path | None, typer.Option(help="deploy this image, not the sample", exists=True)
     ] = None,
     user: Annotated[str, typer.Option(help="who logs in to the server")] = "debian",
     keep: Annotated[bool, typer.Option("--keep", help="stop when the server is ACTIVE, and leave it running")] = False,
