@@ -29,9 +29,9 @@ def ring_of(image_format: ImageFormat, crew: Crew) -> Ring:
     """What is written from the ring itself has larger slots; what is unpacked has its memory behind it."""
     match image_format:
         case ImageFormat.RAW | ImageFormat.QCOW2:
-            return Ring(crew, 8, HUGE_PAGE_BYTES, USERS)
+            return Ring(crew, 5, HUGE_PAGE_BYTES, USERS)
         case _:
-            return Ring(crew, 8, MIB, USERS)
+            return Ring(crew, 6, MIB, USERS)
 
 
 def unpacker_of(source: Source, feed: Feed, crew: Crew, clock: Clock, meter: Meter, doing: str) -> Unpacker:

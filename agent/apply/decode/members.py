@@ -20,6 +20,8 @@ from agent.model.image import ImageFormat
 
 SLICE_BYTES = 64 * 1024
 """So much is handed on at once: a member's end gives the rest back as a copy."""
+PIECE_BYTES = 256 * 1024
+"""So much is asked for at once: what comes is gathered in memory of the unpacker's own, and copied from there."""
 XZ_MEMORY_BYTES = 136 * 1024 * 1024
 """A dictionary of 128 MiB and what goes with it. `xz -6` makes 8 MiB, `xz -9` 64 MiB: who packs with it lets every
 machine that unpacks it pay with so much more memory.
@@ -110,7 +112,7 @@ class MemberDecoder:
         if member.needs_input and not piece:
             raise ImageTruncated(self._doing, f"it ends in the middle of {self._packing.name}")
         try:
-            out = member.decompress(piece, most)
+            out = member.decompress(piece, min(most, PIECE_BYTES))
         except self._packing.failures as error:
             raise ImageError(self._doing, f"it is not intact {self._packing.name}") from error
         if member.eof:  # it was given no more before it had used all of the slice before

@@ -20,7 +20,7 @@ from agent.host.memory import aligned
 from agent.model.image_kind import HEAD_BYTES
 
 OUT_BYTES = 1024 * 1024
-OUT_COUNT = 6
+OUT_COUNT = 4
 
 
 class Load(Protocol):
