@@ -151,7 +151,7 @@ def started(argv: Sequence[str], folder: Path, address: str, port: int) -> Itera
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pid").unlink(missing_ok=True)
     with (folder / "output").open("wb") as output:
-        process = subprocess.Popen(argv, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(argv, stdout=output, stderr=output, process_group=0)
     server = Server(process, folder, address, port)
     try:
         wait_until_it_listens(process, folder)
