@@ -21,7 +21,6 @@ MIB = 1024 * 1024
 NOISE = random.Random(1).randbytes(300_000)
 PLAIN = NOISE + bytes(3_000_000) + NOISE[:70_001]
 Files = dict[ImageFormat, bytes]
-FILE: Files = {one: file_of(PLAIN, one) for one in PACKED}
 SMALL: Files = {one: file_of(NOISE[:2000] + bytes(300_000), one) for one in PACKED}
 CHECKED: Files = SMALL | {
     ImageFormat.RAW_ZST: zstandard.ZstdCompressor(write_checksum=True).compress(NOISE[:2000] + bytes(300_000))
@@ -34,7 +33,7 @@ FORMATS = pytest.mark.parametrize("image_format", PACKED)
 @FORMATS
 def test_boundaries_do_not_matter(image_format: ImageFormat, piece_bytes: int, view_bytes: int) -> None:
     """However the file comes in pieces and in whatever pieces it is asked for, the bytes are the same."""
-    assert unpacked(FILE[image_format], image_format, piece_bytes, view_bytes) == PLAIN
+    assert unpacked(file_of(PLAIN, image_format), image_format, piece_bytes, view_bytes) == PLAIN
 
 
 @FORMATS
