@@ -84,6 +84,8 @@ class RealFetch:
             response = self._got(doing, url, {**headers, **credentials}, access)
             location = response.get_redirect_location()
             if not location:
+                if origin(url) != home:  # whoever we were led to may refuse us, but not name who gets the credentials
+                    response.headers.discard("WWW-Authenticate")
                 return response
             let_go(response)
             url = next_url(doing, url, location)

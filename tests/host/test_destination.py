@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from pydantic import SecretStr
 
-from agent.errors import AgentError, ImageUnavailable
+from agent.errors import AccessDenied, AgentError, ImageUnavailable
 from agent.host.connections import Plain, pools, proxy_of, trust
 from agent.host.destination import is_link_local, must_be_allowed
 from agent.host.fetch import RealFetch
@@ -107,6 +107,18 @@ def test_redirect_elsewhere(server: Server) -> None:
 
     assert "Authorization" in server.told[0]
     assert "Authorization" not in other.told[0] | server.told[1]
+
+
+def test_challenge_of_a_redirects_target(server: Server) -> None:
+    """Who is not the image's own server may refuse us, but cannot say who should be shown the credentials."""
+    challenge = 'Bearer realm="https://evil.example/token"'
+    closed = hostile.status(401, WWW_Authenticate=challenge)
+    with serving(IMAGE) as other:
+        server.script, other.script = [hostile.redirect(other.url), closed], [closed]
+        for expected in ("", challenge):
+            with pytest.raises(AccessDenied) as caught:
+                RealFetch()(server.url, access=Access(username="u", password=SecretStr("p"))).__enter__()
+            assert caught.value.challenge == expected
 
 
 @pytest.mark.parametrize(
