@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a packed image goes on this machine: one file, or the files of a store. All of it, or nothing."""
+"""Where a packed image goes on this machine: one file, or the files of a store. Its name is there when all of it is."""
 
 from __future__ import annotations
 
@@ -72,22 +72,14 @@ def advancing(packing: Packing, pieces: Iterator[bytes], advance: Advance) -> It
 
 def put_into_store(host: Host, packing: Packing, to: Destination, advance: Advance) -> None:
     """Each chunk under its digest: what is there already, of this image or another, stays as it is. The manifest comes
-    last. If it does not come to that, the new chunks go.
+    last. If it does not come to that, chunks stay behind: somebody else's image may count on them by then.
     """
-    new: list[str] = []
-    try:
-        for beside, content in packing.store():
-            path = to.path if beside is None else f"{to.store}/{beside}"
-            if beside is None:
-                host.files.write(path, content)
-            elif not (host.files.exists(path) and host.files.read_bytes(path) == content):
-                new.append(path)
-                host.files.write(path, content)
-            advance(packing.done_bytes, packing.disk_bytes)
-    except BaseException:
-        for path in new:
-            host.files.remove(path)
-        raise
+    for beside, content in packing.store():
+        path = to.path if beside is None else f"{to.store}/{beside}"
+        is_there = beside is not None and host.files.exists(path) and host.files.read_bytes(path) == content
+        if not is_there:
+            host.files.write(path, content)
+        advance(packing.done_bytes, packing.disk_bytes)
 
 
 class WholeDevice:
