@@ -84,10 +84,6 @@ def located(source: Source, trusted_keys: Sequence[str], doing: str) -> Located:
 
 def found(source: Source, doing: str) -> Found:
     """The manifest, wherever it is. Raises `DecodeError`, `ImageRefused`."""
-    if not source.does_ranges:
-        raise ImageRefused(
-            doing, "the server gives no ranges", hint="Serve chunked images by a server that answers HTTP ranges."
-        )
     start = read(source, 0, FIRST_BYTES)
     if bytes(start[: len(MANIFEST_START)]) == MANIFEST_START:
         data, is_store = stored(source, start, doing), True
@@ -98,7 +94,7 @@ def found(source: Source, doing: str) -> Found:
 
 
 def stored(source: Source, start: memoryview, doing: str) -> memoryview:
-    """All of a store's file."""
+    """All of a store's file. No ranges are needed for it, nor for its chunks."""
     magic, length = FRAME.unpack_from(start)
     if magic != MANIFEST_MAGIC or length > LARGEST_MANIFEST_BYTES:
         raise DecodeError(doing, f"a manifest of {length} bytes cannot be")
@@ -107,6 +103,9 @@ def stored(source: Source, start: memoryview, doing: str) -> memoryview:
 
 def at_the_end(source: Source, doing: str) -> memoryview:
     """The frames of manifest and signature, out of a file."""
+    if not source.does_ranges:
+        hint = "Serve it by a server that answers HTTP ranges, or as a store (bms-agent image pack --store)."
+        raise ImageRefused(doing, "the server gives no ranges", hint=hint)
     size = source.size_bytes
     if size is None:
         raise ImageRefused(doing, "the server does not tell the file's length", hint="Serve it as a plain file.")

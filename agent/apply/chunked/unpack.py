@@ -20,11 +20,12 @@ from agent.host.doors import Host
 from agent.model.chunked import Chunk, Manifest
 from agent.model.image import ImageRef
 from agent.model.job import Advance, Result
+from agent.model.url import named
 
 
 def unpack_chunked(host: Host, image: ImageRef, path: str, trusted_keys: Sequence[str], advance: Advance) -> Result:
     """Into a file of exactly the disk's size, which is not there after an error."""
-    place = FilePlace(host, path, f"unpacking {image.url} to {path}")
+    place = FilePlace(host, path, f"unpacking {named(image.url)} to {path}")
     crew, meter = Crew(), meter_of(host)
     with ExitStack() as stack:
         found, frames = opened(host, image, trusted_keys, crew, meter, stack, place.doing)
@@ -38,7 +39,7 @@ def unpack_chunked(host: Host, image: ImageRef, path: str, trusted_keys: Sequenc
 
 def verify_chunked(host: Host, image: ImageRef, trusted_keys: Sequence[str], advance: Advance) -> Result:
     """Every frame and what it unpacks to, against the manifest. Raises `DigestMismatch`, and as a write does."""
-    doing = f"verifying {image.url}"
+    doing = f"verifying {named(image.url)}"
     crew, meter = Crew(), meter_of(host)
     with ExitStack() as stack:
         found, frames = opened(host, image, trusted_keys, crew, meter, stack, doing)
