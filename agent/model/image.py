@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from agent.model.frozen import Frozen, Secret
+from agent.model.url import named
 
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 SHA512_PATTERN = r"^[0-9a-f]{128}$"
@@ -46,7 +47,8 @@ class ImagePolicy(Frozen):
     """What this machine holds about images, whoever asks for them.
 
     trusted_keys   raw Ed25519 public keys in base64; where there are any, one of them must have signed the image
-    cache          URL of a rack's cache: `http://a/b` is asked of it as `{cache}/b`, and of `a` where it fails
+    cache          URL of a rack's cache: `http://a/b` is asked of it as `{cache}/b`, and of `a` where it fails; what
+                   needs credentials, or has a query, is not
     """
 
     trusted_keys: tuple[Annotated[str, Field(pattern=KEY_PATTERN)], ...] = ()
@@ -79,12 +81,14 @@ class ImageRef(Frozen):
         return not self.url.startswith(("http", "oci"))
 
     def through(self, cache: str | None) -> ImageRef:
-        """The same image, asked of a cache first. What needs credentials is nobody else's to keep."""
+        """The same image, asked of a cache first. What needs credentials is nobody else's to keep, and a query may be
+        one: a signature.
+        """
         parts = urlsplit(self.url)
-        if cache is None or parts.scheme not in ("http", "https") or self.access != OPEN or "@" in parts.netloc:
+        needs_more = self.access != OPEN or "@" in parts.netloc or bool(parts.query)
+        if cache is None or parts.scheme not in ("http", "https") or needs_more:
             return self
-        kept = f"{cache.rstrip('/')}{parts.path}{'?' if parts.query else ''}{parts.query}"
-        return self.model_copy(update={"url": kept, "mirrors": (self.url, *self.mirrors)})
+        return self.model_copy(update={"url": cache.rstrip("/") + parts.path, "mirrors": (self.url, *self.mirrors)})
 
     @model_validator(mode="after")
     def _has_a_digest(self) -> Self:
@@ -98,6 +102,6 @@ class ImageRef(Frozen):
     def digest_text(self) -> str:
         """What it is checked against, for people: `sha256 0123456789ab…`."""
         if self.checksums:
-            return f"digest by {self.checksums}"
+            return f"digest by {named(self.checksums)}"
         name, digest = ("sha512", self.sha512) if self.sha512 else ("sha256", self.sha256)
         return f"{name} {(digest or self.url.rpartition(':')[2])[:12]}…"
