@@ -23,13 +23,16 @@ HEADER_READ_BYTES = 64 * 1024
 CLUSTER_BITS = range(9, 22)
 L1_BYTES = 32 * 1024 * 1024
 """QCOW_MAX_L1_SIZE (block/qcow2.h)."""
-MOST_CLUSTERS = 1 << 24
+MOST_CLUSTERS = 1 << 22
 """Of the file: the map takes four bytes for each. With the usual 64 KiB this is a file of 1 TiB."""
+MOST_TABLES = 1 << 15
+"""L2 tables: each is read on its own and kept in mind. With the usual 64 KiB this is a disk of 16 TiB."""
 DIRTY, CORRUPT, EXTERNAL_DATA, COMPRESSION, EXTENDED_L2 = (1 << bit for bit in range(5))
 EXTERNAL_NAME, FEATURE_NAMES = 0x44415441, 0x6803F857
 SECTOR_BYTES = 512
 CIPHERS = {1: "AES", 2: "LUKS"}
 DOING = "reading the QCOW2 image"
+LARGER_CLUSTERS = "Convert it with larger clusters: qemu-img convert -o cluster_size=2M"
 
 
 class Compression(Enum):
@@ -95,7 +98,9 @@ def must_be_sound(header: Header, file_bytes: int) -> None:
         raise DecodeError(DOING, f"its disk has {header.size_bytes} bytes")
     if file_bytes // header.cluster_bytes >= MOST_CLUSTERS or header.clusters >= 1 << 32:
         told = f"{header.cluster_bytes} bytes are too small for clusters of {file_bytes} bytes with {header.size_bytes}"
-        raise ImageRefused(DOING, told, hint="Convert it with larger clusters: qemu-img convert -o cluster_size=2M")
+        raise ImageRefused(DOING, told, hint=LARGER_CLUSTERS)
+    if header.tables > MOST_TABLES:
+        raise ImageRefused(DOING, f"it needs {header.tables} L2 tables, which is too many", hint=LARGER_CLUSTERS)
     if header.l1_entries * 8 > L1_BYTES:
         raise DecodeError(DOING, f"its L1 table has {header.l1_entries} entries, which is too many")
     if header.l1_entries < header.tables:
