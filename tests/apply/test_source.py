@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agent.apply.crew import Stopped
 from agent.apply.meter import Meter, Stage
 from agent.apply.source.open import open_source
-from agent.apply.source.patience import PATIENCE_S, TRUNCATIONS
+from agent.apply.source.patience import PATIENCE_S, TRUNCATIONS, Patience
 from agent.errors import (
     AccessDenied,
     AgentError,
@@ -154,6 +154,25 @@ def test_patience_ends() -> None:
             whole(reader)
     assert PATIENCE_S < made.uptime_s - began_s < PATIENCE_S + 60
     assert 10**6 - made.web[URL].refusals < 100
+
+
+def test_bytes_now_and_then() -> None:
+    """A server that gives a few bytes and breaks, again and again, is given up as one that gives none is; after much
+    that came it has all the time again.
+    """
+    made = a_machine(Page(FILE, fill_s=100.0, breaks_at=list(range(10, SIZE, 10))))
+    with pytest.raises(LinkError, match="reset"):
+        fetched(made)
+    assert PATIENCE_S < made.uptime_s - 100.0 < PATIENCE_S + 200
+
+    made.uptime_s = 100.0
+    patience, broken = Patience(FakeHost.of(made).clock, Event()), LinkError("fetching", "reset")
+    for came in (0, 10**9, 0):
+        for _ in range(13):
+            patience.failed(broken, 100.0, came, 0)
+    with pytest.raises(LinkError):
+        for _ in range(6):
+            patience.failed(broken, 100.0, 100, 0)
 
 
 def test_work_that_ended() -> None:

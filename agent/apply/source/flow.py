@@ -16,17 +16,18 @@ SKIP_BYTES = 256 * 1024
 
 
 class Flow:
-    """`at` is the byte of the file that comes next; it is right after every error, too."""
+    """`at` is the byte of the file that comes next; it is right after every error, too. `waited_s` is what was spent on
+    waiting for it so far.
+    """
 
     def __init__(self, host: Host, meter: Meter, mirror: Mirror, offset_bytes: int) -> None:
         self._host = host
         self._meter = meter
         self._opened = ExitStack()
         self._body: Body | None = None
-        self._waited_s = 0.0
+        self.waited_s = 0.0
         self._came = 0
         self.mirror = mirror
-        self.began_s = host.clock.monotonic_s()
         self.began_at = self.at = offset_bytes
 
     @property
@@ -37,7 +38,7 @@ class Flow:
     @property
     def is_slow(self) -> bool:
         """It dripped: so a break is no accident."""
-        return self._waited_s >= SLOW_AFTER_S and self._came < SLOWEST_BYTES_PER_S * self._waited_s
+        return self.waited_s >= SLOW_AFTER_S and self._came < SLOWEST_BYTES_PER_S * self.waited_s
 
     def open(self, length_bytes: int | None) -> Body:
         """Ask for it. Raises as the door does, and `ImageChanged`."""
@@ -92,7 +93,7 @@ class Flow:
             yield
         finally:
             waited_s = self._host.clock.monotonic_s() - began_s
-            self._waited_s += waited_s
+            self.waited_s += waited_s
             self._meter.add(Stage.SOURCE, waited_s, 0)
 
     def _count(self, came_bytes: int) -> None:

@@ -165,7 +165,7 @@ class HttpReader:
         if flow.is_slow and self._mirrors.slow(flow.mirror):
             raise error
         self._mirrors.turn(flow.mirror)
-        self._patience.failed(error, flow.began_s, self._at - flow.began_at, self._mirrors.others)
+        self._patience.failed(error, flow.waited_s, self._at - flow.began_at, self._mirrors.others)
 
     def _drop(self, flow: Flow, error: AgentError) -> None:
         """Go on elsewhere. Raises the error if there is nobody else."""

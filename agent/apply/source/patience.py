@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a reader puts up with servers that fail: half an hour without one byte, from any of them."""
+"""How long a reader puts up with servers that fail: for half an hour of waiting, from which what comes is deducted, a
+second for as much as the slowest bearable server gives in one. So a server that gives a byte now and then, over a new
+connection each time, is given up as one is that gives none.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import structlog
 
 from agent.apply.crew import Stopped
 from agent.errors import AgentError, ImageTruncated
+from agent.host.answer import SLOWEST_BYTES_PER_S
 from agent.host.doors import Clock
 
 PATIENCE_S = 1800.0
@@ -28,27 +32,26 @@ class Patience:
     def __init__(self, clock: Clock, stop: Event) -> None:
         self._clock = clock
         self._stop = stop
-        self._quiet_since_s = 0.0
+        self._lost_s = 0.0
         self._failures = 0
         self._truncations = 0
 
-    def failed(self, error: AgentError, began_s: float, came_bytes: int, others: int) -> None:
-        """An attempt that began then and brought so much has failed; `others` may be asked at once instead.
+    def failed(self, error: AgentError, waited_s: float, came_bytes: int, others: int) -> None:
+        """An attempt has failed that we waited for so long, and that brought so much; `others` may be asked at once
+        instead.
 
         Waits before the next. Raises the error when patience is over, `Stopped` when the work ended elsewhere.
         """
+        self._lost_s = max(0.0, self._lost_s + waited_s - came_bytes / SLOWEST_BYTES_PER_S)
         if came_bytes:
             self._failures = self._truncations = 0
-            self._quiet_since_s = self._clock.monotonic_s()
-        elif not self._failures:
-            self._quiet_since_s = began_s
         self._failures += came_bytes < MUCH_BYTES
         self._truncations += isinstance(error, ImageTruncated) and not came_bytes
-        quiet_s = self._clock.monotonic_s() - self._quiet_since_s
-        if self._truncations >= TRUNCATIONS or quiet_s > PATIENCE_S:
+        if self._truncations >= TRUNCATIONS or self._lost_s > PATIENCE_S:
             raise error
         rounds = self._failures - 1 - others
         pause_s = 0.0 if rounds < 0 else min(FIRST_PAUSE_S * 2**rounds, LONGEST_PAUSE_S)
         log.warning("image interrupted", error=str(error), pause_s=pause_s)
         if self._clock.wait(self._stop, pause_s):
             raise Stopped
+        self._lost_s += pause_s
