@@ -107,6 +107,19 @@ def test_a_map_that_turns_out_wrong() -> None:
     assert any(offset <= ROOT * MIB and offset + length == DRIVE * MIB for offset, length in extents)
 
 
+@pytest.mark.parametrize("name", ["ext4", "xfs", "btrfs", "btrfs-mixed", "fat16", "fat32"])
+def test_what_lies_behind_a_filesystem(name: str) -> None:
+    """A filesystem may be smaller than its place; what follows it there (hashes, another layer's state) is kept."""
+    content, size = disks.load(name)
+    looked = survey(content.read, size + 16 * MIB, 512)
+    extents, reasons = looked.allocated()
+    found = looked.parts[0].filesystem
+
+    assert found is not None and found.size_bytes <= size and reasons == {}
+    assert list(extents.within(found.size_bytes, size + 16 * MIB)) == [(found.size_bytes, size + 16 * MIB)]
+    assert extents.total_bytes == sum(length for _, length in found.used()) + size + 16 * MIB - found.size_bytes
+
+
 def test_logical_partitions() -> None:
     """Primary partitions from 1, logical ones from 5; their PARTUUIDs; an extended one counts as primary."""
     content = dos((0x83, 2048, 2048), (5, 6144, 8192), (0x83, 20480, 100), logical=((0, 10), (1024, 20), (4096, 30)))

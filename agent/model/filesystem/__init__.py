@@ -28,6 +28,11 @@ class Filesystem(Protocol):
         ...
 
     @property
+    def size_bytes(self) -> int:
+        """Where it ends: what lies behind, in the same partition, is somebody else's."""
+        ...
+
+    @property
     def uuid(self) -> str | None:
         """As fstab names it."""
         ...

@@ -71,14 +71,14 @@ class Btrfs:
         (system_bytes,) = struct.unpack_from("<I", raw, 0xA0)
         (incompat,) = struct.unpack_from("<Q", raw, 0xBC)
         self._root_level, self._chunk_level = raw[0xC6], raw[0xC7]
-        self._device, self._size = struct.unpack_from("<QQ", raw, 0xC9)
+        self._device, self.size_bytes = struct.unpack_from("<QQ", raw, 0xC9)
         self.label = text(raw[0x12B:0x22B])
         self._system = raw[SYSTEM_ARRAY_OFFSET:][: min(system_bytes, SYSTEM_ARRAY_BYTES)]
         if incompat & ~INCOMPAT_KNOWN or flags & (SEEDING | METADUMP):
             raise DecodeError(DOING, f"features that are not known: incompat {incompat:#x}, flags {flags:#x}")
         nodes = self._node_bytes
-        if nodes & (nodes - 1) or not 4096 <= nodes <= 65536 or not 0 < self._size <= size_bytes:
-            raise DecodeError(DOING, f"{self._size} bytes in nodes of {nodes}, on {size_bytes} bytes")
+        if nodes & (nodes - 1) or not 4096 <= nodes <= 65536 or not 0 < self.size_bytes <= size_bytes:
+            raise DecodeError(DOING, f"{self.size_bytes} bytes in nodes of {nodes}, on {size_bytes} bytes")
 
     @property
     def unclean(self) -> str | None:
@@ -95,8 +95,8 @@ class Btrfs:
         if self.elsewhere:
             raise DecodeError(DOING, "it lies on several devices")
         fixed = [(0, RESERVED_BYTES), *((mirror, SUPERBLOCK_BYTES) for mirror in MIRRORS[1:])]
-        inside = ((start, min(length, self._size - start)) for start, length in fixed if start < self._size)
-        return joined(heapq.merge(inside, self._copies()), self._size, DOING)
+        inside = ((start, min(length, self.size_bytes - start)) for start, length in fixed if start < self.size_bytes)
+        return joined(heapq.merge(inside, self._copies()), self.size_bytes, DOING)
 
     def _copies(self) -> Iterator[Extent]:
         """Every copy of every extent, by its place on the device."""
@@ -162,7 +162,7 @@ class Btrfs:
             raise DecodeError(DOING, f"the chunk at {item.key.offset} has {count} stripes, profile {profile:#x}")
         stripes = [STRIPE.unpack_from(item.data, CHUNK.size + place * STRIPE.size) for place in range(count)]
         for device, offset, _ in stripes:
-            if device != self._device or offset + length > self._size:
+            if device != self._device or offset + length > self.size_bytes:
                 raise DecodeError(DOING, f"the chunk at {item.key.offset} lies outside device {self._device}")
         return Chunk(item.key.offset, length, tuple(offset for _, offset, _ in stripes))
 

@@ -138,11 +138,15 @@ class Ext4:
         """An external journal."""
         return "its journal" if self.compat & COMPAT_HAS_JOURNAL and not self.journal_inode else None
 
+    @property
+    def size_bytes(self) -> int:
+        """All blocks."""
+        return int(self.blocks * self.block_bytes)
+
     def used(self) -> Iterator[Extent]:
         """Blocks in use."""
-        size = self.blocks * self.block_bytes
         blocks = ((first * self.block_bytes, count * self.block_bytes) for first, count in self._used_blocks())
-        return ascending(blocks, size, DOING)
+        return ascending(blocks, self.size_bytes, DOING)
 
     def _used_blocks(self) -> Iterator[Extent]:
         if self.first_data_block:

@@ -46,7 +46,7 @@ class Fat:
         root_sectors = -(-root_entries * 32 // self.sector_bytes)
         self._table_at = reserved * self.sector_bytes
         self._data_at = (reserved + copies * table_sectors + root_sectors) * self.sector_bytes
-        self._size = sectors * self.sector_bytes
+        self.size_bytes = sectors * self.sector_bytes
         self._clusters = (sectors - self._data_at // self.sector_bytes) // self.cluster_sectors
         self._entry_bytes = 2 if small_table else 4  # as Linux tells them apart (fs/fat/inode.c, fat_fill_super)
         fewest = FEWEST_FAT16 if small_table else 1
@@ -66,7 +66,7 @@ class Fat:
 
     def used(self) -> Iterator[Extent]:
         """Everything before the first cluster, then clusters that are not free."""
-        return ascending(self._used(), self._size, DOING)
+        return ascending(self._used(), self.size_bytes, DOING)
 
     def _used(self) -> Iterator[Extent]:
         yield 0, self._data_at

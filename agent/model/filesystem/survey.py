@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from agent.errors import DecodeError
 from agent.model import config_drive, gpt, mbr
 from agent.model.disk import MIB
-from agent.model.filesystem import Filesystem, Read, bounded
+from agent.model.filesystem import Extent, Filesystem, Read, bounded
 from agent.model.filesystem.extents import Extents
 from agent.model.filesystem.known import kind_of, open_filesystem, told
 from agent.model.filesystem.lvm import members
@@ -89,7 +89,7 @@ class Survey:
                 continue
             if part.filesystem is not None and part.number not in whole:
                 try:
-                    extents.add((part.offset_bytes + start, length) for start, length in part.filesystem.used())
+                    extents.add(used_and_behind(part, part.filesystem))
                     continue
                 except DecodeError as error:
                     reasons[part.number] = told(error)
@@ -160,6 +160,15 @@ def logical_places(read: Read, extended: int, sectors: int, sector_bytes: int, d
 def dos_part(number: int, first_lba: int, sectors: int, sector_bytes: int, disk_id: int) -> Part:
     """Its PARTUUID is the disk's number and its own (Documentation: root=PARTUUID=)."""
     return Part(number, first_lba * sector_bytes, sectors * sector_bytes, guid=f"{disk_id:08x}-{number:02x}")
+
+
+def used_and_behind(part: Part, found: Filesystem) -> Iterator[Extent]:
+    """On the disk: what a filesystem has in use; and what lies behind it, where dm-verity keeps its hashes and DRBD its
+    state.
+    """
+    for start, length in found.used():
+        yield part.offset_bytes + start, length
+    yield part.offset_bytes + found.size_bytes, part.size_bytes - found.size_bytes
 
 
 def in_order(parts: list[Part], disk_bytes: int) -> None:

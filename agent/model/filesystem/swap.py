@@ -33,6 +33,7 @@ class Swap:
         if not found:
             raise DecodeError(DOING, "no header")
         self.page_bytes = found[0]
+        self.size_bytes = size_bytes  # behind its last page is nothing but what an older one had swapped out
         self.hibernated = marks[self.page_bytes] != MARK
         header = read(1024, 44)
         (self.version,) = struct.unpack_from("<I", header)

@@ -90,11 +90,15 @@ class Xfs:
             return "its realtime section"
         return None if self.log_start else "its log"
 
+    @property
+    def size_bytes(self) -> int:
+        """All blocks."""
+        return int(self.blocks * self.block_bytes)
+
     def used(self) -> Iterator[Extent]:
         """Blocks in use."""
-        size = self.blocks * self.block_bytes
         free = ((first * self.block_bytes, count * self.block_bytes) for first, count in self._free_blocks())
-        return complement(free, size, DOING)
+        return complement(free, self.size_bytes, DOING)
 
     def _free_blocks(self) -> Iterator[Extent]:
         for number in range(self.ag_count):
