@@ -75,7 +75,7 @@ def parse(head: bytes, sector_bytes: int) -> Gpt:
     if zlib.crc32(raw[:16] + bytes(4) + raw[20:size]) != crc:
         raise DecodeError(doing, "the header's checksum is wrong")
     array = head[at * sector_bytes : at * sector_bytes + count * each]
-    if each < ENTRY_HEAD.size or each % 8 or count > MOST_ENTRIES or len(array) != count * each:
+    if at < 2 or each < ENTRY_HEAD.size or each % 8 or count > MOST_ENTRIES or len(array) != count * each:
         raise DecodeError(doing, f"{count} entries of {each} bytes at LBA {at} are not in the first {len(head)} bytes")
     if zlib.crc32(array) != entries_crc:
         raise DecodeError(doing, "the entries' checksum is wrong")
@@ -169,6 +169,9 @@ def protective(records: bytes, sectors: int) -> bytes:
     for at in range(0, 64, 16):
         if out[at + 4] == 0xEE:
             first = struct.unpack_from("<I", out, at + 8)[0]
+            if first >= sectors:
+                told = f"its protective record begins at LBA {first}, the disk has {sectors}"
+                raise DecodeError("fitting the image's GPT to the disk", told)
             struct.pack_into("<I", out, at + 12, min(sectors - first, 0xFFFFFFFF))
     return bytes(out)
 
