@@ -195,16 +195,34 @@ def test_lvm() -> None:
         (32 * MIB - 1024, b"Intel Raid ISM Cfg Sig. 1.3", "linux_raid_member"),
         (0, b"LUKS\xba\xbe\0\2", "crypto_LUKS"),
         (3, b"NTFS    ", "ntfs"),
+        (4096 + 24, bytes.fromhex("c68573f666ce90a9d96a60cf803df7ef"), "bcachefs"),
+        (128 * 1024, struct.pack("<Q1016x", 0x00BAB10C) * 4, "zfs_member"),
+        (128 * 1024, struct.pack(">Q1016x", 0x00BAB10C) * 4, "zfs_member"),
         (100, b"something", None),
     ],
 )
 def test_marks(offset: int, mark: bytes, kind: str | None) -> None:
-    """RAID at its places, also where a filesystem would be found before it; encryption; nothing."""
+    """RAID and encryption at their places, also where a filesystem was before; of others, with the mark of one more,
+    nothing is believed."""
     content = SparseBytes()
     content.write(offset, mark)
     assert kind_of(bounded(content.read, 32 * MIB), 32 * MIB) == kind
     content.write(1024 + 0x38, b"\x53\xef")
-    assert kind_of(bounded(content.read, 32 * MIB), 32 * MIB) == (kind if kind == "linux_raid_member" else "ext4")
+    assert kind_of(bounded(content.read, 32 * MIB), 32 * MIB) == {
+        "linux_raid_member": kind, "crypto_LUKS": kind, None: "ext4",
+    }.get(kind)  # fmt: skip
+
+
+def test_marks_of_several_filesystems() -> None:
+    """One of them is of the past, and its map would lose files: all is read, nothing of it is mounted, and it is told."""
+    disk = disk_of(captured.server())
+    disk.write(ROOT * MIB + 0x10040, b"_BHRfS_M")
+    looked = survey(disk.read, SIZE, 512)
+    extents, _ = looked.allocated()
+
+    assert any(offset <= ROOT * MIB and offset + length == DRIVE * MIB for offset, length in extents)
+    told = [str(one) for one in findings(looked) if one.code == "illegible"]
+    assert looked.parts[2].kind is None and "ext4 and btrfs" in told[0]
 
 
 def test_findings_of_parts() -> None:

@@ -37,7 +37,13 @@ MARKS = (
     ("squashfs", 0, b"hsqs"),
     ("iso9660", 0x8001, b"CD001"),
     ("bcache", 4096 + 24, b"\xc6\x85\x73\xf6\x4e\x1a\x45\xca"),
+    ("bcachefs", 4096 + 24, b"\xc6\x85\x73\xf6\x66\xce\x90\xa9"),
 )
+ENCLOSING = ("crypto_LUKS", "BitLocker")
+"""They lie over a filesystem's first bytes: a filesystem that was made later would have wiped their marks."""
+ZFS_MARK, ZFS_AT, ZFS_BYTES, ZFS_STEP = 0x00BAB10C, 128 * 1024, 128 * 1024, 1024
+ZFS_FEWEST = 4
+"""Überblocks of the first label, as many as blkid wants to see."""
 PARSERS: dict[str, Callable[[Read, int], Filesystem]] = {
     "ext4": Ext4,
     "xfs": Xfs,
@@ -48,15 +54,32 @@ PARSERS: dict[str, Callable[[Read, int], Filesystem]] = {
 
 
 def kind_of(read: Read, size_bytes: int) -> str | None:
-    """The name of what is there, as blkid calls it; `None` for nothing that we know."""
+    """The name of what is there, as blkid calls it; `None` for nothing that we know, and for what could be either."""
     if is_raid_member(read, size_bytes):
         return "linux_raid_member"
     if label_sector(read, size_bytes) is not None:
         return "LVM2_member"
-    for name, offset, mark in MARKS:
-        if offset + len(mark) <= size_bytes and read(offset, len(mark)) == mark:
-            return name
-    return None
+    found = marked(read, size_bytes)
+    enclosing = [name for name in found if name in ENCLOSING]
+    return (enclosing or found)[0] if enclosing or len(found) == 1 else None
+
+
+def marked(read: Read, size_bytes: int) -> tuple[str, ...]:
+    """Everything that has left its mark. Of several, one is of the past, and nothing here says which."""
+    fits = ((name, offset, mark) for name, offset, mark in MARKS if offset + len(mark) <= size_bytes)
+    found = [name for name, offset, mark in fits if read(offset, len(mark)) == mark]
+    return tuple(dict.fromkeys(found + ["zfs_member"] * is_zfs(read, size_bytes)))
+
+
+def is_zfs(read: Read, size_bytes: int) -> bool:
+    """ZFS leaves the first 8 KiB of its place as they were: whatever was there seems to be there still."""
+    if size_bytes < ZFS_AT + ZFS_BYTES:
+        return False
+    ring = read(ZFS_AT, ZFS_BYTES)
+    marks = [ring[at : at + 8] for at in range(0, ZFS_BYTES, ZFS_STEP)]
+    return (
+        sum(ZFS_MARK in (int.from_bytes(mark, "little"), int.from_bytes(mark, "big")) for mark in marks) >= ZFS_FEWEST
+    )
 
 
 def open_filesystem(read: Read, size_bytes: int, kind: str | None) -> Filesystem | None:

@@ -16,7 +16,7 @@ from agent.model import config_drive, gpt, mbr
 from agent.model.disk import MIB
 from agent.model.filesystem import Extent, Filesystem, Read, bounded
 from agent.model.filesystem.extents import Extents
-from agent.model.filesystem.known import kind_of, open_filesystem, told
+from agent.model.filesystem.known import kind_of, marked, open_filesystem, told
 from agent.model.filesystem.lvm import members
 from agent.model.partition_table import without
 
@@ -184,6 +184,8 @@ def looked_into(read: Read, part: Part) -> Part:
     """With what it holds."""
     inside = within(read, part)
     kind = kind_of(inside, part.size_bytes)
+    if kind is None and (marks := marked(inside, part.size_bytes)):
+        return replace(part, illegible=f"it has the marks of {' and '.join(marks)}")
     try:
         volumes = members(inside, part.size_bytes) if kind == "LVM2_member" else None
         found = open_filesystem(inside, part.size_bytes, kind)
@@ -198,8 +200,9 @@ def within(read: Read, part: Part) -> Read:
 
 
 def is_config_drive(read: Read, part: Part) -> bool:
-    """By the label of its vfat or iso9660."""
-    place = {"vfat": (0x47, 0x2B), "iso9660": (0x8028,)}.get(part.kind or "", ())
+    """By the label of its vfat or iso9660; of what could be either, too."""
+    places = {"vfat": (0x47, 0x2B), "iso9660": (0x8028,)}
+    place = places.get(part.kind or "", () if part.kind else (0x47, 0x2B, 0x8028))
     inside = within(read, part)
     label = config_drive.LABEL.encode()
     return any(inside(at, len(label)).lower() == label for at in place if at + len(label) <= part.size_bytes)
