@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from agent.errors import DecodeError
 from agent.host.fake.disk import SparseBytes
-from agent.model.filesystem import Extent, Filesystem, Read, bounded, complement, joined
+from agent.model.filesystem import Extent, Filesystem, Read, bounded, complement, joined, less
 from agent.model.filesystem.btrfs import Btrfs
 from agent.model.filesystem.ext4 import Ext4, set_bits
 from agent.model.filesystem.extents import Extents
@@ -159,7 +159,7 @@ def test_runs_of_bits(bitmap: bytes, count: int) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9)), max_size=20), st.integers(1, 70))
 def test_sets_of_extents(pieces: list[Extent], end: int) -> None:
-    """Joining is the union; the complement is what is left; asking for a range gives what is in both."""
+    """Joining is the union; the complement is what is left; less is the rest; a range gives what is in both."""
     pieces = sorted((start, min(length, end - start)) for start, length in pieces if start < end)
     taken = {start + at for start, length in pieces for at in range(length)}
     union = list(joined(pieces, end, "testing"))
@@ -168,6 +168,8 @@ def test_sets_of_extents(pieces: list[Extent], end: int) -> None:
 
     assert {start + at for start, length in union for at in range(length)} == taken
     rest = {start + at for start, length in complement(union, end, "testing") for at in range(length)}
+    assert list(less([(0, end)], union)) == list(complement(union, end, "testing"))
+    assert list(less(union, union)) == [] and list(less(union, complement(union, end, "testing"))) == union
     assert rest == set(range(end)) - taken
     assert extents.total_bytes == len(taken)
     half = {at for start, stop in extents.within(end // 3, end // 2) for at in range(start, stop)}
@@ -182,3 +184,21 @@ def test_extents_that_do_not_fit() -> None:
         extents.add([(15, 5), (30, 5), (20, 1)])
 
     assert list(extents) == [(0, 5), (10, 5)]
+
+
+JOURNAL_CASES = ((0x1C, b"\0\0\0\1"), (0x10, b"\0\0\4\1"), (0, b"\0\0\0\0"), (4, b"\0\0\0\3"))
+
+
+@pytest.mark.parametrize(("offset", "data"), JOURNAL_CASES)
+def test_a_journal_that_is_read(offset: int, data: bytes) -> None:
+    """An idle journal's blocks are no part of an image, but for its superblock; one that is not idle, is shorter than
+    its file or has no such superblock is kept whole."""
+    content, size = disks.load("ext4")
+    before = Ext4(content.read, size)
+    (first, count), *others = before.idle_blocks()
+    whole = sum(length for _, length in before.used())
+    content.write((first - 1) * before.block_bytes + offset, data)
+    after = Ext4(content.read, size)
+
+    assert others == [] and count == 4095 and after.idle_blocks() == []
+    assert sum(length for _, length in after.used()) == whole + count * before.block_bytes

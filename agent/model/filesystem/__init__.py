@@ -107,6 +107,24 @@ def complement(free: Iterable[Extent], end: int, doing: str) -> Iterator[Extent]
         yield at, end - at
 
 
+def less(extents: Iterable[Extent], others: Iterable[Extent]) -> Iterator[Extent]:
+    """Ascending extents without what is in others, that ascend too."""
+    rest = iter(others)
+    hole, end = next(rest, (0, 0))
+    end += hole
+    for offset, length in extents:
+        at, stop = offset, offset + length
+        while at < stop:
+            while end <= at and (following := next(rest, None)):
+                hole, end = following[0], sum(following)
+            if end <= at or hole >= stop:
+                yield at, stop - at
+                break
+            if hole > at:
+                yield at, hole - at
+            at = end
+
+
 def text(raw: bytes) -> str | None:
     """A label; `None` if there is none."""
     return raw.partition(b"\0")[0].decode("utf-8", errors="replace") or None

@@ -17,7 +17,8 @@ from functools import cached_property
 from uuid import UUID
 
 from agent.errors import DecodeError
-from agent.model.filesystem import Extent, Read, ascending, text
+from agent.model.filesystem import Extent, Read, ascending, less, text
+from agent.model.filesystem.ext4_journal import idle_blocks
 
 SUPERBLOCK_OFFSET = 1024
 SUPERBLOCK_BYTES = 1024
@@ -144,9 +145,20 @@ class Ext4:
         return int(self.blocks * self.block_bytes)
 
     def used(self) -> Iterator[Extent]:
-        """Blocks in use."""
-        blocks = ((first * self.block_bytes, count * self.block_bytes) for first, count in self._used_blocks())
+        """Blocks in use, but for those of a journal with nothing in it."""
+        blocks = ((first * self.block_bytes, count * self.block_bytes) for first, count in self._meant_blocks())
         return ascending(blocks, self.size_bytes, DOING)
+
+    def _meant_blocks(self) -> Iterator[Extent]:
+        return less(self._used_blocks(), self.idle_blocks())
+
+    def idle_blocks(self) -> list[Extent]:
+        """(first block, count) of the journal's, where it can be told that nobody reads them."""
+        has_journal = self.compat & COMPAT_HAS_JOURNAL and 1 <= self.journal_inode <= self.inodes_per_group
+        if self.unclean is not None or not has_journal:
+            return []
+        table = next(self._groups()).inode_table * self.block_bytes
+        return idle_blocks(self._read, self.block_bytes, table + (self.journal_inode - 1) * self.inode_bytes)
 
     def _used_blocks(self) -> Iterator[Extent]:
         if self.first_data_block:

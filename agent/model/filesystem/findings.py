@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.errors import DecodeError
+from agent.model.disk import MIB
 from agent.model.filesystem.known import told
 from agent.model.filesystem.survey import Part, Survey
 
@@ -51,6 +52,9 @@ def of_table(survey: Survey, root: int | None) -> Iterator[Finding]:
         yield Finding("empty", "it has no partition to make an image of", is_refusal=True)
         return
     last = survey.kept[-1]
+    for offset, length in survey.outside:
+        told = f"{length // MIB} MiB at byte {offset} belong to no filesystem"
+        yield Finding("outside", f"{told}: they are read with whatever was left there")
     is_last = last.number == root if root is not None else last.kind in CAN_GROW
     if not is_last:
         yield Finding(

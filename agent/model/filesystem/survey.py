@@ -22,6 +22,9 @@ from agent.model.partition_table import without
 
 EXTENDED = (0x05, 0x0F, 0x85)
 MOST_LOGICAL = 128
+LARGE_BYTES = 4 * MIB
+"""Tables, boot code and alignment take less."""
+MOST_LOOKED_AT_BYTES = 64 * MIB
 DOING = "reading the partition table"
 
 
@@ -63,6 +66,8 @@ class Survey:
     primaries: int
     head: bytes = field(repr=False)
     left_out: frozenset[int] = frozenset()
+    outside: tuple[Extent, ...] = ()
+    """Large places with data that belong to no filesystem, though they become part of the image."""
 
     @property
     def kept(self) -> tuple[Part, ...]:
@@ -113,7 +118,25 @@ def survey(read: Read, disk_bytes: int, sector_bytes: int, *, keep_drive: bool =
     parts = tuple(looked_into(read, part) for part in places)
     drives = frozenset(part.number for part in parts if part.number and is_config_drive(read, part))
     primaries = sum(1 <= part.number <= 4 for part in parts) + (table == "dos" and has_extended(head))
-    return Survey(table, sector_bytes, disk_bytes, parts, primaries, head, frozenset() if keep_drive else drives)
+    found = Survey(table, sector_bytes, disk_bytes, parts, primaries, head, frozenset() if keep_drive else drives)
+    outside = (place for place in places_outside(found) if place[1] > LARGE_BYTES and holds_data(read, *place))
+    return replace(found, outside=tuple(outside))
+
+
+def places_outside(survey: Survey) -> Iterator[Extent]:
+    """Between partitions, and between a filesystem's end and its partition's."""
+    at = MIB
+    for part in survey.kept:
+        yield at, part.offset_bytes - at
+        if part.filesystem is not None:
+            yield part.offset_bytes + part.filesystem.size_bytes, part.size_bytes - part.filesystem.size_bytes
+        at = part.end_bytes
+
+
+def holds_data(read: Read, offset: int, length: int) -> bool:
+    """Whether it is more than zeroes. One that is very large is taken to hold some."""
+    pieces = ((at, min(MIB, offset + length - at)) for at in range(offset, offset + length, MIB))
+    return length > MOST_LOOKED_AT_BYTES or any(read(at, size) != bytes(size) for at, size in pieces)
 
 
 def gpt_places(head: bytes, sector_bytes: int) -> list[Part]:

@@ -156,6 +156,7 @@ ITEMS: tuple[Item, ...] = (
     Item(
         "logs",
         "the old server's journal, logs and logins",
+        clear=("/var/log/journal",),  # its folders have machine-ids for names
         sweep=("/var/log",),
         spare=LOGINS,
         empty=LOGINS,
