@@ -120,6 +120,26 @@ def test_what_lies_behind_a_filesystem(name: str) -> None:
     assert extents.total_bytes == sum(length for _, length in found.used()) + size + 16 * MIB - found.size_bytes
 
 
+def test_data_that_belongs_to_no_filesystem() -> None:
+    """What a deleted partition left between others, and large things behind a filesystem, get into the image: told.
+    Zeroes, alignment, and what lies behind the image are not worth a word."""
+    parts = ((1, 20, "esp"), (32, 4, "swap"), (40, 34, "root"), (76, 2, "a"))
+    content = SparseBytes()
+    content.write(0, captured.table(parts)[0])
+    for name, at in (("fat16", 1), ("ext4-1k", 40)):
+        for offset, data in disks.pieces(name):
+            content.write(at * MIB + offset, data)
+    assert codes(survey(content.read, SIZE, 512), root=4) == set()
+    content.write(37 * MIB, b"alignment")
+    content.write(79 * MIB, b"behind")
+    assert codes(survey(content.read, SIZE, 512), root=4) == set()
+
+    content.write(31 * MIB, b"deleted")
+    content.write(73 * MIB, b"behind a filesystem")
+    looked = survey(content.read, SIZE, 512)
+    assert codes(looked, root=4) == {"outside"} and looked.outside == ((21 * MIB, 11 * MIB), (64 * MIB, 10 * MIB))
+
+
 def test_logical_partitions() -> None:
     """Primary partitions from 1, logical ones from 5; their PARTUUIDs; an extended one counts as primary."""
     content = dos((0x83, 2048, 2048), (5, 6144, 8192), (0x83, 20480, 100), logical=((0, 10), (1024, 20), (4096, 30)))
@@ -214,7 +234,7 @@ def test_marks(offset: int, mark: bytes, kind: str | None) -> None:
 
 
 def test_marks_of_several_filesystems() -> None:
-    """One of them is of the past, and its map would lose files: all is read, nothing of it is mounted, and it is told."""
+    """One of them is of the past, and its map would lose files: all is read, none of it mounted, and that is told."""
     disk = disk_of(captured.server())
     disk.write(ROOT * MIB + 0x10040, b"_BHRfS_M")
     looked = survey(disk.read, SIZE, 512)
