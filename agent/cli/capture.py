@@ -39,6 +39,7 @@ def capture(
     keep: Keep = None,
     force: Force = False,
     os: Annotated[str | None, typer.Option("--os", help="what the image says it is; left out, os-release")] = None,
+    level: Annotated[int | None, typer.Option(min=1, max=19, help="of zstd: lower is faster, and larger")] = None,
     bearer: source.Bearer = None,
     user: source.User = None,
     password: source.Password = None,
@@ -67,6 +68,7 @@ def capture(
             keep=tuple(keep or ()),
             force=force,
             os=os,
+            level=level,
         )
     except ValidationError as error:
         raise InputError("reading the command line", faults(error)) from None

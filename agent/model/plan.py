@@ -95,6 +95,7 @@ class CaptureDisk(Frozen):
     keep_drive: bool = Field(default=False, description="the config drive becomes part of the image")
     force: bool = False
     os: str | None = None
+    level: int | None = None
 
 
 class SetLink(Frozen):

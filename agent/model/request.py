@@ -57,6 +57,7 @@ class CaptureRequest(_Request):
     keep: tuple[str, ...] = Field(default=(), description="items that are not to be forgotten (generalise.table)")
     force: bool = Field(default=False, description="also what cannot be trusted or will not deploy: with a warning")
     os: str | None = Field(default=None, max_length=200, description="for the image's description; else as it says")
+    level: int | None = Field(default=None, ge=1, le=19, description="of zstd; None: as every image is packed")
 
     @model_validator(mode="after")
     def _keeps_what_there_is(self) -> Self:

@@ -27,6 +27,7 @@ def plan_capture(inventory: Inventory, request: CaptureRequest) -> Plan:
         keep_drive=CONFIG_DRIVE in request.keep or not request.generalise,
         force=request.force,
         os=request.os,
+        level=request.level,
     )
     return Plan(preconditions=(DiskMustBeIdle(disk=disk.identity),), steps=(step,))
 

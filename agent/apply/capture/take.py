@@ -7,7 +7,7 @@ filesystems clean.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -17,7 +17,7 @@ from agent.apply.capture.forget import forget, os_name
 from agent.apply.capture.mounts import System, mounted
 from agent.apply.capture.overlay import overlay
 from agent.apply.capture.view import View
-from agent.apply.chunked.pack import Options, Packing
+from agent.apply.chunked.pack import LEVEL, Options, Packing
 from agent.errors import CaptureRefused
 from agent.host.doors import BlockDevice, Host
 from agent.model.description import describe
@@ -59,6 +59,7 @@ def preview(host: Host, step: CaptureDisk) -> tuple[Action, ...]:
     """What would be forgotten, file by file, found on a copy in memory that is thrown away."""
     looked = look(host, step)
     with overlay(host, step.disk), mounted(host, looked) as system:
+        refuse(system.unseen, step)
         return what_to_forget(system, step)
 
 
@@ -70,11 +71,13 @@ def what_to_forget(system: System, step: CaptureDisk) -> tuple[Action, ...]:
 def forget_on(host: Host, looked: Survey, step: CaptureDisk) -> Forgotten:
     """Mount the copy, do it, unmount."""
     with mounted(host, looked) as system:
+        refuse(system.unseen, step)
         doings = what_to_forget(system, step)
         for doing in doings:
             log.info("forgetting", item=doing.item, what=str(doing))
         count = forget(system.tree, doings)
-        return Forgotten(count, os_name(system.tree), system.root.number, tuple(remarks(system.tree)))
+        told = [(one.code, one.text) for one in system.unseen]
+        return Forgotten(count, os_name(system.tree), system.root.number, (*told, *remarks(system.tree)))
 
 
 def look(host: Host, step: CaptureDisk) -> Survey:
@@ -90,7 +93,7 @@ def surveyed(device: BlockDevice, step: CaptureDisk) -> Survey:
     return survey(device.read, step.disk.size_bytes, step.disk.logical_sector_bytes, keep_drive=step.keep_drive)
 
 
-def refuse(found: tuple[Finding, ...], step: CaptureDisk) -> None:
+def refuse(found: Iterable[Finding], step: CaptureDisk) -> None:
     """Raises `CaptureRefused` with all that speaks against it, unless it is forced."""
     refusals = [str(one) for one in found if one.is_refusal]
     if refusals and not step.force:
@@ -106,7 +109,8 @@ def packed(host: Host, step: CaptureDisk, path: str, forgotten: Forgotten, advan
         extents, reasons = looked.allocated(frozenset(one.number for one in found if one.code == "unclean"))
         view = View(device, extents, looked.size_bytes, looked.new_head)
         description = describe(looked.new_head or looked.head, looked.size_bytes, step.os or forgotten.os)
-        packing = Packing(view, Options(threads=min(host.counters.threads(), MOST_THREADS), description=description))
+        threads = min(host.counters.threads(), MOST_THREADS)
+        packing = Packing(view, Options(threads=threads, level=step.level or LEVEL, description=description))
         put(host, step, advancing(packing, advance))
     warnings = [str(one) for one in found]
     warnings += [f"illegible: partition {number}: {reason}: it was read whole" for number, reason in reasons.items()]
