@@ -48,6 +48,7 @@ from agent.model.plan import (
 )
 from agent.model.protocol import Mode
 from agent.model.request import CaptureRequest, DeployRequest, EraseRequest, PowerOffRequest, RebootRequest, Request
+from agent.model.url import named
 from agent.plan import network as network_plan
 from agent.plan.capture import plan_capture
 from agent.plan.check import check
@@ -110,7 +111,7 @@ class Operations:
     def _must_be_remote(self, image: ImageRef) -> None:
         """Only an operator may name a file of this machine: a controller could have its secrets written to a disk."""
         if self._mode is not None and image.is_local:
-            raise InputError("planning image.deploy", f"{image.url} is a file of this machine")
+            raise InputError("planning image.deploy", f"{named(image.url)} is a file of this machine")
 
     def _must_not_name_files(self, request: CaptureRequest) -> None:
         """Files and device nodes are for an operator, who knows what they are on this machine now."""

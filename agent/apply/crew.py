@@ -37,7 +37,7 @@ class Crew:
         """
         threads = [Thread(target=self._guarded, args=(duty,), name=name) for name, duty in duties.items()]
         for thread in threads:
-            thread.start()
+            self._guarded(thread.start)  # what cannot be started ends those that were
         for thread in threads:
             while thread.is_alive():
                 self._guarded(partial(self._keep_time, thread, tick))

@@ -14,6 +14,7 @@ from agent.host.doors import Host
 from agent.model.image import ImageFormat
 from agent.model.job import Advance, Result
 from agent.model.plan import WriteImage
+from agent.model.url import named
 
 PACK = "bms-agent image pack --sign KEY.pem makes a signed one of it."
 
@@ -27,5 +28,5 @@ def write_image(host: Host, step: WriteImage, advance: Advance) -> Result:
         return write_chunked(host, step, advance)
     if step.trusted_keys:
         told = f"it is {step.image.format}, and only chunked images can be signed"
-        raise SignatureMissing(f"writing {step.image.url} to {step.disk.path}", told, hint=PACK)
+        raise SignatureMissing(f"writing {named(step.image.url)} to {step.disk.path}", told, hint=PACK)
     return write_stream(host, step, advance)

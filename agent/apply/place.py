@@ -19,6 +19,7 @@ from agent.model.image import ImageFormat, ImageRef
 from agent.model.image_kind import TAIL_BYTES, ImageKind, is_vhd_footer, kind_of, misfit
 from agent.model.partition_table import fit
 from agent.model.plan import WriteImage
+from agent.model.url import named
 
 NO_LIMIT = 1 << 62
 
@@ -58,7 +59,7 @@ class DiskPlace:
         self.head_bytes = self.least_bytes = step.hold_back_bytes
         self.limit_bytes = step.limit_bytes
         self.sector_bytes = step.disk.logical_sector_bytes
-        self.doing = f"writing {step.image.url} to {step.disk.path}"
+        self.doing = f"writing {named(step.image.url)} to {step.disk.path}"
 
     def open(self, head: bytes, stack: ExitStack, meter: Meter) -> Target:
         """With nobody else in it, and unable to boot. Raises `PreconditionError`, `DecodeError`, `ImageRefused`."""

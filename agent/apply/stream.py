@@ -23,6 +23,7 @@ from agent.host.doors import Host
 from agent.model.image import ImageRef
 from agent.model.job import Advance, Result
 from agent.model.plan import WriteImage
+from agent.model.url import named
 
 log = structlog.get_logger("image")
 
@@ -40,7 +41,7 @@ def write_stream(host: Host, step: WriteImage, advance: Advance) -> Result:
                 images.pop(0)
             if not images:
                 raise
-            log.warning("image is not what was named: once more", url=images[0].url, error=str(error))
+            log.warning("image is not what was named: once more", url=named(images[0].url), error=str(error))
         may_reuse = False
 
 
@@ -106,7 +107,7 @@ class Attempt:
 def unpack_stream(host: Host, image: ImageRef, path: str, advance: Advance) -> Result:
     """All of it into a new sparse file; nothing is held back, for nothing boots from there."""
     crew, meter = Crew(), meter_of(host)
-    place = FilePlace(host, path, f"unpacking {image.url} to {path}")
+    place = FilePlace(host, path, f"unpacking {named(image.url)} to {path}")
     with ExitStack() as stack, open_source(host, image, crew.stop, meter) as source:
         done = Pour(host, source, place, stack, crew, meter).run(advance)
     return {"image_bytes": done.size_bytes, **done.digest, **meter.result()}

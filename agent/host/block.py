@@ -215,13 +215,17 @@ class NewFile(RealBlockDevice):
     def write(self, offset_bytes: int, data: bytes | bytearray | memoryview) -> None:
         """As on a disk."""
         super().write(offset_bytes, data)
-        self.end_bytes = max(self.end_bytes, offset_bytes + len(data))
+        self._reach(offset_bytes + len(data))
 
     def zero(self, offset_bytes: int, length_bytes: int) -> None:
         """A hole: behind the end there is nothing else."""
         if offset_bytes < self.end_bytes:
             super().zero(offset_bytes, length_bytes)
-        self.end_bytes = max(self.end_bytes, offset_bytes + length_bytes)
+        self._reach(offset_bytes + length_bytes)
+
+    def _reach(self, end: int) -> None:
+        with self._lock:
+            self.end_bytes = max(self.end_bytes, end)
 
     def reread_table(self) -> None:
         """There is no kernel that would read it."""

@@ -108,17 +108,25 @@ class Executor:
         return self._journal.write(ended)
 
     def _carry_out(self, request: Request, job: Job, wanted: Callable[[], bool]) -> Result:
+        """Before every step the preconditions are held: hours may be between two, and a disk's path may by then lead to
+        another.
+        """
         plan = self._doer.plan(request, job.disks)
-        for precondition in plan.preconditions:
-            self._doer.hold(precondition)
+        self._hold(plan)
         disks = tuple(one.disk for one in plan.preconditions if isinstance(one, DiskMustBe))
         job = self._journal.write(Begun(request_id=job.request_id, disks=disks, epilogue=plan.epilogue))
         result: Result = {}
-        for step in plan.steps:
+        for place, step in enumerate(plan.steps):
             job = self._journal.write(StepBegun(request_id=job.request_id, step=step.kind))
             self._report(job)
+            if place:
+                self._hold(plan)
             result |= self._doer.do(step, self._advance(job, step.kind, wanted))
         return result
+
+    def _hold(self, plan: Plan) -> None:
+        for precondition in plan.preconditions:
+            self._doer.hold(precondition)
 
     def _advance(self, job: Job, step: str, wanted: Callable[[], bool]) -> Advance:
         def advance(done: int, total: int | None, limited_by: str | None = None, /) -> None:

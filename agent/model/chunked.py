@@ -44,6 +44,8 @@ MOST_CHUNKS = 1 << 20
 LARGEST_DESCRIPTION_BYTES = 64 * 1024
 LARGEST_MANIFEST_BYTES = HEADER.size + LARGEST_DESCRIPTION_BYTES + MOST_CHUNKS * ENTRY.size
 SIGNATURE_BYTES = 64
+FRAMES_BEHIND = 2
+"""Manifest and signature stand behind the chunks' frames, and in the seek table."""
 MANIFEST_START = FRAME.pack(MANIFEST_MAGIC, 0)[:4]
 """What a store's file begins with."""
 
@@ -289,6 +291,8 @@ def last_sizes(tail: bytes | memoryview, file_bytes: int, doing: str) -> tuple[l
     count, descriptor, magic = SEEK_FOOTER.unpack_from(tail, len(tail) - SEEK_FOOTER.size)
     if magic != SEEKABLE_MAGIC or descriptor & RESERVED_BITS:
         raise DecodeError(doing, "the file does not end in one: this is not a chunked image, or it was cut")
+    if count > MOST_CHUNKS + FRAMES_BEHIND:
+        raise DecodeError(doing, f"it has {count} frames, more than any chunked image")
     each = SEEK_ENTRY.size + (4 if descriptor & HAS_CHECKSUMS else 0)
     table_bytes = FRAME.size + count * each + SEEK_FOOTER.size
     at = len(tail) - SEEK_FOOTER.size - min(count, 2) * each

@@ -20,6 +20,8 @@ L1_RESERVED = 0x7F00_0000_0000_01FF
 L2_RESERVED = 0x3F00_0000_0000_01FE
 ZEROES, PACKED = 1, 1 << 62
 RUN_ENTRIES = 1 << 16
+MOST_PACKED = 1 << 22
+"""Packed clusters: 12 bytes of memory for each. With clusters of 64 KiB it is a disk of 256 GiB."""
 
 
 def parse_table(data: bytes) -> array[int]:
@@ -57,7 +59,7 @@ class Map:
         self.file_bytes = file_bytes
         self._first: dict[int, int] = {}
         self._first_clusters = -(-head_bytes // header.cluster_bytes)
-        self._guest_of = array("I", bytes(4 * -(-file_bytes // header.cluster_bytes)))
+        self._guest_of = array("I", (0,)) * -(-file_bytes // header.cluster_bytes)
         self._data = array("I")
         self._packed: list[tuple[array[int], array[int]]] = []
         shift = 62 - (header.cluster_bytes.bit_length() - 1 - 8)
@@ -97,6 +99,8 @@ class Map:
     def _add_packed(self, guest: int, entry: int) -> None:
         if entry & self._place_mask >= self.file_bytes:
             raise DecodeError(DOING, f"packed cluster {guest} is not in the file's {self.file_bytes} bytes")
+        if len(self._packed) * RUN_ENTRIES > MOST_PACKED:
+            raise DecodeError(DOING, f"it has more than {MOST_PACKED} packed clusters")
         if not self._packed or len(self._packed[-1][0]) == RUN_ENTRIES:
             self._packed.append((array("Q"), array("I")))
         entries, guests = self._packed[-1]

@@ -59,7 +59,7 @@ def line(step: Step) -> str:  # noqa: PLR0911 - one answer a kind
     match step:
         case WriteImage():
             return (
-                f"write {step.image.url} ({step.image.format}, {step.image.digest_text}) to {step.disk}, "
+                f"write {named(step.image.url)} ({step.image.format}, {step.image.digest_text}) to {step.disk}, "
                 f"at most {step.limit_bytes / GB:.2f} GB, all its present data is lost; "
                 f"the first {step.hold_back_bytes // MIB} MiB are held back"
             )

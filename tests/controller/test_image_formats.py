@@ -275,14 +275,17 @@ def test_a_manifest_that_hides_data_is_refused() -> None:
 
 @given(st.binary(max_size=300), st.integers(min_value=0, max_value=600))
 def test_any_chunked_file_is_checked_or_refused(rubbish: bytes, at: int) -> None:
-    """No other error, and no success with other bytes, wherever the file is written over."""
-    body = packed(b"data" * 1000 + bytes(CHUNK_BYTES))
+    """No other error, and no success with another disk in it, wherever the file is written over: what its description
+    says may be anything that its digest covers.
+    """
+    disk = b"data" * 1000 + bytes(CHUNK_BYTES)
+    body = packed(disk)
     spoilt = replaced(body, at, rubbish)[: max(len(body), at)]
     try:
         size_of(spoilt, ImageFormat.CHUNKED)
     except Refused:
         return
-    assert spoilt == body
+    assert zstandard.ZstdDecompressor().stream_reader(spoilt, read_across_frames=True).read() == disk
 
 
 def test_a_full_disk_is_said() -> None:

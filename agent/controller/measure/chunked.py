@@ -8,7 +8,7 @@ say; every chunk that is not listed must be zero. What is kept here deploys, or 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import zstandard
@@ -49,10 +49,10 @@ class Chunked:
     def finish(self, file: BinaryIO) -> Unpacked:
         """Raises `BadImage`."""
         try:
-            manifest, sizes = read_manifest(file)
+            manifest, table = read_manifest(file)
             if manifest.disk_bytes > self._limit:
                 raise BadImage(DOING, f"it unpacks to more than {self._limit / GB:.1f} GB")
-            check_frames(file, manifest, sizes, self._tell)
+            check_frames(file, manifest, table, self._tell)
         except DecodeError as error:
             raise BadImage(DOING, str(error)) from error
         about = manifest.description
@@ -74,27 +74,33 @@ def is_chunked(file: BinaryIO) -> bool:
     return True
 
 
-def read_manifest(file: BinaryIO) -> tuple[Manifest, list[tuple[int, int]]]:
-    """The manifest, and (length, unpacked length) of every chunk's frame. Raises `DecodeError`, `BadImage`."""
+def read_manifest(file: BinaryIO) -> tuple[Manifest, bytes]:
+    """The manifest, and the seek table, which has a frame for every chunk. Raises `DecodeError`, `BadImage`."""
     file_bytes = file.seek(0, 2)
     place = place_of_manifest(_tail(file), file_bytes)
     file.seek(place.offset)
     payload, _signature = unframe(memoryview(file.read(place.length)))
     manifest = parse(payload)
-    sizes = [(length, raw) for length, raw in sizes_of(file.read()) if raw]
-    if sum(length for length, _ in sizes) != place.offset:
+    table = file.read()
+    chunks = sum(1 for _ in frames_of(table))
+    if sum(length for length, _ in frames_of(table)) != place.offset:
         raise BadImage(DOING, "its seek table does not fit the place of its manifest")
-    if len(sizes) != -(-manifest.disk_bytes // manifest.chunk_bytes):
-        raise BadImage(DOING, f"its seek table has {len(sizes)} chunks, which is not the whole disk")
-    return manifest, sizes
+    if chunks != -(-manifest.disk_bytes // manifest.chunk_bytes):
+        raise BadImage(DOING, f"its seek table has {chunks} chunks, which is not the whole disk")
+    return manifest, table
 
 
-def check_frames(file: BinaryIO, manifest: Manifest, sizes: list[tuple[int, int]], tell: Callable[[int], None]) -> None:
+def frames_of(table: bytes) -> Iterator[tuple[int, int]]:
+    """(length, unpacked length) of every chunk's frame, by the seek table. Raises `DecodeError`."""
+    return ((length, raw) for length, raw in sizes_of(table) if raw)
+
+
+def check_frames(file: BinaryIO, manifest: Manifest, table: bytes, tell: Callable[[int], None]) -> None:
     """All of them, in the order of the file. Raises `BadImage`."""
     listed, zeroes, known_zero, at = iter(manifest), bytes(manifest.chunk_bytes), b"", 0
     chunk = next(listed, None)
     file.seek(0)
-    for number, (length, raw) in enumerate(sizes):
+    for number, (length, raw) in enumerate(frames_of(table)):
         wanted = raw_bytes(number, manifest.chunk_bytes, manifest.disk_bytes)
         if raw != wanted or length > frame_bound(wanted):
             raise BadImage(DOING, f"chunk {number} has {length} bytes for {raw}, not for {wanted}")
