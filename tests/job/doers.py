@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from agent.errors import DeviceError
+from agent.errors import DeviceError, DiskChanged
 from agent.host.fake import FakeHost
 from agent.job.executor import Executor
 from agent.job.journal import Journal
@@ -27,6 +27,7 @@ class OneDisk:
 
     erased: int = 0
     fails: bool = False
+    holds: int = 1 << 30
     begun: list[tuple[DiskIdentity, ...]] = field(default_factory=list)
     ended: list[Epilogue] = field(default_factory=list)
 
@@ -38,7 +39,10 @@ class OneDisk:
         return Plan(preconditions=(DiskMustBe(disk=SSD.identity),), steps=(STEP, STEP))
 
     def hold(self, precondition: Precondition) -> None:
-        """Everything holds."""
+        """Everything holds, so many times."""
+        self.holds -= 1
+        if self.holds < 0:
+            raise DiskChanged("checking the disk", "another disk is at its path")
 
     def do(self, step: Step, advance: Advance) -> Result:
         """Erase."""

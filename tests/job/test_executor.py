@@ -54,6 +54,15 @@ def test_success_is_journalled_and_reported() -> None:
     assert executor.progress is None
 
 
+def test_preconditions_hold_before_every_step() -> None:
+    """A disk that another took the place of between two steps is not touched by the second."""
+    host, doer = FakeHost.with_files({}), OneDisk(holds=1)
+    executor, _ = process(host, doer)
+    job = executor.serve(ERASE, stopped())
+
+    assert (job.state, doer.erased) == (JobState.FAILED, 1)
+
+
 def test_served_again_is_answered_from_the_journal() -> None:
     """The same request, again or in a later process, acts no second time and is not reported twice."""
     host, doer = FakeHost.with_files({}), OneDisk()
