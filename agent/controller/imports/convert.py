@@ -160,7 +160,7 @@ class Conversion:
         output = self._room("packed")
         allocated = disk.stat().st_blocks * 512
         self._told = ("packing", 0, None)
-        argv = [*AGENT, "image", "pack", qemu.IMAGE, f"{OUT}/{PACKED}", "--json"]
+        argv = [*AGENT, "image", "pack", qemu.IMAGE, f"{OUT}/{PACKED}", "--format", "raw", "--json"]
         limits = working(allocated, disk_bytes, 4 * GIB)
         self._run(argv, (output, OUT), limits, qemu.Answer().tell, disk)
         return plain(output / PACKED)

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from agent.errors import CommandFailed, ToolMissing
 
@@ -96,6 +96,9 @@ def boxed(argv: Sequence[str], box: Box, limits: Limits, *, is_root: bool, links
     command += ["--ro-bind", "/usr", "/usr"]
     for path, target in links.items():
         command += ["--symlink", target, path] if target else ["--ro-bind", path, path]
+    parents = {"/dev"} | {str(parent) for _, inside in box.inputs for parent in PurePosixPath(inside).parents} - {"/"}
+    for parent in sorted(parents):
+        command += ["--perms", "0755", "--dir", parent]  # bwrap by itself makes them for its own user alone
     command += ["--dev-bind", "/dev/null", "/dev/null"]
     for outside, inside in box.inputs:
         command += ["--ro-bind", str(outside), inside]
