@@ -139,8 +139,10 @@ class SecuredPool(HTTPSConnectionPool):
 POOLS = {"http": PlainPool, "https": SecuredPool}
 
 
-def pools(context: ssl.SSLContext, proxy: str | None) -> PoolManager:
+def pools(context: ssl.SSLContext | None, proxy: str | None) -> PoolManager:
     """Connections to whichever server is asked, kept open; all through one proxy if there is one.
+
+    Without a context, nothing there is reached over TLS.
 
     Raises `ValueError` or urllib3's errors for a proxy that is none.
     """

@@ -134,25 +134,33 @@ class RealFetch:
             raise ours(doing, cause) from cause
 
     def _pools(self, doing: str, url: str, access: Access) -> PoolManager:
-        """This thread's own, which end with the thread. What TLS trusts is made once for all threads."""
+        """This thread's own, which end with the thread."""
         from urllib3.exceptions import HTTPError
 
-        from agent.host.connections import pools, proxy_of, trust
+        from agent.host.connections import pools, proxy_of
 
         proxy = access.proxy or proxy_of(*origin(url))
-        mine: dict[tuple[str | None, str | None], PoolManager] = vars(self._of_this_thread).setdefault("pools", {})
-        if found := mine.get((access.ca_pem, proxy)):
+        is_secure = access.ca_pem is not None or "https" in {origin(url)[0], (proxy or "").partition(":")[0].lower()}
+        mine: dict[tuple[str | None, str | None, bool], PoolManager]
+        mine = vars(self._of_this_thread).setdefault("pools", {})
+        if found := mine.get((access.ca_pem, proxy, is_secure)):
             return found
         try:
-            with self._lock:
-                context = self._trust.get(access.ca_pem) or trust(access.ca_pem)
-                self._trust[access.ca_pem] = context
-            made = mine[access.ca_pem, proxy] = pools(context, proxy)
+            context = self._context(access.ca_pem) if is_secure else None
+            made = mine[access.ca_pem, proxy, is_secure] = pools(context, proxy)
         except SSLError as error:
             raise ImageUnavailable(doing, "its ca_pem holds no certificate") from error
         except (HTTPError, ValueError):
             raise ImageUnavailable(doing, "its proxy is no http:// or https:// URL") from None  # it may hold a password
         return made
+
+    def _context(self, ca_pem: str | None) -> SSLContext:
+        """What TLS trusts, made once for all threads, and only where there is TLS: the system's anchors take 80 ms."""
+        from agent.host.connections import trust
+
+        with self._lock:
+            context = self._trust[ca_pem] = self._trust.get(ca_pem) or trust(ca_pem)
+        return context
 
 
 class RealBody:
