@@ -11,45 +11,49 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from agent.apply.capture import overlay
+from agent.apply.capture.fstab import Mount, mounts_of, part_names
+from agent.apply.capture.unseen import CLOSED, Content, resembles, unseen
 from agent.errors import CaptureRefused, CommandFailed, HostError
 from agent.host.doors import Host, Tree
+from agent.model.filesystem.findings import Finding
 from agent.model.filesystem.survey import Part, Survey
-from agent.model.generalise import EVERYTHING, read_text
-from agent.model.generalise.edits import spelled, tag_of
+from agent.model.generalise import EVERYTHING
 
 PLACE = "/run/bms-agent/captured"
 SAFELY = "nosuid,nodev,noexec"
 MOUNTED = ("ext4", "xfs", "btrfs", "vfat")
 ROOTS = ("ext4", "xfs", "btrfs")
-CLOSED = ("LVM2_member", "crypto_LUKS", "BitLocker", "linux_raid_member")
-"""What may hold a system's filesystems without our seeing them."""
 TIMEOUT_S = 1800.0
 """A journal is replayed in seconds; a drive that is dying is slow."""
 
 
 class System:
-    """A system that is mounted: its tree, where it lies, and the names of its filesystems."""
+    """A system that is mounted: its tree, where its filesystems lie, their names, and what could not be seen of it."""
 
-    def __init__(self, tree: Tree, root: Part, own: frozenset[str]) -> None:
+    def __init__(self, tree: Tree, root: Part, own: frozenset[str], mounts: list[Mount], unseen: list[Finding]) -> None:
         self.tree = tree
         self.root = root
         self.own = own
+        self.mounts = mounts
+        self.unseen = unseen
 
 
 @contextmanager
 def mounted(host: Host, survey: Survey) -> Iterator[System]:
     """Raises `CaptureRefused` where there is no root, `HostError`. In the end all is unmounted: flushed, and clean."""
     unmount_all(host)
-    parts = [part for part in survey.kept if part.kind in MOUNTED]
+    parts = [part for part in survey.kept if may_be_mounted(part)]
     try:
         nodes = {part.number: overlay.add_partition(host, part) for part in parts}
-        root, options = found_root(host, parts, nodes)
+        kinds = {part.number: looked_into(host, part, nodes) for part in parts if part.kind in ROOTS}
+        root, options = found_root(parts, kinds)
         mount(host, root, nodes, PLACE, options)
-        own = names_of(survey)
         tree = host.files.below(PLACE)
-        for part, place, extra in others(tree, parts, root):
-            mount(host, part, nodes, PLACE + place, extra)
-        yield System(tree, root, own)
+        others, missed = mounts_of(tree, parts, root)
+        mounts = [Mount(root, "", options), *others]
+        for each in others:
+            mount(host, each.part, nodes, PLACE + each.place, each.options)
+        yield System(tree, root, names_of(survey), mounts, list(unseen(tree, survey, mounts, missed, kinds)))
     except BaseException:
         with suppress(HostError):
             unmount_all(host)
@@ -59,19 +63,36 @@ def mounted(host: Host, survey: Survey) -> Iterator[System]:
     overlay.remove_partitions(host)
 
 
-def found_root(host: Host, parts: list[Part], nodes: dict[int, str]) -> tuple[Part, str]:
-    """The one that holds an operating system, and the options that show it (btrfs: its subvolume)."""
-    for part in (part for part in parts if part.kind in ROOTS):
+def may_be_mounted(part: Part) -> bool:
+    """Not where some of it lies on another device, or that cannot be told: the kernel would write a journal there, on
+    the disk itself and not on the copy.
+    """
+    return part.kind in MOUNTED and part.filesystem is not None and not part.filesystem.elsewhere
+
+
+def looked_into(host: Host, part: Part, nodes: dict[int, str]) -> Content | CaptureRefused:
+    """What it holds; or why that cannot be seen."""
+    try:
         mount(host, part, nodes, PLACE, "")
-        try:
-            options = root_in(host.files.below(PLACE), part)
-        finally:
-            host.run(["umount", PLACE], timeout_s=TIMEOUT_S)
-        if options is not None:
-            return part, options
-    told = (
-        "no ext4, XFS or btrfs filesystem of this disk holds /etc/os-release (inside LVM or encryption nothing is seen)"
-    )
+    except CaptureRefused as refused:
+        return refused
+    try:
+        tree = host.files.below(PLACE)
+        return Content(root_in(tree, part), resembles(tree))
+    finally:
+        host.run(["umount", PLACE], timeout_s=TIMEOUT_S)
+
+
+def found_root(parts: list[Part], kinds: dict[int, Content | CaptureRefused]) -> tuple[Part, str]:
+    """The first that holds an operating system, and the options that show it (btrfs: its subvolume)."""
+    for part in parts:
+        match kinds.get(part.number):
+            case Content(root=str() as options):
+                return part, options
+    for refused in kinds.values():
+        if isinstance(refused, CaptureRefused):
+            raise refused
+    told = "none of its ext4, XFS and btrfs filesystems holds /etc/os-release (not seen: LVM, encryption, other disks)"
     raise CaptureRefused("looking for the system on the disk", told, hint="Capture it as it is: --no-generalise")
 
 
@@ -89,37 +110,6 @@ def is_root(tree: Tree, folder: str) -> bool:
     """Whether it is an operating system's."""
     has_release = any(tree.kind(f"{folder}/{path}") for path in ("etc/os-release", "usr/lib/os-release"))
     return has_release and tree.kind(f"{folder}/etc") == "directory"
-
-
-def others(tree: Tree, parts: list[Part], root: Part) -> list[tuple[Part, str, str]]:
-    """(partition, where, further options) of fstab's lines for this disk, from the top down. One that is to lie behind
-    a link is left out: it would be mounted outside.
-    """
-    by_name = {name: part for part in parts for name in part_names(part)}
-    found: dict[str, tuple[Part, str, str]] = {}
-    for line in read_text(tree, "/etc/fstab").splitlines():
-        spec, place, _, options, *_ = [*line.split(), "", "", "", ""]
-        part = by_name.get(tag_of(spec) or "")
-        place = place.rstrip("/")
-        if part is None or not place or (part is root and part.kind != "btrfs") or not is_plain(tree, place):
-            continue
-        chosen = [each for each in options.split(",") if each.startswith(("subvol=", "subvolid="))]
-        found.setdefault(place, (part, place, ",".join(chosen)))
-    return [found[place] for place in sorted(found, key=lambda place: place.count("/"))]
-
-
-def is_plain(tree: Tree, place: str) -> bool:
-    """Whether every name on the way is a directory, as it stands."""
-    names = place.split("/")[1:]
-    steps = ["/" + "/".join(names[: count + 1]) for count in range(len(names))]
-    return place.startswith("/") and ".." not in names and all(tree.kind(step) == "directory" for step in steps)
-
-
-def part_names(part: Part) -> list[str]:
-    """What fstab may call it."""
-    found = part.filesystem
-    told = {"UUID": found and found.uuid, "LABEL": found and found.label, "PARTUUID": part.guid, "PARTLABEL": part.name}
-    return [spelled(tag, value) for tag, value in told.items() if value]
 
 
 def names_of(survey: Survey) -> frozenset[str]:

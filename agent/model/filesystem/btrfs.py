@@ -18,6 +18,7 @@ from uuid import UUID
 
 from agent.errors import DecodeError
 from agent.model.filesystem import Extent, Read, joined, text
+from agent.model.filesystem.btrfs_subvolumes import Subvolumes, subvolumes_of
 from agent.model.filesystem.btrfs_tree import Item, Key, items, lookup
 
 SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES = 0x10000, 4096
@@ -89,6 +90,10 @@ class Btrfs:
     def elsewhere(self) -> str | None:
         """Other devices of the same filesystem."""
         return f"{self.devices - 1} of its {self.devices} devices" if self.devices != 1 else None
+
+    def subvolumes(self) -> Subvolumes:
+        """Raises `DecodeError`."""
+        return subvolumes_of(items(self._fetch(self._chunks()), self._root, self._root_level))
 
     def used(self) -> Iterator[Extent]:
         """Bytes in use: extents in all their copies, superblocks, and the first MiB."""

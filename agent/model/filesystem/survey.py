@@ -15,6 +15,8 @@ from agent.errors import DecodeError
 from agent.model import config_drive, gpt, mbr
 from agent.model.disk import MIB
 from agent.model.filesystem import Extent, Filesystem, Read, bounded
+from agent.model.filesystem.btrfs import Btrfs
+from agent.model.filesystem.btrfs_subvolumes import Subvolumes
 from agent.model.filesystem.extents import Extents
 from agent.model.filesystem.known import kind_of, marked, open_filesystem, told
 from agent.model.filesystem.lvm import members
@@ -43,6 +45,9 @@ class Part:
     """Why its map of free space cannot be read."""
     volumes: int | None = None
     """Of how many disks a volume group consists, where it can be told."""
+
+    subvolumes: Subvolumes | None = None
+    """Of a btrfs on this disk."""
 
     @property
     def end_bytes(self) -> int:
@@ -212,9 +217,10 @@ def looked_into(read: Read, part: Part) -> Part:
     try:
         volumes = members(inside, part.size_bytes) if kind == "LVM2_member" else None
         found = open_filesystem(inside, part.size_bytes, kind)
+        subvolumes = found.subvolumes() if isinstance(found, Btrfs) and not found.elsewhere else None
     except DecodeError as error:
         return replace(part, kind=kind, illegible=told(error))
-    return replace(part, kind=kind, filesystem=found, volumes=volumes)
+    return replace(part, kind=kind, filesystem=found, volumes=volumes, subvolumes=subvolumes)
 
 
 def within(read: Read, part: Part) -> Read:

@@ -94,6 +94,18 @@ def actions(look: Look, items: Iterable[Item], own: frozenset[str]) -> tuple[Act
     return tuple(found)
 
 
+def holds_items(look: Look, items: Iterable[Item], place: str) -> bool:
+    """Whether something to be forgotten may lie at a place or below it, or the place below that."""
+    names = place.strip("/").split("/")
+    for item in items:
+        for pattern in (*item.remove, *item.clear, *item.sweep, *item.empty):
+            for start in (*homes(look), *HOMES) if pattern.startswith("~") else ("",):
+                parts = (start + pattern.removeprefix("~")).strip("/").split("/")
+                if all(fnmatchcase(name, part) for name, part in zip(names, parts, strict=False)):
+                    return True
+    return False
+
+
 def paths(look: Look, patterns: Iterable[str]) -> list[str]:
     """What is there of these patterns, each once."""
     found: dict[str, None] = {}
