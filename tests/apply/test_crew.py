@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from threading import active_count, current_thread
 
 import pytest
@@ -90,3 +91,17 @@ def test_check() -> None:
     crew.stop.set()
     with pytest.raises(Stopped):
         crew.check()
+
+
+def test_an_interrupt_ends_every_thread() -> None:
+    """A key pressed while the caller waits (KeyboardInterrupt) ends the work, and no thread is left behind."""
+    before, crew = active_count(), Crew()
+    empty: Lane[int] = Lane(crew)
+
+    def press() -> None:
+        signal.raise_signal(signal.SIGINT)
+        empty.get()
+
+    with pytest.raises(KeyboardInterrupt):
+        crew.run({"pressing": press, "waiting": lambda: bool(empty.get())})  # type: ignore[dict-item]
+    assert active_count() == before
