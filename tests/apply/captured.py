@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from agent.host.fake import FakeDisk, Machine, Output
@@ -139,11 +139,11 @@ def dmsetup(machine: Machine, argv: Sequence[str], stdin: str | None) -> Output:
     return Output()
 
 
-def mount(machine: Machine, argv: Sequence[str], stdin: str | None) -> Output:
+def mount(machine: Machine, argv: Sequence[str], stdin: str | None, tree: Mapping[str, str] = TREE) -> Output:
     """The third partition is root."""
     node, place = argv[-2:]
     if node.endswith("p3"):
-        for path, text in TREE.items():
+        for path, text in tree.items():
             machine.tree.put(PLACE + path, text.encode())
     counts = machine.record.counts
     set_mounts(machine, (*counts.mounts, (node, place)))

@@ -217,6 +217,43 @@ def test_unclean_is_mended_by_mounting() -> None:
     assert capture_disk(FakeHost.of(made), step(**FORGET), lambda *_: None)["warnings"] == "none"
 
 
+def test_a_journal_on_another_disk() -> None:
+    """The kernel would write it there, on a disk that is no copy: not even forced is such a filesystem mounted."""
+    made = server()
+    compat = disk_of(made).read(ROOT * MIB + 1024 + 0x5C, 4)
+    disk_of(made).write(ROOT * MIB + 1024 + 0x5C, bytes([compat[0] | 4]))  # HAS_JOURNAL
+    disk_of(made).write(ROOT * MIB + 1024 + 0xE0, bytes(4))  # without an inode
+    mounts: list[str] = []
+
+    def mounting(machine: Machine, argv: tuple[str, ...], stdin: str | None) -> Output:
+        mounts.append(argv[-2])
+        return captured.mount(machine, argv, stdin)
+
+    made.programs["mount"] = mounting  # type: ignore[assignment]
+    with pytest.raises(CaptureRefused, match="journal"):
+        capture_disk(FakeHost.of(made), step(**FORGET), lambda *_: None)
+    with pytest.raises(CaptureRefused, match="other disks"):
+        capture_disk(FakeHost.of(made), step(force=True, **FORGET), lambda *_: None)
+    assert mounts == [] and not left(made)
+
+
+def test_a_place_that_was_not_mounted() -> None:
+    """Where files to be forgotten may lie in what is not mounted, it is refused; forced, it is a warning."""
+    made = server()
+    tree = dict(captured.TREE)
+    tree["/etc/fstab"] += "/dev/mapper/vg-var /var auto defaults 0 2\n"
+    disk_of(made).write(SWAP * MIB, b"LUKS\xba\xbe\0\2".ljust(4096, b"\0"))
+    made.programs["mount"] = lambda machine, argv, stdin: captured.mount(machine, argv, stdin, tree)
+    with pytest.raises(CaptureRefused, match="not-mounted: fstab mounts /dev/mapper/vg-var on /var"):
+        capture_disk(FakeHost.of(made), step(**FORGET), lambda *_: None)
+    with pytest.raises(CaptureRefused, match="not-mounted"):
+        preview(FakeHost.of(made), step(**FORGET))
+    assert IMAGE not in made.tree.entries and not left(made)
+
+    result = capture_disk(FakeHost.of(made), step(force=True, **FORGET), lambda *_: None)
+    assert "not-mounted" in str(result["warnings"])
+
+
 def test_no_system_on_the_disk() -> None:
     """Where no root is found there is nothing to generalise, and that is said."""
     made = server()
