@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from agent.apply.source.mirrors import in_turn
 from agent.errors import (
     AccessDenied,
     ImageOverrun,
     LinkError,
 )
 from agent.host.fake import Machine, Page, Tree
-from agent.model.image import Access, ImageRef
-from tests.apply.sources import FILE, MIRROR, SIZE, URL, a_machine, fetched, image, source
+from agent.model.image import OPEN, Access, ImageRef
+from tests.apply.sources import DIGEST, FILE, MIRROR, SIZE, URL, a_machine, fetched, image, source
 from tests.bodies import whole
 
 
@@ -68,18 +69,67 @@ def test_mirror_without_ranges() -> None:
 
 
 def test_distrust() -> None:
-    """Bytes that were wrong are asked of the next mirror; where there is none, of the same server again."""
+    """Who gave bytes that were wrong is asked last, by every reader; where there is no other, again."""
     made = a_machine(mirror=Page(FILE))
-    with source(made, with_mirror()) as opened:
-        for _ in range(3):
-            with opened.reader(0, 10) as reader:
-                whole(reader)
-            opened.distrust()
-    assert [len(made.web[url].opened_at) for url in (URL, MIRROR)] == [2, 1]
+    with source(made, with_mirror()) as opened, opened.reader(0, 20) as first, opened.reader(10, 10) as second:
+        assert whole(second) == FILE[10:20] and second.servers == {URL}
+        assert first.fill(memoryview(bytearray(10))) == 10
+        for _ in range(2):  # two threads find it at the same time
+            opened.distrust(first.servers)
+        assert first.fill(memoryview(bytearray(10))) == 10 and first.servers == {MIRROR}
+        with opened.reader(0, 10) as third:
+            assert whole(third) == FILE[:10] and third.servers == {MIRROR}
+    assert [made.web[url].opened_at for url in (URL, MIRROR)] == [[10, 0], [10, 0]]
     with source(a_machine()) as opened:
-        opened.distrust()
+        opened.distrust([URL])
         with opened.reader(0, 10) as reader:
-            assert whole(reader) == FILE[:10]
+            assert whole(reader) == FILE[:10] and reader.servers == {URL}
+
+
+def test_both_gave_what_is_wrong() -> None:
+    """Bytes that came from two servers are held against both; the one that was asked next stays before the other."""
+    made = a_machine(Page(FILE, breaks_at=[5]), Page(FILE))
+    with source(made, with_mirror()) as opened, opened.reader(0, 20) as reader:
+        assert reader.fill(memoryview(bytearray(10))) == 10 and reader.servers == {URL, MIRROR}
+        opened.distrust(reader.servers)
+        assert reader.fill(memoryview(bytearray(10))) == 10 and reader.servers == {MIRROR}
+
+
+def test_each_in_turn() -> None:
+    """Each server once before the others, which stay in order."""
+    third = "http://third.example/c.raw"
+    turned = in_turn(image(mirrors=(MIRROR, third)))
+    assert [(one.url, *one.mirrors) for one in turned] == [
+        (URL, MIRROR, third),
+        (MIRROR, URL, third),
+        (third, URL, MIRROR),
+    ]
+    assert {one.sha256 for one in turned} == {DIGEST}
+
+
+def test_turning_gives_nothing_away() -> None:
+    """Credentials of an image on TLS do not go to a mirror without, also when that is asked first."""
+    mine = Access(username="u", password=SecretStr("p"))
+    first, second = in_turn(image(url="https://images.example/a", mirrors=(MIRROR,), access=mine))
+    assert first.access == mine
+    assert second.access == OPEN
+
+
+@pytest.mark.parametrize(
+    ("url", "mirror", "checksums", "is_known"),
+    [
+        (f"oci://a.example/x@sha256:{DIGEST}", f"oci://b.example/y@sha256:{DIGEST}", None, True),
+        (f"oci://a.example/x@sha256:{DIGEST}", "oci://b.example/x:tag", None, False),
+        (f"oci://a.example/x@sha256:{DIGEST}", f"oci://b.example/x@sha256:{'1' * 64}", None, False),
+        (f"oci://a.example/x@sha256:{DIGEST}", MIRROR, None, False),
+        ("http://a.example/x.raw", "http://b.example/y/x.raw", "http://a.example/SHA256SUMS", True),
+        ("http://a.example/x.raw", "http://b.example/y.raw", "http://a.example/SHA256SUMS", False),
+    ],
+)
+def test_nobody_says_himself_what_the_image_is(url: str, mirror: str, checksums: str | None, is_known: bool) -> None:
+    """A mirror is asked first only where the digest is known without the URL that it would replace."""
+    ref = image(url=url, mirrors=(mirror,), sha256=None, checksums=checksums)
+    assert [one.url for one in in_turn(ref)] == [url, mirror][: 1 + is_known]
 
 
 def test_server_that_drips() -> None:

@@ -34,8 +34,8 @@ def test_local_file() -> None:
             assert (opened.size_bytes, opened.does_ranges, opened.name) == (SIZE, True, "/srv/my disk.raw")
             for offset, length in ((0, None), (5, 10), (SIZE - 5, 10), (SIZE, None)):
                 with opened.reader(offset, length) as reader:
-                    assert whole(reader) == FILE[offset:][:length]
-            opened.distrust()
+                    assert whole(reader) == FILE[offset:][:length] and not reader.servers
+            opened.distrust(())
     for said, error in ((SIZE + 1, ImageTruncated), (SIZE - 1, ImageOverrun)):
         with pytest.raises(error), source(local(), image(url=url, file_bytes=said)):
             pass

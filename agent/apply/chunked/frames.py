@@ -6,8 +6,9 @@ In: chunks, in order. Out: their frames, as they came: nothing is verified here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
+from threading import Lock
 from typing import Protocol
 
 from agent.apply.source import Reader, Source
@@ -21,19 +22,26 @@ of empty chunks, as a rule, some eighty bytes each.
 """
 
 
+Came = tuple[Chunk, memoryview, Collection[str]]
+"""A chunk, its frame, and who gave that."""
 Opened = Callable[[ImageRef], AbstractContextManager[Source]]
 """Opens the source of an image."""
 
 
 class Frames(Protocol):
-    """The frames of one image. Any thread may ask, with a buffer of its own of `SKIP_BYTES` and the largest frame."""
+    """The frames of one image. Any thread may ask, with a buffer of its own of `SKIP_BYTES` and the largest frame.
 
-    def each(self, chunks: Sequence[Chunk], buffer: memoryview) -> Iterator[tuple[Chunk, memoryview]]:
+    copies   at so many servers
+    """
+
+    copies: int
+
+    def each(self, chunks: Sequence[Chunk], buffer: memoryview) -> Iterator[Came]:
         """Each chunk with its frame, which is in the buffer until the next. Raises as `Source` does."""
         ...
 
-    def distrust(self) -> None:
-        """The last was wrong: ask elsewhere next time."""
+    def distrust(self, servers: Collection[str]) -> None:
+        """The frame that these gave was wrong: all hands ask them last from now on."""
         ...
 
 
@@ -43,8 +51,9 @@ class FileFrames:
     def __init__(self, source: Source, doing: str) -> None:
         self._source = source
         self._doing = doing
+        self.copies = 1 + len(source.image.mirrors)
 
-    def each(self, chunks: Sequence[Chunk], buffer: memoryview) -> Iterator[tuple[Chunk, memoryview]]:
+    def each(self, chunks: Sequence[Chunk], buffer: memoryview) -> Iterator[Came]:
         """One request for each stretch of frames that are close together."""
         for stretch in stretches(chunks):
             at = stretch[0].offset
@@ -52,12 +61,12 @@ class FileFrames:
                 for chunk in stretch:
                     view = buffer[: chunk.end - at]
                     fill(reader, view, f"{self._doing}, chunk {chunk.number}")
-                    yield chunk, view[chunk.offset - at :]
+                    yield chunk, view[chunk.offset - at :], reader.servers
                     at = chunk.end
 
-    def distrust(self) -> None:
-        """Ask another mirror."""
-        self._source.distrust()
+    def distrust(self, servers: Collection[str]) -> None:
+        """Also readers that are about it turn to another server."""
+        self._source.distrust(servers)
 
 
 class StoreFrames:
@@ -67,25 +76,28 @@ class StoreFrames:
         self._image = image
         self._opened = opened
         self._doing = doing
+        self._lock = Lock()
+        self._stores = [image.url, *image.mirrors]
+        self.copies = len(self._stores)
 
-    def each(self, chunks: Sequence[Chunk], buffer: memoryview) -> Iterator[tuple[Chunk, memoryview]]:
+    def each(self, chunks: Sequence[Chunk], buffer: memoryview) -> Iterator[Came]:
         """One request for each frame."""
         for chunk in chunks:
             view = buffer[: chunk.length]
-            with self._opened(self._place(chunk)) as source, source.reader(0, chunk.length) as reader:
+            stores = {beside(each, chunk_path(chunk.frame_sha256)): each for each in self._stores}
+            with self._opened(self._place(chunk, *stores)) as source, source.reader(0, chunk.length) as reader:
                 fill(reader, view, f"{self._doing}, chunk {chunk.number}")
-            yield chunk, view
+            yield chunk, view, [stores[each] for each in reader.servers]
 
-    def distrust(self) -> None:
-        """Begin with another mirror, where there is one."""
-        self._image = turned(self._image)
+    def distrust(self, servers: Collection[str]) -> None:
+        """They are asked last: see `Mirrors.distrust`."""
+        with self._lock:
+            self._stores = sorted(self._stores, key=lambda each: each in servers)
 
-    def _place(self, chunk: Chunk) -> ImageRef:
-        path = chunk_path(chunk.frame_sha256)
-        url, *mirrors = (beside(each, path) for each in (self._image.url, *self._image.mirrors))
+    def _place(self, chunk: Chunk, url: str, *mirrors: str) -> ImageRef:
         return ImageRef(
             url=url,
-            mirrors=tuple(mirrors),
+            mirrors=mirrors,
             format=ImageFormat.RAW_ZST,
             sha256=chunk.frame_sha256.hex(),
             file_bytes=chunk.length,
@@ -96,13 +108,6 @@ class StoreFrames:
 def beside(url: str, path: str) -> str:
     """The URL of a file that lies at a path relative to this one."""
     return f"{url.partition('?')[0].rpartition('/')[0]}/{path}"
-
-
-def turned(image: ImageRef) -> ImageRef:
-    """The same with the next mirror first."""
-    if not image.mirrors:
-        return image
-    return image.model_copy(update={"url": image.mirrors[0], "mirrors": (*image.mirrors[1:], image.url)})
 
 
 def stretches(chunks: Sequence[Chunk]) -> Iterator[Sequence[Chunk]]:

@@ -9,7 +9,7 @@ lock, so threads are enough. Memory is that of two buffers a hand.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from threading import Lock
 from typing import TypeVar
@@ -26,7 +26,7 @@ from agent.model.chunked import Chunk, Manifest
 T = TypeVar("T")
 
 FETCHES = 3
-"""So often is a frame fetched before it is given up."""
+"""So often is a frame fetched, for each server that has it, before it is given up."""
 MOST_HANDS, MORE_THAN_THREADS = 8, 3
 """At any time some hands wait for the server or the disk: measured on two processors, five are a tenth faster than
 three.
@@ -50,21 +50,21 @@ class Worker:
 
     def unpacked(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, memoryview]]:
         """Each chunk with its raw bytes, which stay until the next is asked for. Raises `DigestMismatch`."""
-        for chunk, frame in self._frames.each(chunks, self._packed):
-            yield chunk, self._unpack(chunk, self._authentic(chunk, frame))
+        for chunk, frame, servers in self._frames.each(chunks, self._packed):
+            yield chunk, self._unpack(chunk, self._authentic(chunk, frame, servers))
 
-    def _authentic(self, chunk: Chunk, frame: memoryview) -> memoryview:
-        """The frame, if its hash is right; else the same fetched again."""
-        for fetch in range(1, FETCHES + 1):
+    def _authentic(self, chunk: Chunk, frame: memoryview, servers: Collection[str]) -> memoryview:
+        """The frame, if its hash is right; else the same fetched again, elsewhere where that can be."""
+        most = FETCHES * self._frames.copies
+        for fetch in range(1, most + 1):
             with self._meter.busy(Stage.VERIFY, len(frame)):
                 is_right = hashlib.sha256(frame).digest() == chunk.frame_sha256
             if is_right:
                 return frame
-            self._frames.distrust()
-            if fetch < FETCHES:
-                for _, again in self._frames.each((chunk,), self._packed):
-                    frame = again
-        raise DigestMismatch(f"{self._doing}, chunk {chunk.number}", f"its sha256 was wrong {FETCHES} times")
+            self._frames.distrust(servers)
+            if fetch < most:
+                [(_, frame, servers)] = self._frames.each((chunk,), self._packed)
+        raise DigestMismatch(f"{self._doing}, chunk {chunk.number}", f"its sha256 was wrong {most} times")
 
     def _unpack(self, chunk: Chunk, frame: memoryview) -> memoryview:
         """A frame that says its size and has room is unpacked in one pass (ZSTD_decompressStream)."""

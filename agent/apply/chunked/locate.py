@@ -17,9 +17,9 @@ from agent.apply.chunked.sign import must_be_signed
 from agent.apply.crew import Crew
 from agent.apply.meter import Meter
 from agent.apply.source import Source
+from agent.apply.source.mirrors import in_turn
 from agent.apply.source.open import open_source
 from agent.errors import (
-    AgentError,
     DecodeError,
     DigestMismatch,
     ImageOverrun,
@@ -68,18 +68,10 @@ class Located:
 
 def located(source: Source, trusted_keys: Sequence[str], doing: str) -> Located:
     """Raises `DigestMismatch`, `SignatureMissing`, `DecodeError` (it is no chunked image), and as `Source` does."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            thing = found(source, doing)
-            must_be_meant(thing.payload, source.image, doing)
-            must_be_signed(thing.payload, thing.signature, trusted_keys, doing)
-            manifest = parse(thing.payload)
-            return Located(manifest, thing.signature, thing.is_store)
-        except DAMAGED as error:
-            last: AgentError = error
-            if attempt < ATTEMPTS:
-                source.distrust()
-    raise last
+    thing = found(source, doing)
+    must_be_meant(thing.payload, source.image, doing)
+    must_be_signed(thing.payload, thing.signature, trusted_keys, doing)
+    return Located(parse(thing.payload), thing.signature, thing.is_store)
 
 
 def found(source: Source, doing: str) -> Found:
@@ -146,9 +138,22 @@ def opened(
     stack: ExitStack,
     doing: str,
 ) -> tuple[Located, Frames]:
-    """The image's manifest, which is the one that was meant, and its frames; until the stack is unwound."""
-    source = stack.enter_context(open_source(host, image, crew.stop, meter))
-    meant = located(source, trusted_keys, doing)
+    """The image's manifest, which is the one that was meant, and its frames; until the stack is unwound.
+
+    Each attempt begins with another server, and with nothing that was learnt from the one before, such as the file's
+    length.
+    """
+    orders = in_turn(image)
+    attempts = max(ATTEMPTS, len(orders))
+    for attempt in range(attempts):
+        try:
+            source = stack.enter_context(open_source(host, orders[attempt % len(orders)], crew.stop, meter))
+            meant = located(source, trusted_keys, doing)
+            break
+        except (*DAMAGED, ImageRefused) as error:
+            more = attempts if isinstance(error, DAMAGED) else len(orders)
+            if attempt + 1 >= more:
+                raise
     must_have_its_size(meant.manifest.disk_bytes, image.size_bytes, doing)
     if meant.is_store:
         return meant, StoreFrames(source.image, lambda each: open_source(host, each, crew.stop, meter), doing)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -16,6 +17,15 @@ class Reader(Protocol):
         """The next bytes: the whole view, or less only at the end of the range or the file. Raises `ImageError`;
         `LinkError` when patience is over; `Stopped` when the work ended elsewhere.
         """
+        ...
+
+
+class SourceReader(Reader, Protocol):
+    """One that reads from a source itself."""
+
+    @property
+    def servers(self) -> Collection[str]:
+        """The URLs of those that gave what the last `fill` brought; none for a file of this machine."""
         ...
 
 
@@ -42,10 +52,10 @@ class Source(Protocol):
         """Whether `reader` may be asked for any range; else for all of it, once."""
         ...
 
-    def reader(self, offset_bytes: int = 0, length_bytes: int | None = None) -> AbstractContextManager[Reader]:
+    def reader(self, offset_bytes: int = 0, length_bytes: int | None = None) -> AbstractContextManager[SourceReader]:
         """One reader a thread. A range ends where the file does, if that is earlier."""
         ...
 
-    def distrust(self) -> None:
-        """The bytes were wrong though they all came: ask another mirror next time, where there is one."""
+    def distrust(self, servers: Collection[str]) -> None:
+        """What these gave was wrong though it all came: they are asked last from now on, by all readers."""
         ...

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from threading import Event
 from urllib.parse import unquote, urlsplit
@@ -43,7 +43,7 @@ class FileSource:
         end = min((each for each in ends if each is not None), default=None)
         yield FileReader(self._file, offset_bytes, end, self._stop, self._meter, self._doing)
 
-    def distrust(self) -> None:
+    def distrust(self, servers: Collection[str]) -> None:
         """There is no other."""
 
     @property
@@ -52,7 +52,9 @@ class FileSource:
 
 
 class FileReader:
-    """`Reader` of one range."""
+    """`SourceReader` of one range."""
+
+    servers = ()
 
     def __init__(self, file: LargeFile, offset: int, end: int | None, stop: Event, meter: Meter, doing: str) -> None:
         self._file = file

@@ -27,6 +27,7 @@ class Flow:
         self._body: Body | None = None
         self.waited_s = 0.0
         self._came = 0
+        self._wrongs = mirror.wrongs
         self.mirror = mirror
         self.began_at = self.at = offset_bytes
 
@@ -34,6 +35,11 @@ class Flow:
     def is_open(self) -> bool:
         """There is an answer."""
         return self._body is not None
+
+    @property
+    def is_doubted(self) -> bool:
+        """The server was found to give what is wrong since this was begun."""
+        return self.mirror.wrongs > self._wrongs
 
     @property
     def is_slow(self) -> bool:

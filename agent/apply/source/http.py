@@ -12,7 +12,7 @@ several threads, fill such links anyway.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event
 
@@ -63,13 +63,13 @@ class HttpSource:
         finally:
             reader.close()
 
-    def distrust(self) -> None:
-        """The next one, where there is one."""
-        self._mirrors.turn(self._mirrors.current)
+    def distrust(self, servers: Collection[str]) -> None:
+        """They are asked last."""
+        self._mirrors.distrust(servers)
 
 
 class HttpReader:
-    """`Reader` of one range: one answer after the other, until it has all."""
+    """`SourceReader` of one range: one answer after the other, until it has all."""
 
     def __init__(self, host: Host, mirrors: Mirrors, offset: int, end: int | None, stop: Event, meter: Meter) -> None:
         self._host = host
@@ -81,10 +81,14 @@ class HttpReader:
         self._meter = meter
         self._patience = Patience(host.clock, stop)
         self._flow: Flow | None = None
+        self.servers: set[str] = set()
 
     def fill(self, view: memoryview) -> int:
         """The whole view, or less at the end of range or file."""
         got = 0
+        self.servers = set()
+        if self._flow is not None and self._flow.is_doubted and self._mirrors.current is not self._flow.mirror:
+            self.close()
         while got < len(view) and not self._is_over:
             if self._stop.is_set():
                 raise Stopped
@@ -147,6 +151,8 @@ class HttpReader:
         try:
             got = flow.fill(part)
         finally:
+            if flow.at > self._at:
+                self.servers.add(flow.mirror.url)
             self._at = flow.at
         if got < len(part):
             self._must_be_over(flow)

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from threading import Lock
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -23,7 +24,9 @@ log = structlog.get_logger("image")
 
 @dataclass(eq=False)
 class Mirror:
-    """One server's copy. `validator` is what its file had when it was first seen."""
+    """One server's copy. `validator` is what its file had when it was first seen; `wrongs` is how often it gave
+    what was not the image's.
+    """
 
     url: str
     access: Access
@@ -33,6 +36,7 @@ class Mirror:
     validator: str | None = None
     does_ranges: bool | None = None
     is_slow: bool = False
+    wrongs: int = 0
     lock: Lock = field(default_factory=Lock, repr=False)
 
     @property
@@ -75,6 +79,31 @@ def access_of(image: ImageRef, url: str) -> Access:
     return image.access
 
 
+def in_turn(image: ImageRef) -> list[ImageRef]:
+    """The same image, each of its servers in turn before the others. None gets credentials so that it else would not,
+    and none is asked what the image is.
+    """
+    urls = (image.url, *image.mirrors)
+    return [
+        image.model_copy(
+            update={"url": url, "mirrors": (*urls[:number], *urls[number + 1 :]), "access": access_of(image, url)}
+        )
+        for number, url in enumerate(urls)
+        if not number or is_known_by(image, url)
+    ]
+
+
+def is_known_by(image: ImageRef, url: str) -> bool:
+    """Whether there is a digest of the image when that URL is in the place of its own: the digest is given; or the
+    checksum file has that name, too; or both name a manifest of a registry by the same digest.
+    """
+    if image.sha256 or image.sha512:
+        return True
+    mark = "/" if image.checksums else "@"
+    own, other = (urlsplit(each).path.rpartition(mark) for each in (image.url, url))
+    return own[1:] == other[1:] and bool(own[1])
+
+
 def is_plain(url: str) -> bool:
     """Whoever listens can read along."""
     return url.startswith("http:") or (url.startswith("oci:") and "plain-http=1" in url)
@@ -109,8 +138,17 @@ class Mirrors:
         """It drips: ask it last. Whether they all do."""
         with self._lock:
             mirror.is_slow = True
-            self._usable.sort(key=lambda one: one.is_slow)
+            self._usable = sorted(self._usable, key=lambda one: one.is_slow)
             return all(one.is_slow for one in self._usable)
+
+    def distrust(self, urls: Collection[str]) -> None:
+        """What they gave was wrong: ask them last. So whoever was found wrong before is asked before them, and all are
+        asked before one is asked again.
+        """
+        with self._lock:
+            for mirror in self._usable:
+                mirror.wrongs += mirror.url in urls
+            self._usable = sorted(self._usable, key=lambda one: one.url in urls)
 
     def drop(self, mirror: Mirror, error: AgentError) -> None:
         """Never ask it again. Raises the error if there is no other."""
