@@ -110,7 +110,7 @@ def server(*, kernel: bool = True) -> Machine:
 def step(**changes: object) -> CaptureDisk:
     """Capture that disk."""
     identity = DiskIdentity(path="/dev/sda", wwn=None, serial="S0", size_bytes=SIZE, logical_sector_bytes=512)
-    told = {"disk": identity, "to": "file:///images/captured.bmi", "keep_drive": False}
+    told = {"disk": identity, "to": "file:///images/captured.bmi", "keep_drive": False, "level": 1}
     return CaptureDisk.model_validate(told | changes)
 
 
