@@ -155,6 +155,27 @@ def test_red_hat_and_suse() -> None:
     assert done(system(dict(tree)), "disk-names") == {"/etc/lvm/devices/system.devices": "remove"}
 
 
+def test_keys_of_one_machine() -> None:
+    """Accounts in a domain, tunnels, certificates: they would make another machine this one. Where nothing makes a new
+    certificate, that is told."""
+    keys = {
+        "/etc/krb5.keytab", "/etc/wireguard/wg0.conf", "/var/lib/sss/db/cache_x.ldb", "/var/lib/sss/secrets/x.ldb",
+        "/var/lib/samba/private/secrets.tdb", "/etc/ssl/private/ssl-cert-snakeoil.key", "/var/lib/kubelet/pki/x.pem",
+        "/etc/kubernetes/kubelet.conf",
+    }  # fmt: skip
+    kept = {"/etc/krb5.conf", "/etc/sssd/sssd.conf", "/etc/samba/smb.conf", "/etc/ssl/private/mine.key"}
+    made = system(dict.fromkeys(keys | kept | {"/usr/sbin/make-ssl-cert"}, "…"))
+    gone = done(made)
+
+    assert all(any(key == path or key.startswith(f"{path}/") for path in gone) for key in keys)
+    assert not any(key == path or key.startswith(f"{path}/") for path in gone for key in kept)
+    assert "no-snakeoil" not in dict(remarks(made))
+    made.tree.drop("/etc/ssl/private/ssl-cert-snakeoil.key")
+    assert "no-snakeoil" in dict(remarks(made))
+    made.tree.put("/usr/lib/systemd/system/ssl-cert.service", b"")
+    assert "no-snakeoil" not in dict(remarks(made))
+
+
 def test_a_loader_where_firmware_looks() -> None:
     """A system that was installed for one machine's boot entries gets the fallback, shim and GRUB; one that has it
     stays; vfat knows no case."""

@@ -25,6 +25,7 @@ KEY_MAKERS = (
     "/usr/lib/systemd/system/sshd-keygen@.service",
     "/usr/sbin/sshd-gen-keys-start",
 )
+SNAKEOIL = ("/etc/ssl/private/ssl-cert-snakeoil.key", "/usr/lib/systemd/system/ssl-cert.service")
 ROOT_BY_NAME = re.compile(r"\broot=/dev/([shv]d[a-z]|xvd[a-z]|nvme\d)")
 
 
@@ -34,6 +35,8 @@ def remarks(look: Look) -> Iterator[tuple[str, str]]:
         yield "no-cloud-init", "without cloud-init nothing takes name, keys and network from the config drive"
         if look.kind("/usr/sbin/sshd") is not None and not any(look.kind(path) for path in KEY_MAKERS):
             yield "no-host-keys", "nothing in it makes new SSH host keys at the first boot: sshd will not start"
+    if look.kind("/usr/sbin/make-ssl-cert") is not None and not any(look.kind(path) for path in SNAKEOIL):
+        yield "no-snakeoil", "nothing in it makes a new snakeoil certificate: make-ssl-cert generate-default-snakeoil"
     if look.kind("/usr/bin/growpart") is None:
         yield "no-growpart", "without growpart root does not grow with the disk"
     texts = [read_text(look, path) for pattern in BOOT_TEXTS for path in expanded(look, pattern)]

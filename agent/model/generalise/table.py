@@ -112,7 +112,26 @@ ITEMS: tuple[Item, ...] = (
             "/var/lib/tailscale/tailscaled.state",
             "/var/lib/zerotier-one/identity.*",
             "/var/lib/amazon/ssm/registration",
+            "/var/lib/kubelet/pki",
+            "/etc/kubernetes/kubelet.conf",
+            "/etc/kubernetes/bootstrap-kubelet.conf",
         ),
+    ),
+    Item(
+        "domain-accounts",
+        "the old server's account in a domain: whoever has its keys speaks in its name",
+        remove=("/etc/krb5.keytab", "/var/lib/krb5/host.keytab"),
+        clear=("/var/lib/sss/db", "/var/lib/sss/mc", "/var/lib/sss/secrets", "/var/lib/samba/private"),
+    ),
+    Item(
+        "tunnel-keys",
+        "two machines with one key take each other's packets",
+        clear=("/etc/wireguard",),
+    ),
+    Item(
+        "snakeoil-keys",
+        "a private key that Debian's ssl-cert makes for one machine",
+        remove=("/etc/ssl/private/ssl-cert-snakeoil.key", "/etc/ssl/certs/ssl-cert-snakeoil.pem"),
     ),
     Item(
         "subscriptions",
