@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.bench import fleet
 from tests.bench.bars import MB, Bar, against_limits, against_peers, of_each, table, verdicts
+from tests.bench.capture import captures
 from tests.bench.disk import disk
 from tests.bench.files import CACHE, Image, image, say
 from tests.bench.image import Bench, allocated_line
@@ -28,9 +29,9 @@ DISK_BYTES = 10 * 1024**3
 
 
 def main() -> None:
-    """`image` (what is left out means this), or `fleet`."""
+    """`image` (what is left out means this), `capture`, `sparse`, or `fleet`."""
     words = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__)
-    words.add_argument("what", nargs="?", default="image", choices=("image", "sparse", "fleet"))
+    words.add_argument("what", nargs="?", default="image", choices=("image", "capture", "sparse", "fleet"))
     words.add_argument("--rounds", type=int, default=ROUNDS)
     words.add_argument("--quick", action="store_true", help="one round")
     words.add_argument("--image", default="", metavar="FOLDER", help="its disk.raw, in place of a Debian of 8 GiB")
@@ -47,6 +48,9 @@ def measure(given: argparse.Namespace, rounds: int) -> None:
     match given.what:
         case "image":
             report(*of_an_image(image(given.image), rounds, given.only), as_json=given.json)
+        case "capture":
+            costs, judged = captures(image(given.image), rounds)
+            sys.stdout.write("\n".join([*table(costs), "", *verdicts(judged)]) + "\n")
         case "sparse":
             runs, bars = large(image(given.image), given.only)
             report(runs, bars, as_json=given.json)
