@@ -16,8 +16,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from threading import Lock
 
+import structlog
+
 from agent.apply.meter import Meter, Stage
 from agent.apply.source import Reader, Source
+from agent.errors import DeviceError
 from agent.host.doors import BlockDevice, Clock, Host
 from agent.model.disk import MIB, DiskIdentity
 from agent.model.image import ImageRef
@@ -28,11 +31,14 @@ RECORD = struct.Struct("<8s32sQQ32s")
 MAGIC = b"BMSMARK1"
 PLACE_BYTES = 4096
 """Two places, written in turn: one is whole whatever happens to the other."""
-PARTS = 25
+PARTS = 100
+LEAST_PART_BYTES = 8 * MIB
 LONGEST_S = 10.0
 """The record is written after each such part of the file, and at least so often: what is lost is bounded, and so is
-how often the disk is flushed.
+how often the disk is flushed. Death may come while it is flushed: what is lost is two parts then.
 """
+
+log = structlog.get_logger("image")
 
 Segment = tuple[int, int | None, int | None]
 """(start, end, place): a range of the file, its end None for the file's own; and where on the disk it is, if it is."""
@@ -51,11 +57,15 @@ def place_of(disk: BlockDevice) -> int:
 
 
 def found(host: Host, step: WriteImage, image: ImageRef) -> int:
-    """How much of the image's file is on the disk; 0 if nothing is known of it. Raises `DeviceError`."""
+    """How much of the image's file is on the disk; 0 if nothing is known of it, or can be read. Raises `DeviceError`."""
     with host.block.open_read(step.disk.path) as disk:
         if disk.size_bytes < 2 * MIB:
             return 0
-        data = disk.read(place_of(disk), 2 * PLACE_BYTES)
+        try:
+            data = disk.read(place_of(disk), 2 * PLACE_BYTES)
+        except DeviceError as error:
+            log.warning("what is known of the image on the disk cannot be read", error=str(error))
+            return 0
     key = key_of(image, step.disk, step.hold_back_bytes)
     return max(parse(data, key), parse(data[PLACE_BYTES:], key))[1]
 
@@ -81,7 +91,7 @@ class Bookmark:
         self._disk = disk
         self._key = key
         self._clock = clock
-        self._part_bytes = max(total_bytes // PARTS, 1)
+        self._part_bytes = max(total_bytes // PARTS, LEAST_PART_BYTES)
         self._busy = Lock()
         self._sequence = 0
         self._written_bytes = 0
@@ -89,11 +99,15 @@ class Bookmark:
         self._write(done_bytes)
 
     def keep_up(self, done_bytes: int, flush: Callable[[], None]) -> None:
-        """So much was handed to the disk: flush, and write the record, if it is time and nobody else is about it."""
-        if self._is_due(done_bytes) and self._busy.acquire(blocking=False):
+        """So much was handed to the disk: flush, and write the record, if it is time and nobody else is about it; who is
+        two parts ahead waits for who is.
+        """
+        news = done_bytes - self._written_bytes
+        if self._is_due(done_bytes) and self._busy.acquire(blocking=news >= 2 * self._part_bytes):
             try:
-                flush()
-                self._write(done_bytes)
+                if self._is_due(done_bytes):
+                    flush()
+                    self._write(done_bytes)
             finally:
                 self._busy.release()
 
