@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from threading import Condition, Event, Thread
+from threading import Condition, Event, Lock, Thread
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -28,7 +28,9 @@ class Crew:
 
     def __init__(self) -> None:
         self.stop = Event()
-        self._changed = Condition()
+        self._lock = Lock()
+        self._conditions: list[Condition] = []
+        self._changed = self.condition()
         self._failure: BaseException | None = None
 
     def run(self, duties: Mapping[str, Callable[[], None]], tick: Callable[[], None] = lambda: None) -> None:
@@ -49,6 +51,12 @@ class Crew:
         """Raises `Stopped` if the work ended early. For loops that wait for nothing."""
         if self.stop.is_set():
             raise Stopped
+
+    def condition(self) -> Condition:
+        """One more thing to wait for, with the crew's own lock: who waits for it is woken when the work ends."""
+        made = Condition(self._lock)
+        self._conditions.append(made)
+        return made
 
     @contextmanager
     def when(self, holds: Callable[[], bool]) -> Iterator[None]:
@@ -71,29 +79,43 @@ class Crew:
         except Stopped:
             pass
         except BaseException as error:  # noqa: BLE001 - `run` raises it in the thread that asked for the work
-            with self._changed:
+            with self._lock:
                 self._failure = self._failure or error
                 self.stop.set()
-                self._changed.notify_all()
+                for condition in self._conditions:
+                    condition.notify_all()
 
 
 class Lane(Generic[T]):
-    """First in, first out, between the threads of a crew; at most `size` things, 0 for no limit."""
+    """First in, first out, between the threads of a crew; at most `size` things, 0 for no limit.
+
+    A thing that comes or goes wakes one thread, and only one that waits for that: a gigabyte is ten thousand of them.
+    """
 
     def __init__(self, crew: Crew, size: int = 0) -> None:
         self._crew = crew
         self._size = size
         self._things: deque[T] = deque()
+        self._came, self._went = crew.condition(), crew.condition()
 
     def __len__(self) -> int:
         return len(self._things)
 
     def put(self, thing: T) -> None:
         """Wait for room. Raises `Stopped`."""
-        with self._crew.when(lambda: not self._size or len(self._things) < self._size):
+        with self._went:
+            while self._size and len(self._things) >= self._size and not self._crew.stop.is_set():
+                self._went.wait()
+            self._crew.check()
             self._things.append(thing)
+            self._came.notify()
 
     def get(self) -> T:
         """Wait for the next. Raises `Stopped`."""
-        with self._crew.when(lambda: bool(self._things)):
+        with self._came:
+            while not self._things and not self._crew.stop.is_set():
+                self._came.wait()
+            self._crew.check()
+            if self._size:
+                self._went.notify()
             return self._things.popleft()

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import assert_never
 
 import zstandard
@@ -213,7 +214,7 @@ class Packed:
 
     def loads(self, slot: Slot) -> Iterator[Load]:
         """What ends in this slot."""
-        whole = self._ended(slot)
+        whole = sorted(self._ended(slot), key=itemgetter(0))  # who packed with several threads mixed their order
         group: list[memoryview] = []
         first = 0
         most = max(SCRATCH_BYTES // 2 // self._header.cluster_bytes, 1)
