@@ -84,6 +84,12 @@ class Image:
         """One of `FORMS`."""
         return self.made(name, FORMS[name][1])
 
+    def file(self, name: str) -> Path:
+        """Any form, by its name."""
+        if name == "chunked":
+            return self.chunked
+        return self.raw if name == self.raw.name else self.form(name)
+
     def made(self, name: str, command: Command) -> Path:
         """Made under another name first: a file that is there is whole."""
         out = self.folder / name
@@ -97,13 +103,9 @@ class Image:
 
     def reference(self, name: str, base_url: str) -> ImageRef:
         """How our writer is told of a form, on that server."""
-        if name == "chunked":
-            file, form, digest = self.chunked, ImageFormat.CHUNKED, self.digest
-        elif name == "disk.raw":
-            file, form, digest = self.raw, ImageFormat.RAW, self.sha256(self.raw)
-        else:
-            file, form = self.form(name), FORMS[name][0]
-            digest = self.sha256(file)
+        file = self.file(name)
+        form = FORMS[name][0] if name in FORMS else ImageFormat.CHUNKED if name == "chunked" else ImageFormat.RAW
+        digest = self.digest if name == "chunked" else self.sha256(file)
         return ImageRef(url=f"{base_url}/{file.name}", format=form, sha256=digest, size_bytes=self.size_bytes)
 
     def sha256(self, file: Path) -> str:

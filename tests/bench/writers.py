@@ -20,6 +20,16 @@ OUR_FORMS = {
     "raw": "disk.raw",
 }
 PEERS = ("ironic-python-agent, raw", "qemu-img, qcow2", "qemu-img, qcow2 zlib", "curl | zstd | dd", "curl | gzip | dd")
+FETCHED = OUR_FORMS | {
+    "ironic-python-agent, raw": "disk.raw",
+    "qemu-img, qcow2": "disk.qcow2",
+    "qemu-img, qcow2 zlib": "disk-zlib.qcow2",
+    "curl | zstd | dd": "disk.raw.zst",
+    "curl | gzip | dd": "disk.raw.gz",
+    "limit: source": "chunked",
+    "limit: source, qcow2": "disk.qcow2",
+}
+"""Which form each of them has from the server."""
 FILLS_THE_PAGE_CACHE = PEERS[:1]
 LIMITS = {
     "chunked": ("limit: disk", "limit: source", "limit: decoding"),
