@@ -57,7 +57,7 @@ def place_of(disk: BlockDevice) -> int:
 
 
 def found(host: Host, step: WriteImage, image: ImageRef) -> int:
-    """How much of the image's file is on the disk; 0 if nothing is known of it, or can be read. Raises `DeviceError`."""
+    """How much of the image's file is on the disk; 0 if nothing is known of it, or that cannot be read."""
     with host.block.open_read(step.disk.path) as disk:
         if disk.size_bytes < 2 * MIB:
             return 0
@@ -99,8 +99,8 @@ class Bookmark:
         self._write(done_bytes)
 
     def keep_up(self, done_bytes: int, flush: Callable[[], None]) -> None:
-        """So much was handed to the disk: flush, and write the record, if it is time and nobody else is about it; who is
-        two parts ahead waits for who is.
+        """So much was handed to the disk: flush, and write the record, if it is time and nobody else is about it; who
+        is two parts ahead waits for who is.
         """
         news = done_bytes - self._written_bytes
         if self._is_due(done_bytes) and self._busy.acquire(blocking=news >= 2 * self._part_bytes):

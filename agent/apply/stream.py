@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images that are read once, from beginning to end: raw, packed raw, QCOW2. Chunked ones: `agent.apply.chunked`.
 
-A digest that is wrong is tried again where that can help: without what was found on the disk of an earlier attempt,
-and from another mirror. What was written by then cannot boot and is written over.
+A wrong digest is tried again where that can help: without what was found on the disk of an earlier attempt, and from
+another mirror; and so is what was to be found there, and cannot be read. What was written by then cannot boot and is
+written over.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from agent.apply.place import DiskPlace, FilePlace, must_not_end_as_vhd
 from agent.apply.pour import Pour, Poured
 from agent.apply.readback import Readback
 from agent.apply.resume import found
+from agent.apply.source.mirrors import in_turn
 from agent.apply.source.open import open_source
-from agent.errors import DigestMismatch
+from agent.errors import DeviceError, DigestMismatch
 from agent.host.doors import Host
 from agent.model.image import ImageRef
 from agent.model.job import Advance, Result
@@ -31,28 +33,20 @@ log = structlog.get_logger("image")
 def write_stream(host: Host, step: WriteImage, advance: Advance) -> Result:
     """All but the head, which goes to `step.head_path` when the rest is verified and on the medium."""
     meter = meter_of(host)
-    images, may_reuse = [step.image, *elsewhere(step.image)], True
+    images, may_reuse = in_turn(step.image), True
     while True:
         attempt = Attempt(host, step, images[0], meter)
         try:
             return attempt.run(advance, may_reuse=may_reuse)
-        except DigestMismatch as error:
+        except (DigestMismatch, DeviceError) as error:
+            if isinstance(error, DeviceError) and not attempt.found_bytes:
+                raise
             if not attempt.found_bytes:
                 images.pop(0)
             if not images:
                 raise
-            log.warning("image is not what was named: once more", url=named(images[0].url), error=str(error))
+            log.warning("writing the image failed: once more", url=named(images[0].url), error=str(error))
         may_reuse = False
-
-
-def elsewhere(image: ImageRef) -> list[ImageRef]:
-    """The same image, each mirror in turn before the others."""
-    urls = [image.url, *image.mirrors]
-    return [
-        image.model_copy(update={"url": url, "mirrors": (*urls[:number], *urls[number + 1 :])})
-        for number, url in enumerate(urls)
-        if number
-    ]
 
 
 class Attempt:

@@ -12,21 +12,31 @@ import hashlib
 from collections.abc import Iterator
 from threading import Event
 
+import structlog
+
 from agent.apply.chunked.hands import Hands, Worker
 from agent.apply.meter import Meter, Stage
 from agent.apply.target import is_hole, runs
+from agent.errors import DeviceError
 from agent.host.doors import BlockDevice, Files
 from agent.host.memory import ALIGNMENT_BYTES
 from agent.model.chunked import GRAIN_BYTES, Chunk, Manifest
 
 PROBES = 16
 
+log = structlog.get_logger("image")
+
 
 class Comparer:
-    """One thread's look at the disk, through a buffer of one chunk."""
+    """One thread's look at the disk, through a buffer of one chunk. With `heals`, what cannot be read differs: it will
+    be written, and writing a sector that cannot be read makes it one that can, or tells that the disk is broken.
+    """
 
-    def __init__(self, disk: BlockDevice, manifest: Manifest, meter: Meter, buffer: memoryview) -> None:
+    def __init__(
+        self, disk: BlockDevice, manifest: Manifest, meter: Meter, buffer: memoryview, *, heals: bool = True
+    ) -> None:
         self._disk = disk
+        self._heals = heals
         self._manifest = manifest
         self._meter = meter
         self._buffer = buffer
@@ -36,8 +46,8 @@ class Comparer:
         place, size = self._manifest.place(chunk), self._manifest.raw_bytes(chunk)
         known = head[place : place + size]
         self._buffer[: len(known)] = known
-        if len(known) < size:
-            self._read(place + len(known), self._buffer[len(known) : size])
+        if len(known) < size and not self._read(place + len(known), self._buffer[len(known) : size]):
+            return False
         with self._meter.busy(Stage.VERIFY, size):
             return hashlib.sha256(self._buffer[:size]).digest() == chunk.raw_sha256
 
@@ -45,18 +55,29 @@ class Comparer:
         """A glance at the first grain that should hold data: on an erased disk it is zero."""
         start, end = self._manifest.runs(chunk)[0]
         view = self._buffer[: min(GRAIN_BYTES, end - start)]
-        self._read(self._manifest.place(chunk) + start, view)
-        return not is_hole(view)
+        return self._read(self._manifest.place(chunk) + start, view) and not is_hole(view)
 
     def data_in(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         """(offset, length) of what is not zero though it should be."""
         end = offset + length
         for at in range(offset, end, len(self._buffer)):
             view = self._buffer[: min(len(self._buffer), end - at)]
-            self._read(at, view)
-            yield from ((at + start, stop - start) for start, stop, is_zero in runs(view) if not is_zero)
+            if self._read(at, view):
+                yield from ((at + start, stop - start) for start, stop, is_zero in runs(view) if not is_zero)
+            else:
+                yield at, len(view)
 
-    def _read(self, offset: int, view: memoryview) -> None:
+    def _read(self, offset: int, view: memoryview) -> bool:
+        try:
+            self._get(offset, view)
+        except DeviceError as error:
+            if not self._heals:
+                raise
+            log.warning("what cannot be read is written", error=str(error))
+            return False
+        return True
+
+    def _get(self, offset: int, view: memoryview) -> None:
         whole = len(view) // ALIGNMENT_BYTES * ALIGNMENT_BYTES
         with self._meter.busy(Stage.DISK):
             if whole:

@@ -40,7 +40,7 @@ def differences(manifest: Manifest, disk: BlockDevice, head: bytes, hands: Hands
 
     def look(worker: Worker, piece: Chunk | tuple[int, int]) -> None:
         nonlocal done
-        comparer = Comparer(disk, manifest, hands.meter, worker.raw)
+        comparer = Comparer(disk, manifest, hands.meter, worker.raw, heals=False)
         if isinstance(piece, Chunk):
             size = manifest.raw_bytes(piece)
             places = [] if comparer.holds(piece, head) else [manifest.place(piece)]
