@@ -75,6 +75,10 @@ class Tree(Look, Protocol):
         """Remove every file below a directory but those to be spared; how many went. Directories stay."""
         ...
 
+    def extents(self, path: str) -> tuple[tuple[int, int, int], ...]:
+        """(offset in a regular file, offset on its filesystem's device, length). Raises where it shares a place."""
+        ...
+
 
 class Files(Protocol):
     """Files below a root (`/`, or a recorded tree). Paths are absolute, as on the machine."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from agent.errors import HostError
+from agent.host.file_map import extents_of
 from agent.host.paths import follow
 from agent.model.generalise import Kind
 
@@ -87,6 +88,11 @@ class ForeignTree:
                         place.unlink()
                         count += 1
         return count
+
+    def extents(self, path: str) -> tuple[tuple[int, int, int], ...]:
+        """Where a regular file lies."""
+        with changing("mapping", path), opened(self._behind(path), os.O_RDONLY) as fd:
+            return tuple(extents_of(fd))
 
     def _behind(self, path: str) -> Path:
         return self._root / follow(path, self._link_at).lstrip("/")

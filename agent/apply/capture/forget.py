@@ -29,6 +29,8 @@ def done(tree: Tree, action: Action) -> int:
         case "empty":
             tree.write(action.path, b"")
             return 1
+        case "blank":
+            return 1  # nothing is written: the image is made without its places (`blanks`)
         case "write":
             tree.write(action.path, action.content)
             return 1

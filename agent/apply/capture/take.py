@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
+from agent.apply.capture.blanks import Blank, blanks, on_disk
 from agent.apply.capture.forget import forget, os_name
 from agent.apply.capture.mounts import System, mounted
 from agent.apply.capture.overlay import overlay
@@ -43,6 +44,7 @@ class Forgotten:
     os: str | None = None
     root: int | None = None
     remarks: tuple[tuple[str, str], ...] = ()
+    blanks: tuple[Blank, ...] = ()
 
 
 def capture_disk(host: Host, step: CaptureDisk, advance: Advance) -> Result:
@@ -75,9 +77,11 @@ def forget_on(host: Host, looked: Survey, step: CaptureDisk) -> Forgotten:
         doings = what_to_forget(system, step)
         for doing in doings:
             log.info("forgetting", item=doing.item, what=str(doing))
+        blanked = [doing.path for doing in doings if doing.doing == "blank"]
+        places = tuple(blank for path in blanked for blank in blanks(system.tree, system.mounts, path))
         count = forget(system.tree, doings)
         told = [(one.code, one.text) for one in system.unseen]
-        return Forgotten(count, os_name(system.tree), system.root.number, (*told, *remarks(system.tree)))
+        return Forgotten(count, os_name(system.tree), system.root.number, (*told, *remarks(system.tree)), places)
 
 
 def look(host: Host, step: CaptureDisk) -> Survey:
@@ -107,6 +111,7 @@ def packed(host: Host, step: CaptureDisk, path: str, forgotten: Forgotten, advan
         found = findings(looked, root=forgotten.root)
         refuse(found, step)
         extents, reasons = looked.allocated(frozenset(one.number for one in found if one.code == "unclean"))
+        extents = extents.without(on_disk(looked, forgotten.blanks))
         view = View(device, extents, looked.size_bytes, looked.new_head)
         description = describe(looked.new_head or looked.head, looked.size_bytes, step.os or forgotten.os)
         threads = min(host.counters.threads(), MOST_THREADS)

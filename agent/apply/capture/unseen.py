@@ -14,6 +14,7 @@ from agent.model.filesystem.findings import Finding
 from agent.model.filesystem.survey import Part, Survey
 from agent.model.generalise import holds_items
 from agent.model.generalise.edits import NEEDED
+from agent.model.generalise.swap import is_hibernated, swap_files
 from agent.model.generalise.table import ITEMS
 
 CLOSED = ("LVM2_member", "crypto_LUKS", "BitLocker", "linux_raid_member")
@@ -61,6 +62,9 @@ def unseen(
                 yield Finding("not-mounted", told, True, part.number)
             case Content() | CaptureRefused() if part in left:
                 yield Finding("not-mounted", f"{part.title}: fstab does not name it: {TOLD}", number=part.number)
+    for path in swap_files(tree):
+        if is_hibernated(tree, path):
+            yield Finding("unclean", f"a machine hibernated into {path}", is_refusal=True)
     for part in {each.part.number: each.part for each in mounts}.values():
         yield from of_subvolumes(part, [each.options for each in mounts if each.part is part])
 

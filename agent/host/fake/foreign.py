@@ -60,6 +60,11 @@ class FakeForeignTree(FakeDoor):
             self.machine.tree.drop(each)
         return len(gone)
 
+    @counted
+    def extents(self, path: str) -> tuple[tuple[int, int, int], ...]:
+        """As the machine was told."""
+        return self.machine.file_extents.get(self._behind(path), ())
+
     def _behind(self, path: str) -> str:
         return self._root + follow(path, self._link_at).rstrip("/")
 

@@ -58,6 +58,7 @@ class Machine:
     programs: dict[str, Program] = field(default_factory=lambda: dict(PROGRAMS))
     commands: list[tuple[str, ...]] = field(default_factory=list)
     power_orders: list[str] = field(default_factory=list)
+    file_extents: dict[str, tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
     stdin: bytes = b""
     stdout: bytes = b""
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)

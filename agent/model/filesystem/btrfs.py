@@ -91,6 +91,14 @@ class Btrfs:
         """Other devices of the same filesystem."""
         return f"{self.devices - 1} of its {self.devices} devices" if self.devices != 1 else None
 
+    def places(self, logical: int, length: int) -> Iterator[Extent]:
+        """Where a range of logical addresses lies on the device, in all its copies. Raises `DecodeError`."""
+        for chunk in self._chunks():
+            first = max(logical, chunk.logical)
+            last = min(logical + length, chunk.logical + chunk.length)
+            for start in chunk.physical if first < last else ():
+                yield start + first - chunk.logical, last - first
+
     def subvolumes(self) -> Subvolumes:
         """Raises `DecodeError`."""
         return subvolumes_of(items(self._fetch(self._chunks()), self._root, self._root_level))

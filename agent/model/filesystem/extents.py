@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
 from agent.errors import DecodeError
-from agent.model.filesystem import Extent
+from agent.model.filesystem import Extent, less
 
 MOST = 1 << 22
 """64 MiB of memory. A partition that would make it more is taken whole."""
@@ -44,6 +44,12 @@ class Extents:
             if count:
                 self._ends[-1] = last
             raise
+
+    def without(self, others: Iterable[Extent]) -> Extents:
+        """What of it is in none of the others, which ascend."""
+        left = Extents()
+        left.add(less(self, others))
+        return left
 
     def _put(self, offset: int, length: int) -> None:
         if self._ends and offset < self._ends[-1]:

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Literal, Protocol
 
 Kind = Literal["file", "directory", "link", "other"]
-Doing = Literal["remove", "clear", "sweep", "empty", "write"]
+Doing = Literal["remove", "clear", "sweep", "empty", "write", "blank"]
 MOST_TEXT_BYTES = 1024 * 1024
 HOMES = ("/root", "/home/*")
 MOST_HOMES = 1000
@@ -42,7 +42,8 @@ class Action:
     """One thing to be done to one path.
 
     remove a file, or a directory with all that is in it · clear: all that is in a directory · sweep: all files below a
-    directory, which itself stays with those in it · empty: cut a file to nothing · write: new content
+    directory, which itself stays with those in it · empty: cut a file to nothing · write: new content ·
+    blank: a file stays, its header too, and all else in it becomes zeroes
     """
 
     item: str
@@ -75,6 +76,7 @@ class Item:
     spare: tuple[str, ...] = ()
     """Paths that stay though they fit, or are swept over."""
     write: Finder | None = None
+    blank: Callable[[Look], Iterable[str]] | None = None
 
 
 def actions(look: Look, items: Iterable[Item], own: frozenset[str]) -> tuple[Action, ...]:
@@ -83,6 +85,8 @@ def actions(look: Look, items: Iterable[Item], own: frozenset[str]) -> tuple[Act
     for item in items:
         if item.write is not None:
             found += [Action(item.name, "write", path, content) for path, content in item.write(look, own)]
+        if item.blank is not None:
+            found += [Action(item.name, "blank", path) for path in item.blank(look)]
         found += [Action(item.name, "remove", path) for path in paths(look, item.remove) if path not in item.spare]
         found += [Action(item.name, "clear", path) for path in paths(look, item.clear) if look.names(path)]
         for path in paths(look, item.sweep):

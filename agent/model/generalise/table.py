@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from agent.model.generalise import Item
 from agent.model.generalise.edits import fallback_loader, nameless_hosts, new_initiator, own_mounts, root_locked
+from agent.model.generalise.swap import swap_files
 
 LOGINS = ("/var/log/wtmp", "/var/log/btmp", "/var/log/lastlog", "/var/log/faillog")
 ITEMS: tuple[Item, ...] = (
@@ -179,6 +180,11 @@ ITEMS: tuple[Item, ...] = (
         sweep=("/var/log",),
         spare=LOGINS,
         empty=LOGINS,
+    ),
+    Item(
+        "swap-files",
+        "memory of the old server, keys and passwords in it; of swap partitions the header alone is read",
+        blank=swap_files,
     ),
     Item(
         "crashes",
