@@ -46,7 +46,7 @@ class Guest:
     def do(self, command: str, timeout_s: float = 60) -> str:
         """A command at the shell on the console; what it printed. It must end well."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"echo beg''in; {command}; echo; echo en''d $?.\n".encode())
+        self._process.stdin.write(f"echo beg''in; {command}; ended=$?; echo; echo en''d $ended.\n".encode())
         self._process.stdin.flush()
         self.wait_for("begin\n", timeout_s)
         said = self.wait_for("\nend ", timeout_s)
