@@ -103,9 +103,9 @@ def deployed(folder: Path, image: ImageRef, size_bytes: int, config: ConfigDrive
 def captured_in(guest: Guest, to: str) -> dict[str, str | int]:
     """The operator's command, in the ramdisk's shell, but as shut in as the agent is; what it says of the image."""
     order = f"bms-agent image capture --serial S1 --to {to} --level 1 --json"
-    lines = f"s|^ExecStart=.*|ExecStart=/usr/bin/{order}|; s/^Type=.*/Type=oneshot/; /^Restart=/d; /^Watchdog/d"
+    lines = f"s|^ExecStart=.*|ExecStart=/usr/bin/{order}|; s/^Type=.*/Type=oneshot/; /^(Restart|Timeout|Watchdog)/d"
     guest.do("systemctl stop bms-agent-ramdisk")
-    guest.do(f"sed '{lines}; s|^StandardOutput=.*|StandardOutput=file:/run/result|' {UNIT} >{RUNTIME}")
+    guest.do(f"sed -E '{lines}; s|^StandardOutput=.*|StandardOutput=file:/run/result|' {UNIT} >{RUNTIME}")
     guest.do("systemctl start capture", CAPTURE_S)
     result: dict[str, str | int] = json.loads(guest.do("cat /run/result"))
     assert "bms-capture" not in guest.do("dmsetup ls; losetup --all; cat /proc/mounts; ls /var/lib/bms-agent")
