@@ -80,8 +80,9 @@ def first_difference(image: Path, disk_file: Path, start: int, end: int) -> int 
             at = max(first, done)
             while at < last:
                 size = min(PIECE_BYTES, last - at)
-                if os.pread(one.fileno(), size, at) != os.pread(other.fileno(), size, at):
-                    return at
+                wanted, found = (os.pread(file.fileno(), size, at) for file in (one, other))
+                if wanted != found:
+                    return at + next(index for index in range(size) if wanted[index] != found[index])
                 at += size
             done = max(done, last)
     return None

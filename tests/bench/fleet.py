@@ -102,7 +102,10 @@ def wave(
     wall_s = time.monotonic() - began
     found = first_difference(made.raw, disks[-1].file, MIB, made.size_bytes - MIB)
     if found is not None:
-        raise RuntimeError(f"{way}: the last disk differs at byte {found}")
+        told = f"{way}: the last disk differs at byte {found}"
+        raise RuntimeError(
+            f"{told}; read again, {first_difference(made.raw, disks[-1].file, MIB, made.size_bytes - MIB)}"
+        )
     sent = source.sent_bytes(before)
     done = Wave(len(nodes), way, made.chunked.stat().st_size, sent, wall_s, tuple(end - began for end in ends))
     say(done.line())
