@@ -30,12 +30,11 @@ from agent.model.disk import MIB
 
 CHUNK_BYTES = 2 * MIB
 """By files of a Debian (a sample of 340 MB, level 7): chunks of 512 KiB make the image 3.6 % larger, of 1 MiB 1.5 %, of
-4 MiB 1.0 % smaller, and hashing and unpacking take 1.7, 1.7 and, at 2 MiB, 1.5 seconds of a processor a GB. Of 4 MiB,
-only three hands have room in memory (`agent.apply.chunked.hands`), and a byte that differs costs twice as much.
+4 MiB 1.0 % smaller; hashing and unpacking take 1.7, 1.7 and, at 2 MiB, 1.5 seconds of a processor a GB. Of 4 MiB, two
+hands have room in memory instead of five (`agent.apply.chunked.hands`), and a byte that differs costs twice as much.
 """
 LEVEL = 7
-"""By the same files: level 3 makes the image 5 to 6 % larger, level 5 3 %, and packing takes half the time; unpacking
-takes as long. An image is packed once and fetched by every server.
+"""By the same files: level 3 makes the image 5 to 6 % larger in about half the time, level 5 3 % larger. An image is packed once and fetched by every server.
 """
 MANY_CHUNKS = 1 << 17
 """A manifest of no more than that takes a dozen MB: chunks of a disk that has more are larger."""
