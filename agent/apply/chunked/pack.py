@@ -34,7 +34,8 @@ CHUNK_BYTES = 2 * MIB
 hands have room in memory instead of five (`agent.apply.chunked.hands`), and a byte that differs costs twice as much.
 """
 LEVEL = 7
-"""By the same files: level 3 makes the image 5 to 6 % larger in about half the time, level 5 3 % larger. An image is packed once and fetched by every server.
+"""By the same files: level 3 makes the image 5 to 6 % larger in about half the time, level 5 3 % larger. An image
+is packed once and fetched by every server.
 """
 MANY_CHUNKS = 1 << 17
 """A manifest of no more than that takes a dozen MB: chunks of a disk that has more are larger."""
