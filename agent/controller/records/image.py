@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from agent.controller.records.catalogue import Name
 from agent.model.fault import Fault
@@ -15,9 +15,16 @@ from agent.model.frozen import Frozen
 from agent.model.image import OPEN, SHA256_PATTERN, SHA512_PATTERN, Access, ImageFormat
 
 ImageFirmware = Literal["uefi", "bios", "both"]
-SectorBytes = Literal[512, 4096]
 Url = Annotated[str, Field(pattern=r"^(https?|oci)://\S+$", max_length=2048)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://\S+$", max_length=2048)]
+
+
+def number(value: object) -> object:
+    """A query has nothing but text, and a Literal is not converted."""
+    return int(value) if isinstance(value, str) and value in ("512", "4096") else value
+
+
+SectorBytes = Annotated[Literal[512, 4096], BeforeValidator(number)]
 
 
 class ImageStatus(StrEnum):
