@@ -64,12 +64,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         """Takes it, in chunks, or answers by script."""
         self.server.told.append(dict(self.headers))
-        taken = b""
+        taken = bytearray()
         while size := int(self.rfile.readline(), 16):
             taken += self.rfile.read(size)
             self.rfile.readline()
         self.rfile.readline()
-        self.server.taken = taken
+        self.server.taken = bytes(taken)
         (self.server.script.pop(0) if self.server.script else status(201))(self)
 
     def log_message(self, format: str, *args: object) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
+SEND_TIMEOUT_S = 300.0
+"""For one piece, and for the answer: a server that stores a large image may be silent for minutes."""
 MOST_REDIRECTS = 5
 SMALL_BYTES = 16 * 1024
 """A body that nobody wants is read to its end up to here, so that its connection stays of use."""
@@ -125,7 +127,10 @@ class RealFetch:
                 redirect=False,
                 preload_content=False,
                 decode_content=False,
-                timeout=Timeout(connect=CONNECT_TIMEOUT_S, read=self._read_timeout_s),
+                # urllib3 sends under connecting's limit, for all of a piece (connectionpool.py, _make_request)
+                timeout=Timeout(connect=SEND_TIMEOUT_S, read=SEND_TIMEOUT_S)
+                if pieces is not None
+                else Timeout(connect=CONNECT_TIMEOUT_S, read=self._read_timeout_s),
             )
         except (LocationValueError, UnicodeError):
             raise ImageUnavailable(doing, "it is no URL, or leads to what is none") from None  # it may hold a secret
