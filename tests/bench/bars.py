@@ -120,5 +120,5 @@ def verdicts(bars: Sequence[Bar]) -> list[str]:
             word, limit = "    ", ""
         else:
             word, limit = ("ok  " if one.is_met else "FAIL"), f"≤ {one.limit:.3g}"
-        lines.append(f"{word} {one.what:52}{one.value:9.3f}  {limit:9}{one.spread}")
+        lines.append(f"{word} {one.what:58}{one.value:9.3f}  {limit:9}{one.spread}")
     return lines
