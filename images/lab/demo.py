@@ -28,9 +28,7 @@ from lab.timeline import Timeline
 
 def main(
     firmware: Annotated[Firmware, typer.Option(help="firmware of the virtual machine")] = Firmware.UEFI,
-    image: Annotated[
-        Path | None, typer.Option(help="deploy this image, not the sample", exists=True)
-    ] = None,
+    image: Annotated[Path | None, typer.Option(help="deploy this image, not the sample", exists=True)] = None,
     user: Annotated[str, typer.Option(help="who logs in to the server")] = "debian",
     keep: Annotated[bool, typer.Option("--keep", help="stop when the server is ACTIVE, and leave it running")] = False,
     down: Annotated[bool, typer.Option("--down", help="remove what --keep left running; nothing else")] = False,
