@@ -72,7 +72,7 @@ def of_an_image(made: Image, rounds: int, only: str) -> tuple[Bench, list[Bar]]:
         bars = against_peers(bench.pairs) + against_limits(bench.runs, LIMITS)
         bars += of_each(bench.runs, tuple(OUR_FORMS), made.allocated_bytes)
         if only in "chunked":
-            bars += bench.redeploy() + bench.resume()
+            bars += bench.redeploy(max(rounds, 1)) + bench.resume()
             bench.verify()
             net = stack.enter_context(switch())
             far, node = net.machine(1000), net.machine()
