@@ -181,18 +181,13 @@ def test_a_description_within_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_a_bomb_of_packed_clusters(tmp_path: Path) -> None:
-    """A few MB of packed data that unpack to more than there is room for: refused before they are unpacked."""
-    free = shutil.disk_usage(tmp_path).free
-    image = tmp_path / "bomb.qcow2"
-    command("qemu-img", "create", "-f", "qcow2", str(image), str(1024**4))
-    if free > 1024**4:
-        pytest.skip("there is room for a TiB")
+    """A few MB that say one packed cluster over and over unpack to a TiB: refused before anything is unpacked."""
     content = tmp_path / "ones"
     content.write_bytes(b"\1" * MIB)
     command("qemu-img", "convert", "-c", "-O", "qcow2", "-o", "cluster_size=2M", str(content), str(tmp_path / "small"))
-    repeated(tmp_path / "small", image, 1024**4)
-    with pytest.raises(NoSpace, match="are needed"):
-        imported(tmp_path, image)
+    repeated(tmp_path / "small", tmp_path / "bomb.qcow2", 1024**4)
+    with pytest.raises(ProgramFailed, match="qemu-img check"):
+        imported(tmp_path, tmp_path / "bomb.qcow2")
 
 
 def repeated(small: Path, image: Path, size_bytes: int) -> None:
