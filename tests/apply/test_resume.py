@@ -73,9 +73,7 @@ def test_going_on(image_format: ImageFormat, power_goes: bool) -> None:
     reused = result["reused_bytes"]
     assert isinstance(reused, int)
     assert fetched(result) + reused == pytest.approx(len(IMAGE), abs=3 * MIB)
-    assert reused > 4 * MIB or power_goes, (
-        "how much it is, `test_resume_real` measures; a power cut may take the record"
-    )
+    assert reused > 4 * MIB or power_goes, "`test_resume_real` measures it; a power cut may take the record"
 
 
 @pytest.mark.parametrize("image_format", GOES_ON)
