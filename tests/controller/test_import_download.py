@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An import's file on its way from a server that misbehaves: whole and right, or an error."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from agent.controller.images import NOTHING, Announced
+from agent.controller.imports.download import TRIES, Download
+from agent.controller.refusal import ImageMismatch
+from agent.errors import AccessDenied, ImageChanged, ImageUnavailable, LinkError, Recalled
+from agent.model.image import OPEN, Access
+from tests import hostile
+from tests.hostile import Server, serving
+
+FILE = random.Random(4).randbytes(3_000_001)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """With the file."""
+    with serving(FILE) as running:
+        yield running
+
+
+def fetched(
+    server: Server,
+    path: Path,
+    access: Access = OPEN,
+    announced: Announced = NOTHING,
+    tell: Callable[[str, int, int | None], None] = lambda *_: None,
+) -> bytes:
+    """What is in the file afterwards."""
+    Download(server.url, access, announced, tell, pause_s=0.01).to(path / "source")
+    return (path / "source").read_bytes()
+
+
+def test_it_goes_on_where_it_was(server: Server, tmp_path: Path) -> None:
+    """Over errors and breaks, with one range for the rest each time, and only of the same file."""
+    server.script = [hostile.status(503), hostile.cut_after(1_500_000), hostile.reset_after(1_200_000)]
+    digests = Announced(hashlib.sha256(FILE).hexdigest(), hashlib.sha512(FILE).hexdigest())
+
+    assert fetched(server, tmp_path, announced=digests) == FILE
+    assert server.asked[:2] == [None, None] and all(server.asked[2:])
+    assert {told.get("If-Range") for told in server.told[2:]} == {'"first"'}
+
+
+def test_a_file_that_changed(server: Server, tmp_path: Path) -> None:
+    """Two halves of two files are an error."""
+
+    def change(handler: hostile.Handler) -> None:
+        server.body, server.etag = bytes(len(FILE)), '"second"'
+        hostile.good(handler)
+
+    server.script = [hostile.cut_after(1_500_000), change]
+    with pytest.raises(ImageChanged):
+        fetched(server, tmp_path)
+
+
+def test_a_server_without_ranges(server: Server, tmp_path: Path) -> None:
+    """What broke off there is not put together from the beginning of another answer."""
+    server.script = [hostile.cut_after(1_500_000), hostile.without_ranges]
+    with pytest.raises(ImageChanged):
+        fetched(server, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (hostile.status(404), ImageUnavailable),
+        (hostile.status(401), AccessDenied),
+        (hostile.status(403), AccessDenied),
+    ],
+)
+def test_what_does_not_get_better(
+    server: Server, tmp_path: Path, answer: hostile.Answer, kind: type[Exception]
+) -> None:
+    """It is asked for once."""
+    server.script = [answer]
+    with pytest.raises(kind):
+        fetched(server, tmp_path)
+    assert len(server.asked) == 1
+
+
+def test_patience_ends(server: Server, tmp_path: Path) -> None:
+    """After a few attempts."""
+    server.script = [hostile.status(502)] * 50
+    with pytest.raises(LinkError, match="502"):
+        fetched(server, tmp_path)
+    assert len(server.asked) == TRIES
+
+
+@pytest.mark.parametrize("announced", [Announced(sha256="0" * 64), Announced(sha512="0" * 128)])
+def test_another_file(server: Server, tmp_path: Path, announced: Announced) -> None:
+    """Its digest is not what was announced."""
+    with pytest.raises(ImageMismatch):
+        fetched(server, tmp_path, announced=announced)
+
+
+@pytest.mark.parametrize(
+    ("access", "header"),
+    [
+        (OPEN, None),
+        (Access(bearer=SecretStr("t0ken")), "Bearer t0ken"),
+        (Access(username="me", password=SecretStr("pw")), "Basic bWU6cHc="),
+    ],
+)
+def test_credentials(server: Server, tmp_path: Path, access: Access, header: str | None) -> None:
+    """They are sent, and no others."""
+    assert fetched(server, tmp_path, access) == FILE
+    assert [told.get("Authorization") for told in server.told] == [header]
+
+
+def test_credentials_stay_at_home(server: Server, tmp_path: Path) -> None:
+    """Where a redirect leads to another server, they are not sent."""
+    with serving(FILE) as other:
+        server.script = [hostile.redirect(other.url.replace("127.0.0.1", "localhost"))]
+        assert fetched(server, tmp_path, Access(bearer=SecretStr("t0ken"))) == FILE
+    assert [told.get("Authorization") for told in other.told] == [None]
+
+
+def test_it_ends_when_it_is_not_wanted(server: Server, tmp_path: Path) -> None:
+    """Between two pieces, and while it waits for a server that is away."""
+
+    def tell(_doing: str, _done: int, _total: int | None) -> None:
+        raise Recalled("importing an image", "it was deleted")
+
+    with pytest.raises(Recalled):
+        fetched(server, tmp_path, tell=tell)
+    server.script = [hostile.status(503)]
+    with pytest.raises(Recalled):
+        fetched(server, tmp_path, tell=tell)
