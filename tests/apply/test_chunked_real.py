@@ -144,9 +144,9 @@ def killing(server: Server, writer: list[subprocess.Popen[str]], place: int) -> 
     return answer
 
 
-@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
-def test_killed_and_gone_on(server: Server, tmp_path: Path, used: str, share: float) -> None:
-    """Killed while it writes, it fetches next to nothing but what was missing: at 90 %, no more than 15 %."""
+@pytest.mark.parametrize(("share", "most"), [(0.2, 0.99), (0.5, 0.8), (0.9, 0.15)])
+def test_killed_and_gone_on(server: Server, tmp_path: Path, used: str, share: float, most: float) -> None:
+    """Killed while it writes, it fetches what was missing, and what each hand had in work: at 90 %, no more than 15 %."""
     image, writer = reference(PACKED.digest, server.url), list[subprocess.Popen[str]]()
     server.script = [killing(server, writer, int(share * len(FILE)))] * 200
     with writing(used, image, tmp_path) as process:
@@ -158,7 +158,7 @@ def test_killed_and_gone_on(server: Server, tmp_path: Path, used: str, share: fl
     result = carry_out(used, image, tmp_path)
 
     must_hold(tmp_path, IMAGE)
-    assert number(result, "fetched_bytes") <= (1.05 - share) * len(FILE)
+    assert number(result, "fetched_bytes") <= most * len(FILE)
 
 
 def test_disk_that_is_full(tmp_path: Path) -> None:
