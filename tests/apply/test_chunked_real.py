@@ -146,7 +146,7 @@ def killing(server: Server, writer: list[subprocess.Popen[str]], place: int) -> 
 
 @pytest.mark.parametrize(("share", "most"), [(0.2, 0.99), (0.5, 0.8), (0.9, 0.15)])
 def test_killed_and_gone_on(server: Server, tmp_path: Path, used: str, share: float, most: float) -> None:
-    """Killed while it writes, it fetches what was missing, and what each hand had in work: at 90 %, no more than 15 %."""
+    """Killed while it writes, it fetches what was missing and what each hand had in work: at 90 %, at most 15 %."""
     image, writer = reference(PACKED.digest, server.url), list[subprocess.Popen[str]]()
     server.script = [killing(server, writer, int(share * len(FILE)))] * 200
     with writing(used, image, tmp_path) as process:
