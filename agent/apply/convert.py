@@ -206,7 +206,7 @@ def unpacked(given: Given, image: ImageRef, to: str, show: Show) -> Result:
 
 def spooled(host: Host, image: ImageRef, path: str, advance: Advance) -> ImageRef:
     """The standard input, in a file. Raises `DigestMismatch` if it should be another."""
-    algorithm, expected = ("sha512", image.sha512) if image.sha512 else ("sha256", image.sha256)
+    algorithm, expected = image.digest
     digest, done = hashlib.new(algorithm), 0
     buffer = memoryview(bytearray(PIECE_BYTES))
 

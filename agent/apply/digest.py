@@ -18,7 +18,8 @@ class Hasher:
     def __init__(self, image: ImageRef, doing: str) -> None:
         """`image` has a digest of its own by now."""
         self._doing = doing
-        self.algorithm, self._expected = ("sha512", image.sha512) if image.sha512 else ("sha256", image.sha256 or "")
+        self.algorithm, expected = image.digest
+        self._expected = expected or ""
 
     def run(self, feed: Feed, meter: Meter) -> None:
         """Raises `DigestMismatch` at the file's end if it is another file."""

@@ -12,7 +12,7 @@ from typing import Protocol
 from agent.apply.meter import Meter
 from agent.apply.resume import Bookmark, key_of
 from agent.apply.target import Target, make_unbootable
-from agent.errors import ImageRefused, ImageTooLarge, ImageTruncated
+from agent.errors import ImageOverrun, ImageRefused, ImageTooLarge, ImageTruncated
 from agent.host.doors import BlockDevice, Host
 from agent.model.disk import MIB
 from agent.model.image import ImageFormat, ImageRef
@@ -137,3 +137,10 @@ def must_not_end_as_vhd(disk: BlockDevice, size_bytes: int, doing: str) -> None:
     if size_bytes > TAIL_BYTES and is_vhd_footer(disk.read(size_bytes - TAIL_BYTES, TAIL_BYTES)):
         told, hint = misfit(ImageKind.VHD, ImageFormat.RAW) or ("", "")
         raise ImageRefused(doing, told, hint=hint)
+
+
+def must_have_its_size(size_bytes: int, said: int | None, doing: str) -> None:
+    """The image unpacks to what was said."""
+    if said is not None and size_bytes != said:
+        short = size_bytes < said
+        raise (ImageTruncated if short else ImageOverrun)(doing, f"it unpacks to {size_bytes} bytes, not to {said}")

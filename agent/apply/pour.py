@@ -21,13 +21,13 @@ from agent.apply.decode.unpack import Load
 from agent.apply.digest import Hasher
 from agent.apply.holes import LONG_BYTES, Holes
 from agent.apply.meter import Meter, Stage
-from agent.apply.place import Place, must_be_a_disk, must_be_said_so, must_be_whole_sectors
+from agent.apply.place import Place, must_be_a_disk, must_be_said_so, must_be_whole_sectors, must_have_its_size
 from agent.apply.readback import Sums
 from agent.apply.resume import Bookmark, Segment, Spliced, forget, segments
 from agent.apply.ring import Feed
 from agent.apply.source import Source
 from agent.apply.target import Target, runs
-from agent.errors import ImageChanged, ImageError, ImageOverrun, ImageRefused, ImageTruncated
+from agent.errors import ImageChanged, ImageError, ImageOverrun, ImageRefused
 from agent.host.doors import Host
 from agent.host.memory import aligned
 from agent.model.job import Advance, Result
@@ -250,10 +250,3 @@ class Pour:
         settled_bytes = self._ring.settled_bytes
         if opened.bookmark is not None and self._failure is None:
             opened.bookmark.keep_up(settled_bytes, opened.flush)
-
-
-def must_have_its_size(size_bytes: int, said: int | None, doing: str) -> None:
-    """The image unpacked to what was said."""
-    if said is not None and size_bytes != said:
-        short = size_bytes < said
-        raise (ImageTruncated if short else ImageOverrun)(doing, f"it unpacks to {size_bytes} bytes, not to {said}")

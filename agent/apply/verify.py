@@ -49,7 +49,7 @@ def verify_file(host: Host, image: ImageRef, advance: Advance) -> Result:
     buffer = aligned(PIECE_BYTES)
     with open_source(host, image, crew.stop, meter) as source, source.reader() as reader:
         meant = source.image
-        algorithm, expected = ("sha512", meant.sha512) if meant.sha512 else ("sha256", meant.sha256)
+        algorithm, expected = meant.digest
         digest = hashlib.new(algorithm)
         is_over = False
         while not is_over:

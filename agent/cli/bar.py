@@ -5,20 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from agent.model.job import Advance
 
-
-class Show(Protocol):
-    """How far it is."""
-
-    def __call__(self, doing: str, done_bytes: int, total_bytes: int | None, limited_by: str | None = None, /) -> None:
-        """What is being done, bytes done, bytes in all where known, and what holds it up."""
-        ...
+if TYPE_CHECKING:
+    from agent.apply.convert import Show
 
 
 @contextmanager

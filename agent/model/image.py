@@ -99,9 +99,14 @@ class ImageRef(Frozen):
         return self
 
     @property
+    def digest(self) -> tuple[str, str | None]:
+        """(algorithm, digest) of those that it has; of a checksum file or a pinned URL, none yet."""
+        return ("sha512", self.sha512) if self.sha512 else ("sha256", self.sha256)
+
+    @property
     def digest_text(self) -> str:
         """What it is checked against, for people: `sha256 0123456789ab…`."""
         if self.checksums:
             return f"digest by {named(self.checksums)}"
-        name, digest = ("sha512", self.sha512) if self.sha512 else ("sha256", self.sha256)
+        name, digest = self.digest
         return f"{name} {(digest or self.url.rpartition(':')[2])[:12]}…"

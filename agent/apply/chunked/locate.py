@@ -16,13 +16,13 @@ from agent.apply.chunked.frames import FileFrames, Frames, StoreFrames, fill
 from agent.apply.chunked.sign import must_be_signed
 from agent.apply.crew import Crew
 from agent.apply.meter import Meter
+from agent.apply.place import must_have_its_size
 from agent.apply.source import Source
 from agent.apply.source.mirrors import in_turn
 from agent.apply.source.open import open_source
 from agent.errors import (
     DecodeError,
     DigestMismatch,
-    ImageOverrun,
     ImageRefused,
     ImageTruncated,
     SignatureMissing,
@@ -123,7 +123,7 @@ def read(source: Source, offset: int, length: int) -> memoryview:
 
 def must_be_meant(payload: bytes, image: ImageRef, doing: str) -> None:
     """The manifest has the digest that the image was named by."""
-    name, meant = ("sha512", image.sha512) if image.sha512 else ("sha256", image.sha256)
+    name, meant = image.digest
     digest = hashlib.new(name, payload).hexdigest()
     if digest != meant:
         raise DigestMismatch(doing, f"{name} of the image's manifest is {digest}, it should be {meant}")
@@ -158,10 +158,3 @@ def opened(
     if meant.is_store:
         return meant, StoreFrames(source.image, lambda each: open_source(host, each, crew.stop, meter), doing)
     return meant, FileFrames(source, doing)
-
-
-def must_have_its_size(size_bytes: int, said: int | None, doing: str) -> None:
-    """The image unpacks to what was said."""
-    if said is not None and size_bytes != said:
-        short = size_bytes < said
-        raise (ImageTruncated if short else ImageOverrun)(doing, f"it unpacks to {size_bytes} bytes, not to {said}")

@@ -11,16 +11,14 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 from threading import Lock
-from typing import Protocol
 
 from agent.apply.chunked.compare import Comparer, is_on_disk, zeroes_fast
 from agent.apply.chunked.hands import Hands, Worker, batches
 from agent.apply.chunked.locate import opened
 from agent.apply.chunked.verify import read_back
 from agent.apply.crew import Crew
-from agent.apply.meter import Meter, meter_of
-from agent.apply.place import DiskPlace, must_be_a_disk
-from agent.apply.target import Target
+from agent.apply.meter import meter_of
+from agent.apply.place import DiskPlace, Place, must_be_a_disk
 from agent.errors import ImageTooLarge
 from agent.host.doors import Host
 from agent.host.memory import aligned
@@ -46,19 +44,6 @@ def write_chunked(host: Host, step: WriteImage, advance: Advance) -> Result:
             result |= read_back(image.manifest, work.target.disk, work.head, hands, host.clock, advance, place.doing)
     host.files.write(step.head_path, work.head, mode=0o600)
     return result
-
-
-class Place(Protocol):
-    """What `agent.apply.place` has: a disk, or a new file."""
-
-    head_bytes: int
-    least_bytes: int
-    limit_bytes: int
-    doing: str
-
-    def open(self, head: bytes, stack: ExitStack, meter: Meter) -> Target:
-        """Ready to be written. Raises where the image cannot be taken, untouched."""
-        ...
 
 
 class Pouring:
