@@ -64,7 +64,7 @@ def qemu_argv(spec: MachineSpec, folder: Path) -> list[str]:
     """QEMU's whole command line. The network comes first in the boot order, at every start and every reset."""
     return [
         "qemu-system-x86_64", "-name", spec.name, "-daemonize", "-pidfile", str(folder / "qemu.pid"),
-        "-machine", "q35,graphics=off", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(spec.cpus),
+        "-machine", "q35,graphics=off", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", str(spec.cpus),
         "-m", str(spec.memory_mib), "-nodefaults", "-display", "none", "-uuid", spec.uuid,
         "-smbios", f"type=1,manufacturer={spec.manufacturer},product={spec.product},serial={spec.serial}",
         "-chardev", f"file,id=console,path={folder / 'console.log'},append=on", "-serial", "chardev:console",

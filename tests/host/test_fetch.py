@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import io
 import random
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from threading import Event, Thread
 
 import pytest
@@ -189,21 +189,39 @@ def test_server_that_falls_silent(server: Server) -> None:
         fetched(server.url, fetch=RealFetch(read_timeout_s=0.2))
 
 
+@contextmanager
+def giving(piece: bytes, pause_s: float) -> Iterator[socket.socket]:
+    """The near end of a connection over which this comes again and again."""
+    near, far = socket.socketpair()
+
+    def give() -> None:
+        with far, suppress(OSError):
+            while True:
+                far.sendall(piece)
+                time.sleep(pause_s)
+
+    giver = Thread(target=give)
+    giver.start()
+    try:
+        with near:
+            near.settimeout(5.0)
+            yield near
+    finally:
+        giver.join()
+
+
 def test_server_that_drips() -> None:
     """So is a server that gives a byte now and then, for ever; one that is slow for a while is not."""
-
-    class Dripping(io.RawIOBase):
-        def readinto(self, buffer: object) -> int:
-            time.sleep(0.005)
-            return 1
-
-    drops = Paced(Dripping(), slow_after_s=0.02)
-    with pytest.raises(TimeoutError, match=r"only [0-9]+ bytes"):
+    with (
+        giving(b"x", 0.005) as sock,
+        closing(Paced(sock, slow_after_s=0.02)) as drops,
+        pytest.raises(TimeoutError, match=r"only [0-9]+ bytes"),
+    ):
         for _ in range(100):
-            drops.readinto(bytearray(10))
-    river = Paced(io.BytesIO(bytes(10**6)), slow_after_s=0.0)  # type: ignore[arg-type]
-    for _ in range(10):
-        assert river.readinto(bytearray(10**5)) == 10**5
+            drops.readinto(bytearray(1))
+    with giving(bytes(10**5), 0.0) as sock, closing(Paced(sock, slow_after_s=0.0)) as river:
+        for _ in range(10):
+            assert river.readinto(bytearray(10**5))
 
 
 def test_nobody_there() -> None:
