@@ -28,7 +28,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from agent.errors import ImageUnavailable
 from agent.host.answer import SLOW_AFTER_S, SLOWEST_BYTES_PER_S
-from agent.host.destination import is_link_local
+from agent.model.destination import is_link_local
 from agent.model.url import without_user
 
 CHUNK_LINES_BYTES = 64 * 1024

@@ -2,7 +2,7 @@
 """The door to images: HTTP, byte for byte what the server holds, straight into memory of the caller's.
 
 One attempt each; going on after a break is the business of who reads (`agent.apply.source`). Every thread has its own
-connections, which stay open between requests. Where requests may go is in `agent.host.destination`, what answers mean
+connections, which stay open between requests. Where requests may go is in `agent.model.destination`, what answers mean
 in `agent.host.answer`.
 """
 
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from agent.errors import ImageTruncated, ImageUnavailable, LinkError
 from agent.host.answer import Wanted, cause_of, given, must_be_good, number, ours
-from agent.host.destination import authorization, must_be_allowed, next_url, with_its_user
 from agent.host.doors import Body
+from agent.model.destination import authorization, must_be_allowed, next_url, with_its_user
 from agent.model.image import OPEN, Access
 from agent.model.url import named, origin
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import hashlib
 import random
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from pydantic import SecretStr
 
 from agent.controller.images import NOTHING, Announced
-from agent.controller.imports.download import TRIES, Download
+from agent.controller.imports.download import TRIES, Download, session
 from agent.controller.refusal import ImageMismatch
 from agent.errors import AccessDenied, ImageChanged, ImageUnavailable, LinkError, Recalled
 from agent.model.image import OPEN, Access
 from tests import hostile
+from tests.host.namespace import in_new_network
 from tests.hostile import Server, serving
+from tests.loops import command
 
 FILE = random.Random(4).randbytes(3_000_001)
 
@@ -123,6 +127,59 @@ def test_credentials_stay_at_home(server: Server, tmp_path: Path) -> None:
         server.script = [hostile.redirect(other.url.replace("127.0.0.1", "localhost"))]
         assert fetched(server, tmp_path, Access(bearer=SecretStr("t0ken"))) == FILE
     assert [told.get("Authorization") for told in other.told] == [None]
+
+
+def test_credentials_in_the_url(server: Server, tmp_path: Path) -> None:
+    """They are credentials like others."""
+    Download(server.url.replace("//", "//me:pw@"), OPEN, NOTHING, lambda *_: None).to(tmp_path / "source")
+    assert [told.get("Authorization") for told in server.told] == ["Basic bWU6cHc="]
+
+
+@pytest.mark.parametrize(
+    "target", ["http://169.254.169.254/", "http://0xa9fea9fe/", "file:///etc/shadow", "http://[fe80::1]/"]
+)
+def test_redirects_that_lead_astray(server: Server, tmp_path: Path, target: str) -> None:
+    """To where metadata services are, or to no server at all: they are not followed."""
+    server.script = [hostile.redirect(target)]
+    with pytest.raises(ImageUnavailable, match=r"link-local|only http"):
+        fetched(server, tmp_path)
+    assert len(server.asked) == 1
+
+
+def test_redirects_without_end(server: Server, tmp_path: Path) -> None:
+    """A circle ends."""
+    server.script = [hostile.redirect("/again")] * 20
+    with pytest.raises(ImageUnavailable, match="redirects"):
+        fetched(server, tmp_path)
+
+
+@pytest.mark.root
+def test_a_name_that_leads_astray() -> None:
+    """Nothing of what a link-local server answers is taken, whatever name led there."""
+
+    def lured() -> None:
+        command("ip", "link", "set", "lo", "up")
+        command("ip", "address", "add", "169.254.7.7/32", "dev", "lo")
+        with socket.create_server(("169.254.7.7", 0)) as metadata:
+            Thread(target=answer, args=(metadata,)).start()
+            with session(OPEN) as http:
+                http.get(f"http://169.254.7.7:{metadata.getsockname()[1]}/", stream=True, timeout=10)
+
+    def answer(metadata: socket.socket) -> None:
+        with metadata.accept()[0] as connection:
+            connection.recv(1000)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ns3cret")
+
+    with pytest.raises(ImageUnavailable, match="is link-local"):
+        in_new_network(lured)
+
+
+def test_weak_validators(server: Server, tmp_path: Path) -> None:
+    """They are compared, and not sent as a condition, which servers must not take them for."""
+    server.etag = 'W/"first"'
+    server.script = [hostile.cut_after(1_500_000)]
+    assert fetched(server, tmp_path) == FILE
+    assert [told.get("If-Range") for told in server.told] == [None, None]
 
 
 def test_it_ends_when_it_is_not_wanted(server: Server, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from agent.errors import AccessDenied, AgentError, ImageUnavailable
 from agent.host.connections import Plain, pools, proxy_of, trust
-from agent.host.destination import is_link_local, must_be_allowed
 from agent.host.fetch import RealFetch
+from agent.model.destination import is_link_local, must_be_allowed
 from agent.model.image import OPEN, Access
 from tests import hostile
 from tests.bodies import whole

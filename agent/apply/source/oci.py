@@ -18,8 +18,8 @@ from agent.apply.source.document import read_small
 from agent.apply.source.http import HttpSource
 from agent.apply.source.mirrors import Mirror, access_of
 from agent.errors import AccessDenied, DigestMismatch, ImageOverrun, ImageRefused, ImageTruncated, InputError
-from agent.host.destination import with_its_user
 from agent.host.doors import Host
+from agent.model.destination import with_its_user
 from agent.model.frozen import Reply, decode
 from agent.model.image import Access, ImageFormat, ImageRef
 from agent.model.oci import (

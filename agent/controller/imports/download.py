@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A URL into a file, for an import: once, hashed on its way; after a break it goes on where it was.
 
-Credentials go to the URL's own host: requests takes the header away when a redirect leads elsewhere.
+Redirects are followed as the agent does (`agent.model.destination`): never out of TLS, never to a link-local address,
+and with credentials only where the URL itself leads.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,34 +17,23 @@ from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 import requests
-from requests.auth import AuthBase, HTTPBasicAuth
+from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 
 from agent.controller.images import LARGEST_BYTES, Announced, room_for
 from agent.errors import AccessDenied, AgentError, ImageChanged, ImageTruncated, ImageUnavailable, LinkError
+from agent.model.destination import authorization, is_link_local, must_be_allowed, next_url, with_its_user
 from agent.model.image import Access
-from agent.model.url import named
+from agent.model.url import named, origin
 
 TIMEOUT_S = (10.0, 20.0)
 PIECE_BYTES = 1024 * 1024
 TRIES = 5
 PAUSE_S = 3.0
+MOST_REDIRECTS = 5
 
 Tell = Callable[[str, int, int | None], None]
 """What is being done, bytes done, bytes in all where known. It may raise: then the work ends."""
-
-
-class Bearer(AuthBase):
-    """A token; without one, nothing: not even what ~/.netrc may say."""
-
-    def __init__(self, token: str | None) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Signed."""
-        if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 @dataclass
@@ -83,13 +73,13 @@ class Download:
 
     def _go_on(self, http: requests.Session, doing: str, file: BinaryIO) -> None:
         """From where it is to the end, in one answer."""
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity", "Connection": "close"}  # one that is kept may be closed just then
         if self.done_bytes:
             headers["Range"] = f"bytes={self.done_bytes}-"
-            if self._tag:
+            if self._tag and self._tag.startswith('"'):  # strong ones only (RFC 9110, section 13.1.5)
                 headers["If-Range"] = self._tag
         try:
-            with http.get(self.url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer:
+            with self._asked(http, doing, headers) as answer:
                 self._begin(doing, answer)
                 for piece in answer.iter_content(PIECE_BYTES):
                     self._take(doing, piece, file)
@@ -98,13 +88,36 @@ class Download:
         if self.total_bytes is not None and self.done_bytes < self.total_bytes:
             raise ImageTruncated(doing, f"it ended after {self.done_bytes} of {self.total_bytes} bytes")
 
+    def _asked(self, http: requests.Session, doing: str, headers: Mapping[str, str]) -> requests.Response:
+        """The answer at the end of the redirects."""
+        url, access = with_its_user(doing, self.url, self.access)
+        home = origin(url)
+        for _ in range(MOST_REDIRECTS + 1):
+            must_be_allowed(doing, url)
+            credentials = authorization(doing, access) if origin(url) == home else {}
+            proxies = {"http": access.proxy, "https": access.proxy} if access.proxy else environ_proxies(url)
+            answer = http.get(
+                url,
+                headers={**headers, **credentials},
+                proxies=proxies,
+                stream=True,
+                timeout=TIMEOUT_S,
+                allow_redirects=False,
+            )
+            location = answer.headers.get("Location") if answer.is_redirect else None
+            if location is None:
+                return answer
+            answer.close()
+            url = next_url(doing, url, location)
+        raise ImageUnavailable(doing, f"more than {MOST_REDIRECTS} redirects")
+
     def _begin(self, doing: str, answer: requests.Response) -> None:
         status = answer.status_code
         if status in (401, 403):
             raise AccessDenied(doing, f"the server answered {status}")
         if status >= 500 or status == 429:
             raise LinkError(doing, f"the server answered {status}")
-        tag = answer.headers.get("ETag")
+        tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
         if self.done_bytes:
             begin = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
             if status != 206 or tag != self._tag or begin != str(self.done_bytes):
@@ -114,7 +127,7 @@ class Download:
             raise ImageUnavailable(doing, f"the server answered {status}")
         length = answer.headers.get("Content-Length", "")
         self.total_bytes = int(length) if length.isdecimal() else None
-        self._tag = tag if tag and not tag.startswith("W/") else None
+        self._tag = tag
 
     def _take(self, doing: str, piece: bytes, file: BinaryIO) -> None:
         with room_for(doing):
@@ -129,16 +142,42 @@ class Download:
 
 @contextmanager
 def session(access: Access) -> Iterator[requests.Session]:
-    """With these credentials, and trusting whom they say."""
+    """Which trusts whom `access` says, whatever the environment or ~/.netrc says, and connects to nothing that is
+    link-local.
+    """
     with requests.Session() as http, TemporaryDirectory() as directory:
-        http.auth = Bearer(access.bearer.get_secret_value() if access.bearer else None)
-        if access.username is not None:
-            password = access.password.get_secret_value() if access.password else ""
-            http.auth = HTTPBasicAuth(access.username, password)
-        if access.proxy:
-            http.proxies = {"http": access.proxy, "https": access.proxy}
+        http.trust_env = False
+        for scheme in ("http://", "https://"):
+            http.mount(scheme, Guarded())
         if access.ca_pem:
             authority = Path(directory) / "authority.pem"
             authority.write_text(access.ca_pem, encoding="ascii")
             http.verify = str(authority)
         yield http
+
+
+class Guarded(HTTPAdapter):
+    """Looks where a name came out before anything of the answer is read. What was asked for by then is a GET."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Raises `ImageUnavailable`."""
+        answer = super().send(request, *args, **kwargs)
+        sock = getattr(getattr(answer.raw, "connection", None), "sock", None)
+        if sock is None:  # there was no body
+            return answer
+        try:
+            peer = str(sock.getpeername()[0])
+            if is_link_local(peer):
+                raise ImageUnavailable(f"fetching {named(request.url or '')}", f"its address, {peer}, is link-local")
+        except OSError as error:  # the connection is reset by now
+            answer.close()
+            raise requests.ConnectionError(error) from error
+        except ImageUnavailable:
+            answer.close()
+            raise
+        return answer
+
+
+def environ_proxies(url: str) -> dict[str, str]:
+    """What the environment says: http_proxy, https_proxy, no_proxy."""
+    return dict(requests.utils.get_environ_proxies(url))

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from agent.errors import ImageTruncated, LinkError
 from agent.host.answer import Wanted, given, must_be_good
-from agent.host.destination import authorization, with_its_user
 from agent.host.doors import Body
 from agent.host.fake.faults import FakeDoor, FaultPlan, counted
+from agent.model.destination import authorization, with_its_user
 from agent.model.image import OPEN, Access
 from agent.model.url import named
 
