@@ -73,7 +73,7 @@ class Download:
 
     def _go_on(self, http: requests.Session, doing: str, file: BinaryIO) -> None:
         """From where it is to the end, in one answer."""
-        headers = {"Accept-Encoding": "identity", "Connection": "close"}  # one that is kept may be closed just then
+        headers = {"Accept-Encoding": "identity"}
         if self.done_bytes:
             headers["Range"] = f"bytes={self.done_bytes}-"
             if self._tag and self._tag.startswith('"'):  # strong ones only (RFC 9110, section 13.1.5)
@@ -148,7 +148,7 @@ def session(access: Access) -> Iterator[requests.Session]:
     with requests.Session() as http, TemporaryDirectory() as directory:
         http.trust_env = False
         for scheme in ("http://", "https://"):
-            http.mount(scheme, Guarded())
+            http.mount(scheme, Guarded(max_retries=1))  # a kept connection may be closed just when it is used again
         if access.ca_pem:
             authority = Path(directory) / "authority.pem"
             authority.write_text(access.ca_pem, encoding="ascii")
