@@ -62,6 +62,8 @@ def against_peers(pairs: Pairs) -> list[Bar]:
         if not both:
             continue
         bars.append(ratio_bar(f"{one.ours} / {one.peer}: wall", [(a.wall_s, b.wall_s) for a, b in both], one.wall))
+        steps = [(a.steps_s, b.wall_s) for a, b in both]
+        bars.append(ratio_bar(f"{one.ours} / {one.peer}: wall, by an agent that runs", steps, float("inf")))
         cpu = [(a.cpu_s, b.cpu_s) for a, b in both]
         bars.append(ratio_bar(f"{one.ours} / {one.peer}: CPU", cpu, one.cpu or float("inf")))
     return bars
@@ -75,15 +77,15 @@ def ratio_bar(what: str, both: Sequence[tuple[float, float]], limit: float) -> B
 
 
 def against_limits(runs: Runs, limits: Mapping[str, Sequence[str]]) -> list[Bar]:
-    """Each writer against the slowest of its stages alone."""
+    """Each writer against the slowest of its stages alone; both without the start of their processes."""
     bars = []
     for ours, stages in limits.items():
         alone = {name: median(one.wall_s for one in runs[name]) for name in stages if runs.get(name)}
         if not alone or not runs.get(ours):
             continue
         slowest = max(alone, key=lambda name: alone[name])
-        wall_s = median(one.wall_s for one in runs[ours])
-        bars.append(Bar(f"{ours} / {slowest}: wall", wall_s / alone[slowest], 1 / OF_LIMIT))
+        steps_s = median(one.steps_s for one in runs[ours])
+        bars.append(Bar(f"{ours} / {slowest}: wall", steps_s / alone[slowest], 1 / OF_LIMIT))
     return bars
 
 

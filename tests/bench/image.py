@@ -91,6 +91,8 @@ class Bench:
             raise RuntimeError(f"{name} hung {TRIES} times")
         if name in TIME_THEMSELVES:
             cost = replace(cost, wall_s=float(cost.output))
+        if name in OUR_FORMS:
+            cost = replace(cost, steps_s=float(json.loads(cost.output)["steps_s"]))
         cost = replace(cost, fetched_bytes=self._server.sent_bytes(before))
         self.runs[kept_as or name].append(cost)
         say(f"{kept_as or name}: {cost.wall_s:.2f} s, CPU {cost.cpu_s:.2f} s, {cost.rss_bytes / MB:.0f} MB")
@@ -120,7 +122,7 @@ class Bench:
             Bar("redeploy: written / full", written, REDEPLOY_BYTES),
             ratio_bar(
                 "redeploy: wall / reading, by an agent that runs",
-                [(steps_s(again), reading.wall_s) for again, reading in both],
+                [(again.steps_s, reading.wall_s) for again, reading in both],
                 REDEPLOY_WALL,
             ),
             ratio_bar(
@@ -158,7 +160,7 @@ class Bench:
         for _ in range(rounds):
             ours = self.run("chunked", kept_as="chunked, 1 Gbit/s", inside=node.inside)
             both.append((ours, self.run("limit: source", kept_as="curl, 1 Gbit/s", inside=node.inside)))
-        steps = [(steps_s(ours), wire.wall_s) for ours, wire in both]
+        steps = [(ours.steps_s, wire.wall_s) for ours, wire in both]
         return [
             ratio_bar("1 Gbit/s: chunked / curl: wall, by an agent that runs", steps, GIGABIT_WALL),
             ratio_bar(
@@ -167,11 +169,6 @@ class Bench:
                 float("inf"),
             ),
         ]
-
-
-def steps_s(ours: Cost) -> float:
-    """Of one of our writers, without the start of its process: an agent runs already."""
-    return float(json.loads(ours.output)["steps_s"])
 
 
 def allocated_line(sizes: Sequence[tuple[str, Path]]) -> str:

@@ -30,7 +30,9 @@ Pipe = Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run. `output` is what the last process printed; `fetched_bytes` is filled in by who knows it."""
+    """Of one run. `output` is what the last process printed. Who knows them fills in `fetched_bytes` and `steps_s`, the
+    time without the start of the process.
+    """
 
     wall_s: float
     cpu_s: float
@@ -38,6 +40,7 @@ class Cost:
     written_bytes: int
     fetched_bytes: int = 0
     output: str = ""
+    steps_s: float = 0.0
 
 
 class Hung(RuntimeError):

@@ -79,7 +79,7 @@ def booted(folder: Path, disk: Path, *extra: str, firmware: Firmware = Firmware.
 def argv(disk: Path) -> list[str]:
     """QEMU's command line."""
     return [
-        "qemu-system-x86_64", "-machine", "q35,graphics=off", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2",
+        "qemu-system-x86_64", "-machine", "q35,graphics=off", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "1",
         "-m", "1024", "-nodefaults", "-display", "none", "-no-reboot", "-device", "virtio-rng-pci",
         "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
         "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",

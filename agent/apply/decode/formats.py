@@ -29,7 +29,7 @@ def ring_of(image_format: ImageFormat, crew: Crew) -> Ring:
     """What is written from the ring itself has larger slots; what is unpacked has its memory behind it."""
     match image_format:
         case ImageFormat.RAW | ImageFormat.QCOW2:
-            return Ring(crew, 4, 2 * HUGE_PAGE_BYTES, USERS)
+            return Ring(crew, 3, 2 * HUGE_PAGE_BYTES, USERS)
         case _:
             return Ring(crew, 6, MIB, USERS)
 
