@@ -132,6 +132,11 @@ class Pour:
         must_have_its_size(size, self._source.image.size_bytes, self._place.doing)
         return Poured(self._opened, size, self._ring.done_bytes, self._reused_bytes, self._hasher.result)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the place was touched: the image's first bytes were such as it can take."""
+        return self._opened is not None
+
     def forget(self) -> None:
         """After a wrong digest: what was written is nothing to go on with."""
         if self._opened is not None and self._opened.bookmark is not None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images that are read once, from beginning to end: raw, packed raw, QCOW2. Chunked ones: `agent.apply.chunked`.
 
-A wrong digest is tried again where that can help: without what was found on the disk of an earlier attempt, and from
-another mirror; and so is what was to be found there, and cannot be read. What was written by then cannot boot and is
-written over.
+What another server may have right is tried again there: a wrong digest, or a beginning that is no disk. So is what was
+found on the disk of an earlier attempt and is wrong, or cannot be read: without it. What was written by then cannot
+boot and is written over.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ from agent.apply.readback import Readback
 from agent.apply.resume import found
 from agent.apply.source.mirrors import in_turn
 from agent.apply.source.open import open_source
-from agent.errors import DeviceError, DigestMismatch
+from agent.errors import (
+    AgentError,
+    DecodeError,
+    DeviceError,
+    DigestMismatch,
+    ImageError,
+    ImageUnavailable,
+    PartitionTableError,
+)
 from agent.host.doors import Host
 from agent.model.image import ImageRef
 from agent.model.job import Advance, Result
@@ -38,8 +46,8 @@ def write_stream(host: Host, step: WriteImage, advance: Advance) -> Result:
         attempt = Attempt(host, step, images[0], meter)
         try:
             return attempt.run(advance, may_reuse=may_reuse)
-        except (DigestMismatch, DeviceError) as error:
-            if isinstance(error, DeviceError) and not attempt.found_bytes:
+        except (ImageError, DecodeError, PartitionTableError, DeviceError) as error:
+            if not attempt.may_be_cured(error):
                 raise
             if not attempt.found_bytes:
                 images.pop(0)
@@ -57,16 +65,17 @@ class Attempt:
         self._step = step
         self._image = image
         self._meter = meter
+        self._pour: Pour | None = None
         self.found_bytes = 0
 
     def run(self, advance: Advance, *, may_reuse: bool) -> Result:
-        """Raises `DigestMismatch` where another try may help."""
+        """Raises as `write_image` does."""
         host, step, crew = self._host, self._step, Crew()
         with ExitStack() as stack:
             with open_source(host, self._image, crew.stop, self._meter) as source:
                 self.found_bytes = found(host, step, source.image) if may_reuse else 0
                 place = DiskPlace(host, step, source.image)
-                pour = Pour(
+                pour = self._pour = Pour(
                     host, source, place, stack, crew, self._meter, there_bytes=self.found_bytes, verify=step.verify
                 )
                 try:
@@ -83,6 +92,19 @@ class Attempt:
             "reused_bytes": done.reused_bytes,
             **verified,
         }
+
+    def may_be_cured(self, error: AgentError) -> bool:
+        """By another server, or without what was found on the disk. A file with the right digest is not better
+        elsewhere; but what was refused for its beginning was never hashed.
+        """
+        match error:
+            case DigestMismatch():
+                return True
+            case DeviceError():
+                return self.found_bytes > 0
+            case ImageUnavailable():  # every server was asked
+                return False
+        return self._pour is not None and not self._pour.is_open
 
     def _finished(self, done: Poured, doing: str, advance: Advance) -> Result:
         """On the medium; and read back from there, if that was asked for."""

@@ -116,6 +116,20 @@ def test_a_mirror_has_the_right_one(image_format: ImageFormat) -> None:
     must_hold(made, IMAGE)
 
 
+@pytest.mark.parametrize("wrong", [b"\xa5" * 600_000, b"QFI\xfb" + bytes(600_000), b"<html>no</html>"])
+@FORMATS
+def test_a_mirror_has_the_right_beginning(image_format: ImageFormat, wrong: bytes) -> None:
+    """Where what the first server gives is no disk from its first bytes on, a mirror is asked, too."""
+    made = machine(DISK)
+    image = serve(made, IMAGE, image_format, mirrors=[MIRROR])
+    right = made.web[URL].body
+    made.web[URL].body = wrong + right[len(wrong) :]
+    made.web[MIRROR] = Page(right)
+    write(made, image)
+
+    must_hold(made, IMAGE)
+
+
 @pytest.mark.parametrize("image_format", PACKED)
 def test_damage_is_told_by_the_digest(image_format: ImageFormat) -> None:
     """What cannot be unpacked is told as a wrong digest if it is that, and as damage if it was published so."""

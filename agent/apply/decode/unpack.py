@@ -16,11 +16,11 @@ from agent.apply.meter import Meter, Stage
 from agent.apply.ring import Feed, Slot
 from agent.apply.target import GRAIN_BYTES
 from agent.host.doors import Clock
-from agent.host.memory import aligned
+from agent.host.memory import HUGE_PAGE_BYTES, aligned
 from agent.model.image_kind import HEAD_BYTES
 
-OUT_BYTES = 1024 * 1024
-OUT_COUNT = 4
+OUT_BYTES = HUGE_PAGE_BYTES
+OUT_COUNT = 3
 
 
 class Load(Protocol):

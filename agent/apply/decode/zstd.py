@@ -42,6 +42,8 @@ class Frames:
                 self._skip -= step
                 at += step
                 continue
+            if self._next == self._block and not self._part:
+                at = self._blocks(view, at)
             took = view[at : at + self._wanted - len(self._part)]
             self._part += took
             at += len(took)
@@ -81,6 +83,17 @@ class Frames:
             raise ImageError(self._doing, f"its zstd window of {told.window_size} bytes is too large")
         self._checksum_bytes = CHECKSUM_BYTES if told.has_checksum else 0
         self._expect(self._block, 3)
+
+    def _blocks(self, view: memoryview, at: int) -> int:
+        """Over blocks whose headers are in the view: `_block`, for tens of thousands of them. Where the next header, or
+        the rest of a block, begins, at most the view's end.
+        """
+        size = len(view)
+        while at + 3 <= size and not view[at] & 1:
+            header = view[at] | view[at + 1] << 8 | view[at + 2] << 16
+            at += 3 + (1 if header >> 1 & 3 == REPEATED else header >> 3)
+        self._skip = max(at - size, 0)
+        return min(at, size)
 
     def _block(self, header: bytes) -> None:
         self._skip = 1 if header[0] >> 1 & 3 == REPEATED else int.from_bytes(header, "little") >> 3
