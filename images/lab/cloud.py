@@ -69,7 +69,7 @@ class Cloud:
     def register(self, image: Path) -> None:
         """What a server is made of: flavor, image, network, key pair."""
         firmware = self.site.machine.spec.firmware.value
-        self.do("flavor", "create", FLAVOR, "--cores", "2", "--ram-mb", "900", "--disks", "2", "--firmware", firmware)
+        self.do("flavor", "create", FLAVOR, "--cores", "1", "--ram-mb", "900", "--disks", "2", "--firmware", firmware)
         self.show("image", "create", IMAGE, "--file", str(image))
         self.do("vpc", "create", VPC, "--cidr", "192.168.0.0/16")
         self.do("subnet", "create", SUBNET, "--vpc", VPC, "--cidr", TENANT_CIDR, "--gateway", TENANT_GATEWAY)
