@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from agent.errors import ImageTruncated, ImageUnavailable, LinkError
 from agent.host.answer import Wanted, cause_of, given, must_be_good, number, ours
 from agent.host.doors import Body
-from agent.model.destination import authorization, must_be_allowed, next_url, with_its_user
+from agent.model.destination import authorization, followed, must_be_allowed, with_its_user
 from agent.model.image import OPEN, Access
 from agent.model.url import named, origin
 
@@ -29,7 +29,6 @@ CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
 SEND_TIMEOUT_S = 300.0
 """For one piece, and for the answer: a server that stores a large image may be silent for minutes."""
-MOST_REDIRECTS = 5
 SMALL_BYTES = 16 * 1024
 """A body that nobody wants is read to its end up to here, so that its connection stays of use."""
 
@@ -71,6 +70,7 @@ class RealFetch:
         """A redirect is refused: what was sent is gone, and cannot be sent again."""
         doing = f"sending {named(url)}"
         url, access = with_its_user(doing, url, access)
+        must_be_allowed(doing, url)
         response = self._asked(doing, "PUT", url, authorization(doing, access), access, iter(pieces))
         try:
             must_be_good(doing, response.status, response.reason or "", response.headers)
@@ -79,19 +79,18 @@ class RealFetch:
 
     def _followed(self, doing: str, url: str, headers: Mapping[str, str], access: Access) -> BaseHTTPResponse:
         """The answer at the end of the redirects."""
-        url, access = with_its_user(doing, url, access)
-        home = origin(url)
-        for _ in range(MOST_REDIRECTS + 1):
-            credentials = authorization(doing, access) if origin(url) == home else {}
+
+        def ask(url: str, credentials: dict[str, str]) -> tuple[BaseHTTPResponse, str | None]:
             response = self._got(doing, url, {**headers, **credentials}, access)
-            location = response.get_redirect_location()
-            if not location:
-                if origin(url) != home:  # whoever we were led to may refuse us, but not name who gets the credentials
-                    response.headers.discard("WWW-Authenticate")
-                return response
-            let_go(response)
-            url = next_url(doing, url, location)
-        raise ImageUnavailable(doing, f"more than {MOST_REDIRECTS} redirects")
+            location = response.get_redirect_location() or None
+            if location:
+                let_go(response)
+            return response, location
+
+        response, is_home = followed(doing, url, access, ask)
+        if not is_home:  # whoever we were led to may refuse us, but not name who gets the credentials
+            response.headers.discard("WWW-Authenticate")
+        return response
 
     def _got(self, doing: str, url: str, headers: Mapping[str, str], access: Access) -> BaseHTTPResponse:
         """A server may close a kept connection just when it is used again: then a new one is (RFC 9110, 9.2.2)."""
@@ -115,7 +114,6 @@ class RealFetch:
         from urllib3.exceptions import HTTPError, LocationValueError
         from urllib3.util import Timeout
 
-        must_be_allowed(doing, url)
         pools = self._pools(doing, url, access)
         try:
             return pools.urlopen(

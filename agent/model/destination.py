@@ -8,9 +8,11 @@ to none, and never a link-local address, where metadata services live.
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
 from socket import inet_aton, inet_ntoa
+from typing import TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 from pydantic import SecretStr
@@ -18,6 +20,11 @@ from pydantic import SecretStr
 from agent.errors import ImageUnavailable
 from agent.model.image import Access
 from agent.model.url import named, origin, without_user
+
+A = TypeVar("A")
+Ask = Callable[[str, dict[str, str]], tuple[A, str | None]]
+"""Asks a URL, with the header that lets us in: the answer, and where it leads on, if it does; that one is closed."""
+MOST_REDIRECTS = 5
 
 
 def with_its_user(doing: str, url: str, access: Access) -> tuple[str, Access]:
@@ -43,6 +50,22 @@ def authorization(doing: str, access: Access) -> dict[str, str]:
         password = access.password.get_secret_value() if access.password else ""
         return {"Authorization": f"Basic {b64encode(f'{access.username}:{password}'.encode()).decode()}"}
     return {}
+
+
+def followed(doing: str, url: str, access: Access, ask: Ask[A]) -> tuple[A, bool]:
+    """The answer at the end of the redirects, and whether it is of the server that was named. Raises
+    `ImageUnavailable`.
+    """
+    url, access = with_its_user(doing, url, access)
+    home = origin(url)
+    for _ in range(MOST_REDIRECTS + 1):
+        must_be_allowed(doing, url)
+        is_home = origin(url) == home
+        answer, location = ask(url, authorization(doing, access) if is_home else {})
+        if not location:
+            return answer, is_home
+        url = next_url(doing, url, location)
+    raise ImageUnavailable(doing, f"more than {MOST_REDIRECTS} redirects")
 
 
 def next_url(doing: str, url: str, location: str) -> str:

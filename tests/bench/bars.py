@@ -61,12 +61,20 @@ def against_peers(pairs: Pairs) -> list[Bar]:
         both = pairs.get((one.ours, one.peer), ())
         if not both:
             continue
-        bars.append(ratio_bar(f"{one.ours} / {one.peer}: wall", [(a.wall_s, b.wall_s) for a, b in both], one.wall))
-        steps = [(a.steps_s, b.wall_s) for a, b in both]
-        bars.append(ratio_bar(f"{one.ours} / {one.peer}: wall, by an agent that runs", steps, float("inf")))
+        bars += wall_bars(f"{one.ours} / {one.peer}", both, started=one.wall)
         cpu = [(a.cpu_s, b.cpu_s) for a, b in both]
         bars.append(ratio_bar(f"{one.ours} / {one.peer}: CPU", cpu, one.cpu or float("inf")))
     return bars
+
+
+def wall_bars(
+    what: str, both: Sequence[tuple[Cost, Cost]], *, started: float = float("inf"), runs: float = float("inf")
+) -> list[Bar]:
+    """Ours against another, with what is promised: with the start of our process, or by an agent that runs."""
+    return [
+        ratio_bar(f"{what}: wall", [(ours.wall_s, other.wall_s) for ours, other in both], started),
+        ratio_bar(f"{what}: wall, by an agent that runs", [(ours.steps_s, other.wall_s) for ours, other in both], runs),
+    ]
 
 
 def ratio_bar(what: str, both: Sequence[tuple[float, float]], limit: float) -> Bar:
@@ -85,7 +93,7 @@ def against_limits(runs: Runs, limits: Mapping[str, Sequence[str]]) -> list[Bar]
             continue
         slowest = max(alone, key=lambda name: alone[name])
         steps_s = median(one.steps_s for one in runs[ours])
-        bars.append(Bar(f"{ours} / {slowest}: wall", steps_s / alone[slowest], 1 / OF_LIMIT))
+        bars.append(Bar(f"{ours} / {slowest}: wall, by an agent that runs", steps_s / alone[slowest], 1 / OF_LIMIT))
     return bars
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench.bars import MB, PROMISES, Bar, ratio_bar
+from tests.bench.bars import MB, PROMISES, Bar, wall_bars
 from tests.bench.disk import MIB, Disk, first_difference, read_once
 from tests.bench.files import REPOSITORY, say
 from tests.bench.links import Machine
@@ -120,16 +120,7 @@ class Bench:
         return [
             Bar("redeploy: fetched / full", fetched, REDEPLOY_BYTES),
             Bar("redeploy: written / full", written, REDEPLOY_BYTES),
-            ratio_bar(
-                "redeploy: wall / reading, by an agent that runs",
-                [(again.steps_s, reading.wall_s) for again, reading in both],
-                REDEPLOY_WALL,
-            ),
-            ratio_bar(
-                "redeploy: wall / reading, with the start of Python",
-                [(again.wall_s, reading.wall_s) for again, reading in both],
-                float("inf"),
-            ),
+            *wall_bars("redeploy / reading", both, runs=REDEPLOY_WALL),
         ]
 
     def resume(self) -> list[Bar]:
@@ -160,15 +151,7 @@ class Bench:
         for _ in range(rounds):
             ours = self.run("chunked", kept_as="chunked, 1 Gbit/s", inside=node.inside)
             both.append((ours, self.run("limit: source", kept_as="curl, 1 Gbit/s", inside=node.inside)))
-        steps = [(ours.steps_s, wire.wall_s) for ours, wire in both]
-        return [
-            ratio_bar("1 Gbit/s: chunked / curl: wall, by an agent that runs", steps, GIGABIT_WALL),
-            ratio_bar(
-                "1 Gbit/s: chunked / curl: wall, with the start of Python",
-                [(ours.wall_s, wire.wall_s) for ours, wire in both],
-                float("inf"),
-            ),
-        ]
+        return wall_bars("1 Gbit/s: chunked / curl", both, runs=GIGABIT_WALL)
 
 
 def allocated_line(sizes: Sequence[tuple[str, Path]]) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import socket
 import time
@@ -218,10 +219,10 @@ def test_server_that_drips() -> None:
         pytest.raises(TimeoutError, match=r"only [0-9]+ bytes"),
     ):
         for _ in range(100):
-            drops.readinto(bytearray(1))
-    with giving(bytes(10**5), 0.0) as sock, closing(Paced(sock, slow_after_s=0.0)) as river:
+            drops.readinto(bytearray(10))
+    with giving(bytes(10**5), 0.0) as sock, io.BufferedReader(Paced(sock, slow_after_s=0.0)) as river:
         for _ in range(10):
-            assert river.readinto(bytearray(10**5))
+            assert river.readinto(bytearray(10**5)) == 10**5
 
 
 def test_nobody_there() -> None:

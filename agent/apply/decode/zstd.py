@@ -90,16 +90,20 @@ class Frames:
         """
         size = len(view)
         while at + 3 <= size and not view[at] & 1:
-            header = view[at] | view[at + 1] << 8 | view[at + 2] << 16
-            at += 3 + (1 if header >> 1 & 3 == REPEATED else header >> 3)
+            at += 3 + content_bytes(view[at : at + 3])
         self._skip = max(at - size, 0)
         return min(at, size)
 
     def _block(self, header: bytes) -> None:
-        self._skip = 1 if header[0] >> 1 & 3 == REPEATED else int.from_bytes(header, "little") >> 3
+        self._skip = content_bytes(header)
         if header[0] & 1:  # the frame's last
             self._skip += self._checksum_bytes
             self._expect(self._begin, 4)
+
+
+def content_bytes(header: bytes | memoryview) -> int:
+    """How much of the file follows a block's header (section 3.1.1.2)."""
+    return 1 if header[0] >> 1 & 3 == REPEATED else int.from_bytes(header, "little") >> 3
 
 
 class Walked:

@@ -22,15 +22,14 @@ from requests.exceptions import RequestException
 
 from agent.controller.images import LARGEST_BYTES, Announced, room_for
 from agent.errors import AccessDenied, AgentError, ImageChanged, ImageTruncated, ImageUnavailable, LinkError
-from agent.model.destination import authorization, is_link_local, must_be_allowed, next_url, with_its_user
+from agent.model.destination import followed, is_link_local
 from agent.model.image import Access
-from agent.model.url import named, origin
+from agent.model.url import named
 
 TIMEOUT_S = (10.0, 20.0)
 PIECE_BYTES = 1024 * 1024
 TRIES = 5
 PAUSE_S = 3.0
-MOST_REDIRECTS = 5
 
 Tell = Callable[[str, int, int | None], None]
 """What is being done, bytes done, bytes in all where known. It may raise: then the work ends."""
@@ -47,7 +46,7 @@ class Download:
     pause_s: float = PAUSE_S
     done_bytes: int = 0
     total_bytes: int | None = None
-    _tag: str | None = None
+    _validator: str | None = None
     _sha256: Any = field(default_factory=hashlib.sha256)
     _sha512: Any = field(default_factory=hashlib.sha512)
 
@@ -76,8 +75,8 @@ class Download:
         headers = {"Accept-Encoding": "identity"}
         if self.done_bytes:
             headers["Range"] = f"bytes={self.done_bytes}-"
-            if self._tag and self._tag.startswith('"'):  # strong ones only (RFC 9110, section 13.1.5)
-                headers["If-Range"] = self._tag
+            if self._validator and self._validator.startswith('"'):  # strong ones only (RFC 9110, section 13.1.5)
+                headers["If-Range"] = self._validator
         try:
             with self._asked(http, doing, headers) as answer:
                 self._begin(doing, answer)
@@ -90,12 +89,10 @@ class Download:
 
     def _asked(self, http: requests.Session, doing: str, headers: Mapping[str, str]) -> requests.Response:
         """The answer at the end of the redirects."""
-        url, access = with_its_user(doing, self.url, self.access)
-        home = origin(url)
-        for _ in range(MOST_REDIRECTS + 1):
-            must_be_allowed(doing, url)
-            credentials = authorization(doing, access) if origin(url) == home else {}
-            proxies = {"http": access.proxy, "https": access.proxy} if access.proxy else environ_proxies(url)
+
+        def ask(url: str, credentials: dict[str, str]) -> tuple[requests.Response, str | None]:
+            proxy = self.access.proxy
+            proxies = {"http": proxy, "https": proxy} if proxy else requests.utils.get_environ_proxies(url)
             answer = http.get(
                 url,
                 headers={**headers, **credentials},
@@ -104,12 +101,12 @@ class Download:
                 timeout=TIMEOUT_S,
                 allow_redirects=False,
             )
-            location = answer.headers.get("Location") if answer.is_redirect else None
-            if location is None:
-                return answer
+            if not answer.is_redirect:
+                return answer, None
             answer.close()
-            url = next_url(doing, url, location)
-        raise ImageUnavailable(doing, f"more than {MOST_REDIRECTS} redirects")
+            return answer, answer.headers["Location"]
+
+        return followed(doing, self.url, self.access, ask)[0]
 
     def _begin(self, doing: str, answer: requests.Response) -> None:
         status = answer.status_code
@@ -117,17 +114,17 @@ class Download:
             raise AccessDenied(doing, f"the server answered {status}")
         if status >= 500 or status == 429:
             raise LinkError(doing, f"the server answered {status}")
-        tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
+        validator = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
         if self.done_bytes:
             begin = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
-            if status != 206 or tag != self._tag or begin != str(self.done_bytes):
+            if status != 206 or validator != self._validator or begin != str(self.done_bytes):
                 raise ImageChanged(doing, "it broke off, and the server does not go on with the same file")
             return
         if status != 200:
             raise ImageUnavailable(doing, f"the server answered {status}")
         length = answer.headers.get("Content-Length", "")
         self.total_bytes = int(length) if length.isdecimal() else None
-        self._tag = tag
+        self._validator = validator
 
     def _take(self, doing: str, piece: bytes, file: BinaryIO) -> None:
         with room_for(doing):
@@ -167,17 +164,10 @@ class Guarded(HTTPAdapter):
             return answer
         try:
             peer = str(sock.getpeername()[0])
-            if is_link_local(peer):
-                raise ImageUnavailable(f"fetching {named(request.url or '')}", f"its address, {peer}, is link-local")
         except OSError as error:  # the connection is reset by now
             answer.close()
             raise requests.ConnectionError(error) from error
-        except ImageUnavailable:
+        if is_link_local(peer):
             answer.close()
-            raise
+            raise ImageUnavailable(f"fetching {named(request.url or '')}", f"its address, {peer}, is link-local")
         return answer
-
-
-def environ_proxies(url: str) -> dict[str, str]:
-    """What the environment says: http_proxy, https_proxy, no_proxy."""
-    return dict(requests.utils.get_environ_proxies(url))
