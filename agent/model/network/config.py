@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network of a host as it shall be: links, routes, rules, name servers, security groups, EIPs.
 
-What is `None` is not specified and stays as it is; what is empty shall be empty. A link, route or rule that is not in it
-is taken away if it was in the configuration before, and left alone otherwise: it is somebody else's.
+What is `None` is not specified and stays as it is; what is empty shall be empty. A link, route or rule that is not
+in it is taken away if it was in the configuration before, and left alone otherwise: it is somebody else's.
 """
 
 from __future__ import annotations

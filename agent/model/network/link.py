@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Links as they shall be, or as they are: one model a kind, told apart by `kind`.
 
-In a desired link `None` means "not specified: leave it"; an empty tuple means "none". Where a link is observed, all that
-the kernel tells is filled in.
+In a desired link `None` means "not specified: leave it"; an empty tuple means "none". Where a link is observed, all
+that the kernel tells is filled in.
 """
 
 from __future__ import annotations

@@ -201,7 +201,7 @@ def routes_once(routes: Sequence[Route]) -> Iterator[str]:
     seen = set()
     for place, route in enumerate(routes):
         if route.key in seen:
-            yield f"routes.{place}: a second one to {route.destination} in table {route.table} with metric {route.metric}"
+            yield f"routes.{place}: a second one to {route.destination} in table {route.table}, metric {route.metric}"
         seen.add(route.key)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps that change the network. Links are named as the kernel names them; each step done twice changes nothing more."""
+"""Steps that change the network. Links are named as the kernel names them; a step done twice changes nothing more."""
 
 from __future__ import annotations
 
@@ -156,8 +156,8 @@ class LimitBandwidth(Frozen):
 class PersistNetwork(Frozen):
     """Write the files with which the next boot begins with this network, and have them read now where that is needed.
 
-    `removed` are files of ours that nobody wants any more. `activate` are links that the manager has to bring up itself,
-    since its client asks for their leases; the others are as they shall be already.
+    `removed` are files of ours that nobody wants any more. `activate` are links that the manager has to bring up
+    itself, since its client asks for their leases; the others are as they shall be already.
     """
 
     kind: Literal["persist_network"] = "persist_network"
