@@ -37,7 +37,7 @@ VALUES = ("errors", "model", "config")
 DOORS: dict[str, tuple[str, ...]] = {
     "subprocess": ("agent/host/run.py", "agent/controller/imports/sandbox.py"),
     "pyudev": ("agent/host/udev.py",),
-    "pyroute2": ("agent/host/netlink.py",),
+    "pyroute2": ("agent/host/netlink.py", "agent/host/traffic.py"),
     "psutil": ("agent/host/counters.py",),
     "urllib3": ("agent/host/fetch.py", "agent/host/connections.py"),
     "certifi": ("agent/host/connections.py",),

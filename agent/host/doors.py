@@ -16,6 +16,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from threading import Event
 from typing import Protocol
 
+from agent.host.packet_doors import Nftables, Traffic
 from agent.model.generalise import Look
 from agent.model.image import OPEN, Access
 
@@ -325,6 +326,8 @@ class Host:
     udev: Udev
     block: Block
     netlink: Netlink
+    nftables: Nftables
+    traffic: Traffic
     fetch: Fetch
     power: Power
     clock: Clock

@@ -10,8 +10,10 @@ from agent.host.doors import Host
 from agent.host.fetch import RealFetch
 from agent.host.files import RealFiles
 from agent.host.netlink import RealNetlink
+from agent.host.nftables import RealNftables
 from agent.host.power import RealPower
 from agent.host.run import RealRun
+from agent.host.traffic import RealTraffic
 from agent.host.udev import RealUdev
 
 
@@ -25,6 +27,8 @@ def host(root: str = "/") -> Host:
         udev=RealUdev(run),
         block=RealBlock(),
         netlink=RealNetlink(),
+        nftables=RealNftables(),
+        traffic=RealTraffic(),
         fetch=RealFetch(),
         power=RealPower(run, files),
         clock=RealClock(),

@@ -27,6 +27,7 @@ from agent.host.fake.doors import (
 from agent.host.fake.faults import Died, Effect, FaultPlan
 from agent.host.fake.files import FakeFiles
 from agent.host.fake.machine import Counts, Machine, Record
+from agent.host.fake.packets import FakeNftables, FakeTraffic
 from agent.host.fake.programs import FakeRun, Output, failing, saying, silent
 from agent.host.fake.tree import LinkTo, Tree, Unreadable
 from agent.host.fake.web import FakeFetch, Page
@@ -70,6 +71,8 @@ class FakeHost(Host):
             udev=FakeUdev(machine, faults),
             block=FakeBlock(machine, faults),
             netlink=FakeNetlink(machine, faults),
+            nftables=FakeNftables(machine, faults),
+            traffic=FakeTraffic(machine, faults),
             fetch=FakeFetch(machine, faults),
             power=FakePower(machine, faults),
             clock=FakeClock(machine),

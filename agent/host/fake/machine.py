@@ -16,10 +16,12 @@ from pydantic import Field
 
 from agent.host.doors import Link
 from agent.host.fake.disk import FakeDisk
+from agent.host.fake.nf_table import FakeTable
 from agent.host.fake.programs import PROGRAMS, Program
 from agent.host.fake.tree import Tree, parse, render
 from agent.host.fake.web import Page
 from agent.model.frozen import Frozen, decode
+from agent.model.network import Bandwidth
 from agent.model.partition_table import partitions
 
 HEAD_BYTES = 1024 * 1024
@@ -54,6 +56,8 @@ class Machine:
     booted_tree: Tree = field(default_factory=Tree, repr=False)
     links: dict[int, Link] = field(default_factory=dict)
     disks: dict[str, FakeDisk] = field(default_factory=dict)
+    nf_tables: dict[str, FakeTable] = field(default_factory=dict)
+    limits: dict[int, Bandwidth] = field(default_factory=dict)
     web: dict[str, Page] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=lambda: dict(PROGRAMS))
     commands: list[tuple[str, ...]] = field(default_factory=list)
@@ -129,6 +133,7 @@ class Machine:
         for disk in self.disks.values():
             disk.cut_power(survives)
         self.links = {link.index: link for link in self.record.links}
+        self.nf_tables, self.limits = {}, {}
         if keep_files:
             self.tree.drop("/run")
         else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from hashlib import sha256
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -111,6 +111,13 @@ class EipMode(StrEnum):
     HOST = "host"
 
 
+INSIDE = tuple(
+    IPv4Network(one)
+    for one in ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/4")
+)
+"""Addresses that no Internet has: private (RFC 1918), shared (RFC 6598), link-local and multicast ones."""
+
+
 class Eip(Frozen):
     """A public address, bound to one private address of one link. Its traffic leaves by that link."""
 
@@ -118,6 +125,9 @@ class Eip(Frozen):
     private: IPv4Address
     link: LinkName
     mode: EipMode = EipMode.GATEWAY
+    exempt: tuple[IPv4Network, ...] = Field(
+        default=INSIDE, description="networks that see the private address, where the host translates"
+    )
 
 
 def eips_digest(eips: tuple[Eip, ...]) -> str:

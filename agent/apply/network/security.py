@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Security groups as rules of nf_tables. Pure: a `Firewall` in, a `Ruleset` out.
+
+A packet meets `input` (or `output`), which knows the link; then `link-NAME-in`, which asks `always-in` and each of the
+link's groups, and drops; and `group-ID-in`, which accepts. The rules of a group that differ in their remote alone are one
+rule with a set of addresses, since there may be thousands; the members of a group are one set, for all who name it.
+
+Always allowed, as clouds do: answers to what was allowed and errors about it (path MTU among them), DHCP of a client,
+IPv6's neighbour discovery, router advertisements and multicast listeners; and the loopback device is never asked. Only
+what begins or ends at this host is asked: what it routes or bridges for others (containers, guests) is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+
+from agent.apply.network.ruleset import Ruleset
+from agent.errors import InputError
+from agent.model.network import Direction, Firewall, IPAddress, IPNetwork, SecurityGroup, SecurityRule
+from agent.model.network.nft import FIREWALL_TABLE
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9._-]+")
+ADDRESS_TYPES = {4: "ipv4_addr", 6: "ipv6_addr"}
+WIDTHS = {4: 32, 6: 128}
+IP = {4: "ip", 6: "ip6"}
+PROTOCOLS = {"tcp": 6, "udp": 17}
+ICMP = {4: ("icmp", 1), 6: ("icmpv6", 58)}
+
+STATE = "ct state vmap { established : accept, related : accept, invalid : drop }"
+ALWAYS = {
+    Direction.IN: (
+        STATE,
+        "meta nfproto ipv4 udp sport 67 udp dport 68 accept",
+        "meta nfproto ipv6 udp sport 547 udp dport 546 accept",
+        "icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, mld-listener-query } accept",
+    ),
+    Direction.OUT: (
+        STATE,
+        "meta nfproto ipv4 udp sport 68 udp dport 67 accept",
+        "meta nfproto ipv6 udp sport 546 udp dport 547 accept",
+        "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept",
+        "icmpv6 type { mld-listener-report, mld-listener-done, mld2-listener-report } accept",
+    ),
+}
+HOOKS = {Direction.IN: "input", Direction.OUT: "output"}
+LINK_KEYS = {Direction.IN: ("meta sdifname", "iifname"), Direction.OUT: ("oifname",)}
+"""A VRF's port: on its way in a packet is the VRF's by the time that it meets `input`, and only `sdifname` still tells
+the port; on its way out it meets `output` twice, as the VRF's and as the port's (Documentation/networking/vrf.rst)."""
+
+
+@dataclass
+class Remotes:
+    """What the rules that differ in nothing else allow."""
+
+    is_anybody: bool = False
+    hosts: dict[str, None] = field(default_factory=dict)
+    networks: list[tuple[int, int]] = field(default_factory=list)
+    groups: dict[str, None] = field(default_factory=dict)
+
+
+Match = tuple[Direction, int, "str | int | None", "int | None", "int | None", "int | None", "int | None"]
+"""Direction, version, protocol, ports, ICMP's type and code: a rule without its remote."""
+
+
+def ruleset(firewall: Firewall) -> Ruleset:
+    """All of it. Raises `InputError` for a name that no rule can hold."""
+    made = Ruleset(FIREWALL_TABLE, firewall.digest)
+    for hook in HOOKS.values():
+        made.chain(hook, f"type filter hook {hook} priority filter; policy accept;")
+    links = {safe(link): groups for link, groups in firewall.links.items() if groups}
+    for name, addresses in firewall.members.items():
+        for version, some in by_version(addresses).items():
+            made.set(members_set(name, version), ADDRESS_TYPES[version], some)
+    if not links:
+        return made
+    for direction in Direction:
+        add_chains(made, direction, links, firewall.groups)
+    return made
+
+
+def add_chains(
+    made: Ruleset, direction: Direction, links: Mapping[str, tuple[str, ...]], groups: Iterable[SecurityGroup]
+) -> None:
+    """Everything about one direction."""
+    made.chain(f"always-{direction}")
+    for text in ALWAYS[direction]:
+        made.rule(f"always-{direction}", text)
+    for group in groups:
+        made.chain(f"group-{group.id}-{direction}")
+        for match, remotes in grouped(group.rules, direction).items():
+            for text in rules_of(made, group.id, match, remotes):
+                made.rule(f"group-{group.id}-{direction}", text)
+    for link, ids in links.items():
+        chain = f"link-{link}-{direction}"
+        made.chain(chain)
+        for target in (f"always-{direction}", *(f"group-{each}-{direction}" for each in dict.fromkeys(ids))):
+            made.rule(chain, f"jump {target}")
+        made.rule(chain, "drop")
+    targets = ", ".join(f'"{link}" : goto link-{link}-{direction}' for link in links)
+    for key in LINK_KEYS[direction]:
+        made.rule(HOOKS[direction], f"{key} vmap {{ {targets} }}")
+
+
+def grouped(rules: Iterable[SecurityRule], direction: Direction) -> dict[Match, Remotes]:
+    """Rules that differ in their remote alone, together."""
+    found: dict[Match, Remotes] = {}
+    for rule in rules:
+        if rule.direction is not direction:
+            continue
+        match = (
+            direction,
+            rule.version,
+            rule.protocol,
+            rule.first_port,
+            rule.last_port,
+            rule.icmp_type,
+            rule.icmp_code,
+        )
+        remotes = found.get(match)
+        if remotes is None:
+            remotes = found[match] = Remotes()
+        add_remote(remotes, rule.remote, rule.remote_group)
+    return found
+
+
+def add_remote(remotes: Remotes, network: IPNetwork | None, group: str | None) -> None:
+    """One more that is allowed. Single hosts are apart: they are looked up by hashing, networks by searching."""
+    if group is not None:
+        remotes.groups[group] = None
+    elif network is None or not network.prefixlen:
+        remotes.is_anybody = True
+    elif (width := network.max_prefixlen - network.prefixlen) == 0:
+        remotes.hosts[str(network.network_address)] = None
+    else:
+        first = int(network.network_address)
+        remotes.networks.append((first, first | (1 << width) - 1))
+
+
+def rules_of(made: Ruleset, group: str, match: Match, remotes: Remotes) -> Iterator[str]:
+    """The rules for it; their sets are added to what is made."""
+    direction, version, *_ = match
+    what = f"{protocol_text(match)}accept"
+    if remotes.is_anybody:
+        yield f"meta nfproto ipv{version} {what}"
+        return
+    sets = [members_set(each, version) for each in remotes.groups]
+    name = "-".join(["allow", group, *("any" if each is None else str(each) for each in match)])
+    if remotes.hosts:
+        made.set(f"{name}-hosts", ADDRESS_TYPES[version], remotes.hosts)
+        sets.append(f"{name}-hosts")
+    if remotes.networks:
+        made.set(f"{name}-nets", f"{ADDRESS_TYPES[version]}; flags interval", ranges(version, remotes.networks))
+        sets.append(f"{name}-nets")
+    for each in sets:
+        yield f"{IP[version]} {'saddr' if direction is Direction.IN else 'daddr'} @{each} {what}"
+
+
+def protocol_text(match: Match) -> str:
+    """What of a packet is looked at besides its addresses; it ends with a space, if it is anything."""
+    _, version, protocol, first, last, icmp_type, icmp_code = match
+    icmp, number = ICMP[version]
+    if protocol is None:
+        return ""
+    if first is not None:
+        return f"{protocol} dport {first if first == last else f'{first}-{last}'} "
+    if icmp_type is not None:
+        code = "" if icmp_code is None else f"{icmp} code {icmp_code} "
+        return f"{icmp} type {icmp_type} {code}"
+    return f"meta l4proto {number if protocol == 'icmp' else PROTOCOLS.get(str(protocol), protocol)} "
+
+
+def ranges(version: int, networks: list[tuple[int, int]]) -> Iterator[str]:
+    """Merged: elements that overlap are refused by the kernel, and libnftables' own merging is young."""
+    networks.sort()
+    first, last = networks[0]
+    for low, high in networks[1:]:
+        if low <= last + 1:
+            last = max(last, high)
+            continue
+        yield range_text(version, first, last)
+        first, last = low, high
+    yield range_text(version, first, last)
+
+
+def range_text(version: int, first: int, last: int) -> str:
+    """As a range: it may be no network any more."""
+    address = IPv4Address if version == 4 else IPv6Address
+    return f"{address(first)}-{address(last)}"
+
+
+def by_version(addresses: Iterable[IPAddress]) -> dict[int, list[str]]:
+    """Both are there, be they empty."""
+    found: dict[int, dict[str, None]] = {4: {}, 6: {}}
+    for address in addresses:
+        found[address.version][str(address)] = None
+    return {version: list(texts) for version, texts in found.items()}
+
+
+def members_set(group: str, version: int) -> str:
+    """The name of a group's addresses."""
+    return f"members-{safe(group)}-{version}"
+
+
+def safe(name: str) -> str:
+    """A name that can stand in a script. Raises `InputError`: it must not become another command."""
+    if SAFE_NAME.fullmatch(name) is None:
+        raise InputError("making rules of security groups", f"{name!r} has characters that no rule can hold")
+    return name

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A table of nf_tables on a fake machine."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+JUMP = re.compile(r"\b(?:jump|goto) ([^\s,]+)")
+
+
+@dataclass
+class FakeTable:
+    """Chains with their rules, sets with their elements."""
+
+    chains: dict[str, list[str]] = field(default_factory=dict)
+    sets: dict[str, list[str]] = field(default_factory=dict)
+
+    def uses(self) -> dict[str, int]:
+        """As the kernel counts: rules of a chain, and jumps to it."""
+        targets = [target for rules in self.chains.values() for rule in rules for target in JUMP.findall(rule)]
+        return {name: len(rules) + targets.count(name) for name, rules in self.chains.items()}

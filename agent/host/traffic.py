@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door to traffic control (tc): limits of what a link sends and receives.
+
+What is sent passes a hierarchical token bucket (htb) at the link's root. What is received is led through an
+intermediate device (ifb) first, and passes one there: so it queues, and TCP slows down without losses. In: an index
+and a `Bandwidth`. Out: which limits there are. A token bucket filter (tbf) cannot do more than 34 Gbit/s here.
+
+How what is there is known again: roots have `Bandwidth.handle` as their number, made odd where both directions are
+limited; the ifb of a link has the link's index plus `IFB_INDEX`.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from agent.errors import HostError
+from agent.model.network import Bandwidth, IPNetwork
+
+IFB_INDEX = 0x40000000
+OURS = 0x8000
+BROKEN = 1
+ROOT = 0xFFFFFFFF  # TC_H_ROOT, linux/pkt_sched.h
+INGRESS = 0xFFFF0000
+ALL, IPV4, IPV6 = 0x0003, 0x0800, 0x86DD  # linux/if_ether.h, ETH_P_*
+BURST_S = 0.01
+LEAST_BURST_BYTES = 32 * 1024
+QUANTUM_BYTES = 60_000  # the kernel's own guess grows with the rate, until it complains
+QUEUE_PACKETS = 1000  # of an ifb: its 32 are too few for bursts
+SOURCE, DESTINATION = {4: 12, 6: 8}, {4: 16, 6: 24}
+"""Where an address stands in a header of IP."""
+GONE = (errno.ENOENT, errno.EINVAL, errno.ENODEV)
+
+
+class RealTraffic:
+    """`doors.Traffic` over rtnetlink."""
+
+    def limit(self, link: str, bandwidth: Bandwidth) -> None:
+        """What is there already stays; other limits of ours go, and then these come."""
+        handle = bandwidth.handle
+        with talking(f"limiting the bandwidth of {link}") as route:
+            index = index_of(route, link)
+            there = shapers_of(route).get(index)
+            if there == handle:
+                return
+            if there is not None:
+                remove(route, index)
+            if handle is None:
+                return
+            number = handle | (bandwidth.egress_mbps is not None and bandwidth.ingress_mbps is not None)
+            if bandwidth.ingress_mbps is not None:
+                redirect(route, index)
+                shape(route, index + IFB_INDEX, number, bandwidth.ingress_mbps, bandwidth.exempt, SOURCE)
+            if bandwidth.egress_mbps is not None:
+                shape(route, index, number, bandwidth.egress_mbps, bandwidth.exempt, DESTINATION)
+
+    def shapers(self) -> dict[int, int]:
+        """By one dump."""
+        with talking("reading the bandwidth limits") as route:
+            return shapers_of(route)
+
+
+def index_of(route: Any, link: str) -> int:
+    """What the kernel calls it. Raises `HostError`."""
+    found = route.link_lookup(ifname=link)
+    if not found:
+        raise HostError(f"limiting the bandwidth of {link}", "No such device")
+    return int(found[0])
+
+
+def shapers_of(route: Any) -> dict[int, int]:
+    """As `doors.Traffic` says."""
+    found = [(int(one["index"]), int(one["handle"]), one.get_attr("TCA_KIND")) for one in route.get_qdiscs()]
+    roots = {index: handle >> 16 for index, handle, kind in found if kind == "htb" and handle >> 16 >= OURS}
+    diverted = {index for index, _, kind in found if kind == "ingress"}
+    links = {index % IFB_INDEX for index in roots}
+    return {link: shaper(roots.get(link), roots.get(link + IFB_INDEX), link in diverted) for link in links}
+
+
+def shaper(egress: int | None, ingress: int | None, is_diverted: bool) -> int:
+    """`Bandwidth.handle`, or `BROKEN`."""
+    number = egress or ingress or 0
+    both = number & 1 != 0
+    is_whole = egress == ingress if both else egress is None or ingress is None
+    if not is_whole or is_diverted < (ingress is not None):
+        return BROKEN
+    return number & ~1
+
+
+def remove(route: Any, index: int) -> None:
+    """All that is ours on a link; what is missing is no error."""
+    with fine(*GONE):
+        route.tc("del", index=index, parent=ROOT)
+    with fine(*GONE):
+        route.tc("del", "ingress", index=index, handle=INGRESS)
+    with fine(*GONE):
+        route.link("del", index=index + IFB_INDEX)
+
+
+def redirect(route: Any, index: int) -> None:
+    """Lead all that a link receives through an ifb of its own."""
+    ifb = index + IFB_INDEX
+    route.link("add", index=ifb, ifname=f"ifb{index}", kind="ifb", txqlen=QUEUE_PACKETS)
+    route.link("set", index=ifb, state="up")
+    with fine(errno.EEXIST):
+        route.tc("add", "ingress", index=index, handle=INGRESS)
+    action = {"kind": "mirred", "direction": "egress", "action": "redirect", "ifindex": ifb}
+    add_filter(route, index, 0xFFFF, ALL, 1, ["0x0/0x0+0"], action=[action], target=0x10000)
+
+
+def shape(route: Any, index: int, number: int, mbps: int, exempt: tuple[IPNetwork, ...], at: dict[int, int]) -> None:
+    """A bucket at the root of a link. Exempt traffic goes to the root itself: htb sends that as it comes."""
+    route.tc("replace", "htb", index=index, handle=number << 16, parent=ROOT, default=1)
+    rate = mbps * 1_000_000 // 8
+    burst = max(LEAST_BURST_BYTES, int(rate * BURST_S))
+    bucket = {"rate": rate, "ceil": rate, "burst": burst, "cburst": burst, "quantum": QUANTUM_BYTES}
+    route.tc("add-class", "htb", index=index, handle=number << 16 | 1, parent=number << 16, **bucket)
+    with fine(errno.ENOENT):  # a kernel without fq_codel: then it is one queue
+        route.tc("add", "fq_codel", index=index, handle=0, parent=number << 16 | 1)
+    for network in exempt:
+        protocol = IPV4 if network.version == 4 else IPV6
+        keys = words(network, at[network.version])
+        add_filter(route, index, number, protocol, network.version, keys, target=number << 16)
+
+
+def add_filter(route: Any, index: int, number: int, protocol: int, priority: int, keys: list[str], **what: Any) -> None:
+    """A u32 filter at a root."""
+    route.tc("add-filter", "u32", index=index, parent=number << 16, protocol=protocol, prio=priority, keys=keys, **what)
+
+
+def words(network: IPNetwork, offset: int) -> list[str]:
+    """Comparisons of 32 bits each, for all that a network's mask has."""
+    value, mask = network.network_address.packed, network.netmask.packed
+    pairs = [(value[at : at + 4].hex(), mask[at : at + 4].hex(), offset + at) for at in range(0, len(value), 4)]
+    return [f"0x{one}/0x{bits}+{at}" for one, bits, at in pairs if int(bits, 16)] or [f"0x0/0x0+{offset}"]
+
+
+@contextmanager
+def talking(doing: str) -> Iterator[Any]:
+    """A netlink socket for one call. What the kernel refuses is a `HostError`."""
+    from pyroute2 import IPRoute, NetlinkError  # lazy: 0.1 s of import time
+
+    try:
+        with IPRoute() as route:
+            yield route
+    except NetlinkError as error:
+        raise HostError(doing, str(error.args[1]) if len(error.args) > 1 else str(error)) from error
+    except OSError as error:
+        raise HostError(doing, error.strerror or str(error)) from error
+
+
+@contextmanager
+def fine(*codes: int) -> Iterator[None]:
+    """Refusals that are none."""
+    from pyroute2 import NetlinkError  # lazy, as above
+
+    try:
+        yield
+    except NetlinkError as error:
+        if error.code not in codes:
+            raise
