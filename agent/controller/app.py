@@ -6,7 +6,21 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 from agent import __version__
-from agent.controller.api import agent, boot, catalogue, docs, errors, health, images, nodes, servers
+from agent.controller.api import (
+    agent,
+    boot,
+    catalogue,
+    docs,
+    eips,
+    errors,
+    groups,
+    health,
+    images,
+    networks,
+    nics,
+    nodes,
+    servers,
+)
 from agent.controller.api.auth import user
 from agent.controller.api.content import Sending
 from agent.controller.api.limits import BodyLimit
@@ -22,6 +36,6 @@ def create_app(controller: Controller) -> FastAPI:
     app.add_middleware(BodyLimit)
     for face in (health.router, docs.router, agent.router, boot.router):
         app.include_router(face)
-    for face in (nodes.router, catalogue.router, images.router, servers.router):
-        app.include_router(face, dependencies=[Depends(user)])
+    for noun in (nodes, catalogue, networks, groups, eips, images, servers, nics):
+        app.include_router(noun.router, dependencies=[Depends(user)])
     return app

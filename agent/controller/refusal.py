@@ -4,11 +4,11 @@
 Refused
 ├── BadParameter, BadUserData, BadKey, BadFlavor, BadImage, ImageMismatch,  the order is wrong
 │   WrongFormat
-├── AddressTaken, AddressesExhausted, NoNodeFits, NoPower, NoSpace,         there is nothing to serve it with
-│   ToolsMissing
+├── AddressTaken, AddressesExhausted, NoNodeFits, NoNicFree, NoPower,       there is nothing to serve it with
+│   NoSpace, ToolsMissing, TooMany
 ├── Missing, ServerMissing, NameTaken, InUse                                what it names
 ├── AlreadyRunning, AlreadyStopped, PoweringOn, PoweringOff, Rebooting      the server's state
-├── Busy, NotAllowed                                                        the server's or the node's state
+├── Busy, NotAllowed, PrimaryNic                                            the server's or the node's state
 └── Unauthorized, AgentUnauthorized, TokenRefused, EnrolmentRefused,        who asks
     ProofRefused
 """
@@ -113,6 +113,30 @@ class NoNodeFits(Refused):
     code = "BMS.NO_NODE_FITS"
     http_status = 409
     advice = "The list says for each node why not; see bmsctl node show NODE."
+
+
+class NoNicFree(Refused):
+    """The node has no physical NIC left."""
+
+    code = "BMS.NO_NIC_FREE"
+    http_status = 409
+    advice = "Detach a NIC, or use a VPC that is a vlan or vxlan: its NICs are virtual."
+
+
+class TooMany(Refused):
+    """There are as many as there may be."""
+
+    code = "BMS.LIMIT"
+    http_status = 409
+    advice = "Delete one that is not needed any more."
+
+
+class PrimaryNic(Refused):
+    """A server keeps its first NIC."""
+
+    code = "BMS.0222"
+    http_status = 409
+    advice = "Delete the server, or detach another of its NICs: bmsctl server nic list SERVER."
 
 
 class Missing(Refused):

@@ -5,52 +5,46 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from agent.controller.records.catalogue import KeyPair, Subnet
+from agent.controller.records.catalogue import KeyPair
 from agent.controller.records.image import Image
-from agent.controller.records.server import PinnedDisk, Port, Server, ServerStatus
+from agent.controller.records.network import Segment
+from agent.controller.records.server import PinnedBond, PinnedDisk, Server, ServerStatus
 from agent.controller.refusal import BadKey
 from agent.controller.rules import ipxe
 from agent.controller.rules.config_drive import DeploySecrets, Drive, config_drive
 from agent.controller.rules.keypair import fingerprint
+from agent.controller.rules.network import network_config
+from agent.controller.rules.wiring import Wiring
 from agent.model.image import ImageFormat
+from tests.controller.wires import attached, subnet, vpc
 from tests.controller.world import KEY
 
 HERE = Path(__file__).parent
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
-def subnet(name: str, cidr: str, *, dhcp: bool = False, mtu: int | None = None) -> Subnet:
-    """A subnet with a name server."""
-    net = IPv4Network(cidr)
-    return Subnet(
-        id=f"id-of-{name}",
-        name=name,
-        vpc_id="v",
-        cidr=net,
-        gateway=net.network_address + 1,
-        dns=(IPv4Address("10.1.0.254"),),
-        mtu=mtu,
-        dhcp=dhcp,
-        created_at=NOW,
+CLOUD = vpc()
+FRONT = attached(0, CLOUD, subnet("front", "10.1.0.0/24", mtu=1450), "10.1.0.2")
+PLAIN = Wiring(
+    ports=(
+        FRONT,
+        attached(1, CLOUD, subnet("back", "10.2.0.0/22"), "10.2.0.9"),
+        attached(2, CLOUD, subnet("wild", "10.4.0.0/24", dhcp=True), None),
     )
+)
+BONDED = Wiring(
+    ports=(FRONT, attached(1, vpc(2, Segment.VLAN, 2315), subnet("tagged", "10.2.0.0/22"), "10.2.0.9")),
+    bond=PinnedBond(mode="802.3ad", macs=(FRONT.port.mac, "52:54:00:00:09:01")),
+)
 
 
-def port(position: int, where: Subnet, address: str | None) -> tuple[Port, Subnet]:
-    """An attachment."""
-    mac = f"52:54:00:00:0{position}:01"
-    return Port(
-        id=f"port-{position}", server_id="s", subnet_id=where.id, position=position, mac=mac, address=address
-    ), where
-
-
-def drive(*, agent: bool | None = True) -> Drive:
-    """A server with three NICs, of which one is by DHCP."""
+def drive(*, agent: bool | None = True, wiring: Wiring = PLAIN) -> Drive:
+    """A server with three NICs, of which one is by DHCP; or with this wiring."""
     return Drive(
         controller_url="http://controller:8480",
         server=Server(
@@ -68,21 +62,20 @@ def drive(*, agent: bool | None = True) -> Drive:
         image=Image(
             id="i", name="debian", format=ImageFormat.RAW, sha256="ab" * 32, agent=agent, url=None, created_at=NOW
         ),
-        ports=(
-            port(0, subnet("front", "10.1.0.0/24", mtu=1450), "10.1.0.2"),
-            port(1, subnet("back", "10.2.0.0/22"), "10.2.0.9"),
-            port(2, subnet("wild", "10.4.0.0/24", dhcp=True), None),
-        ),
+        network=network_config(wiring),
+        subnets={one.port.id: one.subnet.id for one in wiring.ports},
         key=KeyPair(name="me", public_key=KEY, fingerprint="f", created_at=NOW),
         user_data=SecretStr("#cloud-config\n"),
         secrets=DeploySecrets(credential="CREDENTIAL", nonce="NONCE", phone_home="HOME", random_seed="SEED"),
     )
 
 
-@pytest.mark.parametrize(("name", "agent"), [("ours", True), ("foreign", None)])
-def test_the_drive(name: str, agent: bool | None, golden: Callable[[Path, str], None]) -> None:
+@pytest.mark.parametrize(
+    ("name", "agent", "wiring"), [("ours", True, PLAIN), ("foreign", None, PLAIN), ("bonded", None, BONDED)]
+)
+def test_the_drive(name: str, agent: bool | None, wiring: Wiring, golden: Callable[[Path, str], None]) -> None:
     """Every file as cloud-init and our service read it; a foreign image is asked to phone home."""
-    files = config_drive(drive(agent=agent)).files
+    files = config_drive(drive(agent=agent, wiring=wiring)).files
     text = "".join(f"=== {path}\n{files[path].get_secret_value()}\n" for path in sorted(files))
 
     golden(HERE / f"drive-{name}.txt", text)

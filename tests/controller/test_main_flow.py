@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from agent.model.network import Method
+from agent.model.network import Ethernet, LinkState, NetworkState
 from agent.model.request import DeployRequest
 from tests.controller.machine import Machine
 from tests.controller.world import URL, World
@@ -94,16 +94,16 @@ def test_the_installed_os_is_told_its_network(world: World, server: Machine) -> 
     network = server.desired().network
 
     assert network is not None
-    (nic,) = network.nics
-    assert (nic.mac, nic.method, str(nic.address), str(nic.gateway)) == (
-        server.mac,
-        Method.STATIC,
-        "10.1.0.2/24",
-        "10.1.0.1",
+    (nic,), (default,) = network.links, network.routes or ()
+    assert isinstance(nic, Ethernet)
+    assert (nic.mac, [str(one) for one in nic.addresses or ()], nic.dhcp4) == (server.mac, ["10.1.0.2/24"], False)
+    assert (str(default.destination), default.link, str(default.gateway)) == ("0.0.0.0/0", nic.name, "10.1.0.1")
+    link = LinkState(
+        name="eno1", index=2, kind="ethernet", mac=server.mac, carrier=True, up=True, mtu=1500, addresses=nic.addresses
     )
-    server.beat()
+    server.beat(network=NetworkState(links=(link,)))
     (address,) = world.server()["addresses"]
-    assert (address["address"], address["observed"]) == ("10.1.0.2", [])
+    assert (address["address"], address["observed"]) == ("10.1.0.2", ["10.1.0.2/24"])
 
 
 def test_a_clean_node_is_deployed_over_again(world: World, server: Machine) -> None:

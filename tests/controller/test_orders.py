@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from agent.controller.flow.order import NicOrder, ServerOrder, create
+from agent.controller.flow.nics import NicOrder
+from agent.controller.flow.order import ServerOrder, create
 from agent.controller.refusal import NoNodeFits, Refused
+from agent.model.network import MAIN_TABLE
 from agent.model.request import DeployRequest
 from tests.controller.machine import Machine, disk
 from tests.controller.world import World
@@ -77,15 +79,6 @@ def test_a_full_subnet_says_so(world: World) -> None:
     assert [node["state"] for node in world.user("GET", "/v1/nodes")].count("available") == 1
 
 
-def test_all_nics_are_of_one_vpc(world: World, machine: Machine) -> None:
-    """Subnets of two VPCs do not go together."""
-    world.user("POST", "/v1/vpcs", {"name": "other", "cidr": "192.168.0.0/16"})
-    world.user("POST", "/v1/subnets", {"name": "far", "vpc": "other", "cidr": "192.168.1.0/24"})
-    order = ORDER | {"nics": [{"subnet": "net"}, {"subnet": "far"}]}
-
-    assert "one VPC" in world.refused("POST", "/v1/servers", order)[2]
-
-
 def test_two_nics_get_two_addresses(world: World, machine: Machine) -> None:
     """The primary NIC is the one that the machine boots by, and alone has the gateway."""
     world.user("POST", "/v1/subnets", {"name": "extra", "vpc": "cloud", "cidr": "10.2.0.0/24"})
@@ -94,10 +87,12 @@ def test_two_nics_get_two_addresses(world: World, machine: Machine) -> None:
     network = machine.desired().network
 
     assert network is not None
-    assert [(nic.mac, str(nic.address), str(nic.gateway)) for nic in network.nics] == [
-        ("52:54:00:00:01:01", "10.1.0.2/24", "10.1.0.1"),
-        ("52:54:00:00:02:01", "10.2.0.2/24", "None"),
+    assert [(nic.mac, *map(str, nic.addresses or ())) for nic in network.links] == [
+        ("52:54:00:00:01:01", "10.1.0.2/24"),
+        ("52:54:00:00:02:01", "10.2.0.2/24"),
     ]
+    main = [(route.link, str(route.gateway)) for route in network.routes or () if route.table == MAIN_TABLE]
+    assert main == [("nic0", "10.1.0.1")]
 
 
 def test_a_subnet_with_its_own_dhcp(world: World, machine: Machine) -> None:
@@ -110,7 +105,8 @@ def test_a_subnet_with_its_own_dhcp(world: World, machine: Machine) -> None:
     network = machine.desired().network
 
     assert network is not None
-    assert [(nic.method.value, nic.address) for nic in network.nics] == [("dhcp", None)]
+    assert [(nic.dhcp4, nic.addresses) for nic in network.links] == [(True, ())]
+    assert network.routes == ()
 
 
 def test_nobody_fits(world: World, machine: Machine) -> None:

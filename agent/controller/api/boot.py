@@ -17,7 +17,7 @@ from agent.controller.images import image_path
 from agent.controller.records.image import Image, ImageStatus
 from agent.controller.refusal import BadParameter, Missing
 from agent.model.image import ImageFormat
-from agent.model.network import MAC_PATTERN
+from agent.model.network.values import MAC_PATTERN
 
 RAMDISK_FILES = frozenset({"vmlinuz", "initrd"})
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The user's face: flavors, VPCs, subnets, key pairs."""
+"""The user's face: flavors, key pairs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,7 @@ from fastapi import APIRouter
 from agent.controller.api.auth import Here
 from agent.controller.flow import catalogue
 from agent.controller.flow.lookup import named
-from agent.controller.records.catalogue import (
-    Flavor,
-    FlavorSpec,
-    KeyPair,
-    KeyPairSpec,
-    Subnet,
-    SubnetSpec,
-    Vpc,
-    VpcSpec,
-)
+from agent.controller.records.catalogue import Flavor, FlavorSpec, KeyPair, KeyPairSpec
 from agent.controller.refusal import Missing
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
@@ -47,58 +38,6 @@ def get_flavor(key: str, controller: Here) -> Flavor:
 def delete_flavor(key: str, controller: Here) -> None:
     """Delete a flavor that no server has."""
     catalogue.delete_flavor(controller, key)
-
-
-@router.post("/vpcs", status_code=201)
-def post_vpc(spec: VpcSpec, controller: Here) -> Vpc:
-    """Create a VPC."""
-    return catalogue.create_vpc(controller, spec)
-
-
-@router.get("/vpcs")
-def get_vpcs(controller: Here) -> tuple[Vpc, ...]:
-    """Every VPC."""
-    with controller.read() as tx:
-        return tx.vpcs.all()
-
-
-@router.get("/vpcs/{key}")
-def get_vpc(key: str, controller: Here) -> Vpc:
-    """One VPC, by id or name."""
-    with controller.read() as tx:
-        return named(tx.vpcs, key, "showing a VPC", Missing, "VPC")
-
-
-@router.delete("/vpcs/{key}", status_code=204)
-def delete_vpc(key: str, controller: Here) -> None:
-    """Delete a VPC without subnets."""
-    catalogue.delete_vpc(controller, key)
-
-
-@router.post("/subnets", status_code=201)
-def post_subnet(spec: SubnetSpec, controller: Here) -> Subnet:
-    """Create a subnet in a VPC."""
-    return catalogue.create_subnet(controller, spec)
-
-
-@router.get("/subnets")
-def get_subnets(controller: Here) -> tuple[Subnet, ...]:
-    """Every subnet."""
-    with controller.read() as tx:
-        return tx.subnets.all()
-
-
-@router.get("/subnets/{key}")
-def get_subnet(key: str, controller: Here) -> Subnet:
-    """One subnet, by id or name."""
-    with controller.read() as tx:
-        return named(tx.subnets, key, "showing a subnet", Missing, "subnet")
-
-
-@router.delete("/subnets/{key}", status_code=204)
-def delete_subnet(key: str, controller: Here) -> None:
-    """Delete a subnet without servers."""
-    catalogue.delete_subnet(controller, key)
 
 
 @router.post("/keypairs", status_code=201)

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from agent.controller.api.auth import Here
 from agent.controller.flow import operate, order
 from agent.controller.flow.lookup import LIVING, server_named
+from agent.controller.flow.operate import ServerChange
 from agent.controller.flow.order import ServerOrder
 from agent.controller.records.job import Job
 from agent.controller.refusal import Missing
@@ -60,6 +61,13 @@ def get_server(key: str, controller: Here) -> ServerView:
     with controller.read() as tx:
         server = server_named(tx, key, "showing a server")
         return server_view(tx, server, controller.clock.now())
+
+
+@router.patch("/servers/{key}")
+def patch_server(key: str, wanted: ServerChange, controller: Here) -> ServerView:
+    """Change what is done about network changes that nobody ordered."""
+    server = operate.change(controller, key, wanted)
+    return get_server(server.id, controller)
 
 
 @router.post("/servers/{key}/start", status_code=202)

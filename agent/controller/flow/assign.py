@@ -11,6 +11,7 @@ import structlog
 
 from agent.controller.context import Controller
 from agent.controller.flow import jobs, outcome
+from agent.controller.flow.network import network_of
 from agent.controller.records.job import Assignment, AssignmentState, Job
 from agent.controller.records.node import AgentSession
 from agent.controller.rules.desired import verb_for
@@ -77,6 +78,7 @@ def renew(controller: Controller, tx: Transaction, job: Job, verb: str) -> Job:
             verb=verb,
             attempt=attempt,
             overwrite=node.clean or (server is not None and server.owns_disk),
+            network=network_of(tx, server) if server is not None and verb == "image.deploy" else None,
             created_at=now,
         )
     )

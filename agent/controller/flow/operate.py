@@ -20,10 +20,30 @@ from agent.controller.rules.lifecycle import NodeEvent, ServerEvent, move_node, 
 from agent.controller.rules.steering import ALIVE_S, Waiting
 from agent.controller.store.database import Transaction
 from agent.model.fault import Fault
+from agent.model.frozen import Frozen
+from agent.model.network import DriftPolicy
 
 SUPERSEDED = Fault(code="BMS.SUPERSEDED", message="the server was ordered to be deleted meanwhile")
 
 log = structlog.get_logger("controller")
+
+
+class ServerChange(Frozen):
+    """What may change of a server while it lives."""
+
+    drift: DriftPolicy
+
+
+def change(controller: Controller, key: str, wanted: ServerChange) -> Server:
+    """Its node is told. Raises `ServerMissing`."""
+    doing = f"changing server {key}"
+    with controller.write() as tx:
+        server = server_named(tx, key, doing)
+        if server.node_id is None:
+            raise ServerMissing(doing, "it is deleted")
+        changed = tx.servers.change(server, drift=wanted.drift, updated_at=controller.clock.now())
+        publish(controller, tx, server.node_id)
+        return changed
 
 
 def start(controller: Controller, key: str) -> Job:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import datetime
-from ipaddress import IPv4Address
 from typing import Annotated
 from uuid import uuid4
 
@@ -16,19 +15,23 @@ from pydantic import Field, SecretStr
 from agent.controller.context import Controller
 from agent.controller.flow import jobs, sessions
 from agent.controller.flow.assign import assign
+from agent.controller.flow.groups import ids_of
 from agent.controller.flow.lookup import named
+from agent.controller.flow.network import wake_vpcs
+from agent.controller.flow.nics import Groups, NicOrder, add_port, subnet_of
 from agent.controller.flow.publish import publish
-from agent.controller.records.catalogue import Flavor, Name, Subnet
+from agent.controller.records.catalogue import BondMode, Flavor, Name
 from agent.controller.records.image import Image, ImageStatus
 from agent.controller.records.job import Job, Operation, Stage
+from agent.controller.records.network import Segment, Subnet, Vpc
 from agent.controller.records.node import BootTarget, Node, NodeState
-from agent.controller.records.server import Port, Server, ServerStatus, TaskState
+from agent.controller.records.server import PinnedBond, Server, ServerStatus, TaskState
 from agent.controller.refusal import BadFlavor, BadImage, BadKey, BadParameter, BadUserData, NoNodeFits
-from agent.controller.rules.addresses import allocate
 from agent.controller.rules.lifecycle import NodeEvent, move_node
 from agent.controller.rules.matching import Fit, match, misfits
-from agent.controller.rules.network import choose_nics
+from agent.controller.rules.nics import physical
 from agent.controller.rules.root_device import pin
+from agent.controller.rules.segments import check_ports
 from agent.controller.rules.steering import Waiting
 from agent.controller.store.database import Transaction
 from agent.model.disk import Disk, RootDeviceHints
@@ -39,13 +42,6 @@ USER_DATA_BYTES = 32 * 1024
 NICS_AT_CREATION = 2
 
 log = structlog.get_logger("controller")
-
-
-class NicOrder(Frozen):
-    """An attachment: a subnet, and an address of it if it matters which."""
-
-    subnet: str
-    ip_address: IPv4Address | None = None
 
 
 class ServerOrder(Frozen):
@@ -61,6 +57,8 @@ class ServerOrder(Frozen):
         default_factory=dict
     )
     root_device: RootDeviceHints | None = None
+    security_groups: Groups | None = Field(default=None, description="of each of its NICs")
+    bond: BondMode | None = Field(default=None, description="left out, it is as the flavor says")
     verify: bool = Field(default=False, description="read the medium back before the disk is made bootable")
 
 
@@ -77,7 +75,12 @@ def create(controller: Controller, order: ServerOrder) -> Job:
         if order.key_name is not None and tx.keypairs.get(order.key_name) is None:
             raise BadKey(doing, f"there is no key pair {order.key_name}")
         subnets = _subnets(tx, order, doing)
-        node, inventory, disk = _take(tx, flavor, image, order, doing)
+        groups = ids_of(tx, order.security_groups, doing)
+        bond = order.bond or flavor.bond
+        flat = sum(vpc.segment is Segment.FLAT for _, vpc in subnets)
+        nics = flat + 1 if bond else flat
+        node, inventory, disk = _take(tx, flavor, image, order, nics, doing)
+        macs = physical(inventory, node.boot_mac)[:nics]
         server = tx.servers.add(
             Server(
                 id=str(uuid4()),
@@ -91,12 +94,13 @@ def create(controller: Controller, order: ServerOrder) -> Job:
                 metadata=order.metadata,
                 root_device=order.root_device,
                 disk=pin(disk),
+                bond=PinnedBond(mode=bond, macs=(macs[0], macs[1])) if bond else None,
                 node_id=node.id,
                 created_at=now,
                 updated_at=now,
             )
         )
-        _attach(tx, server, node, inventory, order, subnets)
+        _attach(tx, server, order, subnets, macs, groups)
         job = _begin(controller, tx, now, node, server, verify=order.verify)
     log.info("server BUILD", server=server.id, name=server.name, node=node.name, disk=disk.name, job=job.id)
     return job
@@ -115,26 +119,22 @@ def decoded(user_data: SecretStr | None) -> SecretStr | None:
     return SecretStr(text)
 
 
-def _subnets(tx: Transaction, order: ServerOrder, doing: str) -> tuple[Subnet, ...]:
+def _subnets(tx: Transaction, order: ServerOrder, doing: str) -> tuple[tuple[Subnet, Vpc], ...]:
     if len(order.nics) > NICS_AT_CREATION:
         raise BadParameter(doing, f"nics: at most {NICS_AT_CREATION} at creation, not {len(order.nics)}")
-    subnets = tuple(named(tx.subnets, nic.subnet, doing, BadParameter, "subnet") for nic in order.nics)
-    if len({subnet.vpc_id for subnet in subnets}) > 1:
-        raise BadParameter(doing, "nics: all of a server's subnets must be of one VPC")
-    for nic, subnet in zip(order.nics, subnets, strict=True):
-        if subnet.dhcp and nic.ip_address is not None:
-            raise BadParameter(doing, f"nics: addresses of {subnet.name} come from its DHCP server")
+    subnets = tuple(subnet_of(tx, nic, "nics", doing) for nic in order.nics)
+    check_ports(subnets, "nics", doing)
     return subnets
 
 
 def _take(
-    tx: Transaction, flavor: Flavor, image: Image, order: ServerOrder, doing: str
+    tx: Transaction, flavor: Flavor, image: Image, order: ServerOrder, nics: int, doing: str
 ) -> tuple[Node, Inventory, Disk]:
-    """The smallest node that fits is taken. Raises `NoNodeFits` with the reasons of each."""
+    """The smallest node that fits, with that many NICs, is taken. Raises `NoNodeFits` with the reasons of each."""
     nodes = {node.id: node for node in tx.nodes.all()}
     inventories = {entry.node_id: entry.inventory for entry in tx.inventories.all()}
     fits = [
-        match(node, inventories[node.id], flavor, image, len(order.nics), order.root_device)
+        match(node, inventories[node.id], flavor, image, nics, order.root_device)
         for node in nodes.values()
         if node.id in inventories
     ]
@@ -153,27 +153,17 @@ def _rank(fit: Fit, inventories: dict[str, Inventory]) -> tuple[int, str]:
 def _attach(
     tx: Transaction,
     server: Server,
-    node: Node,
-    inventory: Inventory,
     order: ServerOrder,
-    subnets: tuple[Subnet, ...],
+    subnets: tuple[tuple[Subnet, Vpc], ...],
+    macs: tuple[str, ...],
+    groups: tuple[str, ...],
 ) -> None:
-    """A port per NIC. Raises `AddressTaken`, `AddressesExhausted`."""
-    chosen = choose_nics(inventory, node.boot_mac, len(order.nics))
-    for position, (mac, nic, found) in enumerate(zip(chosen, order.nics, subnets, strict=True)):
-        subnet = tx.subnets.get(found.id) or found  # locked from here on
-        taken = {IPv4Address(port.address) for port in tx.ports.all(subnet_id=subnet.id) if port.address}
-        address = None if subnet.dhcp else str(allocate(subnet.cidr, subnet.gateway, taken, nic.ip_address))
-        tx.ports.add(
-            Port(
-                id=str(uuid4()),
-                server_id=server.id,
-                subnet_id=subnet.id,
-                position=position,
-                mac=mac,
-                address=address,
-            )
-        )
+    """A port per NIC; a bond's second NIC is nobody else's. Raises `AddressTaken`, `AddressesExhausted`."""
+    free = [mac for mac in macs if server.bond is None or mac != server.bond.macs[1]]
+    for position, (nic, (subnet, vpc)) in enumerate(zip(order.nics, subnets, strict=True)):
+        mac = free.pop(0) if vpc.segment is Segment.FLAT else None
+        add_port(tx, server, position, nic, subnet, mac, groups)
+    wake_vpcs(tx, {vpc.id for _, vpc in subnets})
 
 
 def _begin(controller: Controller, tx: Transaction, now: datetime, node: Node, server: Server, *, verify: bool) -> Job:

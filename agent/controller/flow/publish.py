@@ -7,13 +7,12 @@ import hashlib
 
 from agent.controller.context import Controller
 from agent.controller.flow import jobs, sessions
-from agent.controller.records.catalogue import Subnet
+from agent.controller.flow.network import network_of
 from agent.controller.records.job import Assignment, Job, Operation
 from agent.controller.records.node import Node
-from agent.controller.records.server import Port, Server
+from agent.controller.records.server import Server
 from agent.controller.rules.config_drive import DeploySecrets, Drive
 from agent.controller.rules.desired import compose
-from agent.controller.rules.network import network_config
 from agent.controller.store.database import Transaction
 from agent.model.network import NetworkConfig
 from agent.model.protocol import Desired
@@ -60,19 +59,12 @@ def deploy_secrets(controller: Controller, request_id: str) -> DeploySecrets:
     )
 
 
-def ports_of(tx: Transaction, server: Server) -> tuple[tuple[Port, Subnet], ...]:
-    """The server's attachments in order, each with its subnet."""
-    ports = sorted(tx.ports.all(server_id=server.id), key=lambda port: port.position)
-    pairs = [(port, tx.subnets.get(port.subnet_id)) for port in ports]
-    return tuple((port, subnet) for port, subnet in pairs if subnet is not None)
-
-
 def _network(tx: Transaction, node: Node, server: Server | None) -> NetworkConfig | None:
     """For the installed OS alone: the ramdisk's network is the provisioning network's business."""
     session = sessions.current(tx, node)
     if server is None or session is None or session.mode != "service":
         return None
-    return network_config(ports_of(tx, server))
+    return network_of(tx, server)
 
 
 def _request(
@@ -88,7 +80,8 @@ def _request(
             controller_url=node.controller_url,
             server=server,
             image=image,
-            ports=ports_of(tx, server),
+            network=assignment.network or network_of(tx, server),
+            subnets={port.id: port.subnet_id for port in tx.ports.all(server_id=server.id)},
             key=tx.keypairs.get(server.key_name) if server.key_name else None,
             user_data=server.user_data if job.operation is Operation.CREATE else None,
             secrets=deploy_secrets(controller, assignment.request_id),

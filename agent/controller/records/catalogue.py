@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What servers are made of, by order: flavors, networks, key pairs. Images are in `records/image.py`."""
+"""What servers are made of, by order: flavors and key pairs. Networks and images have files of their own."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +14,9 @@ from agent.model.system import FirmwareMode
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN, description="letters, digits, '.', '_', '-'; at most 63")]
+
+
+BondMode = Literal["802.3ad", "active-backup"]
 
 
 class Media(StrEnum):
@@ -37,52 +39,13 @@ class FlavorSpec(Frozen):
     nics: int = Field(default=1, ge=1, description="NICs that fit, at least")
     nic_mbps: int | None = Field(default=None, ge=1, description="speed of each of them, at least")
     firmware: FirmwareMode | None = None
+    bond: BondMode | None = Field(default=None, description="the first two NICs are one, bond0, with the primary port")
 
 
 class Flavor(FlavorSpec):
     """A flavor as it is kept."""
 
     id: str
-    created_at: datetime
-
-
-class VpcSpec(Frozen):
-    """A private network."""
-
-    name: Name
-    cidr: IPv4Network = IPv4Network("10.0.0.0/8")
-
-
-class Vpc(VpcSpec):
-    """A VPC as it is kept."""
-
-    id: str
-    created_at: datetime
-
-
-class SubnetSpec(Frozen):
-    """A range of a VPC's addresses."""
-
-    name: Name
-    vpc: str = Field(description="name or id")
-    cidr: IPv4Network
-    gateway: IPv4Address | None = Field(default=None, description="left out, it is the first address")
-    dns: tuple[IPv4Address, ...] = Field(default=(), max_length=4)
-    mtu: int | None = Field(default=None, ge=1280, le=9216)
-    dhcp: bool = Field(default=False, description="addresses come from a DHCP server of the network's own")
-
-
-class Subnet(Frozen):
-    """A subnet as it is kept."""
-
-    id: str
-    name: str
-    vpc_id: str
-    cidr: IPv4Network
-    gateway: IPv4Address
-    dns: tuple[IPv4Address, ...] = ()
-    mtu: int | None = None
-    dhcp: bool = False
     created_at: datetime
 
 

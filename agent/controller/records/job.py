@@ -10,6 +10,7 @@ from pydantic import Field
 
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen
+from agent.model.network import NetworkConfig
 
 
 class Operation(StrEnum):
@@ -121,6 +122,9 @@ class Assignment(Frozen):
     verb: str
     attempt: int
     overwrite: bool = False
+    network: NetworkConfig | None = Field(
+        default=None, description="of a deploy, as it was when it was given: one request is never two"
+    )
     boot_id: str | None = None
     state: AssignmentState = AssignmentState.OPEN
     created_at: datetime

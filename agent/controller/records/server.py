@@ -9,9 +9,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from agent.controller.records.catalogue import BondMode
 from agent.model.disk import RootDeviceHints
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen, Secret
+from agent.model.network import DriftPolicy
 
 
 class ServerStatus(StrEnum):
@@ -56,6 +58,13 @@ class PinnedDisk(Frozen):
     size_bytes: int
 
 
+class PinnedBond(Frozen):
+    """The two NICs that a server's primary port is on, chosen once."""
+
+    mode: BondMode
+    macs: tuple[str, str]
+
+
 class Server(Frozen):
     """A server. `deploy_id` names the deploy request whose nonce counts; `phone_home` is kept as a digest."""
 
@@ -70,6 +79,8 @@ class Server(Frozen):
     metadata: dict[str, str] = Field(default_factory=dict)
     root_device: RootDeviceHints | None = Field(default=None, description="the user's own hints")
     disk: PinnedDisk
+    bond: PinnedBond | None = None
+    drift: DriftPolicy = DriftPolicy.CORRECT
     node_id: str | None
     job_id: str | None = None
     owns_disk: bool = Field(default=False, description="what is on its disk, it wrote itself")
@@ -85,11 +96,12 @@ class Server(Frozen):
 
 
 class Port(Frozen):
-    """A server's attachment to a subnet: one NIC, one address."""
+    """A server's attachment to a subnet: one NIC, physical or virtual, and one address."""
 
     id: str
     server_id: str
     subnet_id: str
     position: int = Field(description="0 is the primary NIC")
-    mac: str
+    mac: str = Field(description="of the physical NIC in a flat VPC, else one of its own")
     address: str | None = Field(description="None where the subnet's DHCP gives it")
+    security_groups: tuple[str, ...] = Field(default=(), description="ids; none for ports of before there were groups")

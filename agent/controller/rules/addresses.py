@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Addresses of a subnet: which are reserved, which is next."""
+"""Addresses of a subnet: which are reserved, which is next; and where its routes lead."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from ipaddress import IPv4Address, IPv4Network
 
+from agent.controller.records.network import SubnetRoute
 from agent.controller.refusal import AddressesExhausted, AddressTaken, BadParameter
 
 SMALLEST_PREFIX = 29
@@ -33,14 +34,30 @@ def check_subnet(cidr: IPv4Network, gateway: IPv4Address, vpc: IPv4Network, sibl
     """Raises `BadParameter` if a subnet like this cannot be part of its VPC."""
     doing = f"creating subnet {cidr}"
     if not LARGEST_PREFIX <= cidr.prefixlen <= SMALLEST_PREFIX:
-        raise BadParameter(doing, f"the prefix must be /{LARGEST_PREFIX} to /{SMALLEST_PREFIX}")
+        raise BadParameter(doing, f"cidr: the prefix must be /{LARGEST_PREFIX} to /{SMALLEST_PREFIX}")
     if not cidr.subnet_of(vpc):
-        raise BadParameter(doing, f"it is not within the VPC's {vpc}")
+        raise BadParameter(doing, f"cidr: it is not within the VPC's {vpc}")
     overlap = next((sibling for sibling in siblings if sibling.overlaps(cidr)), None)
     if overlap is not None:
-        raise BadParameter(doing, f"it overlaps with {overlap} of the same VPC")
+        raise BadParameter(doing, f"cidr: it overlaps with {overlap} of the same VPC")
     if gateway not in cidr or gateway in (cidr.network_address, cidr.broadcast_address):
-        raise BadParameter(doing, f"gateway {gateway} is not an address for hosts in it")
+        raise BadParameter(doing, f"gateway: {gateway} is not an address for hosts in it")
+
+
+def check_routes(cidr: IPv4Network, routes: Collection[SubnetRoute], doing: str) -> None:
+    """Raises `BadParameter` if a route is no way out of the subnet."""
+    seen: set[IPv4Network] = set()
+    for place, route in enumerate(routes):
+        hop = route.next_hop
+        if hop not in cidr or hop in (cidr.network_address, cidr.broadcast_address):
+            raise BadParameter(doing, f"routes.{place}.next_hop: {hop} is not an address for hosts in {cidr}")
+        if route.destination.prefixlen == 0:
+            raise BadParameter(doing, f"routes.{place}.destination: to everywhere leads the gateway")
+        if route.destination.subnet_of(cidr):
+            raise BadParameter(doing, f"routes.{place}.destination: {route.destination} is within {cidr} itself")
+        if route.destination in seen:
+            raise BadParameter(doing, f"routes.{place}.destination: a second route to {route.destination}")
+        seen.add(route.destination)
 
 
 def allocate(
@@ -66,5 +83,5 @@ def _granted(
     if wanted in kept:
         raise AddressTaken(doing, f"it is reserved for {kept[wanted]}")
     if wanted in taken:
-        raise AddressTaken(doing, "another server has it")
+        raise AddressTaken(doing, "another NIC has it")
     return wanted

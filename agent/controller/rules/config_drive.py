@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import SecretStr
 
-from agent.controller.records.catalogue import KeyPair, Subnet
+from agent.controller.records.catalogue import KeyPair
 from agent.controller.records.image import Image
-from agent.controller.records.server import Port, Server
-from agent.controller.rules.network import network_config, network_data
+from agent.controller.records.server import Server
+from agent.controller.rules.network_data import network_data
 from agent.model.config_drive import ConfigDrive
+from agent.model.network import NetworkConfig
 from agent.model.protocol import ServiceIdentity
 
 ZONE = "bms"
@@ -37,13 +39,17 @@ class DeploySecrets:
 
 @dataclass(frozen=True)
 class Drive:
-    """Everything that a config drive tells. `user_data` is of the first deploy alone: a reinstall keeps the key and
-    the addresses, not the commands that were meant for the first boot."""
+    """Everything that a config drive tells. `subnets` has the subnet (id) of each port (id).
+
+    `user_data` is of the first deploy alone: a reinstall keeps the key and the addresses, not the commands that were
+    meant for the first boot.
+    """
 
     controller_url: str
     server: Server
     image: Image
-    ports: tuple[tuple[Port, Subnet], ...]
+    network: NetworkConfig
+    subnets: Mapping[str, str]
     key: KeyPair | None
     user_data: SecretStr | None
     secrets: DeploySecrets
@@ -53,7 +59,9 @@ def config_drive(drive: Drive) -> ConfigDrive:
     """The files."""
     files = {
         "openstack/latest/meta_data.json": _json(meta_data(drive)),
-        "openstack/latest/network_data.json": _json(network_data(drive.ports)),
+        "openstack/latest/network_data.json": _json(
+            network_data(drive.network, drive.subnets, vlans=drive.image.agent is not True)
+        ),
         "openstack/latest/vendor_data.json": _json(vendor_data(drive)),
         "bms-agent/service.json": service_identity(drive).model_dump_json(),
     }
@@ -97,7 +105,7 @@ def service_identity(drive: Drive) -> ServiceIdentity:
         server_id=drive.server.id,
         credential=SecretStr(drive.secrets.credential),
         nonce=SecretStr(drive.secrets.nonce),
-        network=network_config(drive.ports),
+        network=drive.network,
     )
 
 

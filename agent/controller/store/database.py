@@ -13,9 +13,10 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.controller.records.catalogue import Flavor, KeyPair, Subnet, Vpc
+from agent.controller.records.catalogue import Flavor, KeyPair
 from agent.controller.records.image import Image, Import
 from agent.controller.records.job import Assignment, Job, Phase
+from agent.controller.records.network import ElasticIp, Group, GroupRule, Subnet, Vpc
 from agent.controller.records.node import AgentSession, Credential, Node, NodeInventory, NodeMac, Stream, Token
 from agent.controller.records.server import Port, Server
 from agent.controller.store import schema
@@ -42,6 +43,9 @@ class Transaction:
         self.imports = Shelf(connection, schema.IMPORTS, Import, lock=lock)
         self.vpcs = Shelf(connection, schema.VPCS, Vpc, lock=lock)
         self.subnets = Shelf(connection, schema.SUBNETS, Subnet, lock=lock)
+        self.groups = Shelf(connection, schema.SECURITY_GROUPS, Group, lock=lock)
+        self.rules = Shelf(connection, schema.SECURITY_RULES, GroupRule, lock=lock)
+        self.eips = Shelf(connection, schema.EIPS, ElasticIp, lock=lock)
         self.keypairs = Shelf(connection, schema.KEYPAIRS, KeyPair, lock=lock)
         self.servers = Shelf(connection, schema.SERVERS, Server, lock=lock)
         self.ports = Shelf(connection, schema.PORTS, Port, lock=lock)

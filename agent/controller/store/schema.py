@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
 from agent.controller.records.catalogue import Media
 from agent.controller.records.image import ImageSpec, ImageStatus, ImportStep
 from agent.controller.records.job import AssignmentState, JobStatus, Operation, Reset, Stage
+from agent.controller.records.network import Segment, SubnetRoute
 from agent.controller.records.node import Bmc, BootTarget, NodeState, Power
-from agent.controller.records.server import PinnedDisk, ServerFault, ServerStatus, TaskState
+from agent.controller.records.server import PinnedBond, PinnedDisk, ServerFault, ServerStatus, TaskState
 from agent.controller.store.columns import Document, Utc, Word
 from agent.model.disk import RootDeviceHints
 from agent.model.fault import Fault
@@ -19,7 +20,7 @@ from agent.model.frozen import Secret
 from agent.model.image import Access, ImageFormat
 from agent.model.inventory import Inventory
 from agent.model.job import Progress
-from agent.model.network import NetworkState
+from agent.model.network import DriftPolicy, EipMode, NetworkConfig, NetworkState, SecurityRule
 from agent.model.system import FirmwareMode
 
 METADATA = MetaData()
@@ -122,6 +123,7 @@ FLAVORS = Table(
     Column("nics", Integer, nullable=False),
     Column("nic_mbps", Integer),
     Column("firmware", Word(FirmwareMode)),
+    Column("bond", Text),
     Column("created_at", Utc, nullable=False),
 )
 
@@ -173,7 +175,12 @@ VPCS = Table(
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("cidr", Word(IPv4Network), nullable=False),
+    Column("segment", Word(Segment), nullable=False),
+    Column("segment_id", Integer),
+    Column("number", Integer, nullable=False),
     Column("created_at", Utc, nullable=False),
+    Index("ix_vpcs_segment", "segment", "segment_id", unique=True),
+    Index("ix_vpcs_number", "number", unique=True),
 )
 
 SUBNETS = Table(
@@ -187,6 +194,24 @@ SUBNETS = Table(
     Column("dns", Document(tuple[IPv4Address, ...]), nullable=False),
     Column("mtu", Integer),
     Column("dhcp", Boolean, nullable=False),
+    Column("routes", Document(tuple[SubnetRoute, ...]), nullable=False),
+    Column("created_at", Utc, nullable=False),
+)
+
+SECURITY_GROUPS = Table(
+    "security_groups",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_at", Utc, nullable=False),
+)
+
+SECURITY_RULES = Table(
+    "security_rules",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("group_id", Text, ForeignKey("security_groups.id"), nullable=False, index=True),
+    Column("rule", Document(SecurityRule), nullable=False),
     Column("created_at", Utc, nullable=False),
 )
 
@@ -213,6 +238,8 @@ SERVERS = Table(
     Column("metadata", Document(dict[str, str]), nullable=False),
     Column("root_device", Document(RootDeviceHints)),
     Column("disk", Document(PinnedDisk), nullable=False),
+    Column("bond", Document(PinnedBond)),
+    Column("drift", Word(DriftPolicy), nullable=False),
     Column("node_id", Text, ForeignKey("nodes.id")),
     Column("job_id", Text),
     Column("owns_disk", Boolean, nullable=False),
@@ -236,7 +263,19 @@ PORTS = Table(
     Column("position", Integer, nullable=False),
     Column("mac", Text, nullable=False),
     Column("address", Text),
+    Column("security_groups", Document(tuple[str, ...]), nullable=False),
     UniqueConstraint("subnet_id", "address"),
+)
+
+EIPS = Table(
+    "eips",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("address", Word(IPv4Address), nullable=False, unique=True),
+    Column("bandwidth_mbps", Integer, nullable=False),
+    Column("mode", Word(EipMode), nullable=False),
+    Column("port_id", Text, ForeignKey("ports.id"), unique=True),
+    Column("created_at", Utc, nullable=False),
 )
 
 JOBS = Table(
@@ -281,6 +320,7 @@ ASSIGNMENTS = Table(
     Column("verb", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("overwrite", Boolean, nullable=False),
+    Column("network", Document(NetworkConfig)),
     Column("boot_id", Text),
     Column("state", Word(AssignmentState), nullable=False),
     Column("created_at", Utc, nullable=False),

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Literal
 
 from agent.controller.flow import sessions
-from agent.controller.flow.publish import ports_of
-from agent.controller.records.node import Node, Power
+from agent.controller.records.node import Power
 from agent.controller.records.server import (
     BootProofKind,
+    PinnedBond,
     PinnedDisk,
     Server,
     ServerFault,
@@ -19,21 +19,13 @@ from agent.controller.records.server import (
 )
 from agent.controller.store.database import Transaction
 from agent.controller.views.job import progress_of
+from agent.controller.views.nic import NicView, nic_views
 from agent.controller.views.node import HostStatus, host_status
 from agent.model.frozen import Frozen
 from agent.model.job import Progress
+from agent.model.network import DriftPolicy
 
 POWER_STATES = {Power.UNKNOWN: 0, Power.ON: 1, Power.OFF: 4}
-
-
-class AddressView(Frozen):
-    """A NIC and its address; `observed` is what the OS really has on it."""
-
-    port_id: str
-    subnet: str
-    mac: str
-    address: str | None
-    observed: tuple[str, ...]
 
 
 class ServerView(Frozen):
@@ -52,7 +44,9 @@ class ServerView(Frozen):
     metadata: dict[str, str]
     node_id: str | None
     node_name: str | None
-    addresses: tuple[AddressView, ...]
+    addresses: tuple[NicView, ...]
+    bond: PinnedBond | None
+    drift: DriftPolicy
     root_disk: PinnedDisk
     boot_proof: BootProofKind | None
     machine_id: str | None
@@ -95,7 +89,9 @@ def server_view(tx: Transaction, server: Server, now: datetime) -> ServerView:
         metadata=server.metadata,
         node_id=server.node_id,
         node_name=node.name if node else None,
-        addresses=_addresses(tx, server, node),
+        addresses=nic_views(tx, server),
+        bond=server.bond,
+        drift=server.drift,
         root_disk=server.disk,
         boot_proof=server.boot_proof,
         machine_id=server.machine_id,
@@ -107,21 +103,3 @@ def server_view(tx: Transaction, server: Server, now: datetime) -> ServerView:
         launched_at=server.launched_at,
         terminated_at=server.deleted_at,
     )
-
-
-def _addresses(tx: Transaction, server: Server, node: Node | None) -> tuple[AddressView, ...]:
-    session = sessions.current(tx, node) if node else None
-    network = session.network if session else None
-    views = []
-    for port, subnet in ports_of(tx, server):
-        nic = network.by_mac(port.mac) if network else None
-        views.append(
-            AddressView(
-                port_id=port.id,
-                subnet=subnet.name,
-                mac=port.mac,
-                address=port.address,
-                observed=tuple(str(address) for address in nic.addresses) if nic else (),
-            )
-        )
-    return tuple(views)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The user's face: VPCs and subnets."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from agent.controller.api.auth import Here
+from agent.controller.flow import networks
+from agent.controller.flow.lookup import named
+from agent.controller.records.network import Subnet, SubnetChange, SubnetSpec, Vpc, VpcSpec
+from agent.controller.refusal import Missing
+
+router = APIRouter(prefix="/v1", tags=["networks"])
+
+
+@router.post("/vpcs", status_code=201)
+def post_vpc(spec: VpcSpec, controller: Here) -> Vpc:
+    """Create a VPC: flat, or told apart by VLAN or VXLAN."""
+    return networks.create_vpc(controller, spec)
+
+
+@router.get("/vpcs")
+def get_vpcs(controller: Here) -> tuple[Vpc, ...]:
+    """Every VPC."""
+    with controller.read() as tx:
+        return tx.vpcs.all()
+
+
+@router.get("/vpcs/{key}")
+def get_vpc(key: str, controller: Here) -> Vpc:
+    """One VPC, by id or name."""
+    with controller.read() as tx:
+        return named(tx.vpcs, key, "showing a VPC", Missing, "VPC")
+
+
+@router.delete("/vpcs/{key}", status_code=204)
+def delete_vpc(key: str, controller: Here) -> None:
+    """Delete a VPC without subnets."""
+    networks.delete_vpc(controller, key)
+
+
+@router.post("/subnets", status_code=201)
+def post_subnet(spec: SubnetSpec, controller: Here) -> Subnet:
+    """Create a subnet in a VPC."""
+    return networks.create_subnet(controller, spec)
+
+
+@router.get("/subnets")
+def get_subnets(controller: Here) -> tuple[Subnet, ...]:
+    """Every subnet."""
+    with controller.read() as tx:
+        return tx.subnets.all()
+
+
+@router.get("/subnets/{key}")
+def get_subnet(key: str, controller: Here) -> Subnet:
+    """One subnet, by id or name."""
+    with controller.read() as tx:
+        return named(tx.subnets, key, "showing a subnet", Missing, "subnet")
+
+
+@router.patch("/subnets/{key}")
+def patch_subnet(key: str, wanted: SubnetChange, controller: Here) -> Subnet:
+    """Change its name servers or routes; its servers are told."""
+    return networks.change_subnet(controller, key, wanted)
+
+
+@router.delete("/subnets/{key}", status_code=204)
+def delete_subnet(key: str, controller: Here) -> None:
+    """Delete a subnet without servers."""
+    networks.delete_subnet(controller, key)

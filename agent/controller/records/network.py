@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks: VPCs and their subnets, security groups, EIPs. Ports of servers are in `records/server.py`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated
+
+from pydantic import Field
+
+from agent.controller.records.catalogue import Name
+from agent.model.frozen import Frozen
+from agent.model.network import EipMode, SecurityRule
+from agent.model.network.firewall import GROUP_PATTERN
+
+Mtu = Annotated[int, Field(ge=1280, le=9216)]
+GroupName = Annotated[str, Field(pattern=GROUP_PATTERN, description="letters, digits, '_', '-'; at most 63")]
+
+
+class Segment(StrEnum):
+    """How a VPC is told apart on the wire."""
+
+    FLAT = "flat"
+    """not at all: each attachment is a physical NIC, and the switch knows to which network that belongs"""
+    VLAN = "vlan"
+    VXLAN = "vxlan"
+
+
+class VpcSpec(Frozen):
+    """A private network."""
+
+    name: Name
+    cidr: IPv4Network = IPv4Network("10.0.0.0/8")
+    segment: Segment = Segment.FLAT
+    segment_id: int | None = Field(default=None, description="VLAN id or VNI; left out, a free one is taken")
+
+
+class Vpc(VpcSpec):
+    """A VPC as it is kept. `number` is unique and small: VRFs and their tables are called by it."""
+
+    id: str
+    number: int
+    created_at: datetime
+
+
+class SubnetRoute(Frozen):
+    """A network behind one of the subnet's hosts."""
+
+    destination: IPv4Network
+    next_hop: IPv4Address
+
+
+class SubnetSpec(Frozen):
+    """A range of a VPC's addresses."""
+
+    name: Name
+    vpc: str = Field(description="name or id")
+    cidr: IPv4Network
+    gateway: IPv4Address | None = Field(default=None, description="left out, it is the first address")
+    dns: tuple[IPv4Address, ...] = Field(default=(), max_length=5)
+    mtu: Mtu | None = None
+    dhcp: bool = Field(default=False, description="addresses come from a DHCP server of the network's own")
+    routes: tuple[SubnetRoute, ...] = Field(default=(), max_length=32)
+
+
+class SubnetChange(Frozen):
+    """What may change while servers are in it; what is left out stays."""
+
+    dns: tuple[IPv4Address, ...] | None = Field(default=None, max_length=5)
+    routes: tuple[SubnetRoute, ...] | None = Field(default=None, max_length=32)
+
+
+class Subnet(Frozen):
+    """A subnet as it is kept."""
+
+    id: str
+    name: str
+    vpc_id: str
+    cidr: IPv4Network
+    gateway: IPv4Address
+    dns: tuple[IPv4Address, ...] = ()
+    mtu: int | None = None
+    dhcp: bool = False
+    routes: tuple[SubnetRoute, ...] = ()
+    created_at: datetime
+
+
+class GroupSpec(Frozen):
+    """A security group to be."""
+
+    name: GroupName
+
+
+class Group(GroupSpec):
+    """A security group. What no rule of a port's groups allows is dropped by the server itself."""
+
+    id: str
+    created_at: datetime
+
+
+class GroupRule(Frozen):
+    """A rule of a group; a remote group in it is an id."""
+
+    id: str
+    group_id: str
+    rule: SecurityRule
+    created_at: datetime
+
+
+class EipSpec(Frozen):
+    """A public address, with what may pass by it."""
+
+    address: IPv4Address
+    bandwidth_mbps: int = Field(default=5, ge=1, le=2000, description="each way, of traffic with the outside")
+    mode: EipMode = Field(default=EipMode.GATEWAY, description="who translates: the network's gateway, or the server")
+
+
+class EipChange(Frozen):
+    """What may change while it is bound."""
+
+    bandwidth_mbps: int = Field(ge=1, le=2000)
+
+
+class ElasticIp(EipSpec):
+    """An EIP as it is kept; `port_id` is what it is bound to."""
+
+    id: str
+    port_id: str | None = None
+    created_at: datetime
