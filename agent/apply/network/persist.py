@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Doing `PersistNetwork`: files for the next boot, and what has to be told to the manager that runs now.
+
+Nothing is restarted, and no link goes down that is not named: links are as they shall be by netlink, and the manager is
+only asked for leases, and to give up those of links that it has no file for any more. So no `netplan apply`, which
+restarts, and no `ifdown`, which takes a link's addresses along.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from agent.errors import ToolMissing
+from agent.host.doors import Host
+from agent.model.network import Manager
+from agent.model.network.step import PersistNetwork
+
+TIMEOUT_S = 120
+"""A DHCP client tries for a minute (dhclient.conf(5), timeout)."""
+SECRET = ("/etc/NetworkManager/system-connections/", "/etc/netplan/")
+"""Folders whose files nobody else may read: NetworkManager ignores them otherwise, and netplan warns."""
+INTERFACES = "/etc/network/interfaces.d/50-bms-agent"
+IFENSLAVE = "/etc/network/if-pre-up.d/ifenslave"
+IFCFG = re.compile(r".*/ifcfg-([^/]+)")
+DHCP = re.compile(r"^iface (\S+) inet6? dhcp$", re.MULTILINE)
+
+
+class Writable(Protocol):
+    """Where files are written: `doors.Files`, of this system or of an image's root."""
+
+    def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        """Replace the file atomically."""
+        ...
+
+
+def persist(host: Host, step: PersistNetwork) -> None:
+    """Do the step. Doing it again changes nothing more. Raises `HostError`, `CommandFailed`."""
+    check_tools(host, step.files)
+    leased = leased_links(host, step)
+    write_into(host.files, step.files)
+    for path in step.removed:
+        host.files.remove(path)
+    for argv in (*telling(step.manager, step.activate), *releasing(host, step, leased)):
+        host.run(argv, timeout_s=TIMEOUT_S)
+
+
+def write_into(files: Writable, texts: Mapping[str, str]) -> tuple[str, ...]:
+    """Write these files, into the system that runs or into one that is mounted; which they were. Raises `HostError`."""
+    for path, text in texts.items():
+        files.write(path, text.encode(), mode=0o600 if path.startswith(SECRET) else 0o644)
+    return tuple(texts)
+
+
+def check_tools(host: Host, files: Mapping[str, str]) -> None:
+    """Before anything is written: a bond that is not made at the next boot would cut the server off."""
+    if "bond_mode" in files.get(INTERFACES, "") and not host.files.exists(IFENSLAVE):
+        raise ToolMissing(f"writing {INTERFACES}", f"{IFENSLAVE} is not there", hint="Install the package ifenslave.")
+
+
+def telling(manager: Manager, activate: Sequence[str]) -> list[list[str]]:
+    """Commands by which the manager reads its files and asks for leases."""
+    match manager:
+        case Manager.NETWORKD:
+            return networkctl(activate)
+        case Manager.NETPLAN:
+            return [["netplan", "generate"], *networkctl(activate)]
+        case Manager.NETWORK_MANAGER:
+            profiles = [f"bms-agent-{name}" for name in activate]
+            return [
+                ["nmcli", "connection", "reload"],
+                *(["nmcli", "--wait", "60", "connection", "up", "id", profile] for profile in profiles),
+            ]
+        case Manager.IFUPDOWN:
+            return [["ifup", "--force", name] for name in activate]
+        case Manager.IFCFG:
+            return [["ifup", f"ifcfg-{name}"] for name in activate]
+        case Manager.WICKED:
+            return [["wicked", "ifup", name] for name in activate]
+
+
+def networkctl(activate: Sequence[str]) -> list[list[str]]:
+    """A link whose file is new or gone is looked at anew by `reload`: a lease without a file is given up."""
+    return [["networkctl", "reload"], *([["networkctl", "reconfigure", *activate]] if activate else [])]
+
+
+def leased_links(host: Host, step: PersistNetwork) -> frozenset[str]:
+    """Links with a DHCP client by our present files, for managers that forget their clients with their files."""
+    if step.manager is Manager.IFUPDOWN:
+        return frozenset(DHCP.findall(text_of(host, INTERFACES)))
+    if step.manager is Manager.IFCFG:
+        paths = {path: IFCFG.fullmatch(path) for path in (*step.files, *step.removed)}
+        return frozenset(found[1] for path, found in paths.items() if found and "BOOTPROTO=dhcp" in text_of(host, path))
+    return frozenset()
+
+
+def text_of(host: Host, path: str) -> str:
+    """Of a file that may not be there."""
+    return host.files.read_text(path) if host.files.exists(path) else ""
+
+
+def releasing(host: Host, step: PersistNetwork, leased: Iterable[str]) -> list[list[str]]:
+    """Commands that end what no file wants any more: only clients that run are told."""
+    if step.manager is Manager.WICKED:
+        gone = sorted(found[1] for path in step.removed if (found := IFCFG.fullmatch(path)))
+        return [["wicked", "ifdown", name] for name in gone]
+    over = sorted(set(leased) - leased_links(host, step))
+    return [argv for name in over for pid_file, argv in clients(name) if host.files.exists(pid_file)]
+
+
+def clients(name: str) -> list[tuple[str, list[str]]]:
+    """(file with its process id, command that ends it) of each DHCP client that ifup(8) may have started.
+
+    `dhclient -x` leaves the link as it is; dhcpcd(8) `-x` takes its own lease's address along.
+    """
+    files = (f"/run/dhclient.{name}.pid", f"/run/dhclient-{name}.pid")  # Debian's, Red Hat's
+    ends = [(path, ["dhclient", "-x", "-pf", path, name]) for path in files]
+    return [*ends, *((f"/run/dhcpcd/{stem}.pid", ["dhcpcd", "-x", name]) for stem in (name, f"{name}-4"))]
