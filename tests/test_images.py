@@ -64,6 +64,7 @@ CONCERNS = {
     "images/build/debian/packages": {"images/debian"},
     "images/build/debian/overlay/etc/cloud/cloud.cfg.d/90_bms.cfg": {"images/debian"},
     "systemd/bms-agent.service": {"images/debian"},
+    "systemd/bms-agent-firewall.service": {"images/debian"},
     "systemd/bms-agent-controller.service": set(),
 }
 

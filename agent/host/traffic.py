@@ -42,11 +42,12 @@ class RealTraffic:
         handle = bandwidth.handle
         with talking(f"limiting the bandwidth of {link}") as route:
             index = index_of(route, link)
-            there = shapers_of(route).get(index)
+            roots, diverted = shapers_of(route)
+            there = shaper(index, roots, diverted)
             if there == handle:
                 return
             if there is not None:
-                remove(route, index)
+                remove(route, index, roots.get(index))
             if handle is None:
                 return
             number = handle | (bandwidth.egress_mbps is not None and bandwidth.ingress_mbps is not None)
@@ -59,7 +60,9 @@ class RealTraffic:
     def shapers(self) -> dict[int, int]:
         """By one dump."""
         with talking("reading the bandwidth limits") as route:
-            return shapers_of(route)
+            roots, diverted = shapers_of(route)
+        links = {index % IFB_INDEX for index in roots}
+        return {link: number for link in links if (number := shaper(link, roots, diverted)) is not None}
 
 
 def index_of(route: Any, link: str) -> int:
@@ -70,29 +73,30 @@ def index_of(route: Any, link: str) -> int:
     return int(found[0])
 
 
-def shapers_of(route: Any) -> dict[int, int]:
-    """As `doors.Traffic` says."""
+def shapers_of(route: Any) -> tuple[dict[int, int], set[int]]:
+    """Index → number of a root of ours; and which links lead elsewhere what they receive."""
     found = [(int(one["index"]), int(one["handle"]), one.get_attr("TCA_KIND")) for one in route.get_qdiscs()]
     roots = {index: handle >> 16 for index, handle, kind in found if kind == "htb" and handle >> 16 >= OURS}
-    diverted = {index for index, _, kind in found if kind == "ingress"}
-    links = {index % IFB_INDEX for index in roots}
-    return {link: shaper(roots.get(link), roots.get(link + IFB_INDEX), link in diverted) for link in links}
+    return roots, {index for index, _, kind in found if kind == "ingress"}
 
 
-def shaper(egress: int | None, ingress: int | None, is_diverted: bool) -> int:
-    """`Bandwidth.handle`, or `BROKEN`."""
-    number = egress or ingress or 0
-    both = number & 1 != 0
-    is_whole = egress == ingress if both else egress is None or ingress is None
-    if not is_whole or is_diverted < (ingress is not None):
+def shaper(link: int, roots: dict[int, int], diverted: set[int]) -> int | None:
+    """`Bandwidth.handle` of what a link has, `BROKEN`, or `None`."""
+    egress, ingress = roots.get(link), roots.get(link + IFB_INDEX)
+    number = egress or ingress
+    if number is None:
+        return None
+    is_whole = egress == ingress if number & 1 else egress is None or ingress is None
+    if not is_whole or (ingress is not None and link not in diverted):
         return BROKEN
     return number & ~1
 
 
-def remove(route: Any, index: int) -> None:
-    """All that is ours on a link; what is missing is no error."""
-    with fine(*GONE):
-        route.tc("del", index=index, parent=ROOT)
+def remove(route: Any, index: int, number: int | None) -> None:
+    """All that is ours on a link, the root of this number among it; what is missing is no error."""
+    if number is not None:
+        with fine(*GONE):
+            route.tc("del", index=index, parent=ROOT, handle=number << 16)
     with fine(*GONE):
         route.tc("del", "ingress", index=index, handle=INGRESS)
     with fine(*GONE):
@@ -102,6 +106,8 @@ def remove(route: Any, index: int) -> None:
 def redirect(route: Any, index: int) -> None:
     """Lead all that a link receives through an ifb of its own."""
     ifb = index + IFB_INDEX
+    with fine(*GONE):  # of a link before this one, or of an attempt before this one
+        route.link("del", index=ifb)
     route.link("add", index=ifb, ifname=f"ifb{index}", kind="ifb", txqlen=QUEUE_PACKETS)
     route.link("set", index=ifb, state="up")
     with fine(errno.EEXIST):

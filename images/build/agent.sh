@@ -28,14 +28,17 @@ install_dependencies() {
     forget_pip "$1"
 }
 
-# install_agent ROOT WHEEL UNIT: the agent, its command and the unit that starts it.
+# install_agent ROOT WHEEL UNIT...: the agent, its command and the units that start it.
 install_agent() {
+    local unit
     host_pip install -qq --no-deps --no-index --ignore-requires-python --target "$1/$agent_home" --upgrade --no-compile "$2"
     forget_pip "$1"
     install -D -m 755 images/build/bms-agent "$1/usr/bin/bms-agent"
-    install -D -m 644 "systemd/$3" "$1/usr/lib/systemd/system/$3"
     mkdir -p "$1/etc/systemd/system/multi-user.target.wants"
-    ln -sf "/usr/lib/systemd/system/$3" "$1/etc/systemd/system/multi-user.target.wants/$3"
+    for unit in "${@:3}"; do
+        install -D -m 644 "systemd/$unit" "$1/usr/lib/systemd/system/$unit"
+        ln -sf "/usr/lib/systemd/system/$unit" "$1/etc/systemd/system/multi-user.target.wants/$unit"
+    done
 }
 
 # pip's own records name paths of this machine, and its scripts the Python that it ran under.

@@ -2,7 +2,7 @@
 """Security groups as rules of nf_tables. Pure: a `Firewall` in, a `Ruleset` out.
 
 A packet meets `input` (or `output`), which knows the link; then `link-NAME-in`, which asks `always-in` and each of the
-link's groups, and drops; and `group-ID-in`, which accepts. The rules of a group that differ in their remote alone are one
+link's groups, and drops; and `group-ID-in`, which accepts. Rules of a group that differ in their remote alone are one
 rule with a set of addresses, since there may be thousands; the members of a group are one set, for all who name it.
 
 Always allowed, as clouds do: answers to what was allowed and errors about it (path MTU among them), DHCP of a client,
@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
+from socket import inet_ntoa
 
 from agent.apply.network.ruleset import Ruleset
 from agent.errors import InputError
@@ -133,7 +134,7 @@ def add_remote(remotes: Remotes, network: IPNetwork | None, group: str | None) -
     elif network is None or not network.prefixlen:
         remotes.is_anybody = True
     elif (width := network.max_prefixlen - network.prefixlen) == 0:
-        remotes.hosts[str(network.network_address)] = None
+        remotes.hosts[text_of(network.network_address)] = None
     else:
         first = int(network.network_address)
         remotes.networks.append((first, first | (1 << width) - 1))
@@ -195,8 +196,13 @@ def by_version(addresses: Iterable[IPAddress]) -> dict[int, list[str]]:
     """Both are there, be they empty."""
     found: dict[int, dict[str, None]] = {4: {}, 6: {}}
     for address in addresses:
-        found[address.version][str(address)] = None
+        found[address.version][text_of(address)] = None
     return {version: list(texts) for version, texts in found.items()}
+
+
+def text_of(address: IPAddress) -> str:
+    """As `str`, in a third of the time: there are thousands."""
+    return inet_ntoa(address.packed) if address.version == 4 else str(address)
 
 
 def members_set(group: str, version: int) -> str:
