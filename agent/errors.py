@@ -15,7 +15,8 @@
     │   ├── DiskInUse, DiskHoldsData, DiskChanged, DiskReadOnly
     │   ├── ImageTooLarge, SectorSizeMismatch, PartitionTableError
     │   ├── CaptureRefused        a disk that would make no image to deploy
-    │   └── PlanRefused           the checker found a plan that breaks an invariant
+    │   ├── PlanRefused           the checker found a plan that breaks an invariant
+    │   └── ChangeUnderWay        somebody else is changing the same thing
     ├── ImageError            the image did not arrive as promised: the disk cannot boot
     │   ├── DigestMismatch, ImageTruncated, ImageOverrun, ImageChanged
     │   ├── ImageUnavailable      └── AccessDenied
@@ -23,7 +24,10 @@
     ├── Recalled              the request is not wanted any more
     ├── HostError             the operating system or the hardware said no
     │   ├── CommandFailed, ToolMissing, DeviceError, EraseUnproven
-    │   └── NotAsObserved         after acting, the machine is not as the plan expects
+    │   ├── NotAsObserved         after acting, the machine is not as the plan expects
+    │   ├── ProofFailed           a changed network does not work: it was taken back
+    │   ├── RevertFailed          and could not be taken back
+    │   └── NetworkDrifted        somebody else changed the network
     └── LinkError             the controller could not be reached, or answered nonsense
         └── ControllerRefused     the controller understood, and said no
 
@@ -310,6 +314,37 @@ class NotAsObserved(HostError):
 
     code = "HOST.NOT_AS_PLANNED"
     advice = "Something else changes the same thing, or the hardware lies: compare plan and inventory."
+
+
+class ProofFailed(HostError):
+    """A network that was changed does not work."""
+
+    code = "NETWORK.PROOF_FAILED"
+    retryable = True
+    advice = "The change was taken back. Correct what did not answer, or the configuration that expects it to."
+
+
+class RevertFailed(HostError):
+    """A change of the network could not be taken back in full; it is tried again."""
+
+    code = "NETWORK.REVERT_FAILED"
+    retryable = True
+    advice = "Look at the machine's console: bms-agent network show, then bms-agent network revert."
+
+
+class NetworkDrifted(HostError):
+    """The network was changed by somebody else, and the policy is to report it."""
+
+    code = "NETWORK.DRIFTED"
+    advice = "Order what was changed, or undo it; or let drift be corrected (drift: correct)."
+
+
+class ChangeUnderWay(PreconditionError):
+    """Somebody else is changing the same thing."""
+
+    code = "NETWORK.CHANGE_UNDER_WAY"
+    retryable = True
+    advice = "One change at a time: wait until the other one is proven or taken back."
 
 
 class LinkError(AgentError):

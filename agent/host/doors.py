@@ -12,13 +12,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Address, IPv4Interface
 from threading import Event
 from typing import Protocol
 
 from agent.host.packet_doors import Nftables, Traffic
 from agent.model.generalise import Look
 from agent.model.image import OPEN, Access
+from agent.model.network import IPAddress, LinkState, Route, Rule
+from agent.model.network.step import (
+    AddAddress,
+    AddRemote,
+    AddRule,
+    ChangeLink,
+    CreateLink,
+    DeleteLink,
+    RemoveAddress,
+    RemoveRemote,
+    RemoveRoute,
+    RemoveRule,
+    SetLink,
+    SetRoute,
+    SetUpper,
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +116,10 @@ class Files(Protocol):
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """Replace the file atomically: temporary name, fsync, rename, fsync of the directory. Makes parents."""
+        ...
+
+    def tell(self, path: str, text: str) -> None:
+        """Write to a file of the kernel's, below /proc or /sys, in one write(2)."""
         ...
 
     def append(self, path: str, data: bytes) -> None:
@@ -198,30 +217,85 @@ class Block(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Link:
-    """A network interface as netlink tells it."""
+KernelStep = (
+    CreateLink
+    | ChangeLink
+    | DeleteLink
+    | SetLink
+    | SetUpper
+    | AddAddress
+    | RemoveAddress
+    | SetRoute
+    | RemoveRoute
+    | AddRule
+    | RemoveRule
+    | AddRemote
+    | RemoveRemote
+)
+"""Steps that are one netlink message each."""
 
-    index: int
-    name: str
-    current_mac: str
-    permanent_mac: str | None
-    up: bool
-    carrier: bool
-    mtu: int
-    kind: str | None
-    addresses: tuple[IPv4Interface, ...]
-    gateway: IPv4Address | None
+
+@dataclass(frozen=True)
+class Tables:
+    """The kernel's tables. Static routes are apart from those that a lease, a router or a routing daemon brought."""
+
+    links: tuple[LinkState, ...] = ()
+    routes: tuple[Route, ...] = ()
+    leased_routes: tuple[Route, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+
+class Watch(Protocol):
+    """What is heard of changes."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """True once anything changed since the last call; False when the time is over."""
+        ...
 
 
 class Netlink(Protocol):
-    """Links, addresses and routes of the main table. Setting what is already so is no error."""
+    """Links, addresses, routes and rules of this network namespace. Setting what is already so is no error."""
 
-    def links(self) -> tuple[Link, ...]: ...
-    def set_link(self, index: int, *, up: bool = True, mtu: int | None = None) -> None: ...
-    def add_address(self, index: int, address: IPv4Interface) -> None: ...
-    def remove_address(self, index: int, address: IPv4Interface) -> None: ...
-    def set_default_route(self, index: int, gateway: IPv4Address) -> None: ...
+    def tables(self) -> Tables:
+        """As they are, without the loopback device, and without what the kernel makes by itself."""
+        ...
+
+    def change(self, steps: Sequence[KernelStep]) -> None:
+        """In order. Raises `HostError` for the first that was refused; a few behind it may have been done."""
+        ...
+
+    def watching(self) -> AbstractContextManager[Watch]:
+        """Listens from now on."""
+        ...
+
+
+class Probe(Protocol):
+    """Does somebody beyond this host answer? One attempt each; False for silence and for whatever keeps it from asking."""
+
+    def neighbour(self, link: str, address: IPAddress, timeout_s: float) -> bool:
+        """ARP or neighbour discovery, anew."""
+        ...
+
+    def echo(self, link: str, address: IPAddress, size_bytes: int, timeout_s: float) -> bool:
+        """An ICMP echo in one IP packet of that size that may not be fragmented."""
+        ...
+
+    def dns(self, server: IPAddress, timeout_s: float) -> bool: ...
+    def connects(self, host: str, port: int, timeout_s: float) -> bool:
+        """A TCP connection."""
+        ...
+
+    def addresses(self, host: str) -> tuple[IPAddress, ...]:
+        """Of a name, by the system's resolver; none if nobody knows it."""
+        ...
+
+
+class Lock(Protocol):
+    """Advisory locks (flock(2)): they end with their process, however it ends."""
+
+    def __call__(self, path: str, *, wait_s: float = 0.0) -> AbstractContextManager[None]:
+        """For as long as the block. Raises `ChangeUnderWay` if somebody else has it all that time."""
+        ...
 
 
 class Body(Protocol):
@@ -326,6 +400,8 @@ class Host:
     udev: Udev
     block: Block
     netlink: Netlink
+    probe: Probe
+    lock: Lock
     nftables: Nftables
     traffic: Traffic
     fetch: Fetch

@@ -90,6 +90,11 @@ class RealFiles:
         finally:
             os.close(fd)
 
+    def tell(self, path: str, text: str) -> None:
+        """In one write(2)."""
+        with doing(f"setting {path} to {text}"):
+            self._locate(path).write_text(text)
+
     def append(self, path: str, data: bytes) -> None:
         """Append and fsync, all or nothing; a new file has mode 0600, and its name is durable too."""
         with doing(f"appending to {path}"):

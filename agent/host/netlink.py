@@ -1,134 +1,225 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The door to links, addresses and routes: the only module that uses pyroute2.
+"""The door to links, addresses, routes and rules of this network namespace.
 
-In: interface indexes, addresses. Out: `Link`s. One socket per call, closed at its end: 3 ms, and nothing to leak or to
-resynchronise. It must not decide: which address belongs where is the planner's matter.
+In: the plan's steps, many at once. Out: what is, in the model in which it is desired. It must not decide: which address
+belongs where is the planner's matter. One socket per call, closed at its end: nothing to leak or to resynchronise.
 """
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from ipaddress import IPv4Address, IPv4Interface
-from typing import Any
+from itertools import groupby
+from threading import Lock
+from typing import assert_never
 
 from agent.errors import HostError
-from agent.host.doors import Link
+from agent.host.doors import KernelStep, Tables
+from agent.host.rtnetlink import link as links
+from agent.host.rtnetlink.channel import Change, Channel, channel, opened
+from agent.host.rtnetlink.message import AF_BRIDGE
+from agent.host.rtnetlink.route import (
+    GETADDR,
+    GETNEIGH,
+    GETROUTE,
+    GETRULE,
+    IFADDRMSG,
+    NEWADDR,
+    NEWNEIGH,
+    NEWROUTE,
+    NEWRULE,
+    RTMSG,
+    change_address,
+    change_remote,
+    change_route,
+    change_rule,
+    read_address,
+    read_remote,
+    read_route,
+    read_rule,
+)
+from agent.host.rtnetlink.tables import Memory, link_states
+from agent.model.network.step import (
+    AddAddress,
+    AddRemote,
+    AddRule,
+    ChangeLink,
+    CreateLink,
+    DeleteLink,
+    RemoveAddress,
+    RemoveRemote,
+    RemoveRoute,
+    RemoveRule,
+    SetLink,
+    SetRoute,
+    SetUpper,
+)
 
-MAIN_TABLE = 254  # RT_TABLE_MAIN, linux/rtnetlink.h
-IFF_UP = 0x1  # linux/if.h
-IPV4 = 2  # AF_INET, sys/socket.h
-DUMP_ATTEMPTS = 5
+READING = "reading the network"
+GROUPS = (1, 5, 7, 8, 9, 11, 19)
+"""RTNLGRP_LINK, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE (linux/rtnetlink.h)."""
 
 
 class RealNetlink:
     """`doors.Netlink` over rtnetlink."""
 
-    def links(self) -> tuple[Link, ...]:
-        """Every link of this network namespace, by index."""
-        with talking("reading the network interfaces") as route:
-            addresses = addresses_by_index(dump(route.get_addr, family=IPV4))
-            gateways = gateways_by_index(dump(route.get_default_routes, family=IPV4, table=MAIN_TABLE))
-            links = [link_of(each, addresses, gateways) for each in dump(route.get_links)]
-        return tuple(sorted(links, key=lambda link: link.index))
+    def __init__(self) -> None:
+        self._links = Memory(links.read_link)
+        self._addresses = Memory(read_address)
+        self._remotes = Memory(read_remote)
+        self._rules = Memory(read_rule)
+        self._names: Mapping[int, str] = {}
+        self._routes = Memory(lambda body: read_route(body, self._names))
+        self._raw: tuple[bytes, ...] = ()
+        self._tables = Tables()
+        self._lock = Lock()
 
-    def set_link(self, index: int, *, up: bool = True, mtu: int | None = None) -> None:
-        """Bring a link up or down, and set its MTU."""
-        wanted = {} if mtu is None else {"mtu": mtu}
-        with talking(f"setting link {index} {'up' if up else 'down'}{f' with MTU {mtu}' if mtu else ''}") as route:
-            route.link("set", index=index, state="up" if up else "down", **wanted)
+    def tables(self) -> Tables:
+        """All of it. The same object as before if the kernel said the same, byte for byte."""
+        with channel(READING) as talk, self._lock:
+            raw = self._dumped(talk)
+            if raw != self._raw:
+                self._tables, self._raw = self._read(raw), raw
+            return self._tables
 
-    def add_address(self, index: int, address: IPv4Interface) -> None:
-        """Put an address on a link; one that is there becomes permanent (it may have had a DHCP lease's lifetime)."""
-        with talking(f"adding {address} to link {index}") as route:
-            route.addr("replace", index=index, **address_arguments(address))
+    def _dumped(self, talk: Channel) -> tuple[bytes, ...]:
+        link_table = talk.table(links.GETLINK, links.dump_body(), READING)
+        has_vxlan = b"vxlan\0" in link_table
+        bridges = links.IFINFOMSG.pack(AF_BRIDGE, 0, 0, 0, 0)
+        return tuple(
+            without_port(table)
+            for table in (
+                link_table,
+                talk.table(GETADDR, IFADDRMSG.pack(0, 0, 0, 0, 0), READING),
+                talk.table(GETROUTE, RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0), READING),
+                talk.table(GETRULE, RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0), READING),
+                talk.table(GETNEIGH, bridges, READING) if has_vxlan else b"",
+            )
+        )
 
-    def remove_address(self, index: int, address: IPv4Interface) -> None:
-        """Take an address off a link."""
-        with talking(f"removing {address} from link {index}", fine=(errno.EADDRNOTAVAIL,)) as route:
-            route.addr("del", index=index, **address_arguments(address))
+    def _read(self, raw: tuple[bytes, ...]) -> Tables:
+        found = self._links.parsed(raw[0], links.NEWLINK)
+        names = {link.ifindex: link.name for link in found}
+        if names != self._names:
+            self._names = names
+            self._routes = Memory(lambda body: read_route(body, names))
+        routes = self._routes.parsed(raw[2], NEWROUTE)
+        addresses, remotes = self._addresses.parsed(raw[1], NEWADDR), self._remotes.parsed(raw[4], NEWNEIGH)
+        return Tables(
+            links=link_states(found, addresses, remotes),
+            routes=tuple(one.route for one in routes if not one.leased),
+            leased_routes=tuple(one.route for one in routes if one.leased),
+            rules=tuple(self._rules.parsed(raw[3], NEWRULE)),
+        )
 
-    def set_default_route(self, index: int, gateway: IPv4Address) -> None:
-        """Make this the default route of the main table with the best metric, in place of any such before."""
-        with talking(f"setting the default route to {gateway} through link {index}") as route:
-            route.route("replace", dst="default", gateway=str(gateway), oif=index, table=MAIN_TABLE)
+    def change(self, steps: Sequence[KernelStep]) -> None:
+        """In order, as few datagrams as possible. New links are looked up before anything is done to them."""
+        with channel("changing the network") as talk:
+            indexes = indexes_of(talk)
+            for creating, group in groupby(steps, key=lambda step: isinstance(step, CreateLink)):
+                for batch in batches(list(group)) if creating else (list(group),):
+                    talk.change([change_of(step, indexes) for step in batch])
+                    if creating:
+                        indexes = indexes_of(talk)
 
-
-@contextmanager
-def talking(doing: str, fine: tuple[int, ...] = ()) -> Iterator[Any]:
-    """A netlink socket for one call; the kernel's refusals become errors, but for the `fine` ones."""
-    from pyroute2 import IPRoute, NetlinkError  # lazy: 0.1 s of import time
-
-    try:
-        with IPRoute() as route:
-            yield route
-    except NetlinkError as error:
-        if error.code not in fine:
-            raise HostError(doing, refusal(error)) from error
-    except OSError as error:
-        raise HostError(doing, error.strerror or str(error)) from error
-
-
-def refusal(error: Any) -> str:
-    """What the kernel said: pyroute2's error is (errno, text)."""
-    return str(error.args[1]) if len(error.args) > 1 else str(error)
-
-
-def dump(ask: Any, **arguments: Any) -> list[Any]:
-    """A whole table. The kernel flags a table that changed while it was told (NLM_F_DUMP_INTR): ask again."""
-    from pyroute2.netlink.exceptions import NetlinkDumpInterrupted  # lazy, as above
-
-    for _ in range(DUMP_ATTEMPTS - 1):
+    @contextmanager
+    def watching(self) -> Iterator[Watch]:
+        """What is heard from now on."""
         try:
-            return list(ask(**arguments))
-        except NetlinkDumpInterrupted:
-            continue
-    return list(ask(**arguments))
+            heard = opened(GROUPS)
+        except OSError as error:
+            raise HostError("watching the network", error.strerror or str(error)) from error
+        try:
+            yield Watch(heard)
+        finally:
+            heard.close()
 
 
-def link_of(message: Any, addresses: dict[int, list[IPv4Interface]], gateways: dict[int, IPv4Address]) -> Link:
-    """A RTM_NEWLINK message, with what the other tables say of the same index."""
-    index = int(message["index"])
-    info = message.get_attr("IFLA_LINKINFO")
-    mac = message.get_attr("IFLA_ADDRESS") or ""
-    permanent = message.get_attr("IFLA_PERM_ADDRESS")  # told even while a bond lends the link another MAC
-    return Link(
-        index=index,
-        name=str(message.get_attr("IFLA_IFNAME")),
-        current_mac=mac.lower(),
-        permanent_mac=permanent.lower() if permanent else None,
-        up=bool(message["flags"] & IFF_UP),
-        carrier=bool(message.get_attr("IFLA_CARRIER")),
-        mtu=int(message.get_attr("IFLA_MTU") or 0),
-        kind=None if info is None else info.get_attr("IFLA_INFO_KIND"),
-        addresses=tuple(addresses.get(index, ())),
-        gateway=gateways.get(index),
-    )
+class Watch:
+    """`doors.Watch` over netlink's multicast groups."""
+
+    def __init__(self, heard: socket.socket) -> None:
+        self._heard = heard
+
+    def wait(self, timeout_s: float) -> bool:
+        """True once anything changed; what else is waiting is taken with it. A message that was lost is news, too."""
+        self._heard.settimeout(timeout_s)
+        try:
+            self._heard.recv(1)
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+        self._heard.setblocking(False)
+        try:
+            while self._heard.recv(1):
+                pass
+        except OSError:
+            pass
+        return True
 
 
-def addresses_by_index(messages: list[Any]) -> dict[int, list[IPv4Interface]]:
-    """Link index → its addresses. On a point-to-point link IFA_ADDRESS is the peer and IFA_LOCAL ours."""
-    found: dict[int, list[IPv4Interface]] = {}
-    for message in messages:
-        ours = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
-        if ours:
-            found.setdefault(int(message["index"]), []).append(IPv4Interface(f"{ours}/{message['prefixlen']}"))
-    return found
+def without_port(table: bytes) -> bytes:
+    """The kernel tells each socket its own port and sequence in every header: not news."""
+    data, at = bytearray(table), 0
+    while at + 16 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "little")
+        data[at + 8 : at + 16] = bytes(8)
+        at += (max(length, 16) + 3) & ~3
+    return bytes(data)
 
 
-def gateways_by_index(messages: list[Any]) -> dict[int, IPv4Address]:
-    """Link index → gateway of its default route; the lowest metric wins, as it does in the kernel."""
-    found: dict[int, IPv4Address] = {}
-    for message in sorted(messages, key=lambda each: each.get_attr("RTA_PRIORITY") or 0):
-        link, gateway = message.get_attr("RTA_OIF"), message.get_attr("RTA_GATEWAY")
-        if link is not None and gateway:
-            found.setdefault(int(link), IPv4Address(gateway))
-    return found
+def indexes_of(talk: Channel) -> dict[str, int]:
+    """Name → index."""
+    found = Memory(links.read_link).parsed(talk.table(links.GETLINK, links.dump_body(), READING), links.NEWLINK)
+    return {link.name: link.ifindex for link in found}
 
 
-def address_arguments(address: IPv4Interface) -> dict[str, Any]:
-    """What pyroute2 wants to hear; the broadcast address is what `ip address add … brd +` sets."""
-    wide = address.network.prefixlen < 31
-    broadcast = {"broadcast": str(address.network.broadcast_address)} if wide else {}
-    return {"address": str(address.ip), "prefixlen": address.network.prefixlen} | broadcast
+def batches(steps: Sequence[KernelStep]) -> Iterator[list[KernelStep]]:
+    """Links that are to be made, so that none is in one batch with what it stands on."""
+    batch: list[KernelStep] = []
+    names: set[str] = set()
+    for step in steps:
+        assert isinstance(step, CreateLink)
+        if names & set(step.link.lower):
+            yield batch
+            batch, names = [], set()
+        batch.append(step)
+        names.add(step.link.name)
+    yield batch
+
+
+def change_of(step: KernelStep, indexes: Mapping[str, int]) -> Change:  # noqa: PLR0911 - one answer a kind
+    """The message for a step. A link that is not there has index 0, with which the kernel refuses it."""
+    match step:
+        case CreateLink():
+            return links.create(step.link, indexes)
+        case ChangeLink():
+            return links.change(step.link, indexes)
+        case DeleteLink():
+            return links.delete(step.name, index(step.name, indexes))
+        case SetLink():
+            return links.set_link(index(step.name, indexes), step.name, up=step.up, mtu=step.mtu, mac=step.mac)
+        case SetUpper():
+            upper = index(step.upper, indexes) if step.upper else 0
+            return links.set_upper(index(step.name, indexes), step.name, upper, step.upper)
+        case AddAddress() | RemoveAddress():
+            add = isinstance(step, AddAddress)
+            return change_address(index(step.name, indexes), step.name, step.address, add=add)
+        case SetRoute() | RemoveRoute():
+            where = index(step.route.link, indexes) if step.route.link else 0
+            return change_route(where, step.route, add=isinstance(step, SetRoute))
+        case AddRule() | RemoveRule():
+            return change_rule(step.rule, add=isinstance(step, AddRule))
+        case AddRemote() | RemoveRemote():
+            add = isinstance(step, AddRemote)
+            return change_remote(index(step.name, indexes), step.name, step.remote, add=add)
+    assert_never(step)
+
+
+def index(name: str, indexes: Mapping[str, int]) -> int:
+    """Of a link. Raises `HostError`."""
+    if name not in indexes:
+        raise HostError(f"changing {name}", "there is no link of that name", hint="It may have been removed meanwhile.")
+    return indexes[name]

@@ -9,9 +9,11 @@ from agent.host.counters import RealCounters
 from agent.host.doors import Host
 from agent.host.fetch import RealFetch
 from agent.host.files import RealFiles
+from agent.host.lock import RealLock
 from agent.host.netlink import RealNetlink
 from agent.host.nftables import RealNftables
 from agent.host.power import RealPower
+from agent.host.probe import RealProbe
 from agent.host.run import RealRun
 from agent.host.traffic import RealTraffic
 from agent.host.udev import RealUdev
@@ -27,6 +29,8 @@ def host(root: str = "/") -> Host:
         udev=RealUdev(run),
         block=RealBlock(),
         netlink=RealNetlink(),
+        probe=RealProbe(),
+        lock=RealLock(files),
         nftables=RealNftables(),
         traffic=RealTraffic(),
         fetch=RealFetch(),

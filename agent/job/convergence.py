@@ -1,40 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """Convergence: the network is brought to what is desired, and kept there. Unlike a job it has no end and no report.
 
-Each round observes, plans, applies, observes again and compares. A round that fails is tried again, later each time.
+Each round observes and plans; what differs is changed, proven and observed again, or taken back (`commit`). A round that
+fails is tried again, later each time. A change that nobody ordered is drift: it is told, and put right if the policy
+says so.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import structlog
 
-from agent.errors import AgentError, NotAsObserved
+from agent.errors import AgentError, NetworkDrifted
+from agent.host.doors import Host
+from agent.job.commit import NetworkCommit, NetworkDoer
+from agent.job.network_record import Held
+from agent.job.watcher import LinkWatcher
 from agent.model.fault import Fault
-from agent.model.job import Advance, Result
-from agent.model.network import NetworkConfig, NetworkState
-from agent.model.plan import Plan, Precondition, Step
+from agent.model.network import DriftPolicy, NetworkConfig, NetworkState
+from agent.model.plan import Plan
+from agent.plan.network.text import line
 
 log = structlog.get_logger("network")
-
-
-class NetworkDoer(Protocol):
-    """What the table of operations gives for the network."""
-
-    def network_state(self) -> NetworkState: ...
-    def plan_network(self, state: NetworkState, desired: NetworkConfig) -> Plan: ...
-    def unmet(self, state: NetworkState, desired: NetworkConfig) -> tuple[str, ...]: ...
-    def hold(self, precondition: Precondition) -> None: ...
-    def do(self, step: Step, advance: Advance) -> Result: ...
 
 
 class Convergence:
     """The desired network of one generation, and whether it holds."""
 
-    def __init__(self, doer: NetworkDoer) -> None:
+    def __init__(self, host: Host, doer: NetworkDoer, directory: str) -> None:
         self._doer = doer
-        self._wanted = (0, NetworkConfig())
+        self._commit = NetworkCommit(host, doer, directory)
+        self._wanted: tuple[int, NetworkConfig] = (0, NetworkConfig())
+        self._settled: tuple[NetworkState, NetworkConfig] | None = None
+        self._watcher = LinkWatcher()
         self.applied_generation = 0
         self.state: NetworkState | None = None
         self.fault: Fault | None = None
@@ -48,28 +45,47 @@ class Convergence:
         """One round; True if the desired network holds at its end. Raises nothing that a next round may cure."""
         generation, desired = self._wanted
         try:
-            self.state = self._bring_about(desired)
+            self._bring_about(generation, desired)
         except AgentError as error:
+            self._settled = None
             self._failed(Fault.of(error))
             return False
         self.fault = None
         self.applied_generation = generation
         return True
 
-    def _bring_about(self, desired: NetworkConfig) -> NetworkState:
-        self.state = before = self._doer.network_state()
-        plan = self._doer.plan_network(before, desired)
-        for precondition in plan.preconditions:
-            self._doer.hold(precondition)
-        for step in plan.steps:
-            log.info("applying", step=step.kind)
-            self._doer.do(step, lambda *_: None)
-        after = self._doer.network_state() if plan.steps else before
-        unmet = self._doer.unmet(after, desired)
-        if unmet:
-            self.state = after
-            raise NotAsObserved("bringing the network about", "; ".join(unmet))
-        return after
+    def recover(self) -> None:
+        """Take back what an earlier run left behind. It is told if it fails, and tried again with each round."""
+        try:
+            if self._commit.recover():
+                log.warning("an unfinished change of the network was taken back")
+        except AgentError as error:
+            self._failed(Fault.of(error))
+
+    def _bring_about(self, generation: int, desired: NetworkConfig) -> None:
+        self._commit.recover()
+        self.state = state = self._doer.network_state(desired)
+        self._watcher.look(state)
+        if self._settled is not None and self._settled[0] is state and self._settled[1] == desired:
+            return
+        held = self._commit.record.held()
+        plan = self._doer.plan_network(state, desired, held.config)
+        if plan.steps:
+            self._tell_drift(plan, held, desired)
+            self._commit.bring_about(plan, state, desired, held, generation)
+            self.state = state = self._doer.network_state(desired)
+        elif held.config != desired or held.generation != generation:
+            self._commit.record.hold(Held(generation=generation, config=desired))
+        self._settled = (state, desired)
+
+    def _tell_drift(self, plan: Plan, held: Held, desired: NetworkConfig) -> None:
+        """Raises `NetworkDrifted` where it is only to be reported."""
+        if held.config != desired or desired == NetworkConfig():
+            return
+        lines = "; ".join(line(step) for step in plan.steps[:8])
+        log.warning("the network was changed by somebody else", drift=lines, policy=desired.drift)
+        if desired.drift is DriftPolicy.REPORT:
+            raise NetworkDrifted("keeping the network", f"what would put it right: {lines}")
 
     def _failed(self, fault: Fault) -> None:
         if fault != self.fault:

@@ -7,7 +7,6 @@ Executing a plan leaves no choice to be made. A plan is shown to operators as it
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Interface
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -16,6 +15,7 @@ from agent.model.config_drive import ConfigDrive
 from agent.model.disk import DiskIdentity
 from agent.model.frozen import Frozen
 from agent.model.image import OPEN, Access, ImageRef
+from agent.model.network.step import NetworkStep
 
 
 class Epilogue(StrEnum):
@@ -98,60 +98,8 @@ class CaptureDisk(Frozen):
     level: int | None = None
 
 
-class SetLink(Frozen):
-    """Bring a NIC up, with this MTU where one is given."""
-
-    kind: Literal["set_link"] = "set_link"
-    mac: str
-    mtu: int | None = None
-
-
-class AddAddress(Frozen):
-    """Put an address on a NIC."""
-
-    kind: Literal["add_address"] = "add_address"
-    mac: str
-    address: IPv4Interface
-
-
-class RemoveAddress(Frozen):
-    """Take an address off a NIC."""
-
-    kind: Literal["remove_address"] = "remove_address"
-    mac: str
-    address: IPv4Interface
-
-
-class SetDefaultRoute(Frozen):
-    """Make this the default route of the main table."""
-
-    kind: Literal["set_default_route"] = "set_default_route"
-    mac: str
-    gateway: IPv4Address
-
-
-class PersistNetwork(Frozen):
-    """Write the files that make the next boot begin with this network, and let systemd-networkd read them now.
-
-    `removed` are files of ours that nobody wants any more.
-    """
-
-    kind: Literal["persist_network"] = "persist_network"
-    files: dict[str, str] = Field(description="absolute path to text")
-    removed: tuple[str, ...] = ()
-
-
 Step = Annotated[
-    WriteImage
-    | PlaceConfigDrive
-    | SealDisk
-    | EraseDisk
-    | CaptureDisk
-    | SetLink
-    | AddAddress
-    | RemoveAddress
-    | SetDefaultRoute
-    | PersistNetwork,
+    WriteImage | PlaceConfigDrive | SealDisk | EraseDisk | CaptureDisk | NetworkStep,
     Field(discriminator="kind"),
 ]
 STEP: TypeAdapter[Step] = TypeAdapter(Step)
@@ -171,14 +119,15 @@ class DiskMustBeIdle(Frozen):
     disk: DiskIdentity
 
 
-class NicMustExist(Frozen):
-    """A NIC with this permanent MAC is there."""
+class NicMustBe(Frozen):
+    """The NIC with this permanent MAC is there, and has this name."""
 
-    kind: Literal["nic_must_exist"] = "nic_must_exist"
+    kind: Literal["nic_must_be"] = "nic_must_be"
     mac: str
+    name: str
 
 
-Precondition = Annotated[DiskMustBe | DiskMustBeIdle | NicMustExist, Field(discriminator="kind")]
+Precondition = Annotated[DiskMustBe | DiskMustBeIdle | NicMustBe, Field(discriminator="kind")]
 
 
 class Plan(Frozen):

@@ -10,24 +10,18 @@ from agent.errors import PlanRefused
 from agent.model.disk import MIB, DiskIdentity
 from agent.model.generalise.table import NAMES
 from agent.model.plan import (
-    AddAddress,
     CaptureDisk,
     DiskMustBe,
     DiskMustBeIdle,
     EraseDisk,
-    NicMustExist,
-    PersistNetwork,
     PlaceConfigDrive,
     Plan,
-    RemoveAddress,
     SealDisk,
-    SetDefaultRoute,
-    SetLink,
     WriteImage,
 )
+from agent.plan.network.invariants import addresses_once, files_are_the_networks, nics_live
 
 DiskStep = WriteImage | PlaceConfigDrive | SealDisk | EraseDisk
-NicStep = SetLink | AddAddress | RemoveAddress | SetDefaultRoute
 
 
 def check(plan: Plan) -> Plan:
@@ -38,8 +32,9 @@ def check(plan: Plan) -> Plan:
         *boot_sector_last(plan),
         *areas_apart(plan),
         *inside_the_disk(plan),
-        *only_known_nics(plan),
+        *nics_live(plan),
         *addresses_once(plan),
+        *files_are_the_networks(plan),
     ]
     if broken:
         raise PlanRefused("checking the plan", "; ".join(broken))
@@ -124,31 +119,3 @@ def outside(disk: DiskIdentity, offset: int, length: int, spare: int, what: str)
     """What lies outside, in words."""
     fits = offset >= 0 and offset + length <= disk.size_bytes - spare
     return [] if fits else [f"{what} lies outside {disk}"]
-
-
-def only_known_nics(plan: Plan) -> list[str]:
-    """Every NIC that is set is one that must exist."""
-    known = {one.mac for one in plan.preconditions if isinstance(one, NicMustExist)}
-    return [
-        f"{step.kind} sets {step.mac}, which no precondition names"
-        for step in plan.steps
-        if isinstance(step, NicStep) and step.mac not in known
-    ]
-
-
-def addresses_once(plan: Plan) -> list[str]:
-    """No address goes to two NICs, none that is added is removed, and files are written only where networkd looks."""
-    added = [step for step in plan.steps if isinstance(step, AddAddress)]
-    broken = [
-        f"{step.address.ip} is given to two NICs"
-        for place, step in enumerate(added)
-        if any(step.address.ip == other.address.ip for other in added[:place])
-    ]
-    removed = {(step.mac, step.address) for step in plan.steps if isinstance(step, RemoveAddress)}
-    broken += [f"{step.address} is added and removed" for step in added if (step.mac, step.address) in removed]
-    files = [path for step in plan.steps if isinstance(step, PersistNetwork) for path in (*step.files, *step.removed)]
-    return broken + [
-        f"{path} is not ours"
-        for path in files
-        if not path.startswith("/etc/systemd/network/10-bms-agent-") or ".." in path
-    ]

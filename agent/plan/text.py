@@ -7,25 +7,21 @@ from typing import assert_never
 
 from agent.model.disk import GB, MIB
 from agent.model.plan import (
-    AddAddress,
     CaptureDisk,
     DiskMustBe,
     DiskMustBeIdle,
     Epilogue,
     EraseDisk,
-    NicMustExist,
-    PersistNetwork,
+    NicMustBe,
     PlaceConfigDrive,
     Plan,
     Precondition,
-    RemoveAddress,
     SealDisk,
-    SetDefaultRoute,
-    SetLink,
     Step,
     WriteImage,
 )
 from agent.model.url import named
+from agent.plan.network.text import line as network_line
 
 
 def text(plan: Plan) -> str:
@@ -49,12 +45,12 @@ def condition(one: Precondition) -> str:
             return f"{one.disk} is there, writable, and not in use"
         case DiskMustBeIdle():
             return f"{one.disk} is there, and not in use"
-        case NicMustExist():
-            return f"a NIC {one.mac} is there"
+        case NicMustBe():
+            return f"the NIC {one.mac} is there, as {one.name}"
     assert_never(one)
 
 
-def line(step: Step) -> str:  # noqa: PLR0911 - one answer a kind
+def line(step: Step) -> str:
     """A step in words."""
     match step:
         case WriteImage():
@@ -79,15 +75,5 @@ def line(step: Step) -> str:  # noqa: PLR0911 - one answer a kind
             return (
                 f"{forgetting}read {step.disk} ({what}) into a chunked image at {named(step.to)}; it is not written to"
             )
-        case SetLink():
-            return f"set {step.mac} up" + (f" with MTU {step.mtu}" if step.mtu else "")
-        case AddAddress():
-            return f"add {step.address} to {step.mac}"
-        case RemoveAddress():
-            return f"remove {step.address} from {step.mac}"
-        case SetDefaultRoute():
-            return f"route by default through {step.gateway} on {step.mac}"
-        case PersistNetwork():
-            doings = [f"write {path}" for path in sorted(step.files)] + [f"remove {path}" for path in step.removed]
-            return ", ".join([*doings, "reload systemd-networkd"])
-    assert_never(step)
+        case _:
+            return network_line(step)

@@ -1,60 +1,88 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Doing the network's steps, over netlink; and the files for the next boot, which systemd-networkd reads now too."""
+"""Doing the network's steps: what the kernel is told goes out in batches, the rest one by one."""
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import cast, get_args
 
-from agent.errors import PreconditionError
-from agent.host.doors import Host, Link
-from agent.model.plan import (
-    AddAddress,
-    NicMustExist,
+from agent.apply.network.bandwidth import limit_bandwidth
+from agent.apply.network.firewall import change_members, replace_firewall, set_eips
+from agent.apply.network.persist import persist
+from agent.apply.network.prove import prove
+from agent.errors import AgentError, HostError, PreconditionError
+from agent.host.doors import Host, KernelStep
+from agent.model.network import Bond
+from agent.model.network.proof import ProveNetwork
+from agent.model.network.step import (
+    ChangeMembers,
+    CreateLink,
+    LimitBandwidth,
+    NetworkStep,
     PersistNetwork,
-    RemoveAddress,
-    SetDefaultRoute,
-    SetLink,
+    ReplaceFirewall,
+    SetEips,
+    SetSysctl,
 )
+from agent.model.plan import NicMustBe
 
-NetworkStep = SetLink | AddAddress | RemoveAddress | SetDefaultRoute | PersistNetwork
-
-
-def check_nic(host: Host, precondition: NicMustExist) -> None:
-    """Raises `PreconditionError` if no NIC has that MAC."""
-    link_of(host, precondition.mac)
+KERNEL = get_args(KernelStep)
+BONDING = "/sys/class/net/bonding_masters"
 
 
-def apply_network(host: Host, step: NetworkStep) -> None:
-    """Do one step. Doing it again changes nothing. Raises `HostError`."""
+def check_nic(host: Host, precondition: NicMustBe) -> None:
+    """Raises `PreconditionError` if no NIC of that name has that MAC."""
+    links = host.netlink.tables().links
+    found = next((link for link in links if link.name == precondition.name), None)
+    if found is None or (found.permanent_mac or found.mac) != precondition.mac:
+        there = ", ".join(f"{link.name} {link.permanent_mac or link.mac}" for link in links)
+        raise PreconditionError(
+            f"finding the NIC {precondition.mac} as {precondition.name}", f"links here: {there or 'none'}"
+        )
+
+
+def apply_network(host: Host, steps: Sequence[NetworkStep], doing: Callable[[NetworkStep], None]) -> None:
+    """In order; `doing` hears of each. Doing them again changes nothing. Raises `HostError`."""
+    for in_kernel, group in groupby(steps, key=lambda step: isinstance(step, KERNEL)):
+        if in_kernel:
+            batch = cast(list[KernelStep], list(group))
+            for step in batch:
+                doing(step)
+            prepare(host, batch)
+            host.netlink.change(batch)
+        else:
+            for step in group:
+                doing(step)
+                one(host, step)
+
+
+def prepare(host: Host, batch: Sequence[KernelStep]) -> None:
+    """The bonding module makes a bond0 of its own when it comes in, unless it is told not to (bonding.rst, max_bonds)."""
+    bonds = any(isinstance(step, CreateLink) and isinstance(step.link, Bond) for step in batch)
+    if bonds and not host.files.exists(BONDING):
+        try:
+            host.run(["modprobe", "bonding", "max_bonds=0"])
+        except AgentError as error:
+            raise HostError("loading the bonding driver", hint="Its kernel has no module 'bonding'.") from error
+
+
+def one(host: Host, step: NetworkStep) -> None:
+    """What is no netlink message."""
     match step:
-        case SetLink():
-            host.netlink.set_link(link_of(host, step.mac).index, up=True, mtu=step.mtu)
-        case AddAddress():
-            host.netlink.add_address(link_of(host, step.mac).index, step.address)
-        case RemoveAddress():
-            host.netlink.remove_address(link_of(host, step.mac).index, step.address)
-        case SetDefaultRoute():
-            host.netlink.set_default_route(link_of(host, step.mac).index, step.gateway)
+        case SetSysctl():
+            host.files.tell(f"/proc/sys/net/{step.key}", step.value)
+        case ReplaceFirewall():
+            replace_firewall(host, step)
+        case ChangeMembers():
+            change_members(host, step)
+        case SetEips():
+            set_eips(host, step)
+        case LimitBandwidth():
+            limit_bandwidth(host, step)
         case PersistNetwork():
             persist(host, step)
+        case ProveNetwork():
+            prove(host, step)
         case _:
-            assert_never(step)
-
-
-def persist(host: Host, step: PersistNetwork) -> None:
-    """Write and remove the files, then tell the daemon: it adopts what netlink has set, and starts DHCP."""
-    for path, text in step.files.items():
-        host.files.write(path, text.encode())
-    for path in step.removed:
-        host.files.remove(path)
-    host.run(["networkctl", "reload"], timeout_s=30)
-
-
-def link_of(host: Host, mac: str) -> Link:
-    """The physical link with that permanent MAC: a VLAN or bond on top of it may bear the same."""
-    links = host.netlink.links()
-    for link in links:
-        if link.kind is None and (link.permanent_mac or link.current_mac) == mac:
-            return link
-    there = ", ".join(f"{link.name} {link.permanent_mac or link.current_mac}" for link in links)
-    raise PreconditionError(f"finding the NIC {mac}", f"links here: {there or 'none'}")
+            raise AssertionError(f"{step.kind} is netlink's")

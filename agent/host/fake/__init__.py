@@ -20,13 +20,13 @@ from agent.host.fake.doors import (
     FakeBlock,
     FakeClock,
     FakeCounters,
-    FakeNetlink,
     FakePower,
     FakeUdev,
 )
 from agent.host.fake.faults import Died, Effect, FaultPlan
 from agent.host.fake.files import FakeFiles
 from agent.host.fake.machine import Counts, Machine, Record
+from agent.host.fake.network import FakeNetlink
 from agent.host.fake.packets import FakeNftables, FakeTraffic
 from agent.host.fake.programs import FakeRun, Output, failing, saying, silent
 from agent.host.fake.tree import LinkTo, Tree, Unreadable

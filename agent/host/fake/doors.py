@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fake doors that are small: udev, block, netlink, power, clock, counters.
+"""The fake doors that are small: udev, block, power, clock, counters.
 
 Each keeps the promises of `agent.host.doors` over a `Machine`. Every call is counted and can fail or be the last.
 """
@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
-from ipaddress import IPv4Address, IPv4Interface
 from threading import Event
 
-from agent.errors import DeviceError, DiskInUse, DiskReadOnly, HostError
-from agent.host.doors import BlockDevice, Link
+from agent.errors import DeviceError, DiskInUse, DiskReadOnly
+from agent.host.doors import BlockDevice
 from agent.host.fake.disk import FakeDisk
 from agent.host.fake.faults import FakeDoor, FaultPlan, counted
 from agent.host.fake.machine import Machine
@@ -188,52 +186,6 @@ class FakeNewFile(FakeBlockDevice):
         """It reaches as far, too."""
         super().zero(offset_bytes, length_bytes)
         self._end_bytes = max(self._end_bytes, offset_bytes + length_bytes)
-
-
-class FakeNetlink(FakeDoor):
-    """`doors.Netlink` over the links of the machine, which change as they are set."""
-
-    noun = "netlink"
-
-    @counted
-    def links(self) -> tuple[Link, ...]:
-        """Every link, by index."""
-        return tuple(self.machine.links[index] for index in sorted(self.machine.links))
-
-    @counted
-    def set_link(self, index: int, *, up: bool = True, mtu: int | None = None) -> None:
-        """Bring a link up or down, and set its MTU."""
-        link = self._link(index)
-        self.machine.links[index] = replace(link, up=up, mtu=mtu or link.mtu)
-
-    @counted
-    def add_address(self, index: int, address: IPv4Interface) -> None:
-        """Put an address on a link."""
-        link = self._link(index)
-        others = tuple(each for each in link.addresses if each != address)
-        self.machine.links[index] = replace(link, addresses=(*others, address))
-
-    @counted
-    def remove_address(self, index: int, address: IPv4Interface) -> None:
-        """Take an address off a link; the route over a gateway that is no neighbour any more goes with it."""
-        link = self._link(index)
-        left = tuple(each for each in link.addresses if each != address)
-        reached = link.gateway is not None and any(link.gateway in each.network for each in left)
-        self.machine.links[index] = replace(link, addresses=left, gateway=link.gateway if reached else None)
-
-    @counted
-    def set_default_route(self, index: int, gateway: IPv4Address) -> None:
-        """The one default route; the kernel refuses a gateway that is no neighbour."""
-        link = self._link(index)
-        if not (link.up and any(gateway in each.network for each in link.addresses)):
-            raise HostError(f"setting the default route to {gateway} through link {index}", "Network is unreachable")
-        for other in self.machine.links.values():
-            self.machine.links[other.index] = replace(other, gateway=gateway if other.index == index else None)
-
-    def _link(self, index: int) -> Link:
-        if index not in self.machine.links:
-            raise HostError(f"changing link {index}", "No such device")
-        return self.machine.links[index]
 
 
 class FakePower(FakeDoor):

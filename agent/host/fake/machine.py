@@ -14,13 +14,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from agent.host.doors import Link
 from agent.host.fake.disk import FakeDisk
 from agent.host.fake.nf_table import FakeTable
 from agent.host.fake.programs import PROGRAMS, Program
 from agent.host.fake.tree import Tree, parse, render
 from agent.host.fake.web import Page
 from agent.model.frozen import Frozen, decode
+from agent.model.network import LinkState, Route, Rule
 from agent.model.network import Bandwidth
 from agent.model.partition_table import partitions
 
@@ -43,7 +43,10 @@ class Record(Frozen):
 
     origin: str = Field(description="where this was recorded, or 'synthetic: …'")
     counts: Counts = Counts()
-    links: tuple[Link, ...] = ()
+    links: tuple[LinkState, ...] = ()
+    routes: tuple[Route, ...] = ()
+    leased_routes: tuple[Route, ...] = ()
+    rules: tuple[Rule, ...] = ()
     udev: dict[str, dict[str, str]] = Field(default_factory=dict)
 
 
@@ -54,7 +57,11 @@ class Machine:
     tree: Tree
     record: Record
     booted_tree: Tree = field(default_factory=Tree, repr=False)
-    links: dict[int, Link] = field(default_factory=dict)
+    links: dict[str, LinkState] = field(default_factory=dict)
+    routes: dict[object, Route] = field(default_factory=dict)
+    leased_routes: tuple[Route, ...] = ()
+    rules: list[Rule] = field(default_factory=list)
+    network_changes: int = 0
     disks: dict[str, FakeDisk] = field(default_factory=dict)
     nf_tables: dict[str, FakeTable] = field(default_factory=dict)
     limits: dict[int, Bandwidth] = field(default_factory=dict)
@@ -72,8 +79,17 @@ class Machine:
     def of(cls, tree: Tree, record: Record | None = None) -> Machine:
         """A machine as it is right after it was switched on."""
         record = record or Record(origin="synthetic")
-        links = {link.index: link for link in record.links}
-        return cls(tree=tree.copy(), booted_tree=tree.copy(), record=record, links=links)
+        machine = cls(tree=tree.copy(), booted_tree=tree.copy(), record=record)
+        machine.begin_network()
+        return machine
+
+    def begin_network(self) -> None:
+        """The network as it is before anybody sets it."""
+        self.links = {link.name: link for link in self.record.links}
+        self.routes = {route.key: route for route in self.record.routes}
+        self.leased_routes = self.record.leased_routes
+        self.rules = list(self.record.rules)
+        self.nf_tables, self.limits = {}, {}
 
     @classmethod
     def load(cls, directory: Path) -> Machine:
@@ -132,8 +148,7 @@ class Machine:
         """Off and on again: caches of disks and the network's state are lost, and files unless they are kept."""
         for disk in self.disks.values():
             disk.cut_power(survives)
-        self.links = {link.index: link for link in self.record.links}
-        self.nf_tables, self.limits = {}, {}
+        self.begin_network()
         if keep_files:
             self.tree.drop("/run")
         else:

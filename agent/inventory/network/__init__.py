@@ -1,74 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Physical network interfaces: netlink for what they are now, sysfs for what they are made of."""
+"""The network as it is: links, addresses, routes and rules by netlink, NICs by sysfs, the rest by its own doors.
+
+Nothing is decided here. What cannot be read raises: a network of which half is unknown must not be planned upon.
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 
-from agent.host.doors import Files, Host, Link
-from agent.inventory.fact import attempt, number, text
-from agent.model.fact import Fact, Unknown, known
-from agent.model.network import NetworkState, Nic
+from agent.host.doors import Files, Host, Tables
+from agent.inventory.network.firewall import loaded_digests
+from agent.inventory.network.nic import nics_of
+from agent.model.network import LinkState, NetworkState, Nic
 
-PCI_ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+SYSCTLS = "/proc/sys/net"
 
 
-def network_state(host: Host) -> NetworkState:
-    """The NICs as they are now. Raises `HostError`."""
-    return NetworkState(nics=nics(host))
+def network_state(host: Host, sysctls: Iterable[str] = (), *, hardware: bool = True) -> NetworkState:
+    """All of it, and these sysctls. Without `hardware` NICs are not looked into, which takes a file each and more.
+    Raises `HostError`.
+    """
+    tables = host.netlink.tables()
+    firewall, eips = loaded_digests(host)
+    return NetworkState.model_construct(
+        nics=nics_of(host.files, tables) if hardware else (),
+        links=shaped(host, tables),
+        routes=tables.routes,
+        leased_routes=tables.leased_routes,
+        rules=tables.rules,
+        sysctls=sysctls_now(host.files, sysctls),
+        firewall_digest=firewall,
+        eips_digest=eips,
+    )
 
 
 def nics(host: Host) -> tuple[Nic, ...]:
     """Every NIC that has a device behind it and is no virtual function of another. Raises `HostError`."""
-    files = host.files
+    return nics_of(host.files, host.netlink.tables())
+
+
+def shaped(host: Host, tables: Tables) -> tuple[LinkState, ...]:
+    """With the limits that each link has."""
+    shapers = host.traffic.shapers()
+    if not shapers:
+        return tables.links
     return tuple(
-        nic(files, link)
-        for link in host.netlink.links()
-        if files.exists(f"{sysfs(link)}/device") and not files.exists(f"{sysfs(link)}/device/physfn")
+        link.model_copy(update={"shaper": shapers[link.index]}) if link.index in shapers else link
+        for link in tables.links
     )
 
 
-def nic(files: Files, link: Link) -> Nic:
-    """One NIC."""
-    device = f"{sysfs(link)}/device"
-    pci = attempt(lambda: pci_address(files, device))
-    return Nic(
-        name=link.name,
-        mac=link.permanent_mac or link.current_mac,
-        current_mac=link.current_mac,
-        pci_address=pci,
-        driver=attempt(lambda: driver(files, device)),
-        vendor=text(files, f"/sys/bus/pci/devices/{known(pci)}/vendor") if known(pci) else None,
-        product=text(files, f"/sys/bus/pci/devices/{known(pci)}/device") if known(pci) else None,
-        speed_mbps=speed(files, link),
-        carrier=link.carrier if link.up else Unknown(unknown=f"{link.name} is down: its driver does not look"),
-        up=link.up,
-        mtu=link.mtu,
-        numa_node=number(files, f"{device}/numa_node"),
-        addresses=link.addresses,
-        gateway=link.gateway,
-    )
-
-
-def speed(files: Files, link: Link) -> Fact[int]:
-    """Mbit/s of the present link. Without a carrier there is none, and reading it fails (EINVAL)."""
-    return number(files, f"{sysfs(link)}/speed") if link.up and link.carrier else None
-
-
-def pci_address(files: Files, device: str) -> str | None:
-    """The PCI function that the NIC is, or (virtio) that its bus hangs on; a NIC on USB has none."""
-    if "/usb" in (path := files.resolve(device)):
-        return None
-    functions = [part for part in path.split("/") if PCI_ADDRESS.fullmatch(part)]
-    return functions[-1] if functions else None
-
-
-def driver(files: Files, device: str) -> str | None:
-    """The name of the driver that has the device."""
-    path = f"{device}/driver"
-    return files.resolve(path).rpartition("/")[2] if files.exists(path) else None
-
-
-def sysfs(link: Link) -> str:
-    """The directory of a link."""
-    return f"/sys/class/net/{link.name}"
+def sysctls_now(files: Files, keys: Iterable[str]) -> dict[str, str]:
+    """Those that there are: a link that is not there has none."""
+    paths = {key: f"{SYSCTLS}/{key}" for key in keys}
+    return {key: files.read_text(path).strip() for key, path in paths.items() if files.exists(path)}

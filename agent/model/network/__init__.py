@@ -21,6 +21,7 @@ from agent.model.network.link import (
 )
 from agent.model.network.manager import Manager
 from agent.model.network.route import Dns, Route, RouteType, Rule
+from agent.model.network.snapshot import Snapshot
 from agent.model.network.state import BondPort, BondState, LinkState, NetworkState, Nic
 from agent.model.network.values import DEFAULT_V4, DEFAULT_V6, MAIN_TABLE, IPAddress, IPInterface, IPNetwork
 
@@ -59,6 +60,7 @@ __all__ = [
     "Rule",
     "SecurityGroup",
     "SecurityRule",
+    "Snapshot",
     "Vlan",
     "VlanProtocol",
     "Vrf",

@@ -11,6 +11,7 @@ from agent.model.frozen import Frozen
 from agent.model.network.firewall import Eip, Firewall
 from agent.model.network.link import Bandwidth, Link
 from agent.model.network.manager import Manager
+from agent.model.network.proof import ProveNetwork
 from agent.model.network.route import Route, Rule
 from agent.model.network.values import IPAddress, IPInterface
 
@@ -186,6 +187,7 @@ NetworkStep = Annotated[
     | ChangeMembers
     | SetEips
     | LimitBandwidth
-    | PersistNetwork,
+    | PersistNetwork
+    | ProveNetwork,
     Field(discriminator="kind"),
 ]

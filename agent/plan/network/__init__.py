@@ -1,136 +1,173 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Planning the network: `(NICs as they are, NICs as desired) → Plan`; nothing to change is an empty plan.
+"""Planning the network: `(as it is, as it shall be, as it was desired before) → Plan`. Unchanged is an empty plan.
 
-A static NIC is set over netlink, then written to systemd-networkd's files, so that the next boot begins with it.
-A DHCP NIC is only written to the files: the distribution's own client does the work. New addresses come before old
-ones go, so that the NIC is never without one.
+    resolve   NICs by their permanent MACs
+    links     what is made, changed, taken away
+    routing   addresses, routes, rules
+    firewall  security groups, EIPs
+    render    the files for the next boot
+    reach     refuses what would cut the way to the controller
+    proof     which self-tests must pass before it counts
+
+What is in the way goes first; then everything is made from below to above; what is surplus goes last. Files are written
+once all is proven, but for links whose lease the distribution's own client must fetch: it needs them before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Interface
+from dataclasses import dataclass, field
 
 from agent.errors import PreconditionError
-from agent.model.network import Method, NetworkConfig, NetworkState, Nic, NicConfig
-from agent.model.plan import (
-    AddAddress,
-    NicMustExist,
-    PersistNetwork,
-    Plan,
-    RemoveAddress,
-    SetDefaultRoute,
-    SetLink,
-    Step,
-)
+from agent.model.network import Firewall, Manager, NetworkConfig, NetworkState, Snapshot, Vxlan
+from agent.model.network.proof import ControllerAddress, ProveNetwork
+from agent.model.network.soundness import VXLAN_OVERHEAD_BYTES
+from agent.model.network.step import LimitBandwidth, NetworkStep, PersistNetwork, RemoveAddress
+from agent.model.plan import NicMustBe, Plan
+from agent.plan.network.firewall import eip_steps, firewall_steps
+from agent.plan.network.links import change_links
+from agent.plan.network.proof import proofs_of
+from agent.plan.network.reach import refuse_to_cut
+from agent.plan.network.render import ours, render
+from agent.plan.network.resolve import resolve, resolve_what_is_there
+from agent.plan.network.routing import Scene, change_addresses, change_routes, change_rules
+from agent.plan.network.sysctls import FILE, change_sysctls, sysctl_file, sysctls_of
 
-FOLDER = "/etc/systemd/network"
-PREFIX = f"{FOLDER}/10-bms-agent-"
+NOTHING = NetworkConfig()
 
 
-def plan_network(state: NetworkState, desired: NetworkConfig, files: Mapping[str, str]) -> Plan:
-    """`files` are the present files of ours (those that begin with `PREFIX`), path to text.
+@dataclass(frozen=True)
+class Stored:
+    """What is kept for the next boot: by which program, and the present text of files where ours may be."""
 
-    Raises `PreconditionError` when a NIC is not there; then nothing is planned for the others either.
+    manager: Manager
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def plan_network(
+    state: NetworkState,
+    desired: NetworkConfig,
+    before: NetworkConfig,
+    stored: Stored,
+    controller: ControllerAddress | None = None,
+) -> Plan:
+    """`before` is what was desired and held last. Raises `PreconditionError` when a NIC is not there, `InputError` for
+    what the machine cannot carry, or what would cut the way to the controller; then nothing is planned at all.
     """
-    nics = [(config, nic_of(state, config)) for config in desired.nics]
-    steps: list[Step] = []
-    for place, (config, nic) in enumerate(nics):
-        if config.method is Method.STATIC:
-            steps += static_steps(nic, config, default=place == 0)
-    wanted = {
-        f"{PREFIX}{config.mac.replace(':', '')}.network": render(config, place == 0)
-        for place, (config, _) in enumerate(nics)
-    }
-    steps += persist_steps(files, wanted)
-    if not steps and any(config.method is Method.DHCP and not has_lease(nic) for config, nic in nics):
-        steps.append(PersistNetwork(files={}))  # the daemon may never have read them: what told it can have failed
-    return Plan(
-        preconditions=tuple(NicMustExist(mac=config.mac) for config in desired.nics) if steps else (),
-        steps=tuple(steps),
+    wanted = resolve(desired, state)
+    mtus_fit_what_is_there(wanted, state)
+    was = resolve_what_is_there(before, state)
+    steps = changes(state, wanted, was, exact=False)
+    refuse_to_cut(state, wanted, steps, controller)
+    waiting = waiting_for_leases(wanted, state)
+    persisting = persist_steps(wanted, stored, waiting)
+    proofs = proofs_of(wanted, steps, waiting, controller)
+    proving: list[NetworkStep] = [ProveNetwork(proofs=proofs)] if proofs else []
+    all_steps = [*steps, *persisting, *proving] if waiting else [*steps, *proving, *persisting]
+    nics = tuple(NicMustBe(mac=link.mac, name=link.name) for link in wanted.links if link.kind == "ethernet")
+    return Plan(preconditions=nics if all_steps else (), steps=tuple(all_steps))
+
+
+def plan_revert(state: NetworkState, snapshot: Snapshot, failed: NetworkConfig, present: Mapping[str, str]) -> Plan:
+    """From wherever a change has got to, back to what was. `present`: text of those of the snapshot's files that are
+    there.
+    """
+    steps = changes(state, snapshot.config, resolve_what_is_there(failed, state), exact=True)
+    steps += change_sysctls(state, snapshot.sysctls, frozenset())
+    files = {path: text for path, text in snapshot.files.items() if text is not None and present.get(path) != text}
+    removed = tuple(path for path, text in snapshot.files.items() if text is None and path in present)
+    leases = {link.name for link in state.links if link.leases}
+    lost = tuple(name for name in snapshot.leased if name not in leases)
+    if snapshot.manager is not None and (files or removed or lost):
+        steps.append(PersistNetwork(manager=snapshot.manager, files=files, removed=removed, activate=lost))
+    return Plan(steps=tuple(steps))
+
+
+def changes(state: NetworkState, wanted: NetworkConfig, was: NetworkConfig, *, exact: bool) -> list[NetworkStep]:
+    """Everything that the kernel is told, in a safe order."""
+    links = change_links(state, wanted.links, was.links)
+    scene = Scene(state, wanted, was, links.made, links.disturbed, exact)
+    addresses = list(change_addresses(scene))
+    dropped = frozenset(step.name for step in addresses if isinstance(step, RemoveAddress))
+    setting, removing = change_routes(scene, dropped)
+    adding, dropping = change_rules(scene)
+    return [
+        *firewall_steps(state.firewall_digest, was.firewall, needed(wanted.firewall, state)),
+        *links.first,
+        *links.build,
+        *change_sysctls(state, sysctls_of(wanted), links.made),
+        *addresses,
+        *setting,
+        *adding,
+        *eip_steps(state.eips_digest, wanted.eips),
+        *dropping,
+        *removing,
+        *links.last,
+        *limits(state, wanted, links.made),
+    ]
+
+
+def needed(firewall: Firewall | None, state: NetworkState) -> Firewall | None:
+    """A host that never had security groups needs no empty table."""
+    return None if firewall == Firewall() and state.firewall_digest is None else firewall
+
+
+def limits(state: NetworkState, wanted: NetworkConfig, made: frozenset[str]) -> list[NetworkStep]:
+    """Bandwidths that are not loaded."""
+    present = {link.name: link.shaper for link in state.links if link.name not in made}
+    return [
+        LimitBandwidth(name=link.name, bandwidth=link.bandwidth)
+        for link in wanted.links
+        if link.bandwidth is not None and present.get(link.name) != link.bandwidth.handle
+    ]
+
+
+def waiting_for_leases(wanted: NetworkConfig, state: NetworkState) -> tuple[str, ...]:
+    """Links that shall have an address from somebody else, and have none."""
+    there = {link.name: link for link in state.links}
+    return tuple(
+        link.name
+        for link in wanted.links
+        if link.up and (link.dhcp4 or link.dhcp6)
+        if link.name not in there or not has_lease(there[link.name].leases, 4 if link.dhcp4 else 6)
     )
 
 
-def nic_of(state: NetworkState, config: NicConfig) -> Nic:
-    """The NIC that the configuration is for."""
-    nic = state.by_mac(config.mac)
-    if nic is None:
-        there = ", ".join(f"{one.name} {one.mac}" for one in state.nics) or "none"
-        raise PreconditionError(
-            f"finding the NIC {config.mac}",
-            f"NICs here: {there}",
-            hint="Check the cabling plan: the port's MAC is not on this machine.",
-        )
-    return nic
+def has_lease(leases: tuple[object, ...], version: int) -> bool:
+    """Of that version."""
+    return any(getattr(one, "version", None) == version for one in leases)
 
 
-def static_steps(nic: Nic, config: NicConfig, *, default: bool) -> list[Step]:
-    """What differs, in an order that never leaves the NIC without an address."""
-    address = config.address
-    assert address is not None  # the model holds it for static NICs
-    steps: list[Step] = []
-    if not nic.up or (config.mtu is not None and config.mtu != nic.mtu):
-        steps.append(SetLink(mac=config.mac, mtu=config.mtu))
-    if address not in nic.addresses:
-        steps.append(AddAddress(mac=config.mac, address=address))
-    if default and config.gateway is not None and nic.gateway != config.gateway:
-        steps.append(SetDefaultRoute(mac=config.mac, gateway=config.gateway))
-    steps += [RemoveAddress(mac=config.mac, address=old) for old in nic.addresses if stale(old, address)]
-    return steps
+def persist_steps(wanted: NetworkConfig, stored: Stored, waiting: tuple[str, ...]) -> list[NetworkStep]:
+    """Write what differs, remove what nobody wants, and have leases fetched."""
+    texts = render(stored.manager, wanted) | sysctl_file(sysctls_of(wanted)) if wanted != NOTHING else {}
+    present = {**ours(stored.manager, stored.files), **{p: t for p, t in stored.files.items() if p == FILE}}
+    changed = {path: text for path, text in texts.items() if stored.files.get(path) != text}
+    removed = tuple(sorted(set(present) - set(texts)))
+    if not (changed or removed or waiting):
+        return []
+    return [PersistNetwork(manager=stored.manager, files=changed, removed=removed, activate=waiting)]
 
 
-def stale(old: IPv4Interface, wanted: IPv4Interface) -> bool:
-    """An address that must go. Link-local ones are the kernel's business."""
-    return old != wanted and not old.ip.is_link_local
+def mtus_fit_what_is_there(wanted: NetworkConfig, state: NetworkState) -> None:
+    """A link whose carrier's MTU is not specified must fit into what it has. Raises `PreconditionError`."""
+    specified = {link.name: link.mtu for link in wanted.links}
+    there = {link.name: link.mtu for link in state.links}
+    for place, link in enumerate(wanted.links):
+        room = VXLAN_OVERHEAD_BYTES[link.local.version] if isinstance(link, Vxlan) else 0
+        for lower in link.lower if link.mtu is not None and link.kind in ("vlan", "macvlan", "vxlan") else ():
+            carrier = specified.get(lower) or there.get(lower)
+            if carrier is not None and link.mtu is not None and link.mtu + room > carrier:
+                raise PreconditionError(
+                    f"planning {link.name}",
+                    f"links.{place}.mtu: {link.mtu} does not fit into {carrier - room} of {lower}",
+                    hint=f"Give {lower} a larger mtu, or {link.name} a smaller one.",
+                )
 
 
-def has_lease(nic: Nic) -> bool:
-    """Up, with an address."""
-    return nic.up and any(not address.ip.is_link_local for address in nic.addresses)
-
-
-def persist_steps(files: Mapping[str, str], wanted: Mapping[str, str]) -> list[Step]:
-    """Write what differs, remove what nobody wants."""
-    changed = {path: text for path, text in wanted.items() if files.get(path) != text}
-    removed = tuple(sorted(set(files) - set(wanted)))
-    return [PersistNetwork(files=changed, removed=removed)] if changed or removed else []
-
-
-def unmet(state: NetworkState, desired: NetworkConfig) -> tuple[str, ...]:
-    """What of the desired network does not hold, in words: the judgement after applying."""
-    missing = []
-    for place, config in enumerate(desired.nics):
-        nic = state.by_mac(config.mac)
-        if nic is None or not nic.up:
-            missing.append(f"{config.mac} is {'down' if nic else 'not there'}")
-        elif config.address is not None and config.address not in nic.addresses:
-            missing.append(f"{config.mac} has not {config.address}")
-        elif config.method is Method.DHCP and not has_lease(nic):
-            missing.append(f"{config.mac} has no lease yet")
-        elif place == 0 and config.gateway is not None and nic.gateway != config.gateway:
-            missing.append(f"the default route is not through {config.gateway}")
-    return tuple(missing)
-
-
-def render(config: NicConfig, default: bool) -> str:
-    """A .network file (systemd.network(5)) for one NIC."""
-    lines = [
-        "# Written by bms-agent: changes here are overwritten.",
-        "[Match]",
-        f"PermanentMACAddress={config.mac}",
-        "Type=ether",
-        "",
-    ]
-    if config.mtu is not None:
-        lines += ["[Link]", f"MTUBytes={config.mtu}", ""]
-    lines += ["[Network]", "LinkLocalAddressing=ipv6"]
-    if config.method is Method.DHCP:
-        lines += ["DHCP=ipv4"]
-    if config.address is not None:
-        lines += [f"Address={config.address}"]
-    if default and config.gateway is not None:
-        lines += [f"Gateway={config.gateway}"]
-    lines += [f"DNS={server}" for server in config.dns]
-    if not default and config.method is Method.DHCP:
-        lines += ["", "[DHCPv4]", "UseGateway=no"]
-    return "\n".join(lines) + "\n"
+def unmet(
+    state: NetworkState, desired: NetworkConfig, before: NetworkConfig, stored: Stored
+) -> tuple[NetworkStep, ...]:
+    """What would still have to be done: the judgement after applying. Raises as `plan_network`."""
+    steps = plan_network(state, desired, before, stored).steps
+    return tuple(step for step in steps if not isinstance(step, ProveNetwork))  # type: ignore[misc]

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A change of the network: proven, or taken back. Whatever becomes of this process.
+
+    write down what to bring back ─► arm the guard ─► apply ─► prove ─► observe again ─► hold ─► end
+                                          │               └── fails ──► take back
+                                          └── this process dies, or the time is over: the guard takes back
+
+The guard is another process, in a unit of its own where there is systemd. Both work under one lock, which ends with its
+holder; so whoever gets it and finds a change pending takes it back. After a power cut the next start does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+from typing import Protocol
+
+import structlog
+
+from agent.errors import AgentError, ChangeUnderWay, NotAsObserved, RevertFailed
+from agent.host.doors import Host
+from agent.host.identity import boot_id
+from agent.job.network_record import Held, NetworkRecord, Pending
+from agent.model.network import NetworkConfig, NetworkState, Snapshot
+from agent.model.network.step import NetworkStep
+from agent.model.plan import Plan
+
+TIME_S = 90.0
+"""For applying and proving together; then the guard acts."""
+GUARD_POLL_S = 0.2
+GUARD_START_S = 20.0
+REVERT_TRIES = 5
+REVERT_PAUSE_S = 1.0
+UNIT = "bms-agent-network-guard"
+SYSTEMD = "/run/systemd/system"
+
+log = structlog.get_logger("network")
+
+
+class NetworkDoer(Protocol):
+    """What the table of operations gives for the network."""
+
+    def network_state(self, config: NetworkConfig) -> NetworkState: ...
+    def plan_network(self, state: NetworkState, config: NetworkConfig, before: NetworkConfig) -> Plan: ...
+    def plan_revert(self, state: NetworkState, snapshot: Snapshot, failed: NetworkConfig) -> Plan: ...
+    def snapshot(self, state: NetworkState, config: NetworkConfig, before: NetworkConfig, plan: Plan) -> Snapshot: ...
+    def unmet(self, state: NetworkState, config: NetworkConfig, before: NetworkConfig) -> tuple[str, ...]: ...
+    def apply_network(self, plan: Plan, doing: Callable[[NetworkStep], None]) -> None: ...
+
+
+class NetworkCommit:
+    """Changes of one machine's network, one at a time."""
+
+    def __init__(self, host: Host, doer: NetworkDoer, directory: str) -> None:
+        self._host = host
+        self._doer = doer
+        self._directory = directory
+        self.record = NetworkRecord(host.files, directory)
+
+    def bring_about(self, plan: Plan, state: NetworkState, config: NetworkConfig, held: Held, generation: int) -> None:
+        """Raises `AgentError` if it was taken back, `RevertFailed` if that did not work either."""
+        with self._host.lock(self.record.lock):
+            if self.record.pending() is not None:
+                raise ChangeUnderWay("changing the network", "an earlier change is not taken back yet")
+            self.record.begin(self._pending(plan, state, config, held))
+            try:
+                self._arm()
+                self._attempt(plan, config)
+                self.record.hold(Held(generation=generation, config=config))
+                self.record.end()
+            except AgentError as error:
+                log.warning("network change fails, taking it back", code=error.code, error=str(error))
+                self._take_back()
+                raise
+
+    def _pending(self, plan: Plan, state: NetworkState, config: NetworkConfig, held: Held) -> Pending:
+        return Pending(
+            deadline_s=self._host.clock.monotonic_s() + TIME_S,
+            boot_id=boot_id(self._host.files),
+            snapshot=self._doer.snapshot(state, config, held.config, plan),
+            failed=config,
+            held=held,
+        )
+
+    def _arm(self) -> None:
+        self._host.run(guard_argv(self._directory, with_systemd=self._host.files.exists(SYSTEMD)), timeout_s=GUARD_START_S)
+
+    def _attempt(self, plan: Plan, config: NetworkConfig) -> None:
+        self._doer.apply_network(plan, lambda step: log.info("applying", step=step.kind))
+        unmet = self._doer.unmet(self._doer.network_state(config), config, config)
+        if unmet:
+            raise NotAsObserved("bringing the network about", "; ".join(unmet[:8]))
+
+    def recover(self) -> bool:
+        """Take back what an earlier process, or one before a power cut, left pending; whether there was anything.
+        Raises `ChangeUnderWay` while that process lives, `RevertFailed`.
+        """
+        with self._host.lock(self.record.lock):
+            if self.record.pending() is None:
+                return False
+            self._take_back()
+            return True
+
+    def _take_back(self) -> None:
+        """Until it is as it was. A step that fails is tried again with a new plan: something was in its way."""
+        pending = self.record.pending()
+        assert pending is not None
+        left: tuple[str, ...] = ()
+        failure: AgentError | None = None
+        for _ in range(REVERT_TRIES):
+            try:
+                plan = self._doer.plan_revert(self._state_of(pending), pending.snapshot, pending.failed)
+                self._doer.apply_network(plan, lambda step: log.info("taking back", step=step.kind))
+                plan = self._doer.plan_revert(self._state_of(pending), pending.snapshot, pending.failed)
+                left = tuple(step.kind for step in plan.steps)
+                failure = None
+                if not left:
+                    self.record.hold(pending.held)
+                    self.record.end()
+                    return
+            except AgentError as error:
+                failure = error
+            self._host.clock.wait(Event(), REVERT_PAUSE_S)
+        raise RevertFailed("taking the network change back", ", ".join(left)) from failure
+
+    def _state_of(self, pending: Pending) -> NetworkState:
+        state = self._doer.network_state(pending.failed)
+        return state
+
+    def guard(self) -> bool:
+        """The guard's life: until no change is pending; whether it took one back. Raises `RevertFailed`."""
+        clock = self._host.clock
+        while (pending := self.record.pending()) is not None:
+            over = clock.monotonic_s() > pending.deadline_s or pending.boot_id != boot_id(self._host.files)
+            try:
+                with self._host.lock(self.record.lock):
+                    if self.record.pending() is not None:
+                        log.warning("the agent is gone, taking its network change back")
+                        self._take_back()
+                        return True
+            except ChangeUnderWay:
+                if over:  # it hangs: it has had more than the time of all its steps and proofs
+                    log.warning("the agent hangs, taking its network change back")
+                    self._take_back()
+                    return True
+            clock.wait(Event(), GUARD_POLL_S)
+        return False
+
+
+def guard_argv(directory: str, *, with_systemd: bool) -> list[str]:
+    """It returns once the guard watches. In a unit of its own it outlives the agent's unit being stopped."""
+    package = str(Path(__file__).parents[2])
+    unit = ["systemd-run", "--quiet", "--collect", f"--unit={UNIT}-{os.getpid()}", "--property=Type=forking"]
+    unit += [f"--setenv=PYTHONPATH={package}"]
+    command = [sys.executable, "-P", "-m", "agent", "network", "guard", "--state", directory]
+    return [*(unit if with_systemd else ["env", f"PYTHONPATH={package}"]), *command]

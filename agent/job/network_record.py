@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is remembered of the network: the configuration that held last, and a change that is under way.
+
+    network.json          the last that was proven, and its generation
+    network-change.json   only while a change is under way: what to bring back, and until when to wait
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from agent.host.doors import Files
+from agent.model.frozen import Frozen, decode
+from agent.model.network import NetworkConfig, Snapshot
+
+
+class Held(Frozen):
+    """A configuration that was proven."""
+
+    generation: int = 0
+    config: NetworkConfig = NetworkConfig()
+
+
+class Pending(Frozen):
+    """A change that is neither proven nor taken back yet."""
+
+    deadline_s: float = Field(description="on the clock of the machine's uptime (CLOCK_BOOTTIME would stop for no sleep)")
+    boot_id: str
+    snapshot: Snapshot
+    failed: NetworkConfig = Field(description="what was being brought about")
+    held: Held = Field(description="what held before")
+
+
+class NetworkRecord:
+    """Both files. Each is replaced atomically, and durable on return."""
+
+    def __init__(self, files: Files, directory: str) -> None:
+        self._files = files
+        self._held = f"{directory}/network.json"
+        self._pending = f"{directory}/network-change.json"
+        self.lock = f"{directory}/network.lock"
+
+    def held(self) -> Held:
+        """The last that was proven; nothing before the first. Raises `DecodeError`."""
+        if not self._files.exists(self._held):
+            return Held()
+        return decode(Held, self._files.read_bytes(self._held), f"reading {self._held}")
+
+    def hold(self, held: Held) -> None:
+        """From now on this is what holds."""
+        self._files.write(self._held, held.model_dump_json().encode(), mode=0o600)
+
+    def pending(self) -> Pending | None:
+        """The change under way. Raises `DecodeError`."""
+        if not self._files.exists(self._pending):
+            return None
+        return decode(Pending, self._files.read_bytes(self._pending), f"reading {self._pending}")
+
+    def begin(self, pending: Pending) -> None:
+        """Before the first step; what could not be read again is not begun. Raises `DecodeError`."""
+        body = pending.model_dump_json().encode()
+        decode(Pending, body, "writing down how to take the change back")
+        self._files.write(self._pending, body, mode=0o600)
+
+    def end(self) -> None:
+        """Proven, or taken back."""
+        self._files.remove(self._pending)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Addresses, routes and rules, from what they are to what they shall be.
+
+New ones come before old ones go. What goes is what was desired before and is not any more; and, on a link that is taken
+over (it was not in the configuration before), whatever is not desired. The rest is somebody else's: a virtual IP of a
+failover daemon, a route of a VPN. With `exact` it is not spared: a revert restores what was, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from agent.model.network import Bond, Bridge, IPInterface, Link, LinkState, NetworkConfig, NetworkState, Route, Rule
+from agent.model.network.step import (
+    AddAddress,
+    AddRule,
+    NetworkStep,
+    RemoveAddress,
+    RemoveRoute,
+    RemoveRule,
+    SetRoute,
+)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is compared: the state, what is desired, and what was desired before. `made` are links on which there is
+    nothing yet; `disturbed` are those that may have lost something on the way.
+    """
+
+    state: NetworkState
+    desired: NetworkConfig
+    before: NetworkConfig
+    made: frozenset[str] = frozenset()
+    disturbed: frozenset[str] = frozenset()
+    exact: bool = False
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """Links that were in the configuration before."""
+        return frozenset(link.name for link in self.before.links)
+
+    def taken_over(self, link: str) -> bool:
+        """Whether nothing on it is somebody else's."""
+        return self.exact or link not in self.known
+
+
+def change_addresses(scene: Scene) -> Iterator[NetworkStep]:
+    """Of every link whose addresses are specified; and of links that are not in the configuration any more."""
+    there = {link.name: link for link in scene.state.links}
+    bare = {port for link in scene.desired.links if isinstance(link, Bond | Bridge) for port in link.ports}
+    before = {link.name: link for link in scene.before.links}
+    for link in sorted(scene.desired.links, key=lambda link: link.name):
+        wanted = () if link.name in bare else link.addresses
+        if wanted is None:
+            continue
+        now = None if link.name in scene.made else there.get(link.name)
+        have = () if now is None or link.name in scene.disturbed else now.addresses
+        yield from (AddAddress(name=link.name, address=one) for one in wanted if one not in have)
+        if now is not None:
+            surplus = surplus_addresses(
+                link, now, wanted, before.get(link.name), taken_over=scene.taken_over(link.name)
+            )
+            yield from (RemoveAddress(name=link.name, address=one) for one in surplus)
+    yield from abandoned(scene, there)
+
+
+def surplus_addresses(
+    link: Link, now: LinkState, wanted: Iterable[IPInterface], old: Link | None, *, taken_over: bool
+) -> Iterator[IPInterface]:
+    """What must go. What a DHCP client or a router gave is theirs."""
+    owned = set(old.addresses or ()) if old is not None else set()
+    client = {4: link.dhcp4, 6: link.dhcp6 or link.accept_ra}
+    for one in now.addresses:
+        if one not in wanted and (one in owned or (taken_over and not client[one.version])):
+            yield one
+    for one in now.leases:
+        if one not in wanted and client[one.version] is False and taken_over:
+            yield one
+
+
+def abandoned(scene: Scene, there: dict[str, LinkState]) -> Iterator[NetworkStep]:
+    """NICs that were in the configuration give back the addresses that they had from it."""
+    wanted = {link.name for link in scene.desired.links}
+    for link in scene.before.links:
+        now = there.get(link.name)
+        if link.name not in wanted and link.kind == "ethernet" and now is not None:
+            mine = [one for one in link.addresses or () if one in now.addresses]
+            yield from (RemoveAddress(name=link.name, address=one) for one in mine)
+
+
+def change_routes(scene: Scene, dropped: frozenset[str]) -> tuple[list[NetworkStep], list[NetworkStep]]:
+    """(set, remove). `dropped` are links on which an address goes: the kernel drops the routes that stood on it, so
+    they are set again.
+    """
+    if scene.desired.routes is None:
+        return [], []
+    present = {route.key: route for route in scene.state.routes}
+    wanted = {route.key: route for route in scene.desired.routes}
+    lost = scene.disturbed | dropped
+    setting: list[NetworkStep] = [
+        SetRoute(route=route)
+        for route in in_order(wanted.values())
+        if present.get(route.key) != route or (route.link in lost)
+    ]
+    owned = set(scene.before.routes or ())
+    mine = {link.name for link in scene.desired.links if scene.taken_over(link.name)}
+    removing: list[NetworkStep] = [
+        RemoveRoute(route=route)
+        for route in in_order(present.values())
+        if route.key not in wanted and route.link not in scene.made and (route in owned or route.link in mine)
+    ]
+    return setting, removing
+
+
+def in_order(routes: Iterable[Route]) -> list[Route]:
+    """What needs no gateway comes first: it makes gateways neighbours."""
+    return sorted(
+        routes,
+        key=lambda route: (
+            route.gateway is not None,
+            route.table,
+            route.destination.version,
+            -route.destination.prefixlen,
+            int(route.destination.network_address),
+            route.metric,
+        ),
+    )
+
+
+def change_rules(scene: Scene) -> tuple[list[NetworkStep], list[NetworkStep]]:
+    """(add, remove)."""
+    if scene.desired.rules is None:
+        return [], []
+    present, wanted = set(scene.state.rules), set(scene.desired.rules)
+    owned = set(scene.before.rules or ())
+    adding: list[NetworkStep] = [AddRule(rule=rule) for rule in ordered(wanted - present)]
+    removing: list[NetworkStep] = [RemoveRule(rule=rule) for rule in ordered((present - wanted) & owned)]
+    return adding, removing
+
+
+def ordered(rules: Iterable[Rule]) -> list[Rule]:
+    """By priority; what is the same there in an order of its own."""
+    return sorted(rules, key=lambda rule: (rule.priority, rule.version, str(rule.source), rule.table, repr(rule)))

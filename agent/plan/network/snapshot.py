@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a change would have to bring back, taken from the state before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agent.model.network import Firewall, Link, LinkState, NetworkConfig, NetworkState, Snapshot, Vrf
+from agent.model.network.step import NetworkStep, PersistNetwork, SetSysctl
+from agent.plan.network.proof import name_of
+
+LEAST_MTU = 1280
+
+
+def snapshot(
+    state: NetworkState,
+    wanted: NetworkConfig,
+    was: NetworkConfig,
+    steps: Iterable[NetworkStep],
+    present: dict[str, str],
+) -> Snapshot:
+    """Of all that the steps touch. `wanted` and `was` have the kernel's names; `present` are the files that are there.
+    The firewall is known by what was desired: it is that, or it is none of ours.
+    """
+    steps = list(steps)
+    touched = {link.name for link in (*wanted.links, *was.links)} | {name for one in steps if (name := name_of(one))}
+    links = [link for link in related(state, touched) if link.config is not None]
+    names = {link.name for link in links}
+    own = {route.key for route in (*(wanted.routes or ()), *(was.routes or ()))}
+    persisting = [step for step in steps if isinstance(step, PersistNetwork)]
+    digest = state.firewall_digest
+    return Snapshot(
+        links=tuple(kept(link) for link in links),
+        leased=tuple(link.name for link in links if link.leases),
+        routes=tuple(route for route in state.routes if route.link in names or route.key in own),
+        rules=state.rules,
+        sysctls={s.key: state.sysctls[s.key] for s in steps if isinstance(s, SetSysctl) and s.key in state.sysctls},
+        firewall=was.firewall if was.firewall is not None and was.firewall.digest == digest else Firewall(),
+        eips=was.eips or () if state.eips_digest is not None else (),
+        manager=persisting[0].manager if persisting else None,
+        files={path: present.get(path) for step in persisting for path in (*step.files, *step.removed)},
+    )
+
+
+def related(state: NetworkState, names: set[str]) -> list[LinkState]:
+    """These links, what stands on them, and the ports of all: what goes or changes when they do."""
+    found = set(names)
+    growing = True
+    while growing:
+        more = {
+            link.name
+            for link in state.links
+            if link.name not in found
+            and (link.upper in found or (link.config is not None and getattr(link.config, "parent", None) in found))
+        }
+        more |= {link.upper for link in state.links if link.name in found and link.upper and link.upper not in found}
+        found |= more
+        growing = bool(more)
+    return [link for link in state.links if link.name in found]
+
+
+def kept(link: LinkState) -> Link:
+    """As it is. An MTU that cannot be desired is not specified; a VRF has none that means anything."""
+    assert link.config is not None
+    if link.mtu < LEAST_MTU or isinstance(link.config, Vrf):
+        return link.config.model_copy(update={"mtu": None})
+    return link.config
