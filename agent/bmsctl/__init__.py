@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from agent.bmsctl import flavor, image, job, keypair, node, server, subnet, vpc
+from agent.bmsctl import eip, flavor, group, image, job, keypair, node, server, subnet, vpc
 from agent.bmsctl.client import Client, Refused, exit_status_of
 from agent.errors import AgentError, ConfigError
 
@@ -31,6 +31,8 @@ for noun, commands in (
     ("image", image.app),
     ("vpc", vpc.app),
     ("subnet", subnet.app),
+    ("security-group", group.app),
+    ("eip", eip.app),
     ("keypair", keypair.app),
     ("server", server.app),
     ("job", job.app),

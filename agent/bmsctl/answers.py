@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pydantic import Field
 
+from agent.bmsctl.networks import Nic
 from agent.model.disk import GB, Disk
 from agent.model.fact import Unknown
 from agent.model.fault import Fault
@@ -68,6 +69,7 @@ class Flavor(Reply):
     nics: int
     nic_mbps: int | None
     firmware: str | None
+    bond: str | None = None
 
 
 class ImportProgress(Reply):
@@ -131,42 +133,12 @@ class Image(Reply):
         return next((f"{name} {value}" for name, value in named.items() if value), None)
 
 
-class Vpc(Reply):
-    """A VPC."""
-
-    id: str
-    name: str
-    cidr: str
-
-
-class Subnet(Reply):
-    """A subnet."""
-
-    id: str
-    name: str
-    vpc_id: str
-    cidr: str
-    gateway: str
-    dns: tuple[str, ...]
-    mtu: int | None
-    dhcp: bool
-
-
 class KeyPair(Reply):
     """A key pair."""
 
     name: str
     public_key: str
     fingerprint: str
-
-
-class Address(Reply):
-    """A server's NIC."""
-
-    subnet: str
-    mac: str
-    address: str | None
-    observed: tuple[str, ...]
 
 
 class RootDisk(Reply):
@@ -201,7 +173,8 @@ class Server(Reply):
     key_name: str | None
     metadata: dict[str, str]
     node_name: str | None
-    addresses: tuple[Address, ...]
+    addresses: tuple[Nic, ...]
+    drift: str = "correct"
     root_disk: RootDisk
     boot_proof: str | None
     job_id: str | None

@@ -27,6 +27,9 @@ def create(
     nics: Annotated[int, typer.Option(help="NICs, at least")] = 1,
     nic_mbps: Annotated[int | None, typer.Option(help="Mbit/s of each, at least")] = None,
     firmware: Annotated[str | None, typer.Option(help="uefi or bios")] = None,
+    bond: Annotated[
+        str | None, typer.Option(help="802.3ad or active-backup: its servers' first two NICs are one")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Create a flavor. What is left out does not matter."""
@@ -41,6 +44,7 @@ def create(
         "nics": nics,
         "nic_mbps": nic_mbps,
         "firmware": firmware,
+        "bond": bond,
     }
     answer = client_of(context).post("/v1/flavors", body)
     show(answer, json, f"flavor {name} created")

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
+from agent.bmsctl import nic
 from agent.bmsctl.answers import Server
 from agent.bmsctl.client import escaped, read
 from agent.bmsctl.job import began, progress_text
-from agent.bmsctl.show import Json, client_of, facts, gigabytes, rows, show
+from agent.bmsctl.show import Json, client_of, facts, gigabytes, pairs, rows, show
 from agent.errors import ConfigError, InputError
 
 POWER = {0: "unknown", 1: "on", 4: "off"}
@@ -24,6 +25,7 @@ Hard = Annotated[bool, typer.Option("--hard", help="by the BMC; the OS is not as
 Verify = Annotated[bool, typer.Option("--verify", help="read the disk back before it is made bootable")]
 
 app = typer.Typer(no_args_is_help=True, help="Servers: machines with an operating system, as ordered.")
+app.add_typer(nic.app, name="nic")
 
 
 @app.command("create")
@@ -37,12 +39,19 @@ def create(
     user_data: Annotated[Path | None, typer.Option(help="file for cloud-init")] = None,
     root_device: Annotated[list[str] | None, typer.Option(help="HINT=VALUE, such as serial=S1; again for more")] = None,
     metadata: Annotated[list[str] | None, typer.Option(help="KEY=VALUE; again for more")] = None,
+    security_group: nic.Groups = None,
+    bond: Annotated[str | None, typer.Option(help="802.3ad or active-backup: the first two NICs are one")] = None,
     verify: Verify = False,
     wait: Wait = False,
     json: Json = False,
 ) -> None:
     """Create a server."""
-    body: dict[str, Any] = {"name": name, "flavor": flavor, "image": image, "nics": [nic(word) for word in subnet]}
+    body: dict[str, Any] = {
+        "name": name,
+        "flavor": flavor,
+        "image": image,
+        "nics": [nic.ordered(word) for word in subnet],
+    }
     if key:
         body["key_name"] = key
     if user_data:
@@ -51,26 +60,15 @@ def create(
         body["root_device"] = hints(root_device)
     if metadata:
         body["metadata"] = pairs(metadata, "--metadata")
+    if security_group:
+        body["security_groups"] = security_group
+    if bond:
+        body["bond"] = bond
     if verify:
         body["verify"] = True
     client = client_of(context)
     answer = client.post("/v1/servers", body)
     began(client, answer, f"creating server {name} ({answer['server_id']})", wait=wait, as_json=json)
-
-
-def nic(word: str) -> dict[str, str]:
-    """SUBNET or SUBNET=ADDRESS."""
-    name, _, address = word.partition("=")
-    return {"subnet": name, "ip_address": address} if address else {"subnet": name}
-
-
-def pairs(words: list[str], option: str) -> dict[str, str]:
-    """KEY=VALUE, KEY=VALUE … Raises `InputError`."""
-    split = [word.partition("=") for word in words]
-    wrong = next((word for word, (_, sign, _) in zip(words, split, strict=True) if not sign), None)
-    if wrong is not None:
-        raise InputError(f"reading {option}", f"{wrong} is not KEY=VALUE", hint="See bmsctl server create --help.")
-    return {key: value for key, _, value in split}
 
 
 def hints(words: list[str]) -> dict[str, Any]:
@@ -136,6 +134,8 @@ def show_server(context: typer.Context, server: str, json: Json = False) -> None
                 f"{one.address or 'dhcp'} ({one.subnet}, {one.mac}; observed: {', '.join(one.observed) or 'nothing'})"
                 for one in it.addresses
             ),
+            "EIPs": tuple(f"{one.eip} → {one.address}" for one in it.addresses if one.eip),
+            "drift": it.drift,
             "root disk": f"{gigabytes(it.root_disk.size_bytes)}, serial {it.root_disk.serial}, WWN {it.root_disk.wwn}",
             "metadata": tuple(f"{key}={value}" for key, value in it.metadata.items()),
             "job": it.job_id,
@@ -148,6 +148,18 @@ def show_server(context: typer.Context, server: str, json: Json = False) -> None
         }
     )
     show(answer, json, table)
+
+
+@app.command("set")
+def set_server(
+    context: typer.Context,
+    server: str,
+    drift: Annotated[str, typer.Option(help="network changes that nobody ordered: correct them, or only report them")],
+    json: Json = False,
+) -> None:
+    """Change how it is kept."""
+    answer = client_of(context).patch(f"/v1/servers/{escaped(server)}", {"drift": drift})
+    show(answer, json, f"server {server}: drift {answer['drift']}")
 
 
 @app.command("start")

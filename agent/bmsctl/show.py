@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How answers are shown: tables for people, JSON for programs."""
+"""How answers are shown: tables for people, JSON for programs; and how pairs are typed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.bmsctl.client import Client
+from agent.errors import InputError
 
 GOOD = frozenset({"ACTIVE", "available", "active", "UP", "SUCCESS", "On"})
 BAD = frozenset({"ERROR", "error", "DOWN", "FAIL", "killed"})
@@ -84,6 +85,15 @@ def word(value: Any) -> Text:
     text = str(value)
     style = "green" if text in GOOD else "bold red" if text in BAD else "yellow" if text in BUSY | COMING else ""
     return Text(text, style=style)
+
+
+def pairs(words: list[str], option: str) -> dict[str, str]:
+    """KEY=VALUE, KEY=VALUE … as typed. Raises `InputError`."""
+    split = [word.partition("=") for word in words]
+    wrong = next((word for word, (_, sign, _) in zip(words, split, strict=True) if not sign), None)
+    if wrong is not None:
+        raise InputError(f"reading {option}", f"{wrong} is not KEY=VALUE", hint="See the command's --help.")
+    return {key: value for key, _, value in split}
 
 
 def gigabytes(size_bytes: int | None) -> str | None:

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from agent.bmsctl.answers import Subnet
 from agent.bmsctl.client import escaped, read
-from agent.bmsctl.show import Json, client_of, facts, rows, show
+from agent.bmsctl.networks import Subnet
+from agent.bmsctl.show import Json, client_of, facts, pairs, rows, show
+
+Servers = Annotated[list[str] | None, typer.Option(help="a name server; may be given again")]
+Routes = Annotated[list[str] | None, typer.Option(help="NETWORK=NEXTHOP, a host of the subnet; again for more")]
 
 app = typer.Typer(no_args_is_help=True, help="Subnets: ranges of a VPC's addresses.")
 
@@ -21,7 +24,8 @@ def create(
     vpc: Annotated[str, typer.Option(help="its VPC, by id or name")],
     cidr: Annotated[str, typer.Option(help="such as 10.1.0.0/24")],
     gateway: Annotated[str | None, typer.Option(help="left out, it is the first address")] = None,
-    dns: Annotated[list[str] | None, typer.Option(help="a name server; may be given again")] = None,
+    dns: Servers = None,
+    route: Routes = None,
     mtu: Annotated[int | None, typer.Option(help="of its servers' NICs")] = None,
     dhcp: Annotated[bool, typer.Option(help="addresses come from a DHCP server of the network's own")] = False,
     json: Json = False,
@@ -33,11 +37,37 @@ def create(
         "cidr": cidr,
         "gateway": gateway,
         "dns": dns or [],
+        "routes": routes(route or []),
         "mtu": mtu,
         "dhcp": dhcp,
     }
     answer = client_of(context).post("/v1/subnets", body)
     show(answer, json, f"subnet {name} created")
+
+
+def routes(words: list[str]) -> list[dict[str, str]]:
+    """NETWORK=NEXTHOP … Raises `InputError`."""
+    return [{"destination": network, "next_hop": hop} for network, hop in pairs(words, "--route").items()]
+
+
+@app.command("set")
+def set_subnet(
+    context: typer.Context,
+    subnet: str,
+    dns: Servers = None,
+    route: Routes = None,
+    no_dns: Annotated[bool, typer.Option("--no-dns", help="no name servers any more")] = False,
+    no_routes: Annotated[bool, typer.Option("--no-routes", help="no routes any more")] = False,
+    json: Json = False,
+) -> None:
+    """Change its name servers or routes, all of them at once; its servers are told."""
+    body: dict[str, Any] = {}
+    if dns or no_dns:
+        body["dns"] = dns or []
+    if route or no_routes:
+        body["routes"] = routes(route or [])
+    answer = client_of(context).patch(f"/v1/subnets/{escaped(subnet)}", body)
+    show(answer, json, facts(dict(read(Subnet, answer))))
 
 
 @app.command("list")

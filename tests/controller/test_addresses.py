@@ -56,7 +56,7 @@ def test_the_lowest_free_address_is_taken() -> None:
         ("10.1.0.253", "reserved for the system"),
         ("10.1.0.254", "reserved for DHCP"),
         ("10.1.0.255", "reserved for broadcast"),
-        ("10.1.0.9", "another server has it"),
+        ("10.1.0.9", "another NIC has it"),
         ("10.2.0.5", "is not in"),
     ],
 )

@@ -14,7 +14,7 @@ from agent.model.protocol import Desired, Refusal
 from tests.controller.machine import Machine
 from tests.controller.world import KEY, World
 
-USER_READS = ("nodes", "flavors", "images", "vpcs", "subnets", "keypairs", "servers")
+USER_READS = ("nodes", "flavors", "images", "vpcs", "subnets", "security-groups", "eips", "keypairs", "servers")
 
 
 @pytest.mark.parametrize("path", ["enroll", "boot", "heartbeat", "reports", "inventory"])
