@@ -19,7 +19,7 @@ from lab.login import Login, make_key
 from lab.network import TENANT_CIDR, TENANT_GATEWAY
 from lab.site import Site
 
-FLAVOR, IMAGE, VPC, SUBNET, KEY, SERVER = "bm.small", "debian", "lab", "front", "demo", "web-1"
+FLAVOR, IMAGE, VPC, SUBNET, GROUP, KEY, SERVER = "bm.small", "debian", "lab", "front", "web", "demo", "web-1"
 LOGIN_USER = "debian"
 ENROL_TIMEOUT_S = 600.0
 LOGIN_TIMEOUT_S = 180.0
@@ -67,17 +67,19 @@ class Cloud:
         self.do("node", "bmc", node, *options)
 
     def register(self, image: Path) -> None:
-        """What a server is made of: flavor, image, network, key pair."""
+        """What a server is made of: flavor, image, network, a security group that lets ssh in, key pair."""
         firmware = self.site.machine.spec.firmware.value
         self.do("flavor", "create", FLAVOR, "--cores", "1", "--ram-mb", "900", "--disks", "2", "--firmware", firmware)
         self.show("image", "create", IMAGE, "--file", str(image))
         self.do("vpc", "create", VPC, "--cidr", "192.168.0.0/16")
         self.do("subnet", "create", SUBNET, "--vpc", VPC, "--cidr", TENANT_CIDR, "--gateway", TENANT_GATEWAY)
+        self.do("security-group", "create", GROUP)
+        self.do("security-group", "rule", "add", GROUP, "--direction", "in", "--protocol", "tcp", "--port", "22")
         self.do("keypair", "create", KEY, "--public-key", str(make_key(self.key)))
 
     def create_server(self) -> str:
         """Order it, on the system disk, which its WWN tells from the other; the job's id."""
-        parts = ["--flavor", FLAVOR, "--image", IMAGE, "--subnet", SUBNET, "--key", KEY]
+        parts = ["--flavor", FLAVOR, "--image", IMAGE, "--subnet", SUBNET, "--security-group", GROUP, "--key", KEY]
         hint = f"wwn={self.site.machine.spec.disks[0].wwn}"
         return str(self.do("server", "create", SERVER, *parts, "--root-device", hint)["job_id"])
 

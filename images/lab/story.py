@@ -35,7 +35,7 @@ class Story:
 
     def create(self, image: Path) -> None:
         """The user's catalogue, and a server of it."""
-        with self.timeline.phase("register flavor, image, subnet, key pair"):
+        with self.timeline.phase("register flavor, image, subnet, security group, key pair"):
             self.cloud.register(image)
         with self.timeline.phase("create the server: write the image, boot it, be told by it"):
             self._follow(self.cloud.create_server())
