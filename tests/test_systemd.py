@@ -82,7 +82,7 @@ def test_a_lost_protection_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", RESIDENT, ids=lambda unit: unit.name)
 def test_systemd_never_gives_a_unit_up(unit: Path) -> None:
-    """A unit that stays and fails is tried again without end: no start limit turns a fault that passes into one that stays."""
+    """A unit that stays, and fails, is tried without end: no start limit makes a passing fault a lasting one."""
     lines = unit.read_text(encoding="utf-8").splitlines()
 
     assert {"Restart=always", "StartLimitIntervalSec=0"} <= set(lines)

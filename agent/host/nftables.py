@@ -8,6 +8,7 @@ the kernel: all of it is done, or nothing. It must not decide.
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -19,7 +20,7 @@ from agent.host import nfnetlink
 from agent.model.network import IPAddress
 
 LIBRARY = "libnftables.so.1"
-COMPLAINT_CHARS = 600
+LINE_CHARS = 300
 ONE_AT_A_TIME = Lock()
 """The library has tables of its own that it does not guard."""
 
@@ -29,10 +30,10 @@ class RealNftables:
 
     def __call__(self, script: str) -> None:
         """As `nft -f` does it, without a process."""
-        with ONE_AT_A_TIME, context() as (library, handle):
-            if library.nft_run_cmd_from_buffer(handle, script.encode()):
+        with ONE_AT_A_TIME, context() as (library, handle), file_of(script) as path:
+            if library.nft_run_cmd_from_filename(handle, path.encode()):
                 said = library.nft_ctx_get_error_buffer(handle).decode(errors="replace")
-                raise HostError("loading a ruleset", complaint(said))
+                raise HostError("loading a ruleset", complaint(said, path))
 
     def chains(self, table: str) -> Mapping[str, int]:
         """By a dump of chains alone."""
@@ -73,7 +74,7 @@ def loaded() -> Any:
     except OSError as error:
         raise ToolMissing("loading a ruleset", f"{LIBRARY} is not installed (package nftables)") from error
     library.nft_ctx_new.restype = ctypes.c_void_p
-    library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    library.nft_run_cmd_from_filename.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
     for name in ("buffer_output", "buffer_error", "get_error_buffer", "free"):
         getattr(library, f"nft_ctx_{name}").argtypes = [ctypes.c_void_p]
@@ -95,8 +96,21 @@ def context() -> Iterator[tuple[Any, Any]]:
         library.nft_ctx_free(handle)
 
 
-def complaint(said: str) -> str:
-    """The library's first error, with the line that it is about, on one line."""
-    lines = [line.strip() for line in said.splitlines() if line.strip() and not set(line.strip()) <= set("^~")]
+@contextmanager
+def file_of(script: str) -> Iterator[str]:
+    """A file in memory: of a script that is none, the library names another line than the wrong one."""
+    fd = os.memfd_create("script", os.MFD_CLOEXEC)
+    try:
+        with os.fdopen(os.dup(fd), "w") as file:
+            file.write(script)
+        yield f"/proc/self/fd/{fd}"
+    finally:
+        os.close(fd)
+
+
+def complaint(said: str, path: str) -> str:
+    """The library's first error, with the line that it is about."""
+    lines = [line.strip().removeprefix(f"{path}:") for line in said.splitlines()]
+    lines = [line for line in lines if line and not set(line) <= set("^~ ")]
     first = next((place for place, line in enumerate(lines) if "Error:" in line), 0)
-    return ": ".join(line[: COMPLAINT_CHARS // 2] for line in lines[first : first + 2]) or "no reason given"
+    return ": ".join(line[:LINE_CHARS] for line in lines[first : first + 2]) or "no reason given"

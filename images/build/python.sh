@@ -38,7 +38,7 @@ need_test_packages() {
     need_packages sfdisk=fdisk sgdisk=gdisk mcopy=mtools mkfs.vfat=dosfstools mkfs.ext4=e2fsprogs losetup=mount \
         cpio=cpio zstd=zstd systemd-analyze=systemd mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs dmsetup=dmsetup \
         nginx=nginx-light docker-registry=docker-registry qemu-img=qemu-utils bwrap=bubblewrap \
-        nft=nftables iperf3=iperf3
+        nft=nftables iperf3=iperf3 ping=iputils-ping
 }
 
 absent() { [[ -e $1 ]] || printf '%s=%s\n' "$1" "$2"; }
