@@ -2,8 +2,8 @@
 """The resident agent, once its session with the controller is open: threads, watchdog, end. Both modes run this.
 
     listen ──► ledger ──► worker (executor) ──► outbox ──► deliver
-                   └────► network (convergence) ──┐
-                                    beat ◄────────┘ what is observed
+                   └────► network (convergence) ◄── hear (the kernel's changes)
+                                └──► beat: what is observed
 
 A thread that dies takes the process with it: systemd starts it again, and the journal knows where it was.
 """
@@ -40,6 +40,8 @@ from agent.operations import Operations
 NETWORK_PERIOD_S = 60.0
 NETWORK_RETRY_S = 5.0
 TICK_S = 1.0
+SETTLE_S = 0.2
+"""From the first change heard to looking: what comes together is seen together."""
 WORKER_RETRY_S = 5.0
 JOIN_S = 3.0
 """For all threads together: whatever they were at is journalled, and a reboot waits for us."""
@@ -160,6 +162,7 @@ class Daemon:
         if self._convergence is not None:
             convergence = self._convergence
             loops.append(("network", lambda: self._converge(convergence, stop)))
+            loops.append(("hear", lambda: self._hear(stop)))
         return loops
 
     def _client(self) -> Client:
@@ -173,9 +176,18 @@ class Daemon:
 
     def _converge(self, convergence: Convergence, stop: Event) -> None:
         while not stop.is_set():
+            self._news.clear()
             holds = convergence.round()
-            if self._news.wait(NETWORK_PERIOD_S if holds else NETWORK_RETRY_S):
-                self._news.clear()
+            self._news.wait(NETWORK_PERIOD_S if holds else NETWORK_RETRY_S)
+
+    def _hear(self, stop: Event) -> None:
+        """The kernel tells of every change; a burst of them is one round."""
+        while not stop.is_set():
+            with self._host.netlink.watching() as watch:
+                while not stop.is_set():
+                    if watch.wait(TICK_S) and not self._host.clock.wait(stop, SETTLE_S):
+                        watch.wait(0)
+                        self._news.set()
 
     def _heartbeat(self, sequence: int) -> Heartbeat:
         convergence = self._convergence

@@ -15,41 +15,31 @@ from agent.apply.capture.take import capture_disk
 from agent.apply.config_drive import place_config_drive
 from agent.apply.erase import erase_disk
 from agent.apply.image import write_image
-from agent.apply.network import apply_network, check_nic
 from agent.apply.seal import seal_disk
 from agent.errors import InputError
 from agent.host.doors import Host
 from agent.inventory import take
 from agent.inventory.disk import disks
-from agent.inventory.network import network_state
 from agent.model.disk import DiskIdentity
 from agent.model.image import ImagePolicy, ImageRef
 from agent.model.inventory import Inventory
 from agent.model.job import Advance, Result
-from agent.model.network import NetworkConfig, NetworkState
 from agent.model.plan import (
-    AddAddress,
     CaptureDisk,
     DiskMustBe,
     DiskMustBeIdle,
     Epilogue,
     EraseDisk,
-    NicMustExist,
-    PersistNetwork,
     PlaceConfigDrive,
     Plan,
     Precondition,
-    RemoveAddress,
     SealDisk,
-    SetDefaultRoute,
-    SetLink,
     Step,
     WriteImage,
 )
 from agent.model.protocol import Mode
 from agent.model.request import CaptureRequest, DeployRequest, EraseRequest, PowerOffRequest, RebootRequest, Request
 from agent.model.url import named
-from agent.plan import network as network_plan
 from agent.plan.capture import plan_capture
 from agent.plan.check import check
 from agent.plan.disk import must_be_still
@@ -79,7 +69,7 @@ VERBS: Mapping[str, Verb] = {
 
 
 class Operations:
-    """The table at work on one host: the executor's and the convergence's `Doer`."""
+    """The table at work on one host: the executor's `Doer`. The network has `networking.py`."""
 
     def __init__(self, host: Host, mode: Mode | None, spool: str, images: ImagePolicy = NO_POLICY) -> None:
         """`mode` is None for an operator at the keyboard, who may do everything; `spool` holds a disk's head."""
@@ -129,8 +119,6 @@ class Operations:
                 must_be_still(disks(self._host), precondition.disk)
             case DiskMustBeIdle():
                 must_be_still(disks(self._host), precondition.disk, to_write=False)
-            case NicMustExist():
-                check_nic(self._host, precondition)
             case _:
                 assert_never(precondition)
 
@@ -147,9 +135,6 @@ class Operations:
                 return erase_disk(self._host, step, advance)
             case CaptureDisk():
                 return capture_disk(self._host, step, advance)
-            case SetLink() | AddAddress() | RemoveAddress() | SetDefaultRoute() | PersistNetwork():
-                apply_network(self._host, step)
-                return {}
         assert_never(step)
 
     def end(self, epilogue: Epilogue) -> None:
@@ -159,18 +144,3 @@ class Operations:
                 self._host.power.reboot()
             case Epilogue.POWER_OFF:
                 self._host.power.power_off()
-
-    def network_state(self) -> NetworkState:
-        """The NICs as they are."""
-        return network_state(self._host)
-
-    def plan_network(self, state: NetworkState, desired: NetworkConfig) -> Plan:
-        """What would bring the desired network about; an empty plan if it is so already."""
-        folder = network_plan.FOLDER
-        paths = [f"{folder}/{name}" for name in self._host.files.names(folder)]
-        ours = {path: self._host.files.read_text(path) for path in paths if path.startswith(network_plan.PREFIX)}
-        return check(network_plan.plan_network(state, desired, ours))
-
-    def unmet(self, state: NetworkState, desired: NetworkConfig) -> tuple[str, ...]:
-        """What of the desired network does not hold."""
-        return network_plan.unmet(state, desired)

@@ -26,7 +26,7 @@ from agent.job.ledger import Ledger
 from agent.link.client import Client, patiently
 from agent.model.frozen import decode
 from agent.model.protocol import Booted, BootProof, ServiceIdentity, Session
-from agent.operations import Operations
+from agent.networking import Networking
 
 DRIVE_FILE = "bms-agent/service.json"
 OF_AN_IDENTITY = ("ledger.json", "journal.log", "outbox.log")
@@ -38,7 +38,7 @@ def run(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> None
     """Until stopped. Raises `ConfigError` on a machine that is nobody's server."""
     identity = identify(host, settings)
     url = settings.controller or identity.controller_url
-    convergence = begin_network(host, settings, identity)
+    convergence = begin_network(host, settings, identity, url)
     session = new_session(host, "service", __version__)
     notifier.ready(f"network set, reporting to {url}")  # now: the tenant's boot must not wait for a controller
     prove(host, identity, session, url, convergence, stop, notifier)
@@ -88,9 +88,12 @@ def wait_for_udev(host: Host) -> None:
         log.warning("udev is still busy", error=str(error))
 
 
-def begin_network(host: Host, settings: Settings, identity: ServiceIdentity) -> Convergence:
-    """The network comes first: the controller is on its other side. The newest known is what the ledger holds."""
-    convergence = Convergence(Operations(host, "service", f"{settings.runtime_dir}/spool"))
+def begin_network(host: Host, settings: Settings, identity: ServiceIdentity, url: str) -> Convergence:
+    """The network comes first: the controller is on its other side. A change that was cut short is taken back before
+    anything else; then the newest known is brought about, which is what the ledger holds.
+    """
+    convergence = Convergence(host, Networking(host, url), str(settings.state_dir))
+    convergence.recover()
     held = Ledger(host.files, str(settings.state_dir), identity.node_id).held
     network = held.network if held and held.network is not None else identity.network
     convergence.want(held.generation if held else 0, network)

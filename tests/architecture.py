@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("host",),
     ("inventory", "plan", "apply", "metrics"),
     ("job",),
-    ("operations",),
+    ("operations", "networking"),
     ("api", "link", "diagnose"),
     ("daemon",),
     ("ramdisk", "service"),

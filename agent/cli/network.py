@@ -1,52 +1,166 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bms-agent network show|apply`: this machine's NICs, and bringing them to a desired state by hand."""
+"""`bms-agent network …`: this machine's network as it is, and bringing it to a desired state by hand."""
 
 from __future__ import annotations
 
+import json as json_text
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
-from agent.errors import NotAsObserved
+from agent.errors import HostError, InputError
 from agent.model.frozen import decode
-from agent.model.network import NetworkConfig
+from agent.model.network import Manager, NetworkConfig, NetworkState
+from agent.model.network.network_data import network_config
 
-app = typer.Typer(no_args_is_help=True, help="NICs.")
+STATE = "/var/lib/bms-agent"
+
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a network, or OpenStack's network_data.json")]
+State = Annotated[Path, typer.Option("--state", help="where the agent keeps what held last", hidden=True)]
+
+app = typer.Typer(no_args_is_help=True, help="The network of this machine.")
 
 
 @app.command("show")
-def show(json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False) -> None:
-    """Show the NICs as they are."""
+def show(
+    links: Annotated[bool, typer.Option("--links", help="links of every kind and routes, instead of NICs")] = False,
+    json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
+) -> None:
+    """Show the network as it is."""
     from agent.cli.inventory import nic_table
     from agent.host.real import host as open_host
-    from agent.inventory.network import network_state
+    from agent.networking import Networking
 
-    state = network_state(open_host())
+    state = Networking(open_host()).network_state(NetworkConfig())
     if json:
         typer.echo(state.model_dump_json(indent=2))
+    elif links:
+        Console().print(link_table(state))
+        Console().print(route_table(state))
     else:
         Console().print(nic_table(state.nics))
 
 
+def link_table(state: NetworkState) -> Table:
+    """Links, one a row."""
+    table = Table("LINK", "KIND", "STATE", "MAC", "MTU", "PORT OF", "ADDRESSES", box=None)
+    for link in state.links:
+        carrier = "up" if link.up and link.carrier else "no carrier" if link.up else "down"
+        addresses = [str(one) for one in link.addresses] + [f"{one} (lease)" for one in link.leases]
+        table.add_row(link.name, link.kind, carrier, link.mac, str(link.mtu), link.upper or "", "\n".join(addresses))
+    return table
+
+
+def route_table(state: NetworkState) -> Table:
+    """Routes that somebody set, one a row, and the rules before them."""
+    from agent.plan.network.text import route_text, rule_text
+
+    table = Table("\nROUTES AND RULES", box=None)
+    for route in (*state.routes, *state.leased_routes):
+        table.add_row(route_text(route))
+    for rule in state.rules:
+        table.add_row(f"rule {rule_text(rule)}")
+    return table
+
+
 @app.command("apply")
 def apply(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a NetworkConfig as JSON")],
+    file: File,
     plan: Annotated[bool, typer.Option("--plan", help="only show what would be done")] = False,
+    controller: Annotated[str | None, typer.Option(help="URL that must answer afterwards")] = None,
+    allow_disconnect: Annotated[bool, typer.Option("--allow-disconnect", help="it may be cut off")] = False,
+    persist: Annotated[bool, typer.Option(help="write it down for the next boot")] = True,
+    state: State = Path(STATE),
 ) -> None:
-    """Bring the NICs to what the file says; nothing is touched that is so already."""
+    """Bring the network to what the file says. What is so already is not touched; what does not work is taken back."""
     from agent.host.real import host as open_host
-    from agent.job.convergence import Convergence
-    from agent.operations import Operations
-    from agent.plan.text import text
+    from agent.job.commit import NetworkCommit
+    from agent.networking import Networking
+    from agent.plan.network.text import text
 
-    desired = decode(NetworkConfig, file.read_bytes(), f"reading {file}")
-    operations = Operations(open_host(), None, "/run/bms-agent/by-hand/spool")
-    typer.echo(text(operations.plan_network(operations.network_state(), desired)))
+    desired = read(file)
+    if allow_disconnect:
+        desired = desired.model_copy(update={"allow_disconnect": True})
+    host = open_host()
+    networking = Networking(host, controller, persist=persist)
+    commit = NetworkCommit(host, networking, str(state))
+    held = commit.record.held()
+    now = networking.network_state(desired)
+    planned = networking.plan_network(now, desired, held.config)
+    typer.echo(text(planned))
     if plan:
         return
-    convergence = Convergence(operations)
-    convergence.want(0, desired)
-    if not convergence.round() and convergence.fault is not None:
-        raise NotAsObserved(convergence.fault.message, convergence.fault.details, hint=convergence.fault.hint)
+    commit.recover()
+    commit.bring_about(planned, now, desired, held, held.generation)
+    typer.echo("done, and proven" if planned.steps else "nothing was touched")
+
+
+def read(file: Path) -> NetworkConfig:
+    """Ours, or OpenStack's. Raises `DecodeError`, `InputError`."""
+    text = file.read_bytes()
+    try:
+        found = json_text.loads(text)
+    except ValueError as error:
+        raise InputError(f"reading {file}", f"it is no JSON: {error}") from None
+    if isinstance(found, dict) and "networks" in found:
+        return network_config(text)
+    return decode(NetworkConfig, text, f"reading {file}")
+
+
+@app.command("convert")
+def convert(file: File) -> None:
+    """Show what OpenStack's network_data.json means, as a network of ours."""
+    typer.echo(read(file).model_dump_json(indent=2, exclude_none=True, exclude_defaults=True))
+
+
+@app.command("render")
+def render(
+    file: File,
+    manager: Annotated[Manager | None, typer.Option(help="left out, it is what the system uses")] = None,
+    root: Annotated[Path | None, typer.Option(help="a mounted system; its files are written")] = None,
+) -> None:
+    """Show the files with which a boot begins with this network, or write them into a mounted system."""
+    from agent.apply.network.persist import write_into
+    from agent.host.real import host as open_host
+    from agent.inventory.network.persistence import manager_of
+    from agent.networking import rendered
+
+    host = open_host(str(root or "/"))
+    texts = rendered(read(file), manager or manager_of(host.files))
+    if root is not None:
+        for path in write_into(host.files, texts):
+            typer.echo(path)
+        return
+    for path, text in texts.items():
+        typer.echo(f"# {path}\n{text}")
+
+
+@app.command("revert")
+def revert(state: State = Path(STATE)) -> None:
+    """Take back a change that was neither proven nor taken back, if there is one."""
+    from agent.host.real import host as open_host
+    from agent.job.commit import NetworkCommit
+    from agent.networking import Networking
+
+    host = open_host()
+    taken_back = NetworkCommit(host, Networking(host), str(state)).recover()
+    typer.echo("taken back" if taken_back else "there is nothing to take back")
+
+
+@app.command("guard", hidden=True)
+def guard(state: State = Path(STATE)) -> None:
+    """Watch over a change that another process has begun: take it back if that dies, or takes too long."""
+    from agent.host.detach import detach
+    from agent.host.real import host as open_host
+    from agent.job.commit import NetworkCommit
+    from agent.networking import Networking
+
+    host = open_host()
+    commit = NetworkCommit(host, Networking(host), str(state))
+    if commit.record.pending() is None:
+        raise HostError("watching over a change of the network", "there is none under way")
+    detach()
+    commit.guard()

@@ -270,7 +270,7 @@ class Netlink(Protocol):
 
 
 class Probe(Protocol):
-    """Does somebody beyond this host answer? One attempt each; False for silence and for whatever keeps it from asking."""
+    """Does somebody beyond this host answer? One attempt each; False for silence, and for what keeps it from asking."""
 
     def neighbour(self, link: str, address: IPAddress, timeout_s: float) -> bool:
         """ARP or neighbour discovery, anew."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The door to what is beyond this host: does a neighbour, a peer, a name server, a controller answer?
 
-Each is one attempt with a time limit. An answer is True; silence, a refusal of the kernel and an unreachable network are
-False: they all mean "it does not work". It must not decide what follows from that.
+Each is one attempt with a time limit. An answer is True; silence, a refusal of the kernel and an unreachable network
+are False: they all mean "it does not work". It must not decide what follows from that.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class RealProbe:
     """`doors.Probe` over the kernel's neighbour table and sockets."""
 
     def neighbour(self, link: str, address: IPAddress, timeout_s: float) -> bool:
-        """ARP or neighbour discovery, by the kernel: what it knew is forgotten first, so an old answer does not count."""
+        """ARP or neighbour discovery, by the kernel: what it knew is forgotten first; an old answer does not count."""
         try:
             with channel(f"looking for {address} on {link}") as talk:
                 return asked(talk, socket.if_nametoindex(link), address, timeout_s)
@@ -84,7 +84,6 @@ class RealProbe:
             return False
         return True
 
-
     def addresses(self, host: str) -> tuple[IPAddress, ...]:
         """By the system's resolver."""
         try:
@@ -101,7 +100,9 @@ def asked(talk: Channel, index: int, address: IPAddress, timeout_s: float) -> bo
     where = attribute(NDA_DST, address.packed)
     family = FAMILY[address.version]
     with suppress(HostError):  # it was not known
-        talk.change([Change(message(DELNEIGH, 0, NDMSG.pack(family, index, 0, 0, 0) + where), "forgetting a neighbour")])
+        talk.change(
+            [Change(message(DELNEIGH, 0, NDMSG.pack(family, index, 0, 0, 0) + where), "forgetting a neighbour")]
+        )
     use = NDMSG.pack(family, index, 0, NTF_USE, 0) + where
     talk.change([Change(message(NEWNEIGH, CREATE | REPLACE, use), "asking for a neighbour")])
     end_s = time.monotonic() + timeout_s
@@ -119,7 +120,7 @@ def state_of(talk: Channel, index: int, address: IPAddress) -> int:
         if kind == NEWNEIGH:
             _, where, state, _, _ = NDMSG.unpack_from(body)
             if where == index and attributes(body, NDMSG.size).get(NDA_DST) == address.packed:
-                return int(state)
+                return int(str(state))
     return 0
 
 

@@ -63,7 +63,14 @@ def capture(host: Host, origin: str) -> Machine:
         swaps=tuple(host.counters.swaps()),
     )
     udev = {name: dict(properties) for name, properties in host.udev.block_devices().items()}
-    return Machine.of(tree, Record(origin=origin, counts=counts, links=host.netlink.links(), udev=udev))
+    tables = host.netlink.tables()
+    network = {
+        "links": tables.links,
+        "routes": tables.routes,
+        "leased_routes": tables.leased_routes,
+        "rules": tables.rules,
+    }
+    return Machine.of(tree, Record(origin=origin, counts=counts, udev=udev, **network))
 
 
 def matching(files: Files, pattern: str) -> Iterator[str]:

@@ -25,8 +25,8 @@ from agent.host.doors import Host
 from agent.host.identity import boot_id
 from agent.job.network_record import Held, NetworkRecord, Pending
 from agent.model.network import NetworkConfig, NetworkState, Snapshot
-from agent.model.network.step import NetworkStep
-from agent.model.plan import Plan
+from agent.model.network.plan import NetworkPlan
+from agent.model.network.step import NetworkStep, PersistNetwork
 
 TIME_S = 90.0
 """For applying and proving together; then the guard acts."""
@@ -44,11 +44,13 @@ class NetworkDoer(Protocol):
     """What the table of operations gives for the network."""
 
     def network_state(self, config: NetworkConfig) -> NetworkState: ...
-    def plan_network(self, state: NetworkState, config: NetworkConfig, before: NetworkConfig) -> Plan: ...
-    def plan_revert(self, state: NetworkState, snapshot: Snapshot, failed: NetworkConfig) -> Plan: ...
-    def snapshot(self, state: NetworkState, config: NetworkConfig, before: NetworkConfig, plan: Plan) -> Snapshot: ...
+    def plan_network(self, state: NetworkState, config: NetworkConfig, before: NetworkConfig) -> NetworkPlan: ...
+    def plan_revert(self, state: NetworkState, snapshot: Snapshot, failed: NetworkConfig) -> NetworkPlan: ...
+    def snapshot(
+        self, state: NetworkState, config: NetworkConfig, before: NetworkConfig, plan: NetworkPlan
+    ) -> Snapshot: ...
     def unmet(self, state: NetworkState, config: NetworkConfig, before: NetworkConfig) -> tuple[str, ...]: ...
-    def apply_network(self, plan: Plan, doing: Callable[[NetworkStep], None]) -> None: ...
+    def apply_network(self, plan: NetworkPlan, doing: Callable[[NetworkStep], None]) -> None: ...
 
 
 class NetworkCommit:
@@ -60,11 +62,17 @@ class NetworkCommit:
         self._directory = directory
         self.record = NetworkRecord(host.files, directory)
 
-    def bring_about(self, plan: Plan, state: NetworkState, config: NetworkConfig, held: Held, generation: int) -> None:
+    def bring_about(
+        self, plan: NetworkPlan, state: NetworkState, config: NetworkConfig, held: Held, generation: int
+    ) -> None:
         """Raises `AgentError` if it was taken back, `RevertFailed` if that did not work either."""
         with self._host.lock(self.record.lock):
             if self.record.pending() is not None:
                 raise ChangeUnderWay("changing the network", "an earlier change is not taken back yet")
+            if not is_risky(plan):
+                self._attempt(plan, config)
+                self.record.hold(Held(generation=generation, config=config))
+                return
             self.record.begin(self._pending(plan, state, config, held))
             try:
                 self._arm()
@@ -76,7 +84,7 @@ class NetworkCommit:
                 self._take_back()
                 raise
 
-    def _pending(self, plan: Plan, state: NetworkState, config: NetworkConfig, held: Held) -> Pending:
+    def _pending(self, plan: NetworkPlan, state: NetworkState, config: NetworkConfig, held: Held) -> Pending:
         return Pending(
             deadline_s=self._host.clock.monotonic_s() + TIME_S,
             boot_id=boot_id(self._host.files),
@@ -86,9 +94,11 @@ class NetworkCommit:
         )
 
     def _arm(self) -> None:
-        self._host.run(guard_argv(self._directory, with_systemd=self._host.files.exists(SYSTEMD)), timeout_s=GUARD_START_S)
+        self._host.run(
+            guard_argv(self._directory, with_systemd=self._host.files.exists(SYSTEMD)), timeout_s=GUARD_START_S
+        )
 
-    def _attempt(self, plan: Plan, config: NetworkConfig) -> None:
+    def _attempt(self, plan: NetworkPlan, config: NetworkConfig) -> None:
         self._doer.apply_network(plan, lambda step: log.info("applying", step=step.kind))
         unmet = self._doer.unmet(self._doer.network_state(config), config, config)
         if unmet:
@@ -127,8 +137,7 @@ class NetworkCommit:
         raise RevertFailed("taking the network change back", ", ".join(left)) from failure
 
     def _state_of(self, pending: Pending) -> NetworkState:
-        state = self._doer.network_state(pending.failed)
-        return state
+        return self._doer.network_state(pending.failed)
 
     def guard(self) -> bool:
         """The guard's life: until no change is pending; whether it took one back. Raises `RevertFailed`."""
@@ -148,6 +157,11 @@ class NetworkCommit:
                     return True
             clock.wait(Event(), GUARD_POLL_S)
         return False
+
+
+def is_risky(plan: NetworkPlan) -> bool:
+    """Whether it touches more than files for the next boot."""
+    return any(not isinstance(step, PersistNetwork) or step.activate for step in plan.steps)
 
 
 def guard_argv(directory: str, *, with_systemd: bool) -> list[str]:

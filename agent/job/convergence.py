@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Convergence: the network is brought to what is desired, and kept there. Unlike a job it has no end and no report.
 
-Each round observes and plans; what differs is changed, proven and observed again, or taken back (`commit`). A round that
-fails is tried again, later each time. A change that nobody ordered is drift: it is told, and put right if the policy
-says so.
+Each round observes and plans; what differs is changed, proven and observed again, or taken back (`commit`). A round
+that fails is tried again, later each time. A change that nobody ordered is drift: it is told, and put right if the
+policy says so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from agent.job.network_record import Held
 from agent.job.watcher import LinkWatcher
 from agent.model.fault import Fault
 from agent.model.network import DriftPolicy, NetworkConfig, NetworkState
-from agent.model.plan import Plan
+from agent.model.network.plan import NetworkPlan
 from agent.plan.network.text import line
 
 log = structlog.get_logger("network")
@@ -78,7 +78,7 @@ class Convergence:
             self._commit.record.hold(Held(generation=generation, config=desired))
         self._settled = (state, desired)
 
-    def _tell_drift(self, plan: Plan, held: Held, desired: NetworkConfig) -> None:
+    def _tell_drift(self, plan: NetworkPlan, held: Held, desired: NetworkConfig) -> None:
         """Raises `NetworkDrifted` where it is only to be reported."""
         if held.config != desired or desired == NetworkConfig():
             return

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is remembered of the network: the configuration that held last, and a change that is under way.
 
-    network.json          the last that was proven, and its generation
-    network-change.json   only while a change is under way: what to bring back, and until when to wait
+network.json          the last that was proven, and its generation
+network-change.json   only while a change is under way: what to bring back, and until when to wait
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Held(Frozen):
 class Pending(Frozen):
     """A change that is neither proven nor taken back yet."""
 
-    deadline_s: float = Field(description="on the clock of the machine's uptime (CLOCK_BOOTTIME would stop for no sleep)")
+    deadline_s: float = Field(description="by CLOCK_MONOTONIC, which all processes of a boot share")
     boot_id: str
     snapshot: Snapshot
     failed: NetworkConfig = Field(description="what was being brought about")

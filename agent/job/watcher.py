@@ -9,7 +9,9 @@ import structlog
 
 from agent.model.network import BondPort, LinkState, NetworkState
 
-LACP_IN_SYNC = 0x3C  # IEEE 802.1AX: synchronisation, collecting, distributing (0x08 | 0x10 | 0x20) of an aggregate (0x04)
+LACP_IN_SYNC = (
+    0x3C  # IEEE 802.1AX: synchronisation, collecting, distributing (0x08 | 0x10 | 0x20) of an aggregate (0x04)
+)
 
 log = structlog.get_logger("network")
 

@@ -15,7 +15,6 @@ from agent.model.config_drive import ConfigDrive
 from agent.model.disk import DiskIdentity
 from agent.model.frozen import Frozen
 from agent.model.image import OPEN, Access, ImageRef
-from agent.model.network.step import NetworkStep
 
 
 class Epilogue(StrEnum):
@@ -99,7 +98,7 @@ class CaptureDisk(Frozen):
 
 
 Step = Annotated[
-    WriteImage | PlaceConfigDrive | SealDisk | EraseDisk | CaptureDisk | NetworkStep,
+    WriteImage | PlaceConfigDrive | SealDisk | EraseDisk | CaptureDisk,
     Field(discriminator="kind"),
 ]
 STEP: TypeAdapter[Step] = TypeAdapter(Step)
@@ -119,15 +118,7 @@ class DiskMustBeIdle(Frozen):
     disk: DiskIdentity
 
 
-class NicMustBe(Frozen):
-    """The NIC with this permanent MAC is there, and has this name."""
-
-    kind: Literal["nic_must_be"] = "nic_must_be"
-    mac: str
-    name: str
-
-
-Precondition = Annotated[DiskMustBe | DiskMustBeIdle | NicMustBe, Field(discriminator="kind")]
+Precondition = Annotated[DiskMustBe | DiskMustBeIdle, Field(discriminator="kind")]
 
 
 class Plan(Frozen):

@@ -12,7 +12,6 @@ from agent.model.plan import (
     DiskMustBeIdle,
     Epilogue,
     EraseDisk,
-    NicMustBe,
     PlaceConfigDrive,
     Plan,
     Precondition,
@@ -21,7 +20,6 @@ from agent.model.plan import (
     WriteImage,
 )
 from agent.model.url import named
-from agent.plan.network.text import line as network_line
 
 
 def text(plan: Plan) -> str:
@@ -45,8 +43,6 @@ def condition(one: Precondition) -> str:
             return f"{one.disk} is there, writable, and not in use"
         case DiskMustBeIdle():
             return f"{one.disk} is there, and not in use"
-        case NicMustBe():
-            return f"the NIC {one.mac} is there, as {one.name}"
     assert_never(one)
 
 
@@ -75,5 +71,4 @@ def line(step: Step) -> str:
             return (
                 f"{forgetting}read {step.disk} ({what}) into a chunked image at {named(step.to)}; it is not written to"
             )
-        case _:
-            return network_line(step)
+    assert_never(step)

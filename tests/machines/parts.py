@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
-from agent.host.doors import Link
 from agent.host.fake import Counts, LinkTo, Machine, Record, Tree
+from agent.model.network import DEFAULT_V4, Ethernet, LinkState, Route
 
 SECTOR = 512
 
@@ -160,24 +160,28 @@ def add_nic(
         },
     )
     built.tree.make_directory(f"{drivers}/{card.driver}")
-    link = Link(
-        index=len(built.record.links) + 2,
+    addresses = (IPv4Interface(address),) if address else ()
+    link = LinkState(
         name=name,
-        current_mac=mac,
+        index=len(built.record.links) + 2,
+        kind="ethernet",
+        mac=mac,
         permanent_mac=mac,
-        up=up,
         carrier=speed is not None,
+        up=up,
         mtu=1500,
-        kind=None,
-        addresses=(IPv4Interface(address),) if address else (),
-        gateway=IPv4Address(gateway) if gateway else None,
+        addresses=addresses,
+        config=Ethernet(name=name, mac=mac, mtu=1500, up=up, addresses=addresses),
     )
-    built.record = built.record.model_copy(update={"links": (*built.record.links, link)})
+    routes = (Route(destination=DEFAULT_V4, link=name, gateway=IPv4Address(gateway)),) if gateway else ()
+    built.record = built.record.model_copy(
+        update={"links": (*built.record.links, link), "routes": (*built.record.routes, *routes)}
+    )
 
 
 def lend_mac(built: Machine, name: str, mac: str) -> None:
     """A bond gives its slave another MAC; the permanent one stays."""
-    links = tuple(replace(each, current_mac=mac) if each.name == name else each for each in built.record.links)
+    links = tuple(each.model_copy(update={"mac": mac}) if each.name == name else each for each in built.record.links)
     built.record = built.record.model_copy(update={"links": links})
 
 

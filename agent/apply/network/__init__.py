@@ -14,6 +14,7 @@ from agent.apply.network.prove import prove
 from agent.errors import AgentError, HostError, PreconditionError
 from agent.host.doors import Host, KernelStep
 from agent.model.network import Bond
+from agent.model.network.plan import NicMustBe
 from agent.model.network.proof import ProveNetwork
 from agent.model.network.step import (
     ChangeMembers,
@@ -25,40 +26,37 @@ from agent.model.network.step import (
     SetEips,
     SetSysctl,
 )
-from agent.model.plan import NicMustBe
 
 KERNEL = get_args(KernelStep)
 BONDING = "/sys/class/net/bonding_masters"
 
 
-def check_nic(host: Host, precondition: NicMustBe) -> None:
+def check_nic(host: Host, nic: NicMustBe) -> None:
     """Raises `PreconditionError` if no NIC of that name has that MAC."""
     links = host.netlink.tables().links
-    found = next((link for link in links if link.name == precondition.name), None)
-    if found is None or (found.permanent_mac or found.mac) != precondition.mac:
+    found = next((link for link in links if link.name == nic.name), None)
+    if found is None or (found.permanent_mac or found.mac) != nic.mac:
         there = ", ".join(f"{link.name} {link.permanent_mac or link.mac}" for link in links)
-        raise PreconditionError(
-            f"finding the NIC {precondition.mac} as {precondition.name}", f"links here: {there or 'none'}"
-        )
+        raise PreconditionError(f"finding the NIC {nic.mac} as {nic.name}", f"links here: {there or 'none'}")
 
 
 def apply_network(host: Host, steps: Sequence[NetworkStep], doing: Callable[[NetworkStep], None]) -> None:
     """In order; `doing` hears of each. Doing them again changes nothing. Raises `HostError`."""
     for in_kernel, group in groupby(steps, key=lambda step: isinstance(step, KERNEL)):
         if in_kernel:
-            batch = cast(list[KernelStep], list(group))
+            batch = list(group)
             for step in batch:
                 doing(step)
             prepare(host, batch)
-            host.netlink.change(batch)
+            host.netlink.change(cast(list[KernelStep], batch))
         else:
             for step in group:
                 doing(step)
                 one(host, step)
 
 
-def prepare(host: Host, batch: Sequence[KernelStep]) -> None:
-    """The bonding module makes a bond0 of its own when it comes in, unless it is told not to (bonding.rst, max_bonds)."""
+def prepare(host: Host, batch: Sequence[NetworkStep]) -> None:
+    """The bonding driver makes a bond0 of its own when it comes in, unless it is told not to (bonding.rst, max_bonds)."""
     bonds = any(isinstance(step, CreateLink) and isinstance(step.link, Bond) for step in batch)
     if bonds and not host.files.exists(BONDING):
         try:

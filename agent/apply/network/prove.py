@@ -36,7 +36,7 @@ def prove(host: Host, step: ProveNetwork) -> None:
             host.clock.wait(Event(), min(TRY_S / 4, left_s))
 
 
-def failure(host: Host, proof: Proof) -> str | None:
+def failure(host: Host, proof: Proof) -> str | None:  # noqa: PLR0911 - one answer a kind
     """What speaks against it; None if it passes."""
     probe = host.probe
     match proof:
@@ -64,6 +64,4 @@ def failure(host: Host, proof: Proof) -> str | None:
 def has_lease(host: Host, proof: LeaseArrives) -> bool:
     """Whether the link has an address with an end."""
     links = host.netlink.tables().links
-    return any(
-        one.version == proof.version for link in links if link.name == proof.link for one in link.leases
-    )
+    return any(one.version == proof.version for link in links if link.name == proof.link for one in link.leases)

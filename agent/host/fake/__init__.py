@@ -20,13 +20,14 @@ from agent.host.fake.doors import (
     FakeBlock,
     FakeClock,
     FakeCounters,
+    FakeLock,
     FakePower,
     FakeUdev,
 )
 from agent.host.fake.faults import Died, Effect, FaultPlan
 from agent.host.fake.files import FakeFiles
 from agent.host.fake.machine import Counts, Machine, Record
-from agent.host.fake.network import FakeNetlink
+from agent.host.fake.network import FakeNetlink, FakeProbe
 from agent.host.fake.packets import FakeNftables, FakeTraffic
 from agent.host.fake.programs import FakeRun, Output, failing, saying, silent
 from agent.host.fake.tree import LinkTo, Tree, Unreadable
@@ -65,12 +66,15 @@ class FakeHost(Host):
         faults = faults or FaultPlan()
         for disk in machine.disks.values():
             disk.opened_exclusively = False
+        machine.locks.clear()
         return cls(
             run=FakeRun(machine, faults),
             files=FakeFiles(machine, faults),
             udev=FakeUdev(machine, faults),
             block=FakeBlock(machine, faults),
             netlink=FakeNetlink(machine, faults),
+            probe=FakeProbe(machine, faults),
+            lock=FakeLock(machine),
             nftables=FakeNftables(machine, faults),
             traffic=FakeTraffic(machine, faults),
             fetch=FakeFetch(machine, faults),

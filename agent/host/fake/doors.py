@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import Event
 
-from agent.errors import DeviceError, DiskInUse, DiskReadOnly
+from agent.errors import ChangeUnderWay, DeviceError, DiskInUse, DiskReadOnly
 from agent.host.doors import BlockDevice
 from agent.host.fake.disk import FakeDisk
-from agent.host.fake.faults import FakeDoor, FaultPlan, counted
+from agent.host.fake.faults import Died, FakeDoor, FaultPlan, counted
 from agent.host.fake.machine import Machine
 
 LARGEST_FILE_BYTES = 1 << 62
@@ -224,6 +224,28 @@ class FakeClock:
             self._machine.now += timedelta(seconds=timeout_s)
             self._machine.uptime_s += timeout_s
         return stop.is_set()
+
+
+class FakeLock:
+    """`doors.Lock`: locks end with their process. Waiting for one is not counted: nothing can fail in it."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    @contextmanager
+    def __call__(self, path: str, *, wait_s: float = 0.0) -> Iterator[None]:
+        """For as long as the block; death releases it, when the next process begins."""
+        if path in self._machine.locks:
+            raise ChangeUnderWay(f"taking {path}", "another process has it")
+        self._machine.locks.add(path)
+        try:
+            yield
+        except Died:
+            raise
+        except BaseException:
+            self._machine.locks.discard(path)
+            raise
+        self._machine.locks.discard(path)
 
 
 class FakeCounters(FakeDoor):

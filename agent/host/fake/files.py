@@ -66,6 +66,11 @@ class FakeFiles(FakeDoor):
         self.machine.tree.put(self._resolve(path), before + bytes(data))
 
     @counted
+    def tell(self, path: str, text: str) -> None:
+        """What the kernel would keep."""
+        self.machine.tree.put(self._resolve(path), text.encode())
+
+    @counted
     def truncate(self, path: str, size_bytes: int) -> None:
         """Cut the file."""
         self.machine.tree.put(self._resolve(path), self._read(path)[:size_bytes].ljust(size_bytes, b"\0"))

@@ -20,8 +20,7 @@ from agent.host.fake.programs import PROGRAMS, Program
 from agent.host.fake.tree import Tree, parse, render
 from agent.host.fake.web import Page
 from agent.model.frozen import Frozen, decode
-from agent.model.network import LinkState, Route, Rule
-from agent.model.network import Bandwidth
+from agent.model.network import Bandwidth, LinkState, Route, Rule
 from agent.model.partition_table import partitions
 
 HEAD_BYTES = 1024 * 1024
@@ -62,6 +61,9 @@ class Machine:
     leased_routes: tuple[Route, ...] = ()
     rules: list[Rule] = field(default_factory=list)
     network_changes: int = 0
+    locks: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
+    names: dict[str, str] = field(default_factory=dict)
     disks: dict[str, FakeDisk] = field(default_factory=dict)
     nf_tables: dict[str, FakeTable] = field(default_factory=dict)
     limits: dict[int, Bandwidth] = field(default_factory=dict)

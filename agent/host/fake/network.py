@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import Any, assert_never
 
 from agent.errors import HostError
 from agent.host.doors import KernelStep, Tables, Watch
 from agent.host.fake.faults import FakeDoor, counted
-from agent.model.network import Bond, IPInterface, LinkState, Route, Vxlan
+from agent.model.network import Bond, IPAddress, IPInterface, LinkState, Route, Vxlan
 from agent.model.network.step import (
     AddAddress,
     AddRemote,
@@ -128,9 +129,7 @@ class FakeNetlink(FakeDoor):
         below = getattr(link, "parent", None)
         if below is not None and below not in self.machine.links:
             raise HostError(doing, "No such device")
-        if isinstance(link, Bond) and link.ports:
-            link = link.model_copy(update={"ports": ()})
-        elif hasattr(link, "ports"):
+        if (isinstance(link, Bond) and link.ports) or hasattr(link, "ports"):
             link = link.model_copy(update={"ports": ()})
         if isinstance(link, Vxlan):
             link = link.model_copy(update={"remotes": ()})
@@ -197,9 +196,11 @@ class FakeNetlink(FakeDoor):
         self._put(link, addresses=left, leases=leases)
         bare = not any(one.version == step.address.version for one in (*left, *leases))
         self._drop_routes(
-            lambda route: route.link == step.name
-            and route.destination.version == step.address.version
-            and (bare or route.source == step.address.ip)
+            lambda route: (
+                route.link == step.name
+                and route.destination.version == step.address.version
+                and (bare or route.source == step.address.ip)
+            )
         )
 
     def _route(self, route: Route) -> None:
@@ -231,3 +232,35 @@ class FakeNetlink(FakeDoor):
 def in_order(addresses: Sequence[IPInterface]) -> tuple[IPInterface, ...]:
     """As the door tells them."""
     return tuple(sorted(addresses, key=lambda one: (one.version, one)))
+
+
+class FakeProbe(FakeDoor):
+    """`doors.Probe`: everybody answers but those in `machine.silent` (addresses, names), through links that are up."""
+
+    noun = "probe"
+
+    @counted
+    def neighbour(self, link: str, address: IPAddress, timeout_s: float) -> bool:
+        """On a link that is up."""
+        found = self.machine.links.get(link)
+        return found is not None and found.up and str(address) not in self.machine.silent
+
+    def echo(self, link: str, address: IPAddress, size_bytes: int, timeout_s: float) -> bool:
+        """As a neighbour, up to the link's MTU."""
+        return self.neighbour(link, address, timeout_s) and size_bytes <= self.machine.links[link].mtu
+
+    @counted
+    def dns(self, server: IPAddress, timeout_s: float) -> bool:
+        """From anywhere."""
+        return str(server) not in self.machine.silent
+
+    @counted
+    def connects(self, host: str, port: int, timeout_s: float) -> bool:
+        """From anywhere with a link that is up and has an address."""
+        up = any(link.up and (link.addresses or link.leases) for link in self.machine.links.values())
+        return up and host not in self.machine.silent
+
+    @counted
+    def addresses(self, host: str) -> tuple[IPAddress, ...]:
+        """By `machine.names`."""
+        return (ip_address(self.machine.names[host]),) if host in self.machine.names else ()

@@ -100,10 +100,13 @@ def mcopy(machine: Machine, argv: Sequence[str], stdin: str | None) -> Output:
 ENDINGS = ("reboot", "poweroff")
 
 PROGRAMS: Mapping[str, Program] = {
+    "env": silent,
     "mcopy": mcopy,
     "mkfs.vfat": mkfs_vfat,
     "mmd": silent,
+    "modprobe": silent,
     "networkctl": silent,
     "systemctl": systemctl,
+    "systemd-run": silent,
     "udevadm": silent,
 }

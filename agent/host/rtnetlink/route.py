@@ -149,7 +149,7 @@ def change_route(index: int, route: Route, *, add: bool) -> Change:
 
 
 def read_route(body: bytes, names: Mapping[int, str]) -> FoundRoute | None:
-    """`names`: of links, by index. None for the kernel's own, for clones, and for those over several gateways at once."""
+    """`names`: of links, by index. None for the kernel's own, for clones, and for those over several gateways."""
     family, length, _, _, table, protocol, _, kind, flags = RTMSG.unpack_from(body)
     if protocol == RTPROT_KERNEL or kind not in TYPES or flags & CLONED or family not in (2, 10):
         return None

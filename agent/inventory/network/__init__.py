@@ -16,19 +16,30 @@ from agent.model.network import LinkState, NetworkState, Nic
 SYSCTLS = "/proc/sys/net"
 
 
-def network_state(host: Host, sysctls: Iterable[str] = (), *, hardware: bool = True) -> NetworkState:
-    """All of it, and these sysctls. Without `hardware` NICs are not looked into, which takes a file each and more.
-    Raises `HostError`.
+def network_state(
+    host: Host, tables: Tables, sysctls: Iterable[str] = (), since: NetworkState | None = None
+) -> NetworkState:
+    """All of it, around the kernel's tables, with these sysctls. It is `since`, the same object, if nothing changed:
+    then NICs are not looked into again, which takes several files each. Raises `HostError`.
     """
-    tables = host.netlink.tables()
     firewall, eips = loaded_digests(host)
+    settings = sysctls_now(host.files, sysctls)
+    links = shaped(host, tables)
+    if (
+        since is not None
+        and since.routes is tables.routes
+        and (
+            (since.firewall_digest, since.eips_digest, since.sysctls, since.links) == (firewall, eips, settings, links)
+        )
+    ):
+        return since
     return NetworkState.model_construct(
-        nics=nics_of(host.files, tables) if hardware else (),
-        links=shaped(host, tables),
+        nics=nics_of(host.files, tables),
+        links=links,
         routes=tables.routes,
         leased_routes=tables.leased_routes,
         rules=tables.rules,
-        sysctls=sysctls_now(host.files, sysctls),
+        sysctls=settings,
         firewall_digest=firewall,
         eips_digest=eips,
     )

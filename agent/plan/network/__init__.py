@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Planning the network: `(as it is, as it shall be, as it was desired before) → Plan`. Unchanged is an empty plan.
+"""Planning the network: `(as it is, as it shall be, as it was desired last) → NetworkPlan`; unchanged is an empty one.
 
     resolve   NICs by their permanent MACs
     links     what is made, changed, taken away
@@ -20,27 +20,25 @@ from dataclasses import dataclass, field
 
 from agent.errors import PreconditionError
 from agent.model.network import Firewall, Manager, NetworkConfig, NetworkState, Snapshot, Vxlan
+from agent.model.network.plan import NetworkPlan, NicMustBe
 from agent.model.network.proof import ControllerAddress, ProveNetwork
 from agent.model.network.soundness import VXLAN_OVERHEAD_BYTES
 from agent.model.network.step import LimitBandwidth, NetworkStep, PersistNetwork, RemoveAddress
-from agent.model.plan import NicMustBe, Plan
 from agent.plan.network.firewall import eip_steps, firewall_steps
 from agent.plan.network.links import change_links
 from agent.plan.network.proof import proofs_of
 from agent.plan.network.reach import refuse_to_cut
-from agent.plan.network.render import ours, render
+from agent.plan.network.render import ours, render, superseded
 from agent.plan.network.resolve import resolve, resolve_what_is_there
 from agent.plan.network.routing import Scene, change_addresses, change_routes, change_rules
 from agent.plan.network.sysctls import FILE, change_sysctls, sysctl_file, sysctls_of
 
-NOTHING = NetworkConfig()
-
 
 @dataclass(frozen=True)
 class Stored:
-    """What is kept for the next boot: by which program, and the present text of files where ours may be."""
+    """What is kept for the next boot: by which program (None: nothing), and the text of files where ours may be."""
 
-    manager: Manager
+    manager: Manager | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -50,7 +48,7 @@ def plan_network(
     before: NetworkConfig,
     stored: Stored,
     controller: ControllerAddress | None = None,
-) -> Plan:
+) -> NetworkPlan:
     """`before` is what was desired and held last. Raises `PreconditionError` when a NIC is not there, `InputError` for
     what the machine cannot carry, or what would cut the way to the controller; then nothing is planned at all.
     """
@@ -65,10 +63,12 @@ def plan_network(
     proving: list[NetworkStep] = [ProveNetwork(proofs=proofs)] if proofs else []
     all_steps = [*steps, *persisting, *proving] if waiting else [*steps, *proving, *persisting]
     nics = tuple(NicMustBe(mac=link.mac, name=link.name) for link in wanted.links if link.kind == "ethernet")
-    return Plan(preconditions=nics if all_steps else (), steps=tuple(all_steps))
+    return NetworkPlan(nics=nics if all_steps else (), steps=tuple(all_steps))
 
 
-def plan_revert(state: NetworkState, snapshot: Snapshot, failed: NetworkConfig, present: Mapping[str, str]) -> Plan:
+def plan_revert(
+    state: NetworkState, snapshot: Snapshot, failed: NetworkConfig, present: Mapping[str, str]
+) -> NetworkPlan:
     """From wherever a change has got to, back to what was. `present`: text of those of the snapshot's files that are
     there.
     """
@@ -80,7 +80,7 @@ def plan_revert(state: NetworkState, snapshot: Snapshot, failed: NetworkConfig, 
     lost = tuple(name for name in snapshot.leased if name not in leases)
     if snapshot.manager is not None and (files or removed or lost):
         steps.append(PersistNetwork(manager=snapshot.manager, files=files, removed=removed, activate=lost))
-    return Plan(steps=tuple(steps))
+    return NetworkPlan(steps=tuple(steps))
 
 
 def changes(state: NetworkState, wanted: NetworkConfig, was: NetworkConfig, *, exact: bool) -> list[NetworkStep]:
@@ -140,13 +140,16 @@ def has_lease(leases: tuple[object, ...], version: int) -> bool:
 
 def persist_steps(wanted: NetworkConfig, stored: Stored, waiting: tuple[str, ...]) -> list[NetworkStep]:
     """Write what differs, remove what nobody wants, and have leases fetched."""
-    texts = render(stored.manager, wanted) | sysctl_file(sysctls_of(wanted)) if wanted != NOTHING else {}
-    present = {**ours(stored.manager, stored.files), **{p: t for p, t in stored.files.items() if p == FILE}}
+    manager = stored.manager
+    if manager is None:
+        return []
+    texts = render(manager, wanted) | sysctl_file(sysctls_of(wanted)) if wanted.links else {}
+    present = {*ours(manager, stored.files), *superseded(manager, wanted, stored.files), *({FILE} & set(stored.files))}
     changed = {path: text for path, text in texts.items() if stored.files.get(path) != text}
-    removed = tuple(sorted(set(present) - set(texts)))
+    removed = tuple(sorted(present - set(texts)))
     if not (changed or removed or waiting):
         return []
-    return [PersistNetwork(manager=stored.manager, files=changed, removed=removed, activate=waiting)]
+    return [PersistNetwork(manager=manager, files=changed, removed=removed, activate=waiting)]
 
 
 def mtus_fit_what_is_there(wanted: NetworkConfig, state: NetworkState) -> None:
@@ -163,11 +166,3 @@ def mtus_fit_what_is_there(wanted: NetworkConfig, state: NetworkState) -> None:
                     f"links.{place}.mtu: {link.mtu} does not fit into {carrier - room} of {lower}",
                     hint=f"Give {lower} a larger mtu, or {link.name} a smaller one.",
                 )
-
-
-def unmet(
-    state: NetworkState, desired: NetworkConfig, before: NetworkConfig, stored: Stored
-) -> tuple[NetworkStep, ...]:
-    """What would still have to be done: the judgement after applying. Raises as `plan_network`."""
-    steps = plan_network(state, desired, before, stored).steps
-    return tuple(step for step in steps if not isinstance(step, ProveNetwork))  # type: ignore[misc]

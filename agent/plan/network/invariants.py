@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Invariants of plans that change the network, derived again from the steps alone. What is broken, in words."""
+"""The checker of plans for the network: invariants derived again from the steps alone. What breaks one is refused."""
 
 from __future__ import annotations
 
 from posixpath import normpath
 
+from agent.errors import PlanRefused
+from agent.model.network.plan import NetworkPlan
 from agent.model.network.step import (
     AddAddress,
     CreateLink,
@@ -13,7 +15,6 @@ from agent.model.network.step import (
     RemoveAddress,
     SetUpper,
 )
-from agent.model.plan import NicMustBe, Plan
 
 FOLDERS = (
     "/etc/systemd/network/",
@@ -32,10 +33,18 @@ FOLDERS = (
 """Where the files of networks are; nothing is written elsewhere."""
 
 
-def nics_live(plan: Plan) -> list[str]:
+def check_network(plan: NetworkPlan) -> NetworkPlan:
+    """The same plan, if it breaks nothing. Raises `PlanRefused` with all that it breaks."""
+    broken = [*nics_live(plan), *addresses_once(plan), *files_are_the_networks(plan)]
+    if broken:
+        raise PlanRefused("checking the plan", "; ".join(broken))
+    return plan
+
+
+def nics_live(plan: NetworkPlan) -> list[str]:
     """No NIC is made or deleted, and none is told by two names."""
-    nics = {one.name: one.mac for one in plan.preconditions if isinstance(one, NicMustBe)}
-    macs = [one.mac for one in plan.preconditions if isinstance(one, NicMustBe)]
+    nics = {one.name for one in plan.nics}
+    macs = [one.mac for one in plan.nics]
     broken = ["one NIC has two names"] if len(set(macs)) < len(macs) else []
     for step in plan.steps:
         if isinstance(step, DeleteLink) and step.name in nics:
@@ -45,7 +54,7 @@ def nics_live(plan: Plan) -> list[str]:
     return broken
 
 
-def addresses_once(plan: Plan) -> list[str]:
+def addresses_once(plan: NetworkPlan) -> list[str]:
     """No address goes to two links that route together, none that is added is removed, and no link is without one while
     its address changes.
     """
@@ -68,7 +77,7 @@ def addresses_once(plan: Plan) -> list[str]:
     return broken
 
 
-def files_are_the_networks(plan: Plan) -> list[str]:
+def files_are_the_networks(plan: NetworkPlan) -> list[str]:
     """Files are written and removed only where networks have theirs."""
     return [
         f"{path} is not ours"

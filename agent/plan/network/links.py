@@ -139,8 +139,8 @@ class Build:
             link.mac if now is not None and not isinstance(link, Ethernet) and link.mac not in (None, now.mac) else None
         )
         up = link.up if now is None or now.up != link.up or self.downed(link) else None
-        if now is None and not link.up and mtu is mac is None:
-            up = None  # made so
+        if now is None and not link.up and mtu is None and mac is None:
+            up = None  # it is made so
         if (up, mtu, mac) != (None, None, None):
             yield SetLink(name=link.name, up=up, mtu=mtu, mac=mac)
         if up is not None:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps that change the network, as an operator reads them."""
+"""A plan for the network as an operator reads it (`--plan`), one line a step."""
 
 from __future__ import annotations
 
 from typing import assert_never
 
 from agent.model.network import Bandwidth, Bond, Bridge, Link, Macvlan, Route, RouteType, Rule, Vlan, Vrf, Vxlan
+from agent.model.network.plan import NetworkPlan
 from agent.model.network.proof import (
     ControllerAnswers,
     DnsAnswers,
@@ -39,6 +40,13 @@ from agent.model.network.step import (
 )
 
 MAIN = 254
+
+
+def text(plan: NetworkPlan) -> str:
+    """All of it; "nothing to do" for an empty plan."""
+    lines = [f"must hold: the NIC {nic.mac} is there, as {nic.name}" for nic in plan.nics]
+    lines += [f"{place}. {line(step)}" for place, step in enumerate(plan.steps, start=1)]
+    return "\n".join(lines) or "nothing to do"
 
 
 def line(step: NetworkStep) -> str:  # noqa: PLR0911, PLR0912 - one answer a kind

@@ -18,9 +18,7 @@ from agent.model.network import (
     DEFAULT_V6,
     Bond,
     Bridge,
-    Dns,
     Ethernet,
-    IPInterface,
     Link,
     Macvlan,
     MacvlanMode,
@@ -130,35 +128,51 @@ def making(link: Link, outline: Outline) -> Section:  # noqa: PLR0911 - one answ
 
 def protocol(link: Link, version: int, outline: Outline) -> Section:
     """`[ipv4]` or `[ipv6]`. The section must be there: without it NetworkManager asks for a lease."""
-    addresses = [one for one in link.addresses or () if one.version == version]
     leased = link.dhcp4 if version == 4 else (link.dhcp6 or link.accept_ra)
     refused = "true" if leased and not outline.takes_default(link, version) else None
+    addresses = (address for address in link.addresses or () if address.version == version)
     return Section.of(
         f"ipv{version}",
-        ("method", method4(link, addresses) if version == 4 else method6(link, addresses)),
+        ("method", methods(link, outline)[version]),
         *((f"address{place}", address) for place, address in enumerate(addresses, 1)),
         *route_keys([one for one in outline.routes(link) if one.destination.version == version]),
         *rule_keys([one for one in outline.rules(link) if one.version == version]),
-        *dns_keys(outline.dns(link), version),
+        *dns_keys(link, version, outline),
         ("never-default", refused),
         ("ignore-auto-dns", "true" if leased and not outline.leased_dns else None),
     )
 
 
-def method4(link: Link, addresses: Sequence[IPInterface]) -> str:
-    """Where IPv4 addresses come from."""
-    return "auto" if link.dhcp4 else ("manual" if addresses else "disabled")
-
-
-def method6(link: Link, addresses: Sequence[IPInterface]) -> str:
-    """The same for IPv6. What is not specified is left to the kernel ("ignore")."""
+def methods(link: Link, outline: Outline) -> dict[int, str]:
+    """Where addresses come from. IPv6 of which nothing is said is left to the kernel ("ignore")."""
+    static = {address.version for address in link.addresses or ()}
+    method4 = "auto" if link.dhcp4 else ("manual" if 4 in static else "disabled")
     if link.dhcp6 and link.accept_ra is False:
-        return "dhcp"
-    if link.accept_ra or link.dhcp6:
-        return "auto"
-    if addresses:
-        return "manual"
-    return "ignore" if link.accept_ra is None else "link-local"
+        method6 = "dhcp"
+    elif link.accept_ra or link.dhcp6:
+        method6 = "auto"
+    elif 6 in static:
+        method6 = "manual"
+    elif link.accept_ra is False:
+        method6 = "link-local"
+    else:
+        said = {
+            *(one.destination.version for one in outline.routes(link)),
+            *(one.version for one in outline.rules(link)),
+        }
+        method6 = "auto" if 6 in said | {server.version for server in outline.dns(link).servers} else "ignore"
+    return {4: method4, 6: method6}
+
+
+def dns_keys(link: Link, version: int, outline: Outline) -> Iterator[Key]:
+    """Servers at their version, domains once. A profile with them where no address can come is refused as a whole."""
+    dns = outline.dns(link)
+    able = [each for each, method in methods(link, outline).items() if method in ("auto", "manual", "dhcp")]
+    servers = [str(server) for server in dns.servers if server.version == version]
+    if version in able and servers:
+        yield "dns", "".join(f"{server};" for server in servers)
+    if version in able[:1] and dns.search:
+        yield "dns-search", "".join(f"{domain};" for domain in dns.search)
 
 
 def route_keys(routes: Sequence[Route]) -> Iterator[Key]:
@@ -191,15 +205,6 @@ def rule_keys(rules: Sequence[Rule]) -> Iterator[Key]:
             "table": rule.table,
         }
         yield f"routing-rule{place}", " ".join(f"{key} {value}" for key, value in words.items() if value is not None)
-
-
-def dns_keys(dns: Dns, version: int) -> Iterator[Key]:
-    """Servers at their version; domains at that of the first server, once."""
-    servers = [str(server) for server in dns.servers if server.version == version]
-    if servers:
-        yield "dns", "".join(f"{server};" for server in servers)
-    if dns.search and version == (dns.servers[0].version if dns.servers else 4):
-        yield "dns-search", "".join(f"{domain};" for domain in dns.search)
 
 
 def escaped(name: str) -> str:
