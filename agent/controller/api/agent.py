@@ -14,7 +14,7 @@ from agent.controller.api.auth import Agent, Here, ServiceAgent
 from agent.controller.api.url import url_of
 from agent.controller.flow.beat import beat, take_inventory
 from agent.controller.flow.enrol import enrol
-from agent.controller.flow.poll import poll
+from agent.controller.flow.poll import poll, quiet
 from agent.controller.flow.prove import phone_home, prove
 from agent.controller.flow.report import take_reports
 from agent.model.frozen import Frozen
@@ -74,14 +74,17 @@ def post_heartbeat(heartbeat: Heartbeat, credential: Agent, controller: Here) ->
 async def get_desired(query: Annotated[DesiredQuery, Query()], credential: Agent, controller: Here) -> Desired:
     """Long poll: answers when it is newer than what the agent holds, or after the wait."""
     deadline = asyncio.get_running_loop().time() + query.wait_s
+    woken = False
     while True:
         changed = controller.wakeups.join(credential.node_id)
         try:
-            answer = await run_in_threadpool(poll, controller, credential, query.generation)
             left_s = deadline - asyncio.get_running_loop().time()
-            if answer.generation != query.generation or left_s <= 0 or controller.wakeups.closed:
-                return answer
-            await _changed_or_later(changed, min(left_s, LOOK_AGAIN_S))
+            over = left_s <= 0 or controller.wakeups.closed
+            if over or woken or not await run_in_threadpool(quiet, controller, credential, query.generation):
+                answer = await run_in_threadpool(poll, controller, credential, query.generation)
+                if over or answer.generation != query.generation:
+                    return answer
+            woken = await _changed_or_later(changed, min(left_s, LOOK_AGAIN_S))
         finally:
             controller.wakeups.leave(credential.node_id, changed)
 
@@ -99,9 +102,11 @@ def post_phone_home(nonce: str, controller: Here) -> Response:
     return Response(status_code=204)
 
 
-async def _changed_or_later(changed: asyncio.Event, wait_s: float) -> None:
+async def _changed_or_later(changed: asyncio.Event, wait_s: float) -> bool:
+    """Says whether it was changed."""
     try:
         async with asyncio.timeout(wait_s):
             await changed.wait()
     except TimeoutError:
-        pass
+        return False
+    return True

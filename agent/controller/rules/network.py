@@ -29,6 +29,7 @@ from agent.model.network import (
     Vrf,
     Vxlan,
 )
+from agent.model.network.firewall import INSIDE
 
 MIIMON_MS = 100
 
@@ -122,4 +123,10 @@ def _dns(wiring: Wiring) -> Dns | None:
 def _eips(wiring: Wiring) -> Iterator[Eip]:
     for one in wiring.attachments:
         if one.eip is not None and one.interface is not None:
-            yield Eip(address=one.eip.address, private=one.interface.ip, link=wiring.link(one), mode=one.eip.mode)
+            yield Eip(
+                address=one.eip.address,
+                private=one.interface.ip,
+                link=wiring.link(one),
+                mode=one.eip.mode,
+                exempt=tuple(sorted({one.vpc.cidr, *INSIDE})),
+            )

@@ -56,11 +56,12 @@ class Document(TypeDecorator[Any]):
     def __init__(self, kind: Any) -> None:
         super().__init__()
         self.kind = kind
+        self._adapter = TypeAdapter[Any](kind)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         """To JSON."""
-        return None if value is None else TypeAdapter(self.kind).dump_json(value).decode()
+        return None if value is None else self._adapter.dump_json(value).decode()
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         """From JSON."""
-        return None if value is None else TypeAdapter(self.kind).validate_json(value)
+        return None if value is None else self._adapter.validate_json(value)
