@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Golden scripts of nf_tables, and what of them must never be."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, ip_network
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.apply.network import eip, security
+from agent.apply.network.firewall import CHANGES, SAVED_FIREWALL, change_members, changes, replace_firewall, shortened
+from agent.errors import HostError, InputError
+from agent.host.fake import FakeHost
+from agent.inventory.network.firewall import loaded_digests
+from agent.model.network import Direction, Eip, EipMode, Firewall, SecurityGroup, SecurityRule, eips_digest
+from agent.model.network.nft import FIREWALL_TABLE, mark, mark_in
+from agent.model.network.step import ChangeMembers, ReplaceFirewall
+
+IN, OUT = Direction.IN, Direction.OUT
+WEB = (
+    SecurityRule(direction=IN, protocol="tcp", first_port=80, last_port=90),
+    SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22, remote=ip_network("10.0.0.1/32")),
+    SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22, remote=ip_network("10.0.0.0/25")),
+    SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22, remote=ip_network("10.0.0.128/25")),
+    SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22, remote_group="web"),
+    SecurityRule(direction=IN, protocol="icmp", icmp_type=8, icmp_code=0),
+    SecurityRule(direction=IN, version=6, protocol="icmp"),
+    SecurityRule(direction=IN, version=6, protocol=47, remote=ip_network("2001:db8::/32")),
+    SecurityRule(direction=OUT, protocol="udp"),
+    SecurityRule(direction=OUT, version=6),
+)
+FIREWALL = Firewall.model_validate(
+    {
+        "groups": (SecurityGroup(id="web", rules=WEB),),
+        "links": {"bond0.7": ("web",), "eth9": ()},
+        "members": {"web": ("10.0.0.7", "fd00::7")},
+    }
+)
+SCRIPT = f"""\
+add table inet bms_agent
+add chain inet bms_agent input {{ type filter hook input priority filter; policy accept; }}
+add chain inet bms_agent output {{ type filter hook output priority filter; policy accept; }}
+add chain inet bms_agent always-in
+add chain inet bms_agent group-web-in
+add chain inet bms_agent link-bond0.7-in
+add chain inet bms_agent always-out
+add chain inet bms_agent group-web-out
+add chain inet bms_agent link-bond0.7-out
+add set inet bms_agent members-web-4 {{ type ipv4_addr; }}
+add set inet bms_agent members-web-6 {{ type ipv6_addr; }}
+add set inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts {{ type ipv4_addr; }}
+add set inet bms_agent allow-web-in-4-tcp-22-22-any-any-nets {{ type ipv4_addr; flags interval; }}
+add set inet bms_agent allow-web-in-6-47-any-any-any-any-nets {{ type ipv6_addr; flags interval; }}
+flush table inet bms_agent
+flush set inet bms_agent members-web-4
+flush set inet bms_agent members-web-6
+flush set inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts
+flush set inet bms_agent allow-web-in-4-tcp-22-22-any-any-nets
+flush set inet bms_agent allow-web-in-6-47-any-any-any-any-nets
+add element inet bms_agent members-web-4 {{ 10.0.0.7 }}
+add element inet bms_agent members-web-6 {{ fd00::7 }}
+add rule inet bms_agent always-in ct state vmap {{ established : accept, related : accept, invalid : drop }}
+add rule inet bms_agent always-in meta nfproto ipv4 udp sport 67 udp dport 68 accept
+add rule inet bms_agent always-in meta nfproto ipv6 udp sport 547 udp dport 546 accept
+add rule inet bms_agent always-in icmpv6 type {{ nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, \
+mld-listener-query }} accept
+add rule inet bms_agent group-web-in meta nfproto ipv4 tcp dport 80-90 accept
+add element inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts {{ 10.0.0.1 }}
+add element inet bms_agent allow-web-in-4-tcp-22-22-any-any-nets {{ 10.0.0.0-10.0.0.255 }}
+add rule inet bms_agent group-web-in ip saddr @members-web-4 tcp dport 22 accept
+add rule inet bms_agent group-web-in ip saddr @allow-web-in-4-tcp-22-22-any-any-hosts tcp dport 22 accept
+add rule inet bms_agent group-web-in ip saddr @allow-web-in-4-tcp-22-22-any-any-nets tcp dport 22 accept
+add rule inet bms_agent group-web-in meta nfproto ipv4 icmp type 8 icmp code 0 accept
+add rule inet bms_agent group-web-in meta nfproto ipv6 meta l4proto 58 accept
+add element inet bms_agent allow-web-in-6-47-any-any-any-any-nets \
+{{ 2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff }}
+add rule inet bms_agent group-web-in ip6 saddr @allow-web-in-6-47-any-any-any-any-nets meta l4proto 47 accept
+add rule inet bms_agent link-bond0.7-in jump always-in
+add rule inet bms_agent link-bond0.7-in jump group-web-in
+add rule inet bms_agent link-bond0.7-in drop
+add rule inet bms_agent input meta sdifname vmap {{ "bond0.7" : goto link-bond0.7-in }}
+add rule inet bms_agent input iifname vmap {{ "bond0.7" : goto link-bond0.7-in }}
+add rule inet bms_agent always-out ct state vmap {{ established : accept, related : accept, invalid : drop }}
+add rule inet bms_agent always-out meta nfproto ipv4 udp sport 68 udp dport 67 accept
+add rule inet bms_agent always-out meta nfproto ipv6 udp sport 546 udp dport 547 accept
+add rule inet bms_agent always-out icmpv6 type {{ nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert }} accept
+add rule inet bms_agent always-out icmpv6 type {{ mld-listener-report, mld-listener-done, mld2-listener-report }} accept
+add rule inet bms_agent group-web-out meta nfproto ipv4 meta l4proto 17 accept
+add rule inet bms_agent group-web-out meta nfproto ipv6 accept
+add rule inet bms_agent link-bond0.7-out jump always-out
+add rule inet bms_agent link-bond0.7-out jump group-web-out
+add rule inet bms_agent link-bond0.7-out drop
+add rule inet bms_agent output oifname vmap {{ "bond0.7" : goto link-bond0.7-out }}
+delete chain inet bms_agent group-old-in
+delete set inet bms_agent members-old-4
+add chain inet bms_agent loaded-{FIREWALL.digest}-34
+"""
+EIPS = (
+    Eip(
+        address=IPv4Address("203.0.113.1"),
+        private=IPv4Address("10.0.0.5"),
+        link="eth0",
+        mode=EipMode.HOST,
+        exempt=(ip_network("10.0.0.0/9"), ip_network("10.128.0.0/9")),
+    ),
+    Eip(address=IPv4Address("203.0.113.2"), private=IPv4Address("10.0.0.6"), link="eth0"),
+)
+EIP_SCRIPT = f"""\
+add table ip bms_agent
+add chain ip bms_agent prerouting {{ type nat hook prerouting priority dstnat; policy accept; }}
+add chain ip bms_agent output {{ type nat hook output priority -100; policy accept; }}
+add chain ip bms_agent postrouting {{ type nat hook postrouting priority srcnat; policy accept; }}
+add map ip bms_agent private {{ type ipv4_addr : ipv4_addr; }}
+add map ip bms_agent public {{ type ipv4_addr : ipv4_addr; }}
+add set ip bms_agent exempt {{ type ipv4_addr . ipv4_addr; flags interval; }}
+flush table ip bms_agent
+flush map ip bms_agent private
+flush map ip bms_agent public
+flush set ip bms_agent exempt
+add element ip bms_agent private {{ 203.0.113.1 : 10.0.0.5 }}
+add element ip bms_agent public {{ 10.0.0.5 : 203.0.113.1 }}
+add element ip bms_agent exempt {{ 10.0.0.5 . 10.0.0.0/8 }}
+add rule ip bms_agent prerouting dnat to ip daddr map @private
+add rule ip bms_agent output dnat to ip daddr map @private
+add rule ip bms_agent postrouting ip saddr . ip daddr @exempt return
+add rule ip bms_agent postrouting snat to ip saddr map @public
+add chain ip bms_agent loaded-{eips_digest(EIPS)}-4
+"""
+
+
+def test_a_firewall() -> None:
+    """The whole script: what stays is flushed, never deleted, and what nobody wants any more goes last."""
+    chains = ("input", "group-old-in", "link-bond0.7-in")
+
+    assert security.ruleset(FIREWALL).script(chains, ("members-old-4", "members-web-6")) == SCRIPT
+    assert "delete table" not in SCRIPT and "delete chain inet bms_agent input" not in SCRIPT
+
+
+def test_eips() -> None:
+    """Two maps; an EIP of the gateway's is in none."""
+    assert eip.ruleset(EIPS).script() == EIP_SCRIPT
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 6)), min_size=1))
+def test_ranges(spans: list[tuple[int, int]]) -> None:
+    """Merged networks hold what they held before, and none of them touches another."""
+    networks = [(first, first + more) for first, more in spans]
+    merged = [tuple(int(IPv4Address(end)) for end in text.split("-")) for text in security.ranges(4, list(networks))]
+
+    assert {n for low, high in merged for n in range(low, high + 1)} == {
+        n for low, high in networks for n in range(low, high + 1)
+    }
+    assert all(high + 1 < low for (_, high), (low, _) in pairwise(merged))
+
+
+def test_no_link_no_rule() -> None:
+    """Where no link is in a group, there is no rule at all: connections are not even tracked."""
+    text = security.ruleset(FIREWALL.model_copy(update={"links": {"eth9": ()}})).script()
+
+    assert "rule" not in text
+
+
+@pytest.mark.parametrize("name", ['x"', "x}", "x;y", "x\\", "x*", "ü", "$x", "x#"])
+def test_a_name_becomes_no_command(name: str) -> None:
+    """Names that could end a string, or begin a command, are refused."""
+    with pytest.raises(InputError, match="characters that no rule can hold"):
+        security.ruleset(FIREWALL.model_copy(update={"links": {name: ("web",)}}))
+    with pytest.raises(InputError, match="characters that no rule can hold"):
+        security.ruleset(FIREWALL.model_copy(update={"members": {name: ()}}))
+
+
+def test_marks() -> None:
+    """A table is known by its mark only while its chains are used as often as when it was loaded."""
+    name = mark("abc", 3)
+
+    assert mark_in({name: 0, "input": 1, "x": 2}) == name
+    assert mark_in({name: 0, "input": 1, "x": 1}) is None
+    assert mark_in({"input": 1}) is None
+    assert mark_in({}) is None
+
+
+def change(add: str, remove: str, digest: str) -> ChangeMembers:
+    """One comes, one goes."""
+    return ChangeMembers(add={"web": (IPv4Address(add),)}, remove={"web": (IPv4Address(remove),)}, digest=digest)
+
+
+def test_changes_are_saved() -> None:
+    """They stand behind the firewall, one a line; of many that undo each other the last ones are enough."""
+    host = FakeHost.with_files({})
+    replace_firewall(host, ReplaceFirewall(firewall=FIREWALL))
+    for number in range(3):
+        change_members(host, change(f"10.0.0.{8 + number}", f"10.0.0.{7 + number}", f"d{number}"))
+        assert loaded_digests(host) == (f"d{number}", None)
+    text = host.files.read_text(SAVED_FIREWALL)
+    tail = shortened(text).partition(CHANGES)[2].splitlines()
+
+    assert text.startswith("add table inet bms_agent\n")
+    assert text.endswith(changes(change("10.0.0.10", "10.0.0.9", "d2"), mark("d1", 34), mark("d2", 34)))
+    gone = [
+        f"{verb} element {FIREWALL_TABLE} members-web-4 {{ 10.0.0.{n} }}"
+        for n in (7, 8, 9)
+        for verb in ("add", "delete")
+    ]
+    assert tail == [
+        *gone,
+        f"add element {FIREWALL_TABLE} members-web-4 {{ 10.0.0.10 }}",
+        f"delete chain {FIREWALL_TABLE} {mark(FIREWALL.digest, 34)}",
+        f"add chain {FIREWALL_TABLE} {mark('d2', 34)}",
+    ]
+
+
+def test_members_of_what_is_not_loaded() -> None:
+    """Without the firewall that they belong to, members are refused: the next plan loads all of it."""
+    with pytest.raises(HostError, match="not as it was loaded"):
+        change_members(FakeHost.with_files({}), change("10.0.0.8", "10.0.0.7", "d"))
