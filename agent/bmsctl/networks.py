@@ -41,6 +41,7 @@ class Subnet(Reply):
     mtu: int | None
     dhcp: bool
     routes: tuple[SubnetRoute, ...] = ()
+    routed: bool = True
 
 
 class Rule(Reply):

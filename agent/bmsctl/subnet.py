@@ -27,6 +27,9 @@ def create(
     dns: Servers = None,
     route: Routes = None,
     mtu: Annotated[int | None, typer.Option(help="of its servers' NICs")] = None,
+    routed: Annotated[
+        bool | None, typer.Option(help="its gateway is there; left out, it is unless the VPC is a vxlan")
+    ] = None,
     dhcp: Annotated[bool, typer.Option(help="addresses come from a DHCP server of the network's own")] = False,
     json: Json = False,
 ) -> None:
@@ -39,6 +42,7 @@ def create(
         "dns": dns or [],
         "routes": routes(route or []),
         "mtu": mtu,
+        "routed": routed,
         "dhcp": dhcp,
     }
     answer = client_of(context).post("/v1/subnets", body)

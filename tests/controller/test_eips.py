@@ -93,6 +93,11 @@ def test_a_wrong_binding(world: World, server: Machine) -> None:
     world.user("POST", "/v1/subnets", {"name": "wild", "vpc": "cloud", "cidr": "10.4.0.0/24", "dhcp": True})
     port = world.user("POST", "/v1/servers/web/nics", {"subnet": "wild"}, status=202)["port_id"]
 
+    world.user("POST", "/v1/vpcs", {"name": "over", "segment": "vxlan"})
+    world.user("POST", "/v1/subnets", {"name": "alone", "vpc": "over", "cidr": "10.5.0.0/24"})
+    alone = world.user("POST", "/v1/servers/web/nics", {"subnet": "alone"}, status=202)["port_id"]
+
+    assert "no gateway" in world.refused("POST", f"{EIP}/bind", {"server": "web", "port": alone})[2]
     assert world.refused("POST", f"{EIP}/bind", {"server": "none"})[1] == "BMS.0040"
     assert world.refused("POST", f"{EIP}/bind", {"server": "web", "port": "x"})[1] == "BMS.NOT_FOUND"
     assert "DHCP" in world.refused("POST", f"{EIP}/bind", {"server": "web", "port": port})[2]

@@ -111,7 +111,7 @@ def test_a_vlan_stands_on_the_first_nic() -> None:
     assert isinstance(vrf, Vrf)
     assert (vrf.table, vrf.ports) == (1003, ("nic0.2315",))
     tables = {(route.table, str(route.gateway)) for route in config.routes or () if route.is_default}
-    assert tables == {(MAIN_TABLE, "10.1.0.1"), (1003, "10.2.0.1")}
+    assert tables == {(MAIN_TABLE, "10.1.0.1"), (1003, "10.2.0.1"), (1003, "None")}
     assert config.rules == ()
 
 
@@ -152,6 +152,17 @@ def test_two_nics_in_one_subnet_answer_for_themselves() -> None:
     ]
     own = {(route.link, str(route.gateway)) for route in config.routes or () if route.table == 101}
     assert own == {("nic1", "None"), ("nic1", "10.1.0.1")}
+
+
+def test_a_subnet_without_a_gateway() -> None:
+    """Leads nowhere: no default route, and a VRF says so, lest the main table be asked."""
+    alone = subnet("alone", "172.16.0.0/24", routed=False)
+    config = network_config(Wiring((FRONT, port(1, OVER, "172.16.0.5", where=alone)), groups=WEB))
+
+    assert [(route.table, route.type.value) for route in config.routes or ()] == [
+        (MAIN_TABLE, "unicast"),
+        (1004, "unreachable"),
+    ]
 
 
 def test_subnet_routes() -> None:

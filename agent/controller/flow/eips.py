@@ -74,6 +74,9 @@ def bind(controller: Controller, key: str, wanted: Binding) -> NicChange:
             raise InUse(doing, f"port: EIP {other.address} is bound to it", hint=f"bmsctl eip unbind {other.address}")
         if port.address is None:
             raise BadParameter(doing, "port: a DHCP server gives its address, so we do not know it")
+        subnet = tx.subnets.get(port.subnet_id)
+        if subnet is not None and not subnet.routed:
+            raise BadParameter(doing, f"port: subnet {subnet.name} has no gateway")
         tx.eips.change(eip, port_id=port.id)
         log.info("EIP bound", eip=str(eip.address), server=server.id, port=port.id)
         return _tell(controller, tx, port.id)

@@ -10,7 +10,7 @@ import structlog
 from agent.controller.context import Controller
 from agent.controller.flow.lookup import added, named, unused
 from agent.controller.flow.network import wake_vpcs
-from agent.controller.records.network import Subnet, SubnetChange, SubnetSpec, Vpc, VpcSpec
+from agent.controller.records.network import Segment, Subnet, SubnetChange, SubnetSpec, Vpc, VpcSpec
 from agent.controller.refusal import Missing
 from agent.controller.rules.addresses import check_routes, check_subnet, default_gateway
 from agent.controller.rules.segments import check_mtu, free_number, segment_id
@@ -63,6 +63,7 @@ def create_subnet(controller: Controller, spec: SubnetSpec) -> Subnet:
             mtu=spec.mtu,
             dhcp=spec.dhcp,
             routes=spec.routes,
+            routed=vpc.segment is not Segment.VXLAN if spec.routed is None else spec.routed,
             created_at=controller.clock.now(),
         )
         return added(tx.subnets, subnet, "subnet", subnet.name)

@@ -63,6 +63,10 @@ class SubnetSpec(Frozen):
     mtu: Mtu | None = None
     dhcp: bool = Field(default=False, description="addresses come from a DHCP server of the network's own")
     routes: tuple[SubnetRoute, ...] = Field(default=(), max_length=32)
+    routed: bool | None = Field(
+        default=None,
+        description="the gateway is there, and leads everywhere else; left out, it is unless the VPC is a vxlan",
+    )
 
 
 class SubnetChange(Frozen):
@@ -84,6 +88,7 @@ class Subnet(Frozen):
     mtu: int | None = None
     dhcp: bool = False
     routes: tuple[SubnetRoute, ...] = ()
+    routed: bool = True
     created_at: datetime
 
 

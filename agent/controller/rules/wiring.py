@@ -35,6 +35,11 @@ class Attachment:
         """Its address, unless a DHCP server gives it."""
         return IPv4Interface(f"{self.port.address}/{self.subnet.cidr.prefixlen}") if self.port.address else None
 
+    @property
+    def gateway(self) -> IPv4Address | None:
+        """Of its subnet, if it is there."""
+        return self.subnet.gateway if self.subnet.routed else None
+
 
 @dataclass(frozen=True)
 class Rules:

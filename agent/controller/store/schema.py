@@ -195,6 +195,7 @@ SUBNETS = Table(
     Column("mtu", Integer),
     Column("dhcp", Boolean, nullable=False),
     Column("routes", Document(tuple[SubnetRoute, ...]), nullable=False),
+    Column("routed", Boolean, nullable=False),
     Column("created_at", Utc, nullable=False),
 )
 

@@ -18,7 +18,7 @@ CREATE TABLE assignments (
 	FOREIGN KEY(job_id) REFERENCES jobs (id), 
 	FOREIGN KEY(node_id) REFERENCES nodes (id)
 );
-INSERT INTO "assignments" VALUES('e6163e2b-65b1-4317-8cc3-fdf1aa34e35d:image.deploy:1','e6163e2b-65b1-4317-8cc3-fdf1aa34e35d','de89bf62-936e-49a3-b577-e688f3d20e53','image.deploy',1,0,'aee3626f-fe7b-4f70-9c9a-e8abb612d9b1','open','2026-05-01 12:00:00.000000','{"links":[{"name":"nic0","mac":"52:54:00:00:01:01","mtu":null,"up":true,"addresses":["10.1.0.2/24"],"dhcp4":false,"dhcp6":null,"accept_ra":null,"bandwidth":{"egress_mbps":null,"ingress_mbps":null,"exempt":[]},"port_id":"f0efc541-f9a9-4db0-92ec-c3ae3ea0f3f8","kind":"ethernet"}],"routes":[{"destination":"0.0.0.0/0","link":"nic0","gateway":"10.1.0.1","table":254,"metric":0,"source":null,"onlink":false,"type":"unicast"}],"rules":[],"dns":{"servers":["10.1.0.254"],"search":[]},"firewall":{"groups":[{"id":"bfcdeb35-4e1d-4f41-8642-ecf1464337b1-1","name":"web","rules":[{"direction":"in","version":4,"protocol":"tcp","first_port":22,"last_port":22,"icmp_type":null,"icmp_code":null,"remote":null,"remote_group":null},{"direction":"out","version":4,"protocol":null,"first_port":null,"last_port":null,"icmp_type":null,"icmp_code":null,"remote":null,"remote_group":null},{"direction":"out","version":6,"protocol":null,"first_port":null,"last_port":null,"icmp_type":null,"icmp_code":null,"remote":null,"remote_group":null}]}],"links":{"nic0":["bfcdeb35-4e1d-4f41-8642-ecf1464337b1-1"]},"members":{}},"eips":[],"drift":"correct","allow_disconnect":false}');
+INSERT INTO "assignments" VALUES('e1c2abad-cd69-4432-ac8a-81c3f70e571c:image.deploy:1','e1c2abad-cd69-4432-ac8a-81c3f70e571c','ddfbc834-62b9-499a-8282-ec379f3a67fb','image.deploy',1,0,'a94b1e94-4d4a-4ace-bc1e-ac0b3ab7756b','open','2026-05-01 12:00:00.000000','{"links":[{"name":"nic0","mac":"52:54:00:00:01:01","mtu":null,"up":true,"addresses":["10.1.0.2/24"],"dhcp4":false,"dhcp6":null,"accept_ra":null,"bandwidth":{"egress_mbps":null,"ingress_mbps":null,"exempt":[]},"port_id":"eda035f9-8eae-4b77-99fb-d36c9c8a737b","kind":"ethernet"}],"routes":[{"destination":"0.0.0.0/0","link":"nic0","gateway":"10.1.0.1","table":254,"metric":0,"source":null,"onlink":false,"type":"unicast"}],"rules":[],"dns":{"servers":["10.1.0.254"],"search":[]},"firewall":{"groups":[{"id":"058a74ac-e448-48a8-a249-cf55086478fa-1","name":"web","rules":[{"direction":"in","version":4,"protocol":"tcp","first_port":22,"last_port":22,"icmp_type":null,"icmp_code":null,"remote":null,"remote_group":null},{"direction":"out","version":4,"protocol":null,"first_port":null,"last_port":null,"icmp_type":null,"icmp_code":null,"remote":null,"remote_group":null},{"direction":"out","version":6,"protocol":null,"first_port":null,"last_port":null,"icmp_type":null,"icmp_code":null,"remote":null,"remote_group":null}]}],"links":{"nic0":["058a74ac-e448-48a8-a249-cf55086478fa-1"]},"members":{}},"eips":[],"drift":"correct","allow_disconnect":false}');
 CREATE TABLE credentials (
 	digest TEXT NOT NULL, 
 	node_id TEXT NOT NULL, 
@@ -27,7 +27,7 @@ CREATE TABLE credentials (
 	PRIMARY KEY (digest), 
 	FOREIGN KEY(node_id) REFERENCES nodes (id)
 );
-INSERT INTO "credentials" VALUES('b3a51012885a017d8c012f8ebdc93e94f77556ba0bffa0263eac47b8536c7c8f','de89bf62-936e-49a3-b577-e688f3d20e53','ramdisk',NULL);
+INSERT INTO "credentials" VALUES('697deae4c212c020fa33b086d84c4eeb06278c3bd0e15892a2627ffcc20d1c20','ddfbc834-62b9-499a-8282-ec379f3a67fb','ramdisk',NULL);
 CREATE TABLE eips (
 	id TEXT NOT NULL, 
 	address TEXT NOT NULL, 
@@ -40,7 +40,7 @@ CREATE TABLE eips (
 	UNIQUE (port_id), 
 	FOREIGN KEY(port_id) REFERENCES ports (id)
 );
-INSERT INTO "eips" VALUES('ac2ff9c6-ef95-4817-83dd-ec21372f48ae','203.0.113.7',5,'gateway','f0efc541-f9a9-4db0-92ec-c3ae3ea0f3f8','2026-05-01 12:00:00.000000');
+INSERT INTO "eips" VALUES('88d2d850-08aa-4d5a-adfe-01b4a6d268a3','203.0.113.7',5,'gateway','eda035f9-8eae-4b77-99fb-d36c9c8a737b','2026-05-01 12:00:00.000000');
 CREATE TABLE flavors (
 	id TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -57,7 +57,7 @@ CREATE TABLE flavors (
 	PRIMARY KEY (id), 
 	UNIQUE (name)
 );
-INSERT INTO "flavors" VALUES('1dc559fb-f19b-4387-a1fe-41bc9cd1af7a','small','x86_64',2,1024,1,10,NULL,1,NULL,NULL,'2026-05-01 12:00:00.000000',NULL);
+INSERT INTO "flavors" VALUES('98dbf8b2-0661-43dc-a5d9-6a3418b9d11e','small','x86_64',2,1024,1,10,NULL,1,NULL,NULL,'2026-05-01 12:00:00.000000',NULL);
 CREATE TABLE "images" (
 	id TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -80,7 +80,7 @@ CREATE TABLE "images" (
 	PRIMARY KEY (id), 
 	UNIQUE (name)
 );
-INSERT INTO "images" VALUES('ee6f74f3-4050-43da-8afa-6258bf2019d5','debian','raw.zst',1,'both',1,'http://controller.example:8480/d','abababababababababababababababababababababababababababababababab',NULL,NULL,'2026-05-01 12:00:00.000000','active',NULL,'[]',NULL,NULL,'{"bearer":null,"username":null,"password":null,"ca_pem":null,"proxy":null}',NULL);
+INSERT INTO "images" VALUES('10178282-ebb8-42c6-b822-13f175105b81','debian','raw.zst',1,'both',1,'http://controller.example:8480/d','abababababababababababababababababababababababababababababababab',NULL,NULL,'2026-05-01 12:00:00.000000','active',NULL,'[]',NULL,NULL,'{"bearer":null,"username":null,"password":null,"ca_pem":null,"proxy":null}',NULL);
 CREATE TABLE imports (
 	image_id TEXT NOT NULL, 
 	step TEXT NOT NULL, 
@@ -106,7 +106,7 @@ CREATE TABLE inventories (
 	PRIMARY KEY (node_id), 
 	FOREIGN KEY(node_id) REFERENCES nodes (id)
 );
-INSERT INTO "inventories" VALUES('de89bf62-936e-49a3-b577-e688f3d20e53','{"system":{"vendor":"Example","product":"Box","serial":"BOX1","uuid":"4c4c4544-0000-4000-8000-000000000001","firmware_vendor":null,"firmware_version":null,"firmware_date":null,"firmware_mode":"bios","asset_tag":null},"cpu":{"architecture":"x86_64","model":null,"sockets":null,"cores":4,"threads":8,"numa_nodes":null,"flags":[],"microcode":null,"max_mhz":null},"memory":{"total_bytes":4294967296,"physical_bytes":4294967296,"slots":null,"dimms":[]},"disks":[{"name":"sda","path":"/dev/sda","size_bytes":40000000000,"vendor":null,"model":null,"serial":"SN-sda","wwn":"0x5000000000736461","transport":"sata","rotational":false,"logical_sector_bytes":512,"physical_sector_bytes":512,"removable":false,"read_only":false,"by_path":null,"hctl":null,"firmware":null,"contents":[],"users":[]},{"name":"sdb","path":"/dev/sdb","size_bytes":80000000000,"vendor":null,"model":null,"serial":"SN-sdb","wwn":"0x5000000000736462","transport":"sata","rotational":false,"logical_sector_bytes":512,"physical_sector_bytes":512,"removable":false,"read_only":false,"by_path":null,"hctl":null,"firmware":null,"contents":[],"users":[]}],"nics":[{"name":"eno1","mac":"52:54:00:00:01:01","current_mac":"52:54:00:00:01:01","pci_address":null,"driver":null,"vendor":null,"product":null,"speed_mbps":1000,"carrier":true,"up":false,"mtu":1500,"numa_node":null,"addresses":[],"gateway":null},{"name":"eno2","mac":"52:54:00:00:02:01","current_mac":"52:54:00:00:02:01","pci_address":null,"driver":null,"vendor":null,"product":null,"speed_mbps":1000,"carrier":true,"up":false,"mtu":1500,"numa_node":null,"addresses":[],"gateway":null}]}','2026-05-01 12:00:00.000000');
+INSERT INTO "inventories" VALUES('ddfbc834-62b9-499a-8282-ec379f3a67fb','{"system":{"vendor":"Example","product":"Box","serial":"BOX1","uuid":"4c4c4544-0000-4000-8000-000000000001","firmware_vendor":null,"firmware_version":null,"firmware_date":null,"firmware_mode":"bios","asset_tag":null},"cpu":{"architecture":"x86_64","model":null,"sockets":null,"cores":4,"threads":8,"numa_nodes":null,"flags":[],"microcode":null,"max_mhz":null},"memory":{"total_bytes":4294967296,"physical_bytes":4294967296,"slots":null,"dimms":[]},"disks":[{"name":"sda","path":"/dev/sda","size_bytes":40000000000,"vendor":null,"model":null,"serial":"SN-sda","wwn":"0x5000000000736461","transport":"sata","rotational":false,"logical_sector_bytes":512,"physical_sector_bytes":512,"removable":false,"read_only":false,"by_path":null,"hctl":null,"firmware":null,"contents":[],"users":[]},{"name":"sdb","path":"/dev/sdb","size_bytes":80000000000,"vendor":null,"model":null,"serial":"SN-sdb","wwn":"0x5000000000736462","transport":"sata","rotational":false,"logical_sector_bytes":512,"physical_sector_bytes":512,"removable":false,"read_only":false,"by_path":null,"hctl":null,"firmware":null,"contents":[],"users":[]}],"nics":[{"name":"eno1","mac":"52:54:00:00:01:01","current_mac":"52:54:00:00:01:01","pci_address":null,"driver":null,"vendor":null,"product":null,"speed_mbps":1000,"carrier":true,"up":false,"mtu":1500,"numa_node":null,"addresses":[],"gateway":null},{"name":"eno2","mac":"52:54:00:00:02:01","current_mac":"52:54:00:00:02:01","pci_address":null,"driver":null,"vendor":null,"product":null,"speed_mbps":1000,"carrier":true,"up":false,"mtu":1500,"numa_node":null,"addresses":[],"gateway":null}]}','2026-05-01 12:00:00.000000');
 CREATE TABLE jobs (
 	id TEXT NOT NULL, 
 	operation TEXT NOT NULL, 
@@ -128,7 +128,7 @@ CREATE TABLE jobs (
 	FOREIGN KEY(node_id) REFERENCES nodes (id), 
 	FOREIGN KEY(server_id) REFERENCES servers (id)
 );
-INSERT INTO "jobs" VALUES('e6163e2b-65b1-4317-8cc3-fdf1aa34e35d','create',0,'de89bf62-936e-49a3-b577-e688f3d20e53','137a119e-4521-4a3a-beda-1d5931721833','INIT','ramdisk','waiting for the agent','2026-05-01 12:00:00.000000','aee3626f-fe7b-4f70-9c9a-e8abb612d9b1','e6163e2b-65b1-4317-8cc3-fdf1aa34e35d:image.deploy:1',NULL,NULL,NULL,'2026-05-01 12:00:00.000000',NULL,0);
+INSERT INTO "jobs" VALUES('e1c2abad-cd69-4432-ac8a-81c3f70e571c','create',0,'ddfbc834-62b9-499a-8282-ec379f3a67fb','df19376f-4dac-4432-9a06-0c0c4c7c274b','INIT','ramdisk','waiting for the agent','2026-05-01 12:00:00.000000','a94b1e94-4d4a-4ace-bc1e-ac0b3ab7756b','e1c2abad-cd69-4432-ac8a-81c3f70e571c:image.deploy:1',NULL,NULL,NULL,'2026-05-01 12:00:00.000000',NULL,0);
 CREATE TABLE keypairs (
 	name TEXT NOT NULL, 
 	public_key TEXT NOT NULL, 
@@ -143,8 +143,8 @@ CREATE TABLE node_macs (
 	PRIMARY KEY (mac), 
 	FOREIGN KEY(node_id) REFERENCES nodes (id)
 );
-INSERT INTO "node_macs" VALUES('52:54:00:00:01:01','de89bf62-936e-49a3-b577-e688f3d20e53');
-INSERT INTO "node_macs" VALUES('52:54:00:00:02:01','de89bf62-936e-49a3-b577-e688f3d20e53');
+INSERT INTO "node_macs" VALUES('52:54:00:00:01:01','ddfbc834-62b9-499a-8282-ec379f3a67fb');
+INSERT INTO "node_macs" VALUES('52:54:00:00:02:01','ddfbc834-62b9-499a-8282-ec379f3a67fb');
 CREATE TABLE nodes (
 	id TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -170,7 +170,7 @@ CREATE TABLE nodes (
 	UNIQUE (identity), 
 	UNIQUE (server_id)
 );
-INSERT INTO "nodes" VALUES('de89bf62-936e-49a3-b577-e688f3d20e53','node-525400000101','smbios:4c4c4544-0000-4000-8000-000000000001','52:54:00:00:01:01','deploying',0,0,'ramdisk','On',NULL,NULL,'137a119e-4521-4a3a-beda-1d5931721833','e6163e2b-65b1-4317-8cc3-fdf1aa34e35d','4e9da099-f86c-467e-ad0e-3bfa0dad522c','http://controller.example:8480',2,'5e31f04b6daaf751da80479ef1d4c758119ae1744263517258e53f69d9a7b610','2026-05-01 12:00:00.000000','2026-05-01 12:00:00.000000');
+INSERT INTO "nodes" VALUES('ddfbc834-62b9-499a-8282-ec379f3a67fb','node-525400000101','smbios:4c4c4544-0000-4000-8000-000000000001','52:54:00:00:01:01','deploying',0,0,'ramdisk','On',NULL,NULL,'df19376f-4dac-4432-9a06-0c0c4c7c274b','e1c2abad-cd69-4432-ac8a-81c3f70e571c','ddb01985-3e10-457f-bd81-d8620521e4df','http://controller.example:8480',2,'9305447a43f53afdcce86a78fe2d91008505f8b4a3522f822a5a249bc987b184','2026-05-01 12:00:00.000000','2026-05-01 12:00:00.000000');
 CREATE TABLE phases (
 	id TEXT NOT NULL, 
 	job_id TEXT NOT NULL, 
@@ -181,7 +181,7 @@ CREATE TABLE phases (
 	PRIMARY KEY (id), 
 	FOREIGN KEY(job_id) REFERENCES jobs (id)
 );
-INSERT INTO "phases" VALUES('e6163e2b-65b1-4317-8cc3-fdf1aa34e35d:0000','e6163e2b-65b1-4317-8cc3-fdf1aa34e35d',0,'waiting for the agent','2026-05-01 12:00:00.000000',NULL);
+INSERT INTO "phases" VALUES('e1c2abad-cd69-4432-ac8a-81c3f70e571c:0000','e1c2abad-cd69-4432-ac8a-81c3f70e571c',0,'waiting for the agent','2026-05-01 12:00:00.000000',NULL);
 CREATE TABLE ports (
 	id TEXT NOT NULL, 
 	server_id TEXT NOT NULL, 
@@ -194,7 +194,7 @@ CREATE TABLE ports (
 	FOREIGN KEY(server_id) REFERENCES servers (id), 
 	FOREIGN KEY(subnet_id) REFERENCES subnets (id)
 );
-INSERT INTO "ports" VALUES('f0efc541-f9a9-4db0-92ec-c3ae3ea0f3f8','137a119e-4521-4a3a-beda-1d5931721833','e335fb47-e60d-42bf-b022-4dea93fe9f5f',0,'52:54:00:00:01:01','10.1.0.2','["bfcdeb35-4e1d-4f41-8642-ecf1464337b1"]');
+INSERT INTO "ports" VALUES('eda035f9-8eae-4b77-99fb-d36c9c8a737b','df19376f-4dac-4432-9a06-0c0c4c7c274b','b47df5db-d79c-41c2-9a2a-245708be7af9',0,'52:54:00:00:01:01','10.1.0.2','["058a74ac-e448-48a8-a249-cf55086478fa"]');
 CREATE TABLE security_groups (
 	id TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -202,8 +202,8 @@ CREATE TABLE security_groups (
 	PRIMARY KEY (id), 
 	UNIQUE (name)
 );
-INSERT INTO "security_groups" VALUES('default','default','2026-11-21 23:40:01.965482');
-INSERT INTO "security_groups" VALUES('bfcdeb35-4e1d-4f41-8642-ecf1464337b1','web','2026-05-01 12:00:00.000000');
+INSERT INTO "security_groups" VALUES('default','default','2026-11-21 23:51:06.876612');
+INSERT INTO "security_groups" VALUES('058a74ac-e448-48a8-a249-cf55086478fa','web','2026-05-01 12:00:00.000000');
 CREATE TABLE security_rules (
 	id TEXT NOT NULL, 
 	group_id TEXT NOT NULL, 
@@ -212,13 +212,13 @@ CREATE TABLE security_rules (
 	PRIMARY KEY (id), 
 	FOREIGN KEY(group_id) REFERENCES security_groups (id)
 );
-INSERT INTO "security_rules" VALUES('default-out-4','default','{"direction": "out", "version": 4}','2026-11-21 23:40:01.965482');
-INSERT INTO "security_rules" VALUES('default-out-6','default','{"direction": "out", "version": 6}','2026-11-21 23:40:01.965482');
-INSERT INTO "security_rules" VALUES('default-in-4','default','{"direction": "in", "version": 4, "remote_group": "default"}','2026-11-21 23:40:01.965482');
-INSERT INTO "security_rules" VALUES('default-in-6','default','{"direction": "in", "version": 6, "remote_group": "default"}','2026-11-21 23:40:01.965482');
-INSERT INTO "security_rules" VALUES('d48ffa57-88e8-4c7c-8ebe-6e607e04319a','bfcdeb35-4e1d-4f41-8642-ecf1464337b1','{"direction":"out","version":4,"protocol":null,"first_port":null,"last_port":null,"icmp_type":null,"icmp_code":null,"remote":null,"remote_group":null}','2026-05-01 12:00:00.000000');
-INSERT INTO "security_rules" VALUES('be211626-4055-4996-9216-380855d9c1a5','bfcdeb35-4e1d-4f41-8642-ecf1464337b1','{"direction":"out","version":6,"protocol":null,"first_port":null,"last_port":null,"icmp_type":null,"icmp_code":null,"remote":null,"remote_group":null}','2026-05-01 12:00:00.000000');
-INSERT INTO "security_rules" VALUES('ef426070-ac0e-4014-b164-b6aeb36839e0','bfcdeb35-4e1d-4f41-8642-ecf1464337b1','{"direction":"in","version":4,"protocol":"tcp","first_port":22,"last_port":22,"icmp_type":null,"icmp_code":null,"remote":null,"remote_group":null}','2026-05-01 12:00:00.000000');
+INSERT INTO "security_rules" VALUES('default-out-4','default','{"direction": "out", "version": 4}','2026-11-21 23:51:06.876612');
+INSERT INTO "security_rules" VALUES('default-out-6','default','{"direction": "out", "version": 6}','2026-11-21 23:51:06.876612');
+INSERT INTO "security_rules" VALUES('default-in-4','default','{"direction": "in", "version": 4, "remote_group": "default"}','2026-11-21 23:51:06.876612');
+INSERT INTO "security_rules" VALUES('default-in-6','default','{"direction": "in", "version": 6, "remote_group": "default"}','2026-11-21 23:51:06.876612');
+INSERT INTO "security_rules" VALUES('ace33891-6520-465f-8526-c31f49901c3d','058a74ac-e448-48a8-a249-cf55086478fa','{"direction":"out","version":4,"protocol":null,"first_port":null,"last_port":null,"icmp_type":null,"icmp_code":null,"remote":null,"remote_group":null}','2026-05-01 12:00:00.000000');
+INSERT INTO "security_rules" VALUES('47835015-a98d-4b30-a3b0-adb7074bb87b','058a74ac-e448-48a8-a249-cf55086478fa','{"direction":"out","version":6,"protocol":null,"first_port":null,"last_port":null,"icmp_type":null,"icmp_code":null,"remote":null,"remote_group":null}','2026-05-01 12:00:00.000000');
+INSERT INTO "security_rules" VALUES('0c8533f4-5c75-4bea-9a66-12d6cd2c53ee','058a74ac-e448-48a8-a249-cf55086478fa','{"direction":"in","version":4,"protocol":"tcp","first_port":22,"last_port":22,"icmp_type":null,"icmp_code":null,"remote":null,"remote_group":null}','2026-05-01 12:00:00.000000');
 CREATE TABLE servers (
 	id TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -246,7 +246,7 @@ CREATE TABLE servers (
 	PRIMARY KEY (id), 
 	FOREIGN KEY(node_id) REFERENCES nodes (id)
 );
-INSERT INTO "servers" VALUES('137a119e-4521-4a3a-beda-1d5931721833','web','BUILD','building','1dc559fb-f19b-4387-a1fe-41bc9cd1af7a','ee6f74f3-4050-43da-8afa-6258bf2019d5','me',NULL,'{}',NULL,'{"serial":"SN-sda","wwn":"0x5000000000736461","by_path":null,"size_bytes":40000000000}','de89bf62-936e-49a3-b577-e688f3d20e53','e6163e2b-65b1-4317-8cc3-fdf1aa34e35d',0,'e6163e2b-65b1-4317-8cc3-fdf1aa34e35d:image.deploy:1',NULL,NULL,NULL,NULL,'2026-05-01 12:00:00.000000','2026-05-01 12:00:00.000000',NULL,NULL,NULL,'correct');
+INSERT INTO "servers" VALUES('df19376f-4dac-4432-9a06-0c0c4c7c274b','web','BUILD','building','98dbf8b2-0661-43dc-a5d9-6a3418b9d11e','10178282-ebb8-42c6-b822-13f175105b81','me',NULL,'{}',NULL,'{"serial":"SN-sda","wwn":"0x5000000000736461","by_path":null,"size_bytes":40000000000}','ddfbc834-62b9-499a-8282-ec379f3a67fb','e1c2abad-cd69-4432-ac8a-81c3f70e571c',0,'e1c2abad-cd69-4432-ac8a-81c3f70e571c:image.deploy:1',NULL,NULL,NULL,NULL,'2026-05-01 12:00:00.000000','2026-05-01 12:00:00.000000',NULL,NULL,NULL,'correct');
 CREATE TABLE sessions (
 	session_id TEXT NOT NULL, 
 	node_id TEXT NOT NULL, 
@@ -264,7 +264,7 @@ CREATE TABLE sessions (
 	PRIMARY KEY (session_id), 
 	FOREIGN KEY(node_id) REFERENCES nodes (id)
 );
-INSERT INTO "sessions" VALUES('4e9da099-f86c-467e-ad0e-3bfa0dad522c','de89bf62-936e-49a3-b577-e688f3d20e53','ramdisk','aee3626f-fe7b-4f70-9c9a-e8abb612d9b1','1','2026-05-01 12:00:00.000000','2026-05-01 12:00:00.000000',NULL,0,0,NULL,NULL,'[]');
+INSERT INTO "sessions" VALUES('ddb01985-3e10-457f-bd81-d8620521e4df','ddfbc834-62b9-499a-8282-ec379f3a67fb','ramdisk','a94b1e94-4d4a-4ace-bc1e-ac0b3ab7756b','1','2026-05-01 12:00:00.000000','2026-05-01 12:00:00.000000',NULL,0,0,NULL,NULL,'[]');
 CREATE TABLE streams (
 	stream_id TEXT NOT NULL, 
 	node_id TEXT NOT NULL, 
@@ -281,12 +281,12 @@ CREATE TABLE subnets (
 	dns TEXT NOT NULL, 
 	mtu INTEGER, 
 	dhcp BOOLEAN NOT NULL, 
-	created_at DATETIME NOT NULL, routes TEXT DEFAULT '[]' NOT NULL, 
+	created_at DATETIME NOT NULL, routes TEXT DEFAULT '[]' NOT NULL, routed BOOLEAN DEFAULT 1 NOT NULL, 
 	PRIMARY KEY (id), 
 	UNIQUE (name), 
 	FOREIGN KEY(vpc_id) REFERENCES vpcs (id)
 );
-INSERT INTO "subnets" VALUES('e335fb47-e60d-42bf-b022-4dea93fe9f5f','net','e4f616db-bd88-431d-a21e-daa4a8b54098','10.1.0.0/24','10.1.0.1','["10.1.0.254"]',NULL,0,'2026-05-01 12:00:00.000000','[]');
+INSERT INTO "subnets" VALUES('b47df5db-d79c-41c2-9a2a-245708be7af9','net','f64d6c03-4923-4539-a72f-8b042188a1c1','10.1.0.0/24','10.1.0.1','["10.1.0.254"]',NULL,0,'2026-05-01 12:00:00.000000','[]',1);
 CREATE TABLE tokens (
 	digest TEXT NOT NULL, 
 	mac TEXT NOT NULL, 
@@ -295,7 +295,7 @@ CREATE TABLE tokens (
 	identity TEXT, 
 	PRIMARY KEY (digest)
 );
-INSERT INTO "tokens" VALUES('0daeefc5d81560fe58f3a6cda6d44b8ead34d2f1162b7ce39b4b8b125265f0b2','52:54:00:00:01:01','2026-05-01 13:00:00.000000','aee3626f-fe7b-4f70-9c9a-e8abb612d9b1','smbios:4c4c4544-0000-4000-8000-000000000001');
+INSERT INTO "tokens" VALUES('cdea4183f762f11dafbf76392d5716cba9a60c8b51d04c76e97dac4df0d7bfc0','52:54:00:00:01:01','2026-05-01 13:00:00.000000','a94b1e94-4d4a-4ace-bc1e-ac0b3ab7756b','smbios:4c4c4544-0000-4000-8000-000000000001');
 CREATE TABLE vpcs (
 	id TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -304,7 +304,7 @@ CREATE TABLE vpcs (
 	PRIMARY KEY (id), 
 	UNIQUE (name)
 );
-INSERT INTO "vpcs" VALUES('e4f616db-bd88-431d-a21e-daa4a8b54098','cloud','10.0.0.0/8','2026-05-01 12:00:00.000000','flat',NULL,1);
+INSERT INTO "vpcs" VALUES('f64d6c03-4923-4539-a72f-8b042188a1c1','cloud','10.0.0.0/8','2026-05-01 12:00:00.000000','flat',NULL,1);
 CREATE INDEX ix_node_macs_node_id ON node_macs (node_id);
 CREATE INDEX ix_sessions_node_id ON sessions (node_id);
 CREATE INDEX ix_credentials_node_id ON credentials (node_id);

@@ -22,6 +22,7 @@ def upgrade() -> None:
     """VPCs that are there are flat; ports that are there are in no group, and not filtered, as they were."""
     _vpcs()
     op.add_column("subnets", sa.Column("routes", sa.Text, nullable=False, server_default="[]"))
+    op.add_column("subnets", sa.Column("routed", sa.Boolean, nullable=False, server_default=sa.true()))
     op.add_column("flavors", sa.Column("bond", sa.Text))
     op.add_column("servers", sa.Column("bond", sa.Text))
     op.add_column("servers", sa.Column("drift", sa.Text, nullable=False, server_default="correct"))
