@@ -28,6 +28,8 @@ from agent.plan.network.snapshot import snapshot
 from agent.plan.network.sysctls import FILE, sysctl_file, sysctls_of
 from agent.plan.network.text import line
 
+CONTROLLER_S = 2.0
+
 
 class Networking:
     """`job.commit.NetworkDoer` on one host."""
@@ -81,8 +83,9 @@ class Networking:
         parts = urlsplit(self._controller or "")
         if parts.hostname is None:
             return None
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        return ControllerAddress(host=parts.hostname, addresses=self._addresses(parts.hostname), port=port)
+        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+        answers = self._host.probe.connects(host, port, CONTROLLER_S)
+        return ControllerAddress(host=host, addresses=self._addresses(host), port=port, answers=answers)
 
     def _addresses(self, name: str) -> tuple[IPAddress, ...]:
         try:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, ip_interface
 
 from agent.model.config_drive import ConfigDrive
 from agent.model.disk import Content, Disk, RootDeviceHints
 from agent.model.image import ImageFormat, ImageRef
 from agent.model.inventory import Inventory
-from agent.model.network import Method, Nic, NicConfig
+from agent.model.network import DEFAULT_V4, Dns, Ethernet, LinkState, NetworkConfig, Nic, Route
 from agent.model.request import DeployRequest
 from agent.model.system import Cpu, Memory, System
 
@@ -90,19 +90,38 @@ def deploy(
     )
 
 
+NETWORKD = {"/etc/systemd/system/multi-user.target.wants/systemd-networkd.service": ""}
+"""The file by which a system brings its network up with systemd-networkd."""
+
+
 def static(
     address: str = "192.168.1.10/24",
     gateway: str | None = "192.168.1.1",
     mac: str = MAC,
     dns: tuple[str, ...] = (),
     mtu: int | None = None,
-) -> NicConfig:
+) -> NetworkConfig:
     """A NIC with a static address."""
-    return NicConfig(
+    routes = (Route(destination=DEFAULT_V4, link="nic0", gateway=IPv4Address(gateway)),) if gateway else ()
+    return NetworkConfig(
+        links=(Ethernet(name="nic0", mac=mac, addresses=(ip_interface(address),), mtu=mtu),),
+        routes=routes,
+        dns=Dns(servers=tuple(IPv4Address(one) for one in dns)),
+    )
+
+
+def link(name: str = "eno1", *addresses: str, mac: str = MAC, up: bool = False, index: int = 2) -> LinkState:
+    """A NIC as netlink tells it."""
+    interfaces = tuple(ip_interface(one) for one in addresses)
+    return LinkState(
+        name=name,
+        index=index,
+        kind="ethernet",
         mac=mac,
-        method=Method.STATIC,
-        address=IPv4Interface(address),
-        gateway=IPv4Address(gateway) if gateway else None,
-        dns=tuple(IPv4Address(one) for one in dns),
-        mtu=mtu,
+        permanent_mac=mac,
+        carrier=True,
+        up=up,
+        mtu=1500,
+        addresses=interfaces,
+        config=Ethernet(name=name, mac=mac, mtu=1500, up=up, addresses=interfaces),
     )

@@ -11,18 +11,16 @@ import pytest
 
 from agent.config import Settings
 from agent.errors import ConfigError
-from agent.host.doors import Link
 from agent.host.fake import FakeHost, FaultPlan, Machine, Tree
 from agent.host.fake.doors import FakeClock
 from agent.host.fake.faults import Effect
 from agent.host.fake.machine import Record
 from agent.host.sd_notify import Notifier
 from agent.ramdisk import enrol, wait_for_udev
-from tests.hardware import MAC
+from tests.hardware import MAC, link
 from tests.link.answers import answering
 
-ENO1 = Link(index=2, name="eno1", current_mac=MAC, permanent_mac=MAC, up=True, carrier=True, mtu=1500, kind=None,
-            addresses=(), gateway=None)  # fmt: skip
+ENO1 = link(up=True)
 REFUSED = (403, '{"fault": {"code": "ENROLL.TOKEN_REFUSED", "message": "the machine has no NIC"}}')
 TAKEN = (200, '{"node_id": "node-1", "credential": "c"}')
 
@@ -36,7 +34,7 @@ class SlowDriver(FakeClock):
 
     def wait(self, stop: Event, timeout_s: float) -> bool:
         """Time passes."""
-        self._slow.links[2] = ENO1
+        self._slow.links["eno1"] = ENO1
         self._slow.tree.put("/sys/class/net/eno1/device/vendor", b"0x8086\n")
         return super().wait(stop, timeout_s)
 

@@ -14,23 +14,21 @@ import pytest
 from agent import service
 from agent.config import Settings
 from agent.errors import CommandFailed, ConfigError, DecodeError, HostError, LinkError
-from agent.host.doors import Link
 from agent.host.fake import FakeHost, FaultPlan, Machine, Output, Tree, failing
 from agent.host.fake.doors import FakeUdev
 from agent.host.fake.machine import Record
 from agent.host.sd_notify import Notifier
 from agent.job.ledger import Ledger
-from agent.model.network import NetworkConfig
 from agent.model.protocol import Desired, ServiceIdentity
 from agent.service import begin_network, identify
-from tests.hardware import MAC, static
+from tests.hardware import MAC, NETWORKD, link, static
 
 SETTINGS = Settings()
 KEPT = "/var/lib/bms-agent/identity.json"
 LEDGER = "/var/lib/bms-agent/ledger.json"
 DRIVE = {"vda2": {"DEVTYPE": "partition", "ID_FS_LABEL": "config-2"}}
-ENO1 = Link(index=2, name="eno1", current_mac=MAC, permanent_mac=MAC, up=False, carrier=True, mtu=1500, kind=None,
-            addresses=(), gateway=None)  # fmt: skip
+ENO1 = link(up=False)
+BOOT = {"/proc/sys/kernel/random/boot_id": "b\n"}
 NIC = {"/sys/class/net/eno1/device/vendor": "0x8086\n", "/sys/class/net/eno1/address": f"{MAC}\n"}
 
 
@@ -38,13 +36,15 @@ def identity(server_id: str = "server-1", address: str = "192.168.1.10/24") -> S
     """An identity."""
     return ServiceIdentity.model_validate({
         "controller_url": "http://controller", "node_id": "node-1", "server_id": server_id, "credential": "c1",
-        "nonce": "n1", "network": NetworkConfig(nics=(static(address),)),
+        "nonce": "n1", "network": static(address),
     })  # fmt: skip
 
 
 def machine(drive: str | None, kept: str | None = None, partitions: dict[str, dict[str, str]] | None = None) -> Machine:
     """A machine with this on its config drive and in its state directory."""
-    files = dict(NIC) | ({KEPT: kept} if kept is not None else {})
+    files = (
+        dict(NIC) | NETWORKD | {"/proc/sys/kernel/random/boot_id": "b\n"} | ({KEPT: kept} if kept is not None else {})
+    )
     udev = partitions if partitions is not None else ({} if drive is None else DRIVE)
     made = Machine.of(Tree.of(files), Record(origin="synthetic: a server", udev=udev, links=(ENO1,)))
 
@@ -113,13 +113,13 @@ def test_drive_that_the_tenant_has_in_use() -> None:
 def test_network_first_from_the_drive_then_from_the_ledger() -> None:
     """Before the controller can be reached the drive's network is set; what the ledger holds is newer and wins."""
     made = machine(identity().model_dump_json())
-    begin_network(FakeHost.of(made), SETTINGS, identity())
-    assert made.links[2].addresses == (IPv4Interface("192.168.1.10/24"),)
-    newer = Desired(generation=4, node_id="node-1", network=NetworkConfig(nics=(static("192.168.1.77/24"),)))
+    begin_network(FakeHost.of(made), SETTINGS, identity(), "http://controller")
+    assert made.links["eno1"].addresses == (IPv4Interface("192.168.1.10/24"),)
+    newer = Desired(generation=4, node_id="node-1", network=static("192.168.1.77/24"))
     Ledger(FakeHost.of(made).files, "/var/lib/bms-agent", "node-1").accept(newer)
-    convergence = begin_network(FakeHost.of(made), SETTINGS, identity())
+    convergence = begin_network(FakeHost.of(made), SETTINGS, identity(), "http://controller")
 
-    assert made.links[2].addresses == (IPv4Interface("192.168.1.77/24"),)
+    assert made.links["eno1"].addresses == (IPv4Interface("192.168.1.77/24"),)
     assert convergence.applied_generation == 4
 
 
@@ -136,7 +136,7 @@ def test_ready_without_a_controller(tmp_path: Path) -> None:
 
         def listen() -> None:
             heard.append(systemd.recv(4096).decode())
-            heard.append(str(made.links[2].addresses[0]))
+            heard.append(str(made.links["eno1"].addresses[0]))
             stop.set()
 
         thread = Thread(target=listen)
@@ -152,9 +152,9 @@ def test_udev_that_does_not_come_to_rest() -> None:
     """A disk that hangs keeps udev busy for minutes: the network is set in spite of it."""
     made = machine(identity().model_dump_json())
     host = replace(FakeHost.of(made), udev=Restless(made, FaultPlan()))
-    begin_network(host, SETTINGS, identify(host, SETTINGS))
+    begin_network(host, SETTINGS, identify(host, SETTINGS), "http://controller")
 
-    assert made.links[2].addresses == (IPv4Interface("192.168.1.10/24"),)
+    assert made.links["eno1"].addresses == (IPv4Interface("192.168.1.10/24"),)
 
 
 def test_drive_that_udev_is_still_looking_at() -> None:

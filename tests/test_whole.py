@@ -23,16 +23,15 @@ from agent.controller.options import Options
 from agent.controller.process import Server
 from agent.errors import AgentError
 from agent.host.clock import RealClock
-from agent.host.doors import Host, Link
+from agent.host.doors import Host
 from agent.host.fake import FakeHost, LinkTo, Machine, Output, silent
 from agent.host.fetch import RealFetch
 from agent.host.sd_notify import Notifier
 from tests.apply.disks import MIB, disk_of, gpt_image, machine
-from tests.hardware import MAC
+from tests.hardware import MAC, NETWORKD, link
 
 DRIVE = "/run/bms-agent/config-drive/bms-agent/service.json"
-ENO1 = Link(index=2, name="eno1", current_mac=MAC, permanent_mac=MAC, up=True, carrier=True, mtu=1500, kind=None,
-            addresses=(), gateway=None)  # fmt: skip
+ENO1 = link(up=True)
 Run = Callable[[Host, Settings, Event, Notifier], None]
 
 
@@ -137,6 +136,8 @@ def boot_into_disk(made: Machine, boot_id: str) -> None:
     made.tree.put("/proc/sys/kernel/random/boot_id", f"{boot_id}\n".encode())
     made.tree.put("/proc/sys/kernel/hostname", b"web1\n")
     made.tree.put("/etc/machine-id", b"0123456789abcdef0123456789abcdef\n")
+    for path in NETWORKD:
+        made.tree.put(path, b"")
     made.tree.put("/proc/self/mountinfo", b"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n")
     made.tree.put("/sys/dev/block/8:1", LinkTo("/sys/block/sda/sda1"))
     made.record.udev["sda2"] = {"DEVTYPE": "partition", "ID_FS_LABEL": "config-2", "USEC_INITIALIZED": "1"}
@@ -156,7 +157,7 @@ def made_drive_offset(made: Machine) -> int:
 def test_from_enrolment_to_a_wiped_node(tmp_path: Path) -> None:
     """Enrolled, given its image, its boot proven: ACTIVE. Deleted: wiped, and available again."""
     made = machine(2048 * MIB, 4096 * MIB)
-    made.links[2] = ENO1
+    made.links["eno1"] = ENO1
     made.tree.put("/proc/cpuinfo", b"processor : 0\nvendor_id : GenuineIntel\nmodel name : Fake\nflags : lm\n\n")
     made.tree.put("/sys/kernel/cpu_byteorder", b"little\n")
     made.tree.put("/sys/class/net/eno1/device/vendor", b"0x8086\n")
@@ -173,7 +174,7 @@ def test_from_enrolment_to_a_wiped_node(tmp_path: Path) -> None:
         boot_into_disk(made, "boot-2")
         with running(service.run, made, Settings(poll_s=0.5)):
             active = world.until(f"/v1/servers/{server}", "status", "ACTIVE")
-            assert str(made.links[2].addresses[0]) == "192.168.1.2/24"
+            assert str(made.links["eno1"].addresses[0]) == "192.168.1.2/24"
             world.call("DELETE", f"/v1/servers/{server}")
             powered(made, "reboot")
         assert active["boot_proof"] == "agent"

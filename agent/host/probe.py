@@ -120,7 +120,8 @@ def state_of(talk: Channel, index: int, address: IPAddress) -> int:
         if kind == NEWNEIGH:
             _, where, state, _, _ = NDMSG.unpack_from(body)
             if where == index and attributes(body, NDMSG.size).get(NDA_DST) == address.packed:
-                return int(str(state))
+                known: int = state
+                return known
     return 0
 
 

@@ -9,7 +9,7 @@ from agent.errors import DecodeError, HostError
 from agent.host.fake import FakeHost, Unreadable
 from agent.inventory.cpu import architecture, first_processor
 from agent.inventory.fact import attempt, first, flag, number, of, said, text
-from agent.inventory.network import pci_address
+from agent.inventory.network.nic import pci_address
 from agent.model.fact import Fact, Unknown
 
 FILES = FakeHost.with_files(

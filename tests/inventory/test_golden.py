@@ -11,7 +11,8 @@ import pytest
 from agent.errors import HostError
 from agent.host.fake import Effect, FakeHost, FaultPlan, Machine
 from agent.inventory import take
-from agent.inventory.network import network_state
+from agent.model.network import NetworkConfig
+from agent.networking import Networking
 from agent.model.fact import Unknown
 from tests.machines import synthetic
 
@@ -78,4 +79,4 @@ def calls_until(directory: Path, call: str) -> int:
 def test_network_state_fails_aloud() -> None:
     """Convergence compares with the truth or not at all: a failing netlink raises."""
     with pytest.raises(HostError):
-        network_state(FakeHost.load(INTERESTING, FaultPlan(at=1)))
+        Networking(FakeHost.load(INTERESTING, FaultPlan(at=1))).network_state(NetworkConfig())

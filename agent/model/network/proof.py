@@ -72,3 +72,7 @@ class ControllerAddress(Frozen):
     host: str
     addresses: tuple[IPAddress, ...] = ()
     port: int
+    answers: bool = Field(
+        default=True,
+        description="it does now. One that is away can prove nothing, and must not keep a server off its network",
+    )

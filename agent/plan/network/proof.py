@@ -41,7 +41,7 @@ def proofs_of(
     moved = bool(set_now or touched)
     if moved and desired.dns is not None and desired.dns.servers:
         proofs.append(DnsAnswers(servers=desired.dns.servers))
-    if moved and controller is not None and not desired.allow_disconnect:
+    if moved and controller is not None and controller.answers and not desired.allow_disconnect:
         proofs.append(ControllerAnswers(host=controller.host, port=controller.port))
     return tuple(dict.fromkeys(proofs))
 
