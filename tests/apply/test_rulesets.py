@@ -23,13 +23,15 @@ IN, OUT = Direction.IN, Direction.OUT
 WEB = (
     SecurityRule(direction=IN, protocol="tcp", first_port=80, last_port=90),
     SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22, remote=ip_network("10.0.0.1/32")),
+    SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22, remote=ip_network("10.0.9.1/32")),
     SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22, remote=ip_network("10.0.0.0/25")),
     SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22, remote=ip_network("10.0.0.128/25")),
     SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22, remote_group="web"),
     SecurityRule(direction=IN, protocol="icmp", icmp_type=8, icmp_code=0),
     SecurityRule(direction=IN, version=6, protocol="icmp"),
     SecurityRule(direction=IN, version=6, protocol=47, remote=ip_network("2001:db8::/32")),
-    SecurityRule(direction=OUT, protocol="udp"),
+    SecurityRule(direction=OUT, protocol="udp", remote=ip_network("10.2.0.0/16")),
+    SecurityRule(direction=OUT, protocol="udp", remote=ip_network("10.0.0.0/24")),
     SecurityRule(direction=OUT, version=6),
 )
 FIREWALL = Firewall.model_validate(
@@ -52,14 +54,12 @@ add chain inet bms_agent link-bond0.7-out
 add set inet bms_agent members-web-4 {{ type ipv4_addr; }}
 add set inet bms_agent members-web-6 {{ type ipv6_addr; }}
 add set inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts {{ type ipv4_addr; }}
-add set inet bms_agent allow-web-in-4-tcp-22-22-any-any-nets {{ type ipv4_addr; flags interval; }}
-add set inet bms_agent allow-web-in-6-47-any-any-any-any-nets {{ type ipv6_addr; flags interval; }}
+add set inet bms_agent allow-web-out-4-udp-any-any-any-any-nets {{ type ipv4_addr; flags interval; }}
 flush table inet bms_agent
 flush set inet bms_agent members-web-4
 flush set inet bms_agent members-web-6
 flush set inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts
-flush set inet bms_agent allow-web-in-4-tcp-22-22-any-any-nets
-flush set inet bms_agent allow-web-in-6-47-any-any-any-any-nets
+flush set inet bms_agent allow-web-out-4-udp-any-any-any-any-nets
 add element inet bms_agent members-web-4 {{ 10.0.0.7 }}
 add element inet bms_agent members-web-6 {{ fd00::7 }}
 add rule inet bms_agent always-in ct state vmap {{ established : accept, related : accept, invalid : drop }}
@@ -68,16 +68,13 @@ add rule inet bms_agent always-in meta nfproto ipv6 udp sport 547 udp dport 546 
 add rule inet bms_agent always-in icmpv6 type {{ nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, \
 mld-listener-query }} accept
 add rule inet bms_agent group-web-in meta nfproto ipv4 tcp dport 80-90 accept
-add element inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts {{ 10.0.0.1 }}
-add element inet bms_agent allow-web-in-4-tcp-22-22-any-any-nets {{ 10.0.0.0-10.0.0.255 }}
+add element inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts {{ 10.0.0.1, 10.0.9.1 }}
 add rule inet bms_agent group-web-in ip saddr @members-web-4 tcp dport 22 accept
 add rule inet bms_agent group-web-in ip saddr @allow-web-in-4-tcp-22-22-any-any-hosts tcp dport 22 accept
-add rule inet bms_agent group-web-in ip saddr @allow-web-in-4-tcp-22-22-any-any-nets tcp dport 22 accept
+add rule inet bms_agent group-web-in ip saddr 10.0.0.0-10.0.0.255 tcp dport 22 accept
 add rule inet bms_agent group-web-in meta nfproto ipv4 icmp type 8 icmp code 0 accept
 add rule inet bms_agent group-web-in meta nfproto ipv6 meta l4proto 58 accept
-add element inet bms_agent allow-web-in-6-47-any-any-any-any-nets \
-{{ 2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff }}
-add rule inet bms_agent group-web-in ip6 saddr @allow-web-in-6-47-any-any-any-any-nets meta l4proto 47 accept
+add rule inet bms_agent group-web-in ip6 saddr 2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff meta l4proto 47 accept
 add rule inet bms_agent link-bond0.7-in jump always-in
 add rule inet bms_agent link-bond0.7-in jump group-web-in
 add rule inet bms_agent link-bond0.7-in drop
@@ -88,7 +85,8 @@ add rule inet bms_agent always-out meta nfproto ipv4 udp sport 68 udp dport 67 a
 add rule inet bms_agent always-out meta nfproto ipv6 udp sport 546 udp dport 547 accept
 add rule inet bms_agent always-out icmpv6 type {{ nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert }} accept
 add rule inet bms_agent always-out icmpv6 type {{ mld-listener-report, mld-listener-done, mld2-listener-report }} accept
-add rule inet bms_agent group-web-out meta nfproto ipv4 meta l4proto 17 accept
+add element inet bms_agent allow-web-out-4-udp-any-any-any-any-nets {{ 10.0.0.0-10.0.0.255, 10.2.0.0-10.2.255.255 }}
+add rule inet bms_agent group-web-out ip daddr @allow-web-out-4-udp-any-any-any-any-nets meta l4proto 17 accept
 add rule inet bms_agent group-web-out meta nfproto ipv6 accept
 add rule inet bms_agent link-bond0.7-out jump always-out
 add rule inet bms_agent link-bond0.7-out jump group-web-out

@@ -147,16 +147,29 @@ def rules_of(made: Ruleset, group: str, match: Match, remotes: Remotes) -> Itera
     if remotes.is_anybody:
         yield f"meta nfproto ipv{version} {what}"
         return
-    sets = [members_set(each, version) for each in remotes.groups]
-    name = "-".join(["allow", group, *("any" if each is None else str(each) for each in match)])
-    if remotes.hosts:
-        made.set(f"{name}-hosts", ADDRESS_TYPES[version], remotes.hosts)
-        sets.append(f"{name}-hosts")
-    if remotes.networks:
-        made.set(f"{name}-nets", f"{ADDRESS_TYPES[version]}; flags interval", ranges(version, remotes.networks))
-        sets.append(f"{name}-nets")
-    for each in sets:
-        yield f"{IP[version]} {'saddr' if direction is Direction.IN else 'daddr'} @{each} {what}"
+    where = [f"@{members_set(each, version)}" for each in remotes.groups]
+    where += sets_of(made, version, name_of(group, match), remotes)
+    for each in where:
+        yield f"{IP[version]} {'saddr' if direction is Direction.IN else 'daddr'} {each} {what}"
+
+
+def sets_of(made: Ruleset, version: int, name: str, remotes: Remotes) -> Iterator[str]:
+    """What addresses are compared with: sets, which are added to what is made; or, where there is but one, itself."""
+    kind = ADDRESS_TYPES[version]
+    for suffix, type_and_flags, some in (
+        ("hosts", kind, list(remotes.hosts)),
+        ("nets", f"{kind}; flags interval", list(ranges(version, remotes.networks))),
+    ):
+        if len(some) > 1:
+            made.set(f"{name}-{suffix}", type_and_flags, some)
+            yield f"@{name}-{suffix}"
+        else:
+            yield from some
+
+
+def name_of(group: str, match: Match) -> str:
+    """It always has as many parts, so that no two are the same, whatever a group is called."""
+    return "-".join(["allow", group, *("any" if each is None else str(each) for each in match)])
 
 
 def protocol_text(match: Match) -> str:
@@ -175,6 +188,8 @@ def protocol_text(match: Match) -> str:
 
 def ranges(version: int, networks: list[tuple[int, int]]) -> Iterator[str]:
     """Merged: elements that overlap are refused by the kernel, and libnftables' own merging is young."""
+    if not networks:
+        return
     networks.sort()
     first, last = networks[0]
     for low, high in networks[1:]:
