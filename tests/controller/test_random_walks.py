@@ -79,6 +79,16 @@ class Lives(RuleBasedStateMachine):
         """A user reboots it."""
         self.world.user("POST", "/v1/servers/web/reboot")
 
+    @precondition(lambda self: self.idle)
+    @rule()
+    def plug(self) -> None:
+        """A user attaches a second NIC, or detaches it."""
+        (_, *more) = self.world.user("GET", "/v1/servers/web/nics")["nics"]
+        if more:
+            self.world.user("DELETE", f"/v1/servers/web/nics/{more[0]['port_id']}")
+        else:
+            self.world.user("POST", "/v1/servers/web/nics", {"subnet": "net"})
+
     @precondition(lambda self: self.server is not None)
     @rule()
     def kill(self) -> None:
@@ -187,6 +197,8 @@ class Lives(RuleBasedStateMachine):
                 self.machine.power_on()
         self.look()
         assert (self.server, self.node["state"], self.node["job_id"]) == (None, "available", None)
+        with self.world.controller.read() as tx:
+            assert tx.ports.count() == 0
 
 
 Lives.TestCase.settings = settings(

@@ -64,7 +64,7 @@ def bind(controller: Controller, key: str, wanted: Binding) -> NicChange:
         eip = eip_named(tx, key, "binding an EIP")
         doing = f"binding EIP {eip.address}"
         server = server_named(tx, wanted.server, doing)
-        if server.node_id is None:
+        if server.node_id is None or tx.nodes.get(server.node_id) is None:  # locked from here on
             raise ServerMissing(doing, "it is deleted")
         port = find_port(tx, server, wanted.port, doing)
         other = tx.eips.find(port_id=port.id)
@@ -74,7 +74,7 @@ def bind(controller: Controller, key: str, wanted: Binding) -> NicChange:
             raise InUse(doing, f"port: EIP {other.address} is bound to it", hint=f"bmsctl eip unbind {other.address}")
         if port.address is None:
             raise BadParameter(doing, "port: a DHCP server gives its address, so we do not know it")
-        subnet = tx.subnets.get(port.subnet_id)
+        subnet = tx.subnets.find(id=port.subnet_id)
         if subnet is not None and not subnet.routed:
             raise BadParameter(doing, f"port: subnet {subnet.name} has no gateway")
         tx.eips.change(eip, port_id=port.id)
@@ -95,7 +95,8 @@ def unbind(controller: Controller, key: str) -> NicChange:
 
 def eip_named(tx: Transaction, key: str, doing: str) -> ElasticIp:
     """By id or address. Raises `Missing`."""
-    eip = tx.eips.get(key) or tx.eips.find(address=key)
+    found = tx.eips.find(address=key)
+    eip = tx.eips.get(found.id if found else key)
     if eip is None:
         raise Missing(doing, f"there is no EIP {key}")
     return eip

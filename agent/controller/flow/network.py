@@ -38,8 +38,9 @@ def attachments_of(tx: Transaction, server: Server) -> tuple[Attachment, ...]:
 
 
 def _attachment(tx: Transaction, port: Port) -> Attachment:
-    subnet = tx.subnets.get(port.subnet_id)
-    vpc = tx.vpcs.get(subnet.vpc_id) if subnet else None
+    """Found, not got: what all servers share is not locked by each."""
+    subnet = tx.subnets.find(id=port.subnet_id)
+    vpc = tx.vpcs.find(id=subnet.vpc_id) if subnet else None
     assert subnet is not None, "networks in use are not deleted"
     assert vpc is not None, "networks in use are not deleted"
     return Attachment(port=port, subnet=subnet, vpc=vpc, eip=tx.eips.find(port_id=port.id))
@@ -50,8 +51,8 @@ def wiring_of(tx: Transaction, server: Server) -> Wiring:
     attachments = attachments_of(tx, server)
     groups = {group: _rules(tx, group) for one in attachments for group in one.port.security_groups}
     vpcs = {one.vpc.id: one.vpc for one in attachments}
-    ports = {vpc: ports_in(tx, vpc) for vpc in vpcs}
     wanted = {remote for group in groups.values() for remote in remotes(group.rules)}
+    ports = {vpc.id: ports_in(tx, vpc.id) for vpc in vpcs.values() if wanted or vpc.segment is Segment.VXLAN}
     return Wiring(
         ports=attachments,
         bond=server.bond,
@@ -69,7 +70,7 @@ def ports_in(tx: Transaction, vpc_id: str) -> tuple[Port, ...]:
 
 
 def _rules(tx: Transaction, group_id: str) -> Rules:
-    group = tx.groups.get(group_id)
+    group = tx.groups.find(id=group_id)
     assert group is not None, "a group in use is not deleted"
     return Rules(group.name, tuple(entry.rule for entry in tx.rules.all(group_id=group_id)))
 

@@ -76,7 +76,7 @@ class NicChange(Frozen):
 def subnet_of(tx: Transaction, nic: NicOrder, field: str, doing: str) -> tuple[Subnet, Vpc]:
     """What it names. Raises `BadParameter`."""
     subnet = named(tx.subnets, nic.subnet, doing, BadParameter, "subnet")
-    vpc = tx.vpcs.get(subnet.vpc_id)
+    vpc = tx.vpcs.find(id=subnet.vpc_id)
     assert vpc is not None, "a VPC with subnets is not deleted"
     if subnet.dhcp and nic.ip_address is not None:
         raise BadParameter(doing, f"{field}: addresses of {subnet.name} come from its DHCP server")
@@ -173,7 +173,7 @@ def find_port(tx: Transaction, server: Server, key: str | None, doing: str) -> P
 def _port(tx: Transaction, server: Server, key: str, doing: str) -> tuple[Port, str]:
     """And its VPC's id."""
     port = find_port(tx, server, key, doing)
-    subnet = tx.subnets.get(port.subnet_id)
+    subnet = tx.subnets.find(id=port.subnet_id)
     assert subnet is not None, "a subnet with ports is not deleted"
     return port, subnet.vpc_id
 
