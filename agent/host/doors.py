@@ -122,8 +122,8 @@ class Files(Protocol):
         """Write to a file of the kernel's, below /proc or /sys, in one write(2)."""
         ...
 
-    def append(self, path: str, data: bytes) -> None:
-        """Append all or nothing, and fsync before returning. Makes parents; a new file has mode 0600."""
+    def append(self, path: str, data: bytes, *, durable: bool = True) -> None:
+        """Append all or nothing, and fsync before returning if `durable`. Makes parents; a new file has mode 0600."""
         ...
 
     def truncate(self, path: str, size_bytes: int) -> None:

@@ -95,7 +95,7 @@ class RealFiles:
         with doing(f"setting {path} to {text}"):
             self._locate(path).write_text(text)
 
-    def append(self, path: str, data: bytes) -> None:
+    def append(self, path: str, data: bytes, *, durable: bool = True) -> None:
         """Append and fsync, all or nothing; a new file has mode 0600, and its name is durable too."""
         with doing(f"appending to {path}"):
             target = self._locate(path)
@@ -105,11 +105,12 @@ class RealFiles:
                 size = os.fstat(fd).st_size
                 try:
                     write_all(fd, data)
-                    os.fsync(fd)
+                    if durable:
+                        os.fsync(fd)
                 except OSError:  # a full disk takes a part: it would stand before the next record and damage it
                     os.ftruncate(fd, size)
                     raise
-            if is_new:
+            if is_new and durable:
                 sync_directory(target.parent)
 
     def truncate(self, path: str, size_bytes: int) -> None:

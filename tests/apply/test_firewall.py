@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.apply.network.firewall import SAVED_FIREWALL, change_members, replace_firewall, shortened
+from agent.apply.network.firewall import SAVED_FIREWALL, SAVED_MEMBERS, change_members, replace_firewall, shortened
 from agent.errors import HostError, InputError
 from agent.host.fake import FakeHost
 from agent.host.nftables import RealNftables
@@ -240,10 +240,11 @@ def test_what_was_saved_is_what_stood(three: list[Machine]) -> None:
     desired = of(rule, members=(other.address,))
     assert web.become(desired) == ["change_members"]
 
-    text = web.host.files.read_text(SAVED_FIREWALL)
-    for saved in (text, shortened(text)):
+    saved, text = (web.host.files.read_text(path) for path in (SAVED_FIREWALL, SAVED_MEMBERS))
+    for members in (text, shortened(text)):
         command(*server.inside, "nft", "flush", "ruleset")
-        command(*server.inside, "nft", "-f", "-", stdin=saved)
+        for each in (saved, members):
+            command(*server.inside, "nft", "-f", "-", stdin=each)
         assert web.digest() == desired.digest
         assert seen_from(one, server, server.address) is None
         assert seen_from(other, server, server.address) == other.address

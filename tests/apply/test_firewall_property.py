@@ -180,9 +180,9 @@ def test_the_fake_takes_what_the_kernel_takes(before: Firewall, after: Firewall)
     """On the fake machine, too, one firewall takes the place of another, and nothing of the former is left."""
     host = FakeHost.with_files({})
     for each in (before, after):
-        load(host, ruleset(each), "/saved")
+        load(host, ruleset(each))
         assert loaded_digests(host)[0] == each.digest
     alone = FakeHost.with_files({})
-    load(alone, ruleset(after), "/saved")
+    load(alone, ruleset(after))
 
     assert host.machine.nf_tables == alone.machine.nf_tables

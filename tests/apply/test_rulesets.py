@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.apply.network import eip, security
-from agent.apply.network.firewall import CHANGES, SAVED_FIREWALL, change_members, changes, replace_firewall, shortened
+from agent.apply.network.firewall import (
+    LARGEST_BYTES,
+    SAVED_FIREWALL,
+    SAVED_MEMBERS,
+    change_members,
+    changes,
+    replace_firewall,
+    shortened,
+)
 from agent.errors import HostError, InputError
 from agent.host.fake import FakeHost
 from agent.inventory.network.firewall import loaded_digests
@@ -186,16 +194,16 @@ def change(add: str, remove: str, digest: str) -> ChangeMembers:
 
 
 def test_changes_are_saved() -> None:
-    """They stand behind the firewall, one a line; of many that undo each other the last ones are enough."""
+    """They are beside the firewall, one a line; of many that undo each other the last ones are enough."""
     host = FakeHost.with_files({})
     replace_firewall(host, ReplaceFirewall(firewall=FIREWALL))
     for number in range(3):
         change_members(host, change(f"10.0.0.{8 + number}", f"10.0.0.{7 + number}", f"d{number}"))
         assert loaded_digests(host) == (f"d{number}", None)
-    text = host.files.read_text(SAVED_FIREWALL)
-    tail = shortened(text).partition(CHANGES)[2].splitlines()
+    text = host.files.read_text(SAVED_MEMBERS)
+    tail = shortened(text).splitlines()
 
-    assert text.startswith("add table inet bms_agent\n")
+    assert host.files.read_text(SAVED_FIREWALL) == security.ruleset(FIREWALL).script()
     assert text.endswith(changes(change("10.0.0.10", "10.0.0.9", "d2"), mark("d1", 34), mark("d2", 34)))
     gone = [
         f"{verb} element {FIREWALL_TABLE} members-web-4 {{ 10.0.0.{n} }}"
@@ -208,6 +216,20 @@ def test_changes_are_saved() -> None:
         f"delete chain {FIREWALL_TABLE} {mark(FIREWALL.digest, 34)}",
         f"add chain {FIREWALL_TABLE} {mark('d2', 34)}",
     ]
+
+
+def test_changes_do_not_pile_up() -> None:
+    """Somebody who comes and goes for ever fills no disk; a new firewall knows nothing of the changes before it."""
+    host = FakeHost.with_files({})
+    replace_firewall(host, ReplaceFirewall(firewall=FIREWALL))
+    host.files.append(SAVED_MEMBERS, changes(change("10.0.0.8", "10.0.0.7", "d"), "a", "a").encode() * 9000)
+    before = len(host.files.read_text(SAVED_MEMBERS))
+    change_members(host, change("10.0.0.7", "10.0.0.8", "d"))
+
+    assert before > LARGEST_BYTES
+    assert len(host.files.read_text(SAVED_MEMBERS)) < 1000
+    replace_firewall(host, ReplaceFirewall(firewall=FIREWALL))
+    assert not host.files.exists(SAVED_MEMBERS)
 
 
 def test_members_of_what_is_not_loaded() -> None:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loads firewalls and translations of EIPs, and saves them: they stand before the network does at the next boot.
 
-bms-agent-firewall.service loads what is saved. A change of members is appended, so that it costs what it changes.
+bms-agent-firewall.service loads what is saved: the firewall, then the members that came and went since. These are in a
+file of their own, which is not flushed to the disk, since that would take longer than all else: a power cut may spoil
+its end, and then the firewall stands without it until the agent runs.
 """
 
 from __future__ import annotations
@@ -17,26 +19,35 @@ from agent.model.network.nft import FIREWALL_TABLE, mark, mark_in, uses_of
 from agent.model.network.step import ChangeMembers, ReplaceFirewall, SetEips
 
 SAVED_FIREWALL = "/var/lib/bms-agent/nftables/firewall.nft"
+SAVED_MEMBERS = "/var/lib/bms-agent/nftables/members.nft"
 SAVED_EIPS = "/var/lib/bms-agent/nftables/eips.nft"
-CHANGES = "# members that came and went since\n"
-LARGEST_BYTES = 4 << 20
-"""Of the saved firewall: then changes that later ones undid are left out."""
+LARGEST_BYTES = 1 << 20
+"""Of the saved changes: then those that later ones undid are left out."""
 
 
 def replace_firewall(host: Host, step: ReplaceFirewall) -> None:
     """In one transaction. What was refused leaves the former one standing. Raises `HostError`, `InputError`."""
-    load(host, security.ruleset(step.firewall), SAVED_FIREWALL)
+    made = security.ruleset(step.firewall)
+    load(host, made)
+    host.files.remove(SAVED_MEMBERS)  # first: it is of the former one
+    save(host, made, SAVED_FIREWALL)
 
 
 def set_eips(host: Host, step: SetEips) -> None:
     """In one transaction, as above."""
-    load(host, eip.ruleset(step.eips), SAVED_EIPS)
+    made = eip.ruleset(step.eips)
+    load(host, made)
+    save(host, made, SAVED_EIPS)
 
 
-def load(host: Host, made: Ruleset, saved: str) -> None:
-    """In place of what is in its table; then saved, as it is loaded into a kernel that has nothing yet."""
+def load(host: Host, made: Ruleset) -> None:
+    """In place of what is in its table."""
     host.nftables(made.script(host.nftables.chains(made.table), host.nftables.sets(made.table)))
-    host.files.write(saved, (made.script() + CHANGES).encode(), mode=0o600)
+
+
+def save(host: Host, made: Ruleset, path: str) -> None:
+    """As it is loaded into a kernel that has nothing yet."""
+    host.files.write(path, made.script().encode(), mode=0o600)
 
 
 def change_members(host: Host, step: ChangeMembers) -> None:
@@ -46,7 +57,11 @@ def change_members(host: Host, step: ChangeMembers) -> None:
         raise HostError("changing members of security groups", "the firewall is not as it was loaded")
     new = mark(step.digest, uses_of(old))
     host.nftables.change(FIREWALL_TABLE, sets_of(step.add), sets_of(step.remove), (old, new))
-    save(host, changes(step, old, new))
+    host.files.append(SAVED_MEMBERS, changes(step, old, new).encode(), durable=False)
+    with host.files.open_large(SAVED_MEMBERS) as saved:
+        is_long = (saved.size_bytes or 0) > LARGEST_BYTES
+    if is_long:
+        host.files.write(SAVED_MEMBERS, shortened(host.files.read_text(SAVED_MEMBERS)).encode(), mode=0o600)
 
 
 def sets_of(members: Mapping[str, Iterable[IPAddress]]) -> dict[str, list[IPAddress]]:
@@ -69,20 +84,11 @@ def changes(step: ChangeMembers, old: str, new: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def save(host: Host, more: str) -> None:
-    """At the end of the saved firewall."""
-    host.files.append(SAVED_FIREWALL, more.encode())
-    text = host.files.read_text(SAVED_FIREWALL)
-    if len(text) > LARGEST_BYTES:
-        host.files.write(SAVED_FIREWALL, shortened(text).encode(), mode=0o600)
-
-
 def shortened(text: str) -> str:
     """Of each member the last change; of the marks, the first that went and the last that came."""
-    head, comment, tail = text.partition(CHANGES)
     last: dict[str, str] = {}
     gone = came = ""
-    for line in tail.splitlines(keepends=True):
+    for line in text.splitlines(keepends=True):
         verb, noun, rest = line.split(" ", 2)
         if noun == "element":
             last.pop(rest, None)
@@ -92,4 +98,4 @@ def shortened(text: str) -> str:
         else:
             came = line
     kept = [f"{one} element {rest}" for rest, verb in last.items() for one in dict.fromkeys(("add", verb))]
-    return "".join([head, comment, *kept, gone, came])
+    return "".join([*kept, gone, came])

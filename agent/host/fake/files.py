@@ -60,7 +60,7 @@ class FakeFiles(FakeDoor):
         self.machine.tree.put(self._resolve(path), bytes(data))
 
     @counted
-    def append(self, path: str, data: bytes) -> None:
+    def append(self, path: str, data: bytes, *, durable: bool = True) -> None:
         """Append to the file."""
         before = self._read(path) if self._resolve(path) in self.machine.tree.entries else b""
         self.machine.tree.put(self._resolve(path), before + bytes(data))

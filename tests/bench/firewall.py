@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Security groups and bandwidth limits: what a change costs, against `nft -f`; and how well a limit is kept.
+
+Each way of loading has a machine (a namespace) of its own, so that none reads what another one loaded. Every round
+replaces one firewall of 10,000 rules by another one, in place; all by turns.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from ipaddress import IPv4Address, ip_network
+from pathlib import Path
+from statistics import median
+
+from agent.apply.network.firewall import change_members, replace_firewall
+from agent.apply.network.security import ALWAYS, ruleset
+from agent.host.fake import FakeHost
+from agent.host.files import RealFiles
+from agent.host.nftables import RealNftables
+from agent.host.traffic import RealTraffic
+from agent.model.network import Bandwidth, Direction, Firewall, SecurityGroup, SecurityRule
+from agent.model.network.step import ChangeMembers, ReplaceFirewall
+from tests.bench.bars import Bar, ratio_bar, verdicts
+from tests.bench.files import say
+from tests.bench.links import Machine
+from tests.host.machines import inside, machines
+from tests.loops import command
+
+RULES, PORTS, MEMBERS = 10_000, 200, 10_000
+NETWORKS = 10  # one rule in so many is for a network, the others for a host
+REPLACED, MEMBER, OFF = 1.2, 0.01, 0.05
+LIMITS_MBPS = (10, 100, 1000)
+SECONDS = 5
+HEADERS = 1514 / 1448  # Ethernet's frame, and TCP's payload in it
+
+
+def main(rounds: int, *, as_json: bool) -> None:
+    """Print the bars; status 1 if one was missed."""
+    bars = [*replacements(max(rounds, 1)), *(bar for mbps in LIMITS_MBPS for bar in accuracy(mbps))]
+    if as_json:
+        told = [{"what": one.what, "value": one.value, "limit": one.limit, "is_met": one.is_met} for one in bars]
+        sys.stdout.write(json.dumps(told, indent=1) + "\n")
+    else:
+        sys.stdout.write("\n".join(verdicts(bars)) + "\n")
+    sys.exit(0 if all(one.is_met for one in bars) else 1)
+
+
+def firewall(variant: int) -> Firewall:
+    """Rules of many hosts and some networks on many ports, and one for the members of a group."""
+    rules = [
+        SecurityRule(direction=Direction.IN, protocol="tcp", first_port=port, last_port=port, remote=remote)
+        for number in range(RULES // PORTS)
+        for port in range(1 + variant, PORTS + 1 + variant)
+        for remote in [
+            ip_network(f"10.{port % 250}.{number}.0/24")
+            if number % NETWORKS == 0
+            else ip_network(f"10.{port % 250}.{number}.{1 + variant}/32")
+        ]
+    ]
+    rules.append(SecurityRule(direction=Direction.IN, remote_group="web"))
+    members = tuple(IPv4Address("172.16.0.0") + number for number in range(MEMBERS))
+    return Firewall(
+        groups=(SecurityGroup(id="web", rules=tuple(rules)),), links={"eth0": ("web",)}, members={"web": members}
+    )
+
+
+def linear(desired: Firewall) -> str:
+    """The same, as one writes it by hand: a rule for each rule; replaced in place, too."""
+    rules = [
+        f"ip saddr {rule.remote} tcp dport {rule.first_port} accept" if rule.remote else "ip saddr @members accept"
+        for rule in desired.groups[0].rules
+    ]
+    members = ", ".join(map(str, desired.members["web"]))
+    chain = "chain input { type filter hook input priority filter; policy accept; "
+    return "\n".join(
+        [
+            f"table inet plain {{ set members {{ type ipv4_addr; }}\n{chain}}}\n}}",
+            "flush chain inet plain input\nflush set inet plain members",
+            f"table inet plain {{ set members {{ type ipv4_addr; elements = {{ {members} }}\n}}",
+            chain,
+            'iifname != "eth0" accept',
+            *ALWAYS[Direction.IN],
+            *rules,
+            "drop",
+            "}\n}\n",
+        ]
+    )
+
+
+def timed(work: Callable[..., object], *arguments: object) -> Callable[[], float]:
+    """Seconds."""
+
+    def measured() -> float:
+        began = time.monotonic()
+        work(*arguments)
+        return time.monotonic() - began
+
+    return measured
+
+
+def replacements(rounds: int) -> Iterator[Bar]:
+    """Ours, and `nft -f` of both forms, by turns; then members."""
+    firewalls = [firewall(variant) for variant in range(2)]
+    with machines(3) as (one, plain, same), tempfile.TemporaryDirectory() as folder:
+        host = replace(FakeHost.with_files({}), nftables=RealNftables(), files=RealFiles(folder))
+        ours, by_hand, by_script, joined = [], [], [], []
+        for number in range(rounds + 1):  # the first is for nothing: the tables are empty
+            desired = firewalls[number % 2]
+            say(f"round {number} of {rounds}")
+            ours.append(inside(one, timed(replace_firewall, host, ReplaceFirewall(firewall=desired))))
+            by_hand.append(nft(plain, linear(desired), Path(folder)))
+            there = inside(
+                same, lambda: (RealNftables().chains("inet bms_agent"), RealNftables().sets("inet bms_agent"))
+            )
+            by_script.append(nft(same, ruleset(desired).script(*there), Path(folder)))
+            joined.append(inside(one, timed(change_members, host, joining(desired, number))))
+        pairs = {
+            name: list(zip(ours[1:], theirs[1:], strict=True))
+            for name, theirs in (("hand", by_hand), ("script", by_script))
+        }
+        say(f"ours {ms(ours)}; nft -f by hand {ms(by_hand)}; nft -f of our script {ms(by_script)}; member {ms(joined)}")
+        yield ratio_bar("10,000 rules: ours / nft -f of a rule for each rule", pairs["hand"], REPLACED)
+        yield ratio_bar("10,000 rules: ours / nft -f of our very script", pairs["script"], float("inf"))
+        yield ratio_bar(
+            "a member joins 10,000 / nft -f of all", list(zip(joined[1:], by_hand[1:], strict=True)), MEMBER
+        )
+
+
+def joining(desired: Firewall, number: int) -> ChangeMembers:
+    """Somebody new."""
+    return ChangeMembers(add={"web": (IPv4Address("192.0.2.1") + number,)}, digest=desired.digest[::-1])
+
+
+def nft(machine: Machine, script: str, folder: Path) -> float:
+    """Seconds of a process that loads it."""
+    file = folder / "script.nft"
+    file.write_text(script)
+    return timed(command, *machine.inside, "nft", "-f", str(file))()
+
+
+def ms(times: Sequence[float]) -> str:
+    """The median, without the first."""
+    return f"{median(times[1:]) * 1000:.1f} ms"
+
+
+def accuracy(mbps: int) -> Iterator[Bar]:
+    """How far iperf3's goodput is off the limit, in each direction; and with the headers, which the limit counts."""
+    with machines(2) as (one, other):
+        inside(one, lambda: RealTraffic().limit("eth0", Bandwidth(egress_mbps=mbps, ingress_mbps=mbps)))
+        with serving(other):
+            for name, words in (("egress", ()), ("ingress", ("-R",))):
+                said = command(*one.inside, "iperf3", "-J", "-c", other.address, "-t", str(SECONDS), "-O", "1", *words)
+                rate = float(json.loads(said)["end"]["sum_received"]["bits_per_second"]) / 1e6
+                say(f"{name} limit {mbps} Mbit/s: {rate:.1f} Mbit/s of payload, {rate * HEADERS:.1f} with headers")
+                yield Bar(f"{name} {mbps} Mbit/s: payload is off by", abs(rate / mbps - 1), OFF)
+                yield Bar(f"{name} {mbps} Mbit/s: with headers", abs(rate * HEADERS / mbps - 1), OFF)
+
+
+@contextmanager
+def serving(machine: Machine) -> Iterator[None]:
+    """iperf3, once it listens."""
+    with subprocess.Popen(
+        [*machine.inside, "iperf3", "-s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            while not command(*machine.inside, "ss", "-Hltn", "sport = :5201"):
+                time.sleep(0.02)
+            yield
+        finally:
+            process.terminate()
