@@ -167,9 +167,7 @@ def routing(link: Link, outline: Outline) -> dict[str, Node]:
 
 
 def route_keys(route: Route, outline: Outline) -> dict[str, Node]:
-    """One of `routes`. In a VRF another table than its own has to be said."""
-    link = outline.config.link(route.link or "")
-    elsewhere = link is not None and outline.vrf(link) is not None
+    """One of `routes`."""
     keys: dict[str, Node] = {"to": str(route.destination)}
     if route.gateway is not None:
         keys["via"] = str(route.gateway)
@@ -181,8 +179,8 @@ def route_keys(route: Route, outline: Outline) -> dict[str, Node]:
         keys["type"] = str(route.type)
     if route.metric:
         keys["metric"] = route.metric
-    if route.table != 254 or elsewhere:
-        keys["table"] = route.table
+    if (table := outline.told_table(route)) is not None:
+        keys["table"] = table
     return keys | ({"on-link": True} if route.onlink else {})
 
 

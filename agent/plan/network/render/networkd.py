@@ -193,9 +193,7 @@ def leases(link: Link, outline: Outline) -> Iterator[Section]:
 
 
 def route_section(route: Route, outline: Outline) -> Section:
-    """`[Route]`. In a VRF another table than its own has to be said."""
-    link = outline.config.link(route.link or "")
-    elsewhere = link is not None and outline.vrf(link) is not None
+    """`[Route]`."""
     return Section.of(
         "Route",
         ("Destination", route.destination),
@@ -204,7 +202,7 @@ def route_section(route: Route, outline: Outline) -> Section:
         ("PreferredSource", route.source),
         ("Type", None if route.type is RouteType.UNICAST else route.type),
         ("Metric", route.metric or None),
-        ("Table", route.table if route.table != 254 or elsewhere else None),
+        ("Table", outline.told_table(route)),
     )
 
 

@@ -135,7 +135,7 @@ def protocol(link: Link, version: int, outline: Outline) -> Section:
         f"ipv{version}",
         ("method", methods(link, outline)[version]),
         *((f"address{place}", address) for place, address in enumerate(addresses, 1)),
-        *route_keys([one for one in outline.routes(link) if one.destination.version == version]),
+        *route_keys([one for one in outline.routes(link) if one.destination.version == version], outline),
         *rule_keys([one for one in outline.rules(link) if one.version == version]),
         *dns_keys(link, version, outline),
         ("never-default", refused),
@@ -175,7 +175,7 @@ def dns_keys(link: Link, version: int, outline: Outline) -> Iterator[Key]:
         yield "dns-search", "".join(f"{domain};" for domain in dns.search)
 
 
-def route_keys(routes: Sequence[Route]) -> Iterator[Key]:
+def route_keys(routes: Sequence[Route], outline: Outline) -> Iterator[Key]:
     """`routeN=destination[,gateway[,metric]]`, and what else there is of it in `routeN_options`."""
     for place, route in enumerate(routes, 1):
         nowhere = DEFAULT_V4.network_address if route.destination.version == 4 else DEFAULT_V6.network_address
@@ -185,10 +185,11 @@ def route_keys(routes: Sequence[Route]) -> Iterator[Key]:
         options = {
             "onlink": "true" if route.onlink else None,
             "src": route.source,
-            "table": route.table,
+            "table": outline.told_table(route),
             "type": None if route.type is RouteType.UNICAST else route.type,
         }
-        yield f"route{place}_options", ",".join(f"{key}={value}" for key, value in options.items() if value is not None)
+        said = ",".join(f"{key}={value}" for key, value in options.items() if value is not None)
+        yield f"route{place}_options", said or None
 
 
 def rule_keys(rules: Sequence[Rule]) -> Iterator[Key]:

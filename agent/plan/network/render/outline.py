@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from agent.model.network import MAIN_TABLE, Bond, Bridge, Dns, Ethernet, Link, NetworkConfig, Route, Rule, Vrf
+from agent.model.network import MAIN_TABLE, Bond, Bridge, Dns, Link, NetworkConfig, Route, Rule, Vrf
 from agent.model.network.link import Upper
 
 
@@ -109,6 +109,12 @@ class Outline:
             key=lambda one: (one.table, one.destination.version, one.destination, one.metric),
         )
 
+    def told_table(self, route: Route) -> int | None:
+        """The table, where it would be another one if nobody said so: in a VRF that is the VRF's."""
+        link = self.config.link(route.link or "")
+        usual = link is None or self.vrf(link) is None
+        return None if usual and route.table == MAIN_TABLE else route.table
+
     def rules(self, link: Link) -> list[Rule]:
         """Those that lead to a table with routes of its own; at home all those to other tables."""
         return sorted(
@@ -129,8 +135,3 @@ class Outline:
     def leased_dns(self) -> bool:
         """Whether name servers may come with a lease: not if the configuration tells them."""
         return self.config.dns is None
-
-
-def fixed_name(link: Link) -> bool:
-    """Whether it bears its name because we make it: a NIC is called what the kernel likes."""
-    return not isinstance(link, Ethernet)
