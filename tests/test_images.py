@@ -260,6 +260,7 @@ DRIVERS = (
     "be2net bnx2 bnx2x bnxt_en cxgb4 e1000e enic hinic i40e iavf ice igb igc ionic ixgbe mlx4_en mlx5_core",
     "nfp qede r8169 sfc tg3 ena virtio_net virtio_blk virtio_scsi vmxnet3 usb-storage usbhid ipmi_si ipmi_devintf",
     "ext4 xfs vfat isofs btrfs raid1 raid456 dm-mod dm-multipath bonding 8021q vxlan bridge iscsi_tcp loop",
+    "vrf macvlan ifb nf_tables nft_ct nft_nat nft_chain_nat sch_htb sch_ingress cls_u32 act_mirred",
 )
 FILES = (
     "init",
@@ -269,6 +270,8 @@ FILES = (
     "usr/bin/mcopy",
     "usr/bin/udevadm",
     "usr/bin/bash",
+    "usr/lib/x86_64-linux-gnu/libnftables.so.1",
+    "usr/sbin/modprobe",
 )
 
 
