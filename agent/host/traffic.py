@@ -25,6 +25,7 @@ BROKEN = 1
 ROOT = 0xFFFFFFFF  # TC_H_ROOT, linux/pkt_sched.h
 INGRESS = 0xFFFF0000
 ALL, IPV4, IPV6 = 0x0003, 0x0800, 0x86DD  # linux/if_ether.h, ETH_P_*
+HEADER_BYTES = 14  # ETH_HLEN
 BURST_S = 0.01
 LEAST_BURST_BYTES = 32 * 1024
 QUANTUM_BYTES = 60_000  # the kernel's own guess grows with the rate, until it complains
@@ -50,12 +51,13 @@ class RealTraffic:
                 remove(route, index, roots.get(index))
             if handle is None:
                 return
+            mtu = int(route.get_links(index)[0].get_attr("IFLA_MTU"))
             number = handle | (bandwidth.egress_mbps is not None and bandwidth.ingress_mbps is not None)
             if bandwidth.ingress_mbps is not None:
                 redirect(route, index)
-                shape(route, index + IFB_INDEX, number, bandwidth.ingress_mbps, bandwidth.exempt, SOURCE)
+                shape(route, index + IFB_INDEX, number, bandwidth.exempt, SOURCE, rate(bandwidth.ingress_mbps, mtu))
             if bandwidth.egress_mbps is not None:
-                shape(route, index, number, bandwidth.egress_mbps, bandwidth.exempt, DESTINATION)
+                shape(route, index, number, bandwidth.exempt, DESTINATION, rate(bandwidth.egress_mbps, mtu))
 
     def shapers(self) -> dict[int, int]:
         """By one dump."""
@@ -116,12 +118,18 @@ def redirect(route: Any, index: int) -> None:
     add_filter(route, index, 0xFFFF, ALL, 1, ["0x0/0x0+0"], action=[action], target=0x10000)
 
 
-def shape(route: Any, index: int, number: int, mbps: int, exempt: tuple[IPNetwork, ...], at: dict[int, int]) -> None:
+def rate(mbps: int, mtu: int) -> int:
+    """Bytes a second, as htb counts them: a limit is of IP packets (of full size), and a frame has a header more."""
+    return mbps * 1_000_000 * (mtu + HEADER_BYTES) // mtu // 8
+
+
+def shape(
+    route: Any, index: int, number: int, exempt: tuple[IPNetwork, ...], at: dict[int, int], bytes_per_s: int
+) -> None:
     """A bucket at the root of a link. Exempt traffic goes to the root itself: htb sends that as it comes."""
     route.tc("replace", "htb", index=index, handle=number << 16, parent=ROOT, default=1)
-    rate = mbps * 1_000_000 // 8
-    burst = max(LEAST_BURST_BYTES, int(rate * BURST_S))
-    bucket = {"rate": rate, "ceil": rate, "burst": burst, "cburst": burst, "quantum": QUANTUM_BYTES}
+    burst = max(LEAST_BURST_BYTES, int(bytes_per_s * BURST_S))
+    bucket = {"rate": bytes_per_s, "ceil": bytes_per_s, "burst": burst, "cburst": burst, "quantum": QUANTUM_BYTES}
     route.tc("add-class", "htb", index=index, handle=number << 16 | 1, parent=number << 16, **bucket)
     with fine(errno.ENOENT):  # a kernel without fq_codel: then it is one queue
         route.tc("add", "fq_codel", index=index, handle=0, parent=number << 16 | 1)

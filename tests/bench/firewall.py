@@ -38,7 +38,7 @@ NETWORKS = 10  # one rule in so many is for a network, the others for a host
 REPLACED, MEMBER, OFF = 1.2, 0.01, 0.05
 LIMITS_MBPS = (10, 100, 1000)
 SECONDS = 5
-HEADERS = 1514 / 1448  # Ethernet's frame, and TCP's payload in it
+HEADERS = 1500 / 1448  # an IP packet, and TCP's payload in it
 
 
 def main(rounds: int, *, as_json: bool) -> None:

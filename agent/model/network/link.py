@@ -18,7 +18,7 @@ from agent.model.network.values import IPAddress, IPInterface, IPNetwork, LinkNa
 
 
 class Bandwidth(Frozen):
-    """Limits of a link's traffic, in Mbit/s (10^6 bit/s, with Ethernet headers). `None` is no limit."""
+    """Limits of a link's traffic, in Mbit/s (10^6 bit/s) of IP packets. `None` is no limit."""
 
     egress_mbps: int | None = Field(default=None, ge=1, le=400_000)
     ingress_mbps: int | None = Field(default=None, ge=1, le=400_000)
