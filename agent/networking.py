@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 from agent.apply.network import apply_network, check_nic
 from agent.errors import AgentError
-from agent.host.doors import Host, Tables
+from agent.host.doors import Host
+from agent.host.network_doors import Tables
 from agent.inventory.network import network_state
 from agent.inventory.network.persistence import manager_of
 from agent.model.network import IPAddress, Manager, NetworkConfig, NetworkState, Snapshot
@@ -23,7 +24,7 @@ from agent.model.network.step import NetworkStep
 from agent.plan.network import Stored, plan_network, plan_revert
 from agent.plan.network.invariants import check_network
 from agent.plan.network.render import folders, render
-from agent.plan.network.resolve import resolve, resolve_what_is_there
+from agent.plan.network.resolve import resolve, resolve_what_is_there, with_bond_macs
 from agent.plan.network.snapshot import snapshot
 from agent.plan.network.sysctls import FILE, sysctl_file, sysctls_of
 from agent.plan.network.text import line
@@ -115,4 +116,4 @@ def sysctl_keys(config: NetworkConfig, tables: Tables) -> tuple[str, ...]:
 
 def rendered(config: NetworkConfig, manager: Manager) -> dict[str, str]:
     """The files with which a boot begins with this network: absolute path → text."""
-    return render(manager, config) | sysctl_file(sysctls_of(config))
+    return render(manager, with_bond_macs(config)) | sysctl_file(sysctls_of(config))

@@ -11,11 +11,10 @@ import os
 
 def detach() -> None:
     """The caller goes on as a process of its own; the one that was started ends well."""
-    if os.fork() > 0:
-        os._exit(0)
-    os.setsid()
-    if os.fork() > 0:
-        os._exit(0)
+    for becoming in (os.setsid, lambda: None):
+        if os.fork() > 0:
+            raise SystemExit(0)
+        becoming()
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)

@@ -15,25 +15,10 @@ from datetime import datetime
 from threading import Event
 from typing import Protocol
 
+from agent.host.network_doors import Netlink, Probe
 from agent.host.packet_doors import Nftables, Traffic
 from agent.model.generalise import Look
 from agent.model.image import OPEN, Access
-from agent.model.network import IPAddress, LinkState, Route, Rule
-from agent.model.network.step import (
-    AddAddress,
-    AddRemote,
-    AddRule,
-    ChangeLink,
-    CreateLink,
-    DeleteLink,
-    RemoveAddress,
-    RemoveRemote,
-    RemoveRoute,
-    RemoveRule,
-    SetLink,
-    SetRoute,
-    SetUpper,
-)
 
 
 @dataclass(frozen=True)
@@ -214,79 +199,6 @@ class Block(Protocol):
         """A new sparse file that is written as if it were a disk without end; it gets its length from what is written
         or zeroed farthest. Left by an error, the file is removed. Raises `DeviceError` if it is there already.
         """
-        ...
-
-
-KernelStep = (
-    CreateLink
-    | ChangeLink
-    | DeleteLink
-    | SetLink
-    | SetUpper
-    | AddAddress
-    | RemoveAddress
-    | SetRoute
-    | RemoveRoute
-    | AddRule
-    | RemoveRule
-    | AddRemote
-    | RemoveRemote
-)
-"""Steps that are one netlink message each."""
-
-
-@dataclass(frozen=True)
-class Tables:
-    """The kernel's tables. Static routes are apart from those that a lease, a router or a routing daemon brought."""
-
-    links: tuple[LinkState, ...] = ()
-    routes: tuple[Route, ...] = ()
-    leased_routes: tuple[Route, ...] = ()
-    rules: tuple[Rule, ...] = ()
-
-
-class Watch(Protocol):
-    """What is heard of changes."""
-
-    def wait(self, timeout_s: float) -> bool:
-        """True once anything changed since the last call; False when the time is over."""
-        ...
-
-
-class Netlink(Protocol):
-    """Links, addresses, routes and rules of this network namespace. Setting what is already so is no error."""
-
-    def tables(self) -> Tables:
-        """As they are, without the loopback device, and without what the kernel makes by itself."""
-        ...
-
-    def change(self, steps: Sequence[KernelStep]) -> None:
-        """In order. Raises `HostError` for the first that was refused; a few behind it may have been done."""
-        ...
-
-    def watching(self) -> AbstractContextManager[Watch]:
-        """Listens from now on."""
-        ...
-
-
-class Probe(Protocol):
-    """Does somebody beyond this host answer? One attempt each; False for silence, and for what keeps it from asking."""
-
-    def neighbour(self, link: str, address: IPAddress, timeout_s: float) -> bool:
-        """ARP or neighbour discovery, anew."""
-        ...
-
-    def echo(self, link: str, address: IPAddress, size_bytes: int, timeout_s: float) -> bool:
-        """An ICMP echo in one IP packet of that size that may not be fragmented."""
-        ...
-
-    def dns(self, server: IPAddress, timeout_s: float) -> bool: ...
-    def connects(self, host: str, port: int, timeout_s: float) -> bool:
-        """A TCP connection."""
-        ...
-
-    def addresses(self, host: str) -> tuple[IPAddress, ...]:
-        """Of a name, by the system's resolver; none if nobody knows it."""
         ...
 
 

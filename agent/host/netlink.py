@@ -15,7 +15,7 @@ from threading import Lock
 from typing import assert_never
 
 from agent.errors import HostError
-from agent.host.doors import KernelStep, Tables
+from agent.host.network_doors import KernelStep, Tables
 from agent.host.rtnetlink import link as links
 from agent.host.rtnetlink.channel import Change, Channel, channel, opened
 from agent.host.rtnetlink.message import AF_BRIDGE

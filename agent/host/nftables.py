@@ -43,6 +43,12 @@ class RealNftables:
         """By a dump of sets without their elements."""
         return nfnetlink.sets(table)
 
+    def remove(self, table: str, chains: Sequence[str], sets: Sequence[str]) -> None:
+        """By a message for each: first the sets, since maps may lead to chains."""
+        messages = [nfnetlink.delete_set(table, name) for name in sets]
+        messages += [nfnetlink.delete_chain(table, name) for name in chains]
+        nfnetlink.transact(f"clearing table {table}", messages)
+
     def change(
         self,
         table: str,

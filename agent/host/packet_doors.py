@@ -27,6 +27,10 @@ class Nftables(Protocol):
         """Names of sets and maps that have one."""
         ...
 
+    def remove(self, table: str, chains: Sequence[str], sets: Sequence[str]) -> None:
+        """Take away sets that no rule needs, and chains without rules, to which none of any other set leads."""
+        ...
+
     def change(
         self,
         table: str,

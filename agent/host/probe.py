@@ -120,8 +120,7 @@ def state_of(talk: Channel, index: int, address: IPAddress) -> int:
         if kind == NEWNEIGH:
             _, where, state, _, _ = NDMSG.unpack_from(body)
             if where == index and attributes(body, NDMSG.size).get(NDA_DST) == address.packed:
-                known: int = state
-                return known
+                return int(state)
     return 0
 
 
@@ -150,6 +149,6 @@ def heard(raw: socket.socket, address: IPAddress, request: bytes, end_s: float) 
 
 def checksum(data: bytes) -> int:
     """RFC 1071."""
-    total = sum(struct.unpack(f">{len(data) // 2}H", data[: len(data) & ~1])) + (data[-1] << 8 if len(data) & 1 else 0)
+    total: int = sum(struct.unpack(f">{len(data) // 2}H", data[: len(data) & ~1])) + (data[-1] << 8 if len(data) & 1 else 0)
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF

@@ -14,14 +14,20 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from struct import Struct
 from typing import Any
 
 from agent.errors import HostError
+from agent.host.rtnetlink.channel import channel
+from agent.host.rtnetlink.message import attributes, messages, string
 from agent.model.network import Bandwidth, IPNetwork
 
 IFB_INDEX = 0x40000000
 OURS = 0x8000
 BROKEN = 1
+NEW_QDISC, GET_QDISC = 36, 38  # linux/rtnetlink.h
+TCMSG = Struct("=B3xiIII")  # struct tcmsg: family, index of the link, handle, parent, info
+TCA_KIND = 1
 ROOT = 0xFFFFFFFF  # TC_H_ROOT, linux/pkt_sched.h
 INGRESS = 0xFFFF0000
 ALL, IPV4, IPV6 = 0x0003, 0x0800, 0x86DD  # linux/if_ether.h, ETH_P_*
@@ -43,7 +49,7 @@ class RealTraffic:
         handle = bandwidth.handle
         with talking(f"limiting the bandwidth of {link}") as route:
             index = index_of(route, link)
-            roots, diverted = shapers_of(route)
+            roots, diverted = shapers_now()
             there = shaper(index, roots, diverted)
             if there == handle:
                 return
@@ -61,8 +67,7 @@ class RealTraffic:
 
     def shapers(self) -> dict[int, int]:
         """By one dump."""
-        with talking("reading the bandwidth limits") as route:
-            roots, diverted = shapers_of(route)
+        roots, diverted = shapers_now()
         links = {index % IFB_INDEX for index in roots}
         return {link: number for link in links if (number := shaper(link, roots, diverted)) is not None}
 
@@ -75,9 +80,16 @@ def index_of(route: Any, link: str) -> int:
     return int(found[0])
 
 
-def shapers_of(route: Any) -> tuple[dict[int, int], set[int]]:
+def shapers_now() -> tuple[dict[int, int], set[int]]:
     """Index → number of a root of ours; and which links lead elsewhere what they receive."""
-    found = [(int(one["index"]), int(one["handle"]), one.get_attr("TCA_KIND")) for one in route.get_qdiscs()]
+    doing = "reading the bandwidth limits"
+    with channel(doing) as kernel:
+        data = kernel.table(GET_QDISC, bytes(TCMSG.size), doing)
+    found = [
+        (*TCMSG.unpack_from(body)[1:3], string(attributes(body, TCMSG.size)[TCA_KIND]))
+        for kind, _, _, body in messages(data)
+        if kind == NEW_QDISC
+    ]
     roots = {index: handle >> 16 for index, handle, kind in found if kind == "htb" and handle >> 16 >= OURS}
     return roots, {index for index, _, kind in found if kind == "ingress"}
 

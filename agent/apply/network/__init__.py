@@ -12,7 +12,8 @@ from agent.apply.network.firewall import change_members, replace_firewall, set_e
 from agent.apply.network.persist import persist
 from agent.apply.network.prove import prove
 from agent.errors import AgentError, HostError, PreconditionError
-from agent.host.doors import Host, KernelStep
+from agent.host.doors import Host
+from agent.host.network_doors import KernelStep
 from agent.model.network import Bond
 from agent.model.network.plan import NicMustBe
 from agent.model.network.proof import ProveNetwork
@@ -56,7 +57,7 @@ def apply_network(host: Host, steps: Sequence[NetworkStep], doing: Callable[[Net
 
 
 def prepare(host: Host, batch: Sequence[NetworkStep]) -> None:
-    """The bonding driver makes a bond0 of its own when it comes in, unless it is told not to (bonding.rst, max_bonds)."""
+    """The bonding driver makes a bond0 of its own when it comes, unless it is told not to (bonding.rst, max_bonds)."""
     bonds = any(isinstance(step, CreateLink) and isinstance(step.link, Bond) for step in batch)
     if bonds and not host.files.exists(BONDING):
         try:

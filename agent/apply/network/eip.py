@@ -15,21 +15,21 @@ from agent.model.network import Eip, EipMode, eips_digest
 from agent.model.network.nft import EIPS_TABLE
 
 
-def ruleset(eips: Iterable[Eip]) -> Ruleset:
+def ruleset(eips: Iterable[Eip], generation: int = 1) -> Ruleset:
     """All of them."""
     eips = tuple(eips)
     ours = [eip for eip in eips if eip.mode is EipMode.HOST]
-    made = Ruleset(EIPS_TABLE, eips_digest(eips))
-    made.set("private", "ipv4_addr : ipv4_addr", (f"{eip.address} : {eip.private}" for eip in ours), "map")
-    made.set("public", "ipv4_addr : ipv4_addr", (f"{eip.private} : {eip.address}" for eip in ours), "map")
+    made = Ruleset(EIPS_TABLE, eips_digest(eips), generation)
+    private = made.set("private", "ipv4_addr : ipv4_addr", (f"{eip.address} : {eip.private}" for eip in ours), "map")
+    public = made.set("public", "ipv4_addr : ipv4_addr", (f"{eip.private} : {eip.address}" for eip in ours), "map")
     pairs = (f"{eip.private} . {net}" for eip in ours for net in collapse_addresses(eip.exempt))
-    made.set("exempt", "ipv4_addr . ipv4_addr; flags interval", pairs)
+    exempt = made.set("exempt", "ipv4_addr . ipv4_addr; flags interval", pairs)
     for hook, priority in (("prerouting", "dstnat"), ("output", "-100")):
         made.chain(hook, f"type nat hook {hook} priority {priority}; policy accept;")
         if ours:
-            made.rule(hook, "dnat to ip daddr map @private")
+            made.rule(hook, f"dnat to ip daddr map {private}")
     made.chain("postrouting", "type nat hook postrouting priority srcnat; policy accept;")
     if ours:
-        made.rule("postrouting", "ip saddr . ip daddr @exempt return")
-        made.rule("postrouting", "snat to ip saddr map @public")
+        made.rule("postrouting", f"ip saddr . ip daddr {exempt} return")
+        made.rule("postrouting", f"snat to ip saddr map {public}")
     return made

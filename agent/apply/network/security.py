@@ -30,22 +30,27 @@ IP = {4: "ip", 6: "ip6"}
 PROTOCOLS = {"tcp": 6, "udp": 17}
 ICMP = {4: ("icmp", 1), 6: ("icmpv6", 58)}
 
-STATE = "ct state vmap { established : accept, related : accept, invalid : drop }"
+STATE = ("ct state established,related accept", "ct state invalid drop")
 ALWAYS = {
     Direction.IN: (
-        STATE,
+        *STATE,
         "meta nfproto ipv4 udp sport 67 udp dport 68 accept",
         "meta nfproto ipv6 udp sport 547 udp dport 546 accept",
-        "icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, mld-listener-query } accept",
+        "icmpv6 type 134-136 accept",
+        "icmpv6 type 130 accept",
     ),
     Direction.OUT: (
-        STATE,
+        *STATE,
         "meta nfproto ipv4 udp sport 68 udp dport 67 accept",
         "meta nfproto ipv6 udp sport 546 udp dport 547 accept",
-        "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept",
-        "icmpv6 type { mld-listener-report, mld-listener-done, mld2-listener-report } accept",
+        "icmpv6 type 133 accept",
+        "icmpv6 type 135-136 accept",
+        "icmpv6 type 131-132 accept",
+        "icmpv6 type 143 accept",
     ),
 }
+"""ICMPv6: 133 to 136 are router and neighbour solicitation and advertisement (RFC 4861), 130 to 132 and 143 multicast
+listener queries and reports (RFC 2710, RFC 3810)."""
 HOOKS = {Direction.IN: "input", Direction.OUT: "output"}
 LINK_KEYS = {Direction.IN: ("meta sdifname", "iifname"), Direction.OUT: ("oifname",)}
 """A VRF's port: on its way in a packet is the VRF's by the time that it meets `input`, and only `sdifname` still tells
@@ -66,15 +71,15 @@ Match = tuple[Direction, int, "str | int | None", "int | None", "int | None", "i
 """Direction, version, protocol, ports, ICMP's type and code: a rule without its remote."""
 
 
-def ruleset(firewall: Firewall) -> Ruleset:
+def ruleset(firewall: Firewall, generation: int = 1) -> Ruleset:
     """All of it. Raises `InputError` for a name that no rule can hold."""
-    made = Ruleset(FIREWALL_TABLE, firewall.digest)
+    made = Ruleset(FIREWALL_TABLE, firewall.digest, generation)
     for hook in HOOKS.values():
         made.chain(hook, f"type filter hook {hook} priority filter; policy accept;")
     links = {safe(link): groups for link, groups in firewall.links.items() if groups}
     for name, addresses in firewall.members.items():
         for version, some in by_version(addresses).items():
-            made.set(members_set(name, version), ADDRESS_TYPES[version], some)
+            made.set(f"members-{safe(name)}-{version}", ADDRESS_TYPES[version], some)
     if not links:
         return made
     for direction in Direction:
@@ -100,9 +105,10 @@ def add_chains(
         for target in (f"always-{direction}", *(f"group-{each}-{direction}" for each in dict.fromkeys(ids))):
             made.rule(chain, f"jump {target}")
         made.rule(chain, "drop")
-    targets = ", ".join(f'"{link}" : goto link-{link}-{direction}' for link in links)
+    targets = (f'"{link}" : goto link-{link}-{direction}' for link in links)
+    name = made.set(f"links-{direction}", "ifname : verdict", targets, "map")
     for key in LINK_KEYS[direction]:
-        made.rule(HOOKS[direction], f"{key} vmap {{ {targets} }}")
+        made.rule(HOOKS[direction], f"{key} vmap {name}")
 
 
 def grouped(rules: Iterable[SecurityRule], direction: Direction) -> dict[Match, Remotes]:
@@ -147,7 +153,7 @@ def rules_of(made: Ruleset, group: str, match: Match, remotes: Remotes) -> Itera
     if remotes.is_anybody:
         yield f"meta nfproto ipv{version} {what}"
         return
-    where = [f"@{members_set(each, version)}" for each in remotes.groups]
+    where = [f"@{members_set(each, version, made.generation)}" for each in remotes.groups]
     where += sets_of(made, version, name_of(group, match), remotes)
     for each in where:
         yield f"{IP[version]} {'saddr' if direction is Direction.IN else 'daddr'} {each} {what}"
@@ -161,8 +167,7 @@ def sets_of(made: Ruleset, version: int, name: str, remotes: Remotes) -> Iterato
         ("nets", f"{kind}; flags interval", list(ranges(version, remotes.networks))),
     ):
         if len(some) > 1:
-            made.set(f"{name}-{suffix}", type_and_flags, some)
-            yield f"@{name}-{suffix}"
+            yield made.set(f"{name}-{suffix}", type_and_flags, some)
         else:
             yield from some
 
@@ -220,9 +225,9 @@ def text_of(address: IPAddress) -> str:
     return inet_ntoa(address.packed) if address.version == 4 else str(address)
 
 
-def members_set(group: str, version: int) -> str:
-    """The name of a group's addresses."""
-    return f"members-{safe(group)}-{version}"
+def members_set(group: str, version: int, generation: int) -> str:
+    """The name of the set of a group's addresses."""
+    return f"members-{safe(group)}-{version}-{generation}"
 
 
 def safe(name: str) -> str:

@@ -13,8 +13,8 @@ from ipaddress import ip_address
 from typing import Any, assert_never
 
 from agent.errors import HostError
-from agent.host.doors import KernelStep, Tables, Watch
 from agent.host.fake.faults import FakeDoor, counted
+from agent.host.network_doors import KernelStep, Tables, Watch
 from agent.model.network import Bond, IPAddress, IPInterface, LinkState, Route, Vxlan
 from agent.model.network.step import (
     AddAddress,

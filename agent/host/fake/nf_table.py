@@ -18,5 +18,6 @@ class FakeTable:
 
     def uses(self) -> dict[str, int]:
         """As the kernel counts: rules of a chain, and jumps to it."""
-        targets = [target for rules in self.chains.values() for rule in rules for target in JUMP.findall(rule)]
+        texts = [*self.chains.values(), *self.sets.values()]
+        targets = [target for each in texts for text in each for target in JUMP.findall(text)]
         return {name: len(rules) + targets.count(name) for name, rules in self.chains.items()}

@@ -41,6 +41,15 @@ class FakeNftables(FakeDoor):
         return tuple(found.sets) if found else ()
 
     @counted
+    def remove(self, table: str, chains: Sequence[str], sets: Sequence[str]) -> None:
+        """One transaction, too."""
+        tables = deepcopy(self.machine.nf_tables)
+        for noun, names in (("set", sets), ("chain", chains)):
+            for name in names:
+                obey(tables, f"delete {noun} {table} {name}")
+        self.machine.nf_tables = tables
+
+    @counted
     def change(
         self,
         table: str,

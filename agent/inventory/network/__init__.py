@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agent.host.doors import Files, Host, Tables
+from agent.host.doors import Files, Host
+from agent.host.network_doors import Tables
 from agent.inventory.network.firewall import loaded_digests
 from agent.inventory.network.nic import nics_of
 from agent.model.network import LinkState, NetworkState, Nic

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from agent.errors import HostError
 from agent.host.doors import Host
-from agent.model.network.nft import EIPS_TABLE, FIREWALL_TABLE, digest_of, mark_in
+from agent.model.network.nft import EIPS_TABLE, FIREWALL_TABLE, mark_of
 
 
 def loaded_digests(host: Host) -> tuple[str | None, str | None]:
@@ -16,7 +16,7 @@ def loaded_digests(host: Host) -> tuple[str | None, str | None]:
 def loaded_digest(host: Host, table: str) -> str | None:
     """Of one table. A kernel that does not tell (without nf_tables, or the right to ask) is one that has none."""
     try:
-        found = mark_in(host.nftables.chains(table))
+        found = mark_of(host.nftables.chains(table))
     except HostError:
         return None
-    return digest_of(found) if found else None
+    return found.digest if found else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 
-from agent.host.doors import Files, Tables
+from agent.host.doors import Files
+from agent.host.network_doors import Tables
 from agent.inventory.fact import attempt, number, text
 from agent.model.fact import Fact, Unknown, known
 from agent.model.network import MAIN_TABLE, IPAddress, LinkState, Nic

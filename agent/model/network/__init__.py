@@ -19,7 +19,7 @@ from agent.model.network.link import (
     Vrf,
     Vxlan,
 )
-from agent.model.network.manager import Manager
+from agent.model.network.persistence import Manager
 from agent.model.network.route import Dns, Route, RouteType, Rule
 from agent.model.network.snapshot import Snapshot
 from agent.model.network.state import BondPort, BondState, LinkState, NetworkState, Nic

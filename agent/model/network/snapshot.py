@@ -9,7 +9,7 @@ from agent.model.frozen import Frozen
 from agent.model.network.config import NetworkConfig
 from agent.model.network.firewall import Eip, Firewall
 from agent.model.network.link import Link
-from agent.model.network.manager import Manager
+from agent.model.network.persistence import Manager
 from agent.model.network.route import Route, Rule
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from agent.model.frozen import Frozen
 from agent.model.network.firewall import Eip, Firewall
 from agent.model.network.link import Bandwidth, Link
-from agent.model.network.manager import Manager
+from agent.model.network.persistence import Manager
 from agent.model.network.proof import ProveNetwork
 from agent.model.network.route import Route, Rule
 from agent.model.network.values import IPAddress, IPInterface

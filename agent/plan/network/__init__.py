@@ -19,13 +19,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agent.errors import PreconditionError
-from agent.model.network import Firewall, Manager, NetworkConfig, NetworkState, Snapshot, Vxlan
+from agent.model.network import Firewall, Macvlan, Manager, NetworkConfig, NetworkState, Snapshot, Vlan, Vxlan
 from agent.model.network.plan import NetworkPlan, NicMustBe
 from agent.model.network.proof import ControllerAddress, ProveNetwork
 from agent.model.network.soundness import VXLAN_OVERHEAD_BYTES
 from agent.model.network.step import LimitBandwidth, NetworkStep, PersistNetwork, RemoveAddress
 from agent.plan.network.firewall import eip_steps, firewall_steps
-from agent.plan.network.links import change_links
+from agent.plan.network.links import change_links, is_other
 from agent.plan.network.proof import proofs_of
 from agent.plan.network.reach import refuse_to_cut
 from agent.plan.network.render import ours, render, superseded
@@ -95,7 +95,7 @@ def changes(state: NetworkState, wanted: NetworkConfig, was: NetworkConfig, *, e
         *firewall_steps(state.firewall_digest, was.firewall, needed(wanted.firewall, state)),
         *links.first,
         *links.build,
-        *change_sysctls(state, sysctls_of(wanted), links.made),
+        *(() if exact else change_sysctls(state, sysctls_of(wanted), links.made)),
         *addresses,
         *setting,
         *adding,
@@ -154,12 +154,21 @@ def persist_steps(wanted: NetworkConfig, stored: Stored, waiting: tuple[str, ...
 
 def mtus_fit_what_is_there(wanted: NetworkConfig, state: NetworkState) -> None:
     """A link whose carrier's MTU is not specified must fit into what it has. Raises `PreconditionError`."""
-    specified = {link.name: link.mtu for link in wanted.links}
-    there = {link.name: link.mtu for link in state.links}
+    there = {link.name: link for link in state.links}
+    named = {link.name: link for link in wanted.links}
+
+    def mtu_of(name: str) -> int | None:
+        link, now = named.get(name), there.get(name)
+        if link is not None and link.mtu is not None:
+            return link.mtu
+        if now is not None and (link is None or link.kind == "ethernet" or not is_other(link, there)):
+            return now.mtu
+        return mtu_of(link.lower[0]) if isinstance(link, Vlan | Macvlan) else None
+
     for place, link in enumerate(wanted.links):
         room = VXLAN_OVERHEAD_BYTES[link.local.version] if isinstance(link, Vxlan) else 0
-        for lower in link.lower if link.mtu is not None and link.kind in ("vlan", "macvlan", "vxlan") else ():
-            carrier = specified.get(lower) or there.get(lower)
+        for lower in link.lower if isinstance(link, Vlan | Macvlan | Vxlan) else ():
+            carrier = mtu_of(lower)
             if carrier is not None and link.mtu is not None and link.mtu + room > carrier:
                 raise PreconditionError(
                     f"planning {link.name}",

@@ -23,6 +23,7 @@ CHANGEABLE = {
     "bridge": ("stp",),
 }
 ONLY_DOWN = ("lacp_rate",)  # BOND_OPTFLAG_IFDOWN, drivers/net/bonding/bond_options.c
+NO_OPTIONS: dict[str, None] = {"addresses": None, "bandwidth": None, "port_id": None}
 FIXED = {
     "bond": ("mode",),
     "vlan": ("parent", "vlan_id", "protocol"),
@@ -63,7 +64,7 @@ def change_links(state: NetworkState, desired: tuple[Link, ...], before: tuple[L
     ordered = bottom_up(desired)
     steps = [
         *build.shrink(ordered),
-        *(step for link in ordered for step in build.made(link)),
+        *(step for link in ordered for step in (*build.made(link), *build.grow(link))),
         *build.ports(ordered),
         *(step for link in ordered for step in build.set(link)),
     ]
@@ -102,12 +103,14 @@ class Build:
         now = self.now(link.name)
         if now is None and not isinstance(link, Ethernet):
             self.anew.add(link.name)
-            yield CreateLink(link=link.model_copy(update={"addresses": None, "bandwidth": None, "port_id": None}))
+            yield CreateLink(link=link.model_copy(update=NO_OPTIONS))
         elif now is not None and now.config is not None and differ(link, now.config, CHANGEABLE.get(link.kind, ())):
             if now.up and differ(link, now.config, ONLY_DOWN):
                 self.disturbed.add(link.name)
                 yield SetLink(name=link.name, up=False)
-            yield ChangeLink(link=link.model_copy(update={"addresses": None, "bandwidth": None, "port_id": None}))
+            # the kernel refuses some options while a bond is up, even with the value that they have
+            kept = {field: None for field in CHANGEABLE[link.kind] if not differ(link, now.config, (field,))}
+            yield ChangeLink(link=link.model_copy(update=NO_OPTIONS | kept))
 
     def ports(self, ordered: list[Link]) -> Iterator[NetworkStep]:
         """Ports go where they belong. A bond takes links that are down; a VRF takes their IPv6 addresses away."""
@@ -131,19 +134,21 @@ class Build:
             if now is not None and link.mtu is not None and link.mtu < now.mtu:
                 yield SetLink(name=link.name, mtu=link.mtu)
 
-    def set(self, link: Link) -> Iterator[NetworkStep]:
-        """MTU, MAC, up or down; and a VXLAN's remotes."""
+    def grow(self, link: Link) -> Iterator[NetworkStep]:
+        """A larger MTU comes from below to above, before what takes its own from it is made."""
         now = self.now(link.name)
-        mtu = link.mtu if now is not None and link.mtu is not None and link.mtu > now.mtu else None
-        mac = (
-            link.mac if now is not None and not isinstance(link, Ethernet) and link.mac not in (None, now.mac) else None
-        )
-        up = link.up if now is None or now.up != link.up or self.downed(link) else None
-        if now is None and not link.up and mtu is None and mac is None:
-            up = None  # it is made so
-        if (up, mtu, mac) != (None, None, None):
-            yield SetLink(name=link.name, up=up, mtu=mtu, mac=mac)
-        if up is not None:
+        if now is not None and link.mtu is not None and link.mtu > now.mtu:
+            yield SetLink(name=link.name, mtu=link.mtu)
+
+    def set(self, link: Link) -> Iterator[NetworkStep]:
+        """MAC, up or down; and a VXLAN's remotes."""
+        now = self.now(link.name)
+        own = link.mac if now is not None and not isinstance(link, Ethernet) else None
+        mac = own if now is not None and own != now.mac else None
+        wrong = link.up if now is None else now.up != link.up or self.downed(link)
+        if wrong or mac is not None:
+            yield SetLink(name=link.name, up=link.up if wrong else None, mac=mac)
+        if wrong:
             self.disturbed.add(link.name)
         if isinstance(link, Vxlan) and link.remotes is not None:
             present = now.config.remotes or () if now is not None and isinstance(now.config, Vxlan) else ()
@@ -183,13 +188,19 @@ def clash(old: Link, new: Link) -> bool:
 
 def above(names: Iterable[str], state: NetworkState) -> tuple[str, ...]:
     """These, and the virtual links that stand on them and go with them; the highest first."""
-    found = list(dict.fromkeys(names))
-    for name in found:  # it grows while it is walked
-        for link in state.links:
-            stands = link.config is not None and name == getattr(link.config, "parent", None)
-            if stands and link.name not in found:
-                found.append(link.name)
-    return tuple(reversed(found))
+    parents = {link.name: getattr(link.config, "parent", None) for link in state.links}
+    found = set(names)
+    found |= {name for name in parents if found & set(ancestors(name, parents))}
+    return tuple(sorted(found, key=lambda name: (-len(ancestors(name, parents)), name)))
+
+
+def ancestors(name: str, parents: dict[str, str | None]) -> list[str]:
+    """Its parent, its parent's parent and so on."""
+    line: list[str] = []
+    while (parent := parents.get(name)) is not None and parent not in line:
+        line.append(parent)
+        name = parent
+    return line
 
 
 def taken(link: Link, there: dict[str, LinkState], masters: dict[str, str]) -> Iterator[NetworkStep]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agent.model.network import Link, NetworkConfig, RouteType
+from agent.model.network import Link, NetworkConfig
 from agent.model.network.proof import (
     ControllerAddress,
     ControllerAnswers,
@@ -31,8 +31,8 @@ def proofs_of(
         LeaseArrives(link=name, version=4 if named[name].dhcp4 else 6) for name in waiting if name in named
     ]
     for route in sorted(desired.routes or (), key=lambda route: (str(route.link), str(route.gateway))):
-        if route.type is not RouteType.UNICAST or route.gateway is None or route.link not in named:
-            continue
+        if route.gateway is None or route.link not in named or not route.is_default:
+            continue  # what one subnet is reached by may be down: that must not keep the rest from coming up
         if route in set_now or route.link in touched:
             proofs.append(GatewayAnswers(link=route.link, gateway=route.gateway))
             mtu = named[route.link].mtu

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agent.errors import InputError, PreconditionError
-from agent.model.network import Ethernet, Link, LinkState, NetworkConfig, NetworkState
+from agent.model.network import Bond, Ethernet, Link, LinkState, NetworkConfig, NetworkState
 
 LINK_FIELDS = ("parent", "primary")
 
@@ -18,9 +18,23 @@ def resolve(desired: NetworkConfig, state: NetworkState) -> NetworkConfig:
     """
     names = {link.name: nic_of(link.mac, state).name for link in desired.links if isinstance(link, Ethernet)}
     free_of_nics(desired, state)
-    if all(name == found for name, found in names.items()):
-        return desired
-    return renamed(desired, names)
+    if any(name != found for name, found in names.items()):
+        desired = renamed(desired, names)
+    return with_bond_macs(desired, state.links)
+
+
+def with_bond_macs(config: NetworkConfig, there: Iterable[LinkState] = ()) -> NetworkConfig:
+    """A bond keeps its MAC, and begins with the lowest of its NICs'. Left alone it would get one that udev makes up,
+    different in every system (systemd.link(5), MACAddressPolicy=persistent), and not that of a port, as in bonding.rst.
+    """
+    bare = [link for link in config.links if isinstance(link, Bond) and link.mac is None]
+    if not bare:
+        return config
+    nics = {link.name: link.mac for link in config.links if isinstance(link, Ethernet)}
+    macs = {link.name: min((nics[port] for port in link.ports if port in nics), default=None) for link in bare}
+    macs |= {link.name: link.mac for link in there if link.kind == "bond" and link.name in macs}
+    links = (link.model_copy(update={"mac": macs[link.name]}) if link.name in macs else link for link in config.links)
+    return config.model_copy(update={"links": tuple(links)})
 
 
 def resolve_what_is_there(config: NetworkConfig, state: NetworkState) -> NetworkConfig:
