@@ -179,10 +179,10 @@ def test_the_kernel_reads_the_rules_as_we_do(at: Range, firewall: Firewall) -> N
 def test_the_fake_takes_what_the_kernel_takes(before: Firewall, after: Firewall) -> None:
     """On the fake machine, too, one firewall takes the place of another, and nothing of the former is left."""
     host = FakeHost.with_files({})
-    for each in (before, after):
-        load(host, ruleset(each))
+    for generation, each in enumerate((before, after), 1):
+        load(host, ruleset(each, generation))
         assert loaded_digests(host)[0] == each.digest
     alone = FakeHost.with_files({})
-    load(alone, ruleset(after))
+    load(alone, ruleset(after, 2))
 
     assert host.machine.nf_tables == alone.machine.nf_tables

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from ipaddress import IPv4Address, ip_network
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 from hypothesis import given
@@ -21,10 +22,10 @@ from agent.apply.network.firewall import (
     shortened,
 )
 from agent.errors import HostError, InputError
-from agent.host.fake import FakeHost
+from agent.host.fake import Died, Effect, FakeHost, FaultPlan
 from agent.inventory.network.firewall import loaded_digests
 from agent.model.network import Direction, Eip, EipMode, Firewall, SecurityGroup, SecurityRule, eips_digest
-from agent.model.network.nft import FIREWALL_TABLE, mark, mark_in
+from agent.model.network.nft import FIREWALL_TABLE, Mark, mark_of, newest
 from agent.model.network.step import ChangeMembers, ReplaceFirewall
 
 IN, OUT = Direction.IN, Direction.OUT
@@ -59,26 +60,25 @@ add chain inet bms_agent link-bond0.7-in
 add chain inet bms_agent always-out
 add chain inet bms_agent group-web-out
 add chain inet bms_agent link-bond0.7-out
-add set inet bms_agent members-web-4 {{ type ipv4_addr; }}
-add set inet bms_agent members-web-6 {{ type ipv6_addr; }}
-add set inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts {{ type ipv4_addr; }}
-add set inet bms_agent allow-web-out-4-udp-any-any-any-any-nets {{ type ipv4_addr; flags interval; }}
+add set inet bms_agent members-web-4-7 {{ type ipv4_addr; }}
+add set inet bms_agent members-web-6-7 {{ type ipv6_addr; }}
+add set inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts-7 {{ type ipv4_addr; }}
+add map inet bms_agent links-in-7 {{ type ifname : verdict; }}
+add set inet bms_agent allow-web-out-4-udp-any-any-any-any-nets-7 {{ type ipv4_addr; flags interval; }}
+add map inet bms_agent links-out-7 {{ type ifname : verdict; }}
 flush table inet bms_agent
-flush set inet bms_agent members-web-4
-flush set inet bms_agent members-web-6
-flush set inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts
-flush set inet bms_agent allow-web-out-4-udp-any-any-any-any-nets
-add element inet bms_agent members-web-4 {{ 10.0.0.7 }}
-add element inet bms_agent members-web-6 {{ fd00::7 }}
-add rule inet bms_agent always-in ct state vmap {{ established : accept, related : accept, invalid : drop }}
+add element inet bms_agent members-web-4-7 {{ 10.0.0.7 }}
+add element inet bms_agent members-web-6-7 {{ fd00::7 }}
+add rule inet bms_agent always-in ct state established,related accept
+add rule inet bms_agent always-in ct state invalid drop
 add rule inet bms_agent always-in meta nfproto ipv4 udp sport 67 udp dport 68 accept
 add rule inet bms_agent always-in meta nfproto ipv6 udp sport 547 udp dport 546 accept
-add rule inet bms_agent always-in icmpv6 type {{ nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, \
-mld-listener-query }} accept
+add rule inet bms_agent always-in icmpv6 type 134-136 accept
+add rule inet bms_agent always-in icmpv6 type 130 accept
 add rule inet bms_agent group-web-in meta nfproto ipv4 tcp dport 80-90 accept
-add element inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts {{ 10.0.0.1, 10.0.9.1 }}
-add rule inet bms_agent group-web-in ip saddr @members-web-4 tcp dport 22 accept
-add rule inet bms_agent group-web-in ip saddr @allow-web-in-4-tcp-22-22-any-any-hosts tcp dport 22 accept
+add element inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts-7 {{ 10.0.0.1, 10.0.9.1 }}
+add rule inet bms_agent group-web-in ip saddr @members-web-4-7 tcp dport 22 accept
+add rule inet bms_agent group-web-in ip saddr @allow-web-in-4-tcp-22-22-any-any-hosts-7 tcp dport 22 accept
 add rule inet bms_agent group-web-in ip saddr 10.0.0.0-10.0.0.255 tcp dport 22 accept
 add rule inet bms_agent group-web-in meta nfproto ipv4 icmp type 8 icmp code 0 accept
 add rule inet bms_agent group-web-in meta nfproto ipv6 meta l4proto 58 accept
@@ -86,23 +86,26 @@ add rule inet bms_agent group-web-in ip6 saddr 2001:db8::-2001:db8:ffff:ffff:fff
 add rule inet bms_agent link-bond0.7-in jump always-in
 add rule inet bms_agent link-bond0.7-in jump group-web-in
 add rule inet bms_agent link-bond0.7-in drop
-add rule inet bms_agent input meta sdifname vmap {{ "bond0.7" : goto link-bond0.7-in }}
-add rule inet bms_agent input iifname vmap {{ "bond0.7" : goto link-bond0.7-in }}
-add rule inet bms_agent always-out ct state vmap {{ established : accept, related : accept, invalid : drop }}
+add element inet bms_agent links-in-7 {{ "bond0.7" : goto link-bond0.7-in }}
+add rule inet bms_agent input meta sdifname vmap @links-in-7
+add rule inet bms_agent input iifname vmap @links-in-7
+add rule inet bms_agent always-out ct state established,related accept
+add rule inet bms_agent always-out ct state invalid drop
 add rule inet bms_agent always-out meta nfproto ipv4 udp sport 68 udp dport 67 accept
 add rule inet bms_agent always-out meta nfproto ipv6 udp sport 546 udp dport 547 accept
-add rule inet bms_agent always-out icmpv6 type {{ nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert }} accept
-add rule inet bms_agent always-out icmpv6 type {{ mld-listener-report, mld-listener-done, mld2-listener-report }} accept
-add element inet bms_agent allow-web-out-4-udp-any-any-any-any-nets {{ 10.0.0.0-10.0.0.255, 10.2.0.0-10.2.255.255 }}
-add rule inet bms_agent group-web-out ip daddr @allow-web-out-4-udp-any-any-any-any-nets meta l4proto 17 accept
+add rule inet bms_agent always-out icmpv6 type 133 accept
+add rule inet bms_agent always-out icmpv6 type 135-136 accept
+add rule inet bms_agent always-out icmpv6 type 131-132 accept
+add rule inet bms_agent always-out icmpv6 type 143 accept
+add element inet bms_agent allow-web-out-4-udp-any-any-any-any-nets-7 {{ 10.0.0.0-10.0.0.255, 10.2.0.0-10.2.255.255 }}
+add rule inet bms_agent group-web-out ip daddr @allow-web-out-4-udp-any-any-any-any-nets-7 meta l4proto 17 accept
 add rule inet bms_agent group-web-out meta nfproto ipv6 accept
 add rule inet bms_agent link-bond0.7-out jump always-out
 add rule inet bms_agent link-bond0.7-out jump group-web-out
 add rule inet bms_agent link-bond0.7-out drop
-add rule inet bms_agent output oifname vmap {{ "bond0.7" : goto link-bond0.7-out }}
-delete chain inet bms_agent group-old-in
-delete set inet bms_agent members-old-4
-add chain inet bms_agent loaded-{FIREWALL.digest}-34
+add element inet bms_agent links-out-7 {{ "bond0.7" : goto link-bond0.7-out }}
+add rule inet bms_agent output oifname vmap @links-out-7
+add chain inet bms_agent loaded-{FIREWALL.digest}-38-7
 """
 EIPS = (
     Eip(
@@ -119,35 +122,37 @@ add table ip bms_agent
 add chain ip bms_agent prerouting {{ type nat hook prerouting priority dstnat; policy accept; }}
 add chain ip bms_agent output {{ type nat hook output priority -100; policy accept; }}
 add chain ip bms_agent postrouting {{ type nat hook postrouting priority srcnat; policy accept; }}
-add map ip bms_agent private {{ type ipv4_addr : ipv4_addr; }}
-add map ip bms_agent public {{ type ipv4_addr : ipv4_addr; }}
-add set ip bms_agent exempt {{ type ipv4_addr . ipv4_addr; flags interval; }}
+add map ip bms_agent private-3 {{ type ipv4_addr : ipv4_addr; }}
+add map ip bms_agent public-3 {{ type ipv4_addr : ipv4_addr; }}
+add set ip bms_agent exempt-3 {{ type ipv4_addr . ipv4_addr; flags interval; }}
 flush table ip bms_agent
-flush map ip bms_agent private
-flush map ip bms_agent public
-flush set ip bms_agent exempt
-add element ip bms_agent private {{ 203.0.113.1 : 10.0.0.5 }}
-add element ip bms_agent public {{ 10.0.0.5 : 203.0.113.1 }}
-add element ip bms_agent exempt {{ 10.0.0.5 . 10.0.0.0/8 }}
-add rule ip bms_agent prerouting dnat to ip daddr map @private
-add rule ip bms_agent output dnat to ip daddr map @private
-add rule ip bms_agent postrouting ip saddr . ip daddr @exempt return
-add rule ip bms_agent postrouting snat to ip saddr map @public
-add chain ip bms_agent loaded-{eips_digest(EIPS)}-4
+add element ip bms_agent private-3 {{ 203.0.113.1 : 10.0.0.5 }}
+add element ip bms_agent public-3 {{ 10.0.0.5 : 203.0.113.1 }}
+add element ip bms_agent exempt-3 {{ 10.0.0.5 . 10.0.0.0/8 }}
+add rule ip bms_agent prerouting dnat to ip daddr map @private-3
+add rule ip bms_agent output dnat to ip daddr map @private-3
+add rule ip bms_agent postrouting ip saddr . ip daddr @exempt-3 return
+add rule ip bms_agent postrouting snat to ip saddr map @public-3
+add chain ip bms_agent loaded-{eips_digest(EIPS)}-4-3
 """
 
 
 def test_a_firewall() -> None:
-    """The whole script: what stays is flushed, never deleted, and what nobody wants any more goes last."""
-    chains = ("input", "group-old-in", "link-bond0.7-in")
+    """The whole script: the table and what hooks stay, no set is without a name, none is used twice."""
+    made = security.ruleset(FIREWALL, 7)
 
-    assert security.ruleset(FIREWALL).script(chains, ("members-old-4", "members-web-6")) == SCRIPT
-    assert "delete table" not in SCRIPT and "delete chain inet bms_agent input" not in SCRIPT
+    assert made.script() == SCRIPT
+    assert "delete" not in SCRIPT
+    assert not [line for line in SCRIPT.splitlines() if line.startswith("add rule") and "{" in line]
+    assert made.left_over(("input", "group-old-in", "link-bond0.7-in"), ("members-web-4-6", "members-web-6-7")) == (
+        ["group-old-in"],
+        ["members-web-4-6"],
+    )
 
 
 def test_eips() -> None:
     """Two maps; an EIP of the gateway's is in none."""
-    assert eip.ruleset(EIPS).script() == EIP_SCRIPT
+    assert eip.ruleset(EIPS, 3).script() == EIP_SCRIPT
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 6)), min_size=1))
@@ -179,13 +184,14 @@ def test_a_name_becomes_no_command(name: str) -> None:
 
 
 def test_marks() -> None:
-    """A table is known by its mark only while its chains are used as often as when it was loaded."""
-    name = mark("abc", 3)
+    """A table is known by its newest mark, only while its chains are used as often as when it was loaded."""
+    name = str(Mark("abc", 3, 2))
 
-    assert mark_in({name: 0, "input": 1, "x": 2}) == name
-    assert mark_in({name: 0, "input": 1, "x": 1}) is None
-    assert mark_in({"input": 1}) is None
-    assert mark_in({}) is None
+    assert mark_of({name: 0, "input": 1, "x": 2}) == Mark("abc", 3, 2)
+    assert mark_of({name: 0, str(Mark("old", 9, 1)): 0, "input": 3}) == Mark("abc", 3, 2)
+    assert mark_of({name: 0, "input": 1, "x": 1}) is None
+    assert mark_of({"input": 1}) is None
+    assert newest([]) is None
 
 
 def change(add: str, remove: str, digest: str) -> ChangeMembers:
@@ -201,28 +207,55 @@ def test_changes_are_saved() -> None:
         change_members(host, change(f"10.0.0.{8 + number}", f"10.0.0.{7 + number}", f"d{number}"))
         assert loaded_digests(host) == (f"d{number}", None)
     text = host.files.read_text(SAVED_MEMBERS)
-    tail = shortened(text).splitlines()
+    first = security.ruleset(FIREWALL)
+    web = f"element {FIREWALL_TABLE} members-web-4-1"
 
-    assert host.files.read_text(SAVED_FIREWALL) == security.ruleset(FIREWALL).script()
-    assert text.endswith(changes(change("10.0.0.10", "10.0.0.9", "d2"), mark("d1", 34), mark("d2", 34)))
-    gone = [
-        f"{verb} element {FIREWALL_TABLE} members-web-4 {{ 10.0.0.{n} }}"
-        for n in (7, 8, 9)
-        for verb in ("add", "delete")
+    assert host.files.read_text(SAVED_FIREWALL) == first.script()
+    assert text.splitlines()[:5] == [
+        f"add {web} {{ 10.0.0.7 }}",
+        f"delete {web} {{ 10.0.0.7 }}",
+        f"add {web} {{ 10.0.0.8 }}",
+        f"delete chain {FIREWALL_TABLE} {first.mark}",
+        f"add chain {FIREWALL_TABLE} {Mark('d0', first.uses, 1)}",
     ]
-    assert tail == [
-        *gone,
-        f"add element {FIREWALL_TABLE} members-web-4 {{ 10.0.0.10 }}",
-        f"delete chain {FIREWALL_TABLE} {mark(FIREWALL.digest, 34)}",
-        f"add chain {FIREWALL_TABLE} {mark('d2', 34)}",
+    assert shortened(text).splitlines() == [
+        *(f"{verb} {web} {{ 10.0.0.{end} }}" for end in (7, 8, 9) for verb in ("add", "delete")),
+        f"add {web} {{ 10.0.0.10 }}",
+        f"delete chain {FIREWALL_TABLE} {first.mark}",
+        f"add chain {FIREWALL_TABLE} {Mark('d2', first.uses, 1)}",
     ]
+
+
+@pytest.mark.parametrize("effect", Effect)
+def test_every_fault(effect: Effect) -> None:
+    """Whatever call fails, or is the last: the former firewall stands or the next one does, and the next time it is the
+    next one, with nothing left of the former.
+    """
+    after = FIREWALL.model_copy(update={"links": {"eth0": ("web",)}})
+    clean = FakeHost.with_files({})
+    for each in (FIREWALL, after):
+        replace_firewall(clean, ReplaceFirewall(firewall=each))
+    for at in count(1):
+        host = FakeHost.with_files({})
+        replace_firewall(host, ReplaceFirewall(firewall=FIREWALL))
+        faulty = host.restarted(FaultPlan(at=at, effect=effect))
+        with suppress(HostError, Died):
+            replace_firewall(faulty, ReplaceFirewall(firewall=after))
+        again = host.restarted()
+        assert loaded_digests(again)[0] in (FIREWALL.digest, after.digest, None)
+        replace_firewall(again, ReplaceFirewall(firewall=after))
+        assert loaded_digests(again)[0] == after.digest
+        table, other = again.machine.nf_tables[FIREWALL_TABLE], clean.machine.nf_tables[FIREWALL_TABLE]
+        assert (len(table.chains), len(table.sets)) == (len(other.chains), len(other.sets))
+        if len(faulty.faults.calls) < at:
+            break
 
 
 def test_changes_do_not_pile_up() -> None:
     """Somebody who comes and goes for ever fills no disk; a new firewall knows nothing of the changes before it."""
     host = FakeHost.with_files({})
     replace_firewall(host, ReplaceFirewall(firewall=FIREWALL))
-    host.files.append(SAVED_MEMBERS, changes(change("10.0.0.8", "10.0.0.7", "d"), "a", "a").encode() * 9000)
+    host.files.append(SAVED_MEMBERS, changes({"x": [IPv4Address("10.0.0.8")]}, {}, "a", "a").encode() * 40_000)
     before = len(host.files.read_text(SAVED_MEMBERS))
     change_members(host, change("10.0.0.7", "10.0.0.8", "d"))
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 
 from agent.apply.network.firewall import change_members, replace_firewall
+from agent.apply.network.ruleset import Ruleset
 from agent.apply.network.security import ALWAYS, ruleset
 from agent.host.fake import FakeHost
 from agent.host.files import RealFiles
@@ -116,10 +117,13 @@ def replacements(rounds: int) -> Iterator[Bar]:
             say(f"round {number} of {rounds}")
             ours.append(inside(one, timed(replace_firewall, host, ReplaceFirewall(firewall=desired))))
             by_hand.append(nft(plain, linear(desired), Path(folder)))
-            there = inside(
-                same, lambda: (RealNftables().chains("inet bms_agent"), RealNftables().sets("inet bms_agent"))
+            by_script.append(
+                nft(
+                    same,
+                    in_place(ruleset(desired, number + 1), ruleset(firewalls[1 - number % 2], number)),
+                    Path(folder),
+                )
             )
-            by_script.append(nft(same, ruleset(desired).script(*there), Path(folder)))
             joined.append(inside(one, timed(change_members, host, joining(desired, number))))
         pairs = {
             name: list(zip(ours[1:], theirs[1:], strict=True))
@@ -131,6 +135,13 @@ def replacements(rounds: int) -> Iterator[Bar]:
         yield ratio_bar(
             "a member joins 10,000 / nft -f of all", list(zip(joined[1:], by_hand[1:], strict=True)), MEMBER
         )
+
+
+def in_place(new: Ruleset, old: Ruleset) -> str:
+    """One script that takes the former sets away, too."""
+    chains, sets = new.left_over([*old.chains, old.mark], old.sets)
+    gone = [f"delete set {new.table} {name}" for name in sets] + [f"delete chain {new.table} {name}" for name in chains]
+    return new.script() + ("\n".join(gone) + "\n" if old.generation else "")
 
 
 def joining(desired: Firewall, number: int) -> ChangeMembers:

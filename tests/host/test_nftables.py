@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from agent.errors import HostError
-from agent.host import nfnetlink
 from agent.host.nftables import RealNftables, complaint
+from agent.host.rtnetlink.message import attribute, attributes, text
 from tests.host.namespace import in_new_network
 
 TABLE = "inet t"
@@ -36,8 +36,8 @@ def test_the_first_complaint_is_told() -> None:
 def test_attributes_come_back() -> None:
     """What is written into a message is read from it, whatever its length."""
     for value in (b"", b"a", b"abcd", b"abcde"):
-        data = nfnetlink.attribute(7, value) + nfnetlink.named(8, "x")
-        assert nfnetlink.attributes(data) == {7: value, 8: b"x\0"}
+        data = attribute(7, value) + text(8, "x")
+        assert attributes(data, 0) == {7: value, 8: b"x\0"}
 
 
 @pytest.mark.root
