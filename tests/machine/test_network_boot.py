@@ -162,6 +162,8 @@ def prepare(root: Path, manager: Manager) -> None:
         (root / "etc/network/interfaces").write_text(
             "source /etc/network/interfaces.d/*\nauto lo\niface lo inet loopback\n"
         )
+    if manager is Manager.NETWORKD:
+        (root / "usr/sbin/netplan").unlink()
     write_into(files, render(manager, NETWORK))
     assert manager_of(files) is manager_of(TextsOf(files.below("/"))) is manager
     restart = "true" if manager is Manager.IFUPDOWN else f"systemctl restart {UNITS[manager]}"
@@ -169,6 +171,7 @@ def prepare(root: Path, manager: Manager) -> None:
     (root / "usr/local/sbin/tell").chmod(0o755)
     (root / "etc/systemd/system/tell.service").write_text(UNIT)
     (wants / "tell.service").symlink_to("/etc/systemd/system/tell.service")
+    (root / "etc/systemd/system/serial-getty@ttyS0.service").symlink_to("/dev/null")  # it would hang up on us
 
 
 def boot(guest: Path, folder: Path, manager: Manager) -> tuple[dict[str, Told], list[str]]:
@@ -195,7 +198,8 @@ def boot(guest: Path, folder: Path, manager: Manager) -> tuple[dict[str, Told], 
 def missing(told: Told) -> Iterator[str]:
     """What of the network is not there, in words. NICs may be called otherwise."""
     links = {link["ifname"]: link for link in told["links"]}
-    by_mac = {link.get("permaddr") or link["address"]: link for link in told["links"] if not link.get("linkinfo")}
+    nics = [link for link in told["links"] if "info_kind" not in link.get("linkinfo", {})]
+    by_mac = {link.get("permaddr") or link["address"]: link for link in nics}
     for link in NETWORK.links:
         there = by_mac.get(link.mac) if isinstance(link, Ethernet) else links.get(link.name)
         if there is None:
@@ -222,16 +226,19 @@ def missing_routing(told: Told) -> Iterator[str]:
             "gateway": route.gateway and str(route.gateway),
             "table": None if route.table == 254 else str(route.table),
             "prefsrc": route.source and str(route.source),
-            "metric": route.metric or None,
+            "metric": route.key[2],
             "type": None if route.type == "unicast" else str(route.type),
             "dev": route.link,
         }
         wanted = {key: value for key, value in wanted.items() if value is not None}
-        there = [one | {"table": table_of(one)} for one in told[f"routes{route.destination.version}"]]
+        there = [
+            one | {"table": table_of(one), "metric": one.get("metric", 0)}
+            for one in told[f"routes{route.destination.version}"]
+        ]
         if not any(wanted.items() <= one.items() for one in there):
             yield f"no route {wanted}"
     for rule in NETWORK.rules or ():
-        there = [(one["priority"], one["src"], one["table"]) for one in told[f"rules{rule.version}"]]
+        there = [(one["priority"], one["src"], one.get("table")) for one in told[f"rules{rule.version}"]]
         assert rule.source is not None
         if (rule.priority, str(rule.source.network_address), str(rule.table)) not in there:
             yield f"no rule {rule}"

@@ -84,7 +84,7 @@ def definition(link: Link, outline: Outline) -> dict[str, Node]:
         keys["mtu"] = link.mtu
     if not link.up:
         keys["activation-mode"] = "manual"
-    if link.name != outline.home and isinstance(link, Ethernet | Bond | Bridge | Vlan | Vxlan):
+    if link.name != outline.home:
         keys["optional"] = True
     if isinstance(link, Vrf):
         return keys
@@ -140,8 +140,8 @@ def addressing(link: Link, outline: Outline) -> dict[str, Node]:
             keys[key] = kept
     if link.addresses is not None:
         keys["addresses"] = [str(address) for address in link.addresses]
-        if isinstance(link, Ethernet | Bond | Bridge | Vlan | Vxlan) and not (link.dhcp4 or link.dhcp6):
-            keys |= {"ignore-carrier": True} if link.addresses else {}
+        if link.addresses and not (link.dhcp4 or link.dhcp6):
+            keys["ignore-carrier"] = True
     dns = outline.dns(link)
     if dns.servers or dns.search:
         keys["nameservers"] = {"addresses": [str(server) for server in dns.servers], "search": list(dns.search)}

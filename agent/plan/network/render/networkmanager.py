@@ -178,10 +178,9 @@ def dns_keys(link: Link, version: int, outline: Outline) -> Iterator[Key]:
 def route_keys(routes: Sequence[Route], outline: Outline) -> Iterator[Key]:
     """`routeN=destination[,gateway[,metric]]`, and what else there is of it in `routeN_options`."""
     for place, route in enumerate(routes, 1):
-        nowhere = DEFAULT_V4.network_address if route.destination.version == 4 else DEFAULT_V6.network_address
-        gateway = route.gateway or (nowhere if route.metric else None)
-        words = (route.destination, gateway, route.metric or None)
-        yield f"route{place}", ",".join(str(word) for word in words if word is not None)
+        nowhere = (DEFAULT_V4 if route.destination.version == 4 else DEFAULT_V6).network_address
+        metric = route.key[2]  # said even where it is the kernel's own: NetworkManager has others for each kind of link
+        yield f"route{place}", f"{route.destination},{route.gateway or nowhere},{metric}"
         options = {
             "onlink": "true" if route.onlink else None,
             "src": route.source,
