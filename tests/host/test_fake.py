@@ -23,7 +23,6 @@ from agent.errors import (
     LinkError,
     ToolMissing,
 )
-from agent.host.doors import Link
 from agent.host.fake import (
     Counts,
     Died,
@@ -39,10 +38,14 @@ from agent.host.fake import (
     saying,
 )
 from agent.model.image import OPEN, Access
+from agent.model.network import DEFAULT_V4, Route
+from agent.model.network.step import AddAddress, RemoveAddress, SetLink, SetRoute
 from tests.bodies import pieces, whole
+from tests.hardware import link
 
 URL = "http://images.example/disk.raw"
-LINK = Link(2, "eno1", "02:00:00:00:00:01", "02:00:00:00:00:01", False, True, 1500, None, (), None)
+LINK = link()
+UP = SetLink(name="eno1", up=True)
 ADDRESS = IPv4Interface("192.0.2.10/24")
 GATEWAY = IPv4Address("192.0.2.1")
 A, B, C, ZERO = (letter * 512 for letter in (b"a", b"b", b"c", b"\0"))
@@ -66,7 +69,7 @@ def work(host: FakeHost) -> None:
     with host.fetch(URL) as body:
         assert whole(body, 4) == b"0123456789"
     host.run(["udevadm", "settle"])
-    host.netlink.set_link(2)
+    host.netlink.change((UP,))
     host.power.reboot()
 
 
@@ -85,7 +88,7 @@ def test_calls_are_counted() -> None:
         f"fetch.fill({URL}, 4)",
         f"fetch.fill({URL}, 8)",
         "run.command(udevadm settle)",
-        "netlink.set_link(2)",
+        "netlink.one()",
         "power.reboot()",
     ]
 
@@ -149,12 +152,12 @@ def test_power_cut_empties_a_ramdisk() -> None:
         host = FakeHost.of(a_machine())
         host.files.write("/etc/name", b"two")
         host.files.write("/run/state", b"x")
-        host.netlink.set_link(2)
+        host.netlink.change((UP,))
         host.machine.cut_power(keep_files=keep)
 
         assert host.files.read_bytes("/etc/name") == left
         assert not host.files.exists("/run/state")
-        assert host.netlink.links() == (LINK,)
+        assert host.netlink.tables().links == (LINK,)
 
 
 def test_disk() -> None:
@@ -204,21 +207,26 @@ def test_disk_is_opened_once() -> None:
 def test_network_changes_as_it_is_set() -> None:
     """Links, addresses and the route are told back as set; twice is no error; a route needs its network."""
     host = FakeHost.of(a_machine())
+    route = Route(destination=DEFAULT_V4, link="eno1", gateway=GATEWAY)
+    steps = (
+        SetLink(name="eno1", up=True, mtu=9000),
+        AddAddress(name="eno1", address=ADDRESS),
+        SetRoute(route=route),
+    )
+    host.netlink.change((UP,))
     with pytest.raises(HostError, match="Network is unreachable"):
-        host.netlink.set_default_route(2, GATEWAY)
+        host.netlink.change((SetRoute(route=route),))
     for _ in range(2):
-        host.netlink.set_link(2, mtu=9000)
-        host.netlink.add_address(2, ADDRESS)
-        host.netlink.set_default_route(2, GATEWAY)
-    (link,) = host.netlink.links()
-    assert (link.up, link.mtu, link.addresses, link.gateway) == (True, 9000, (ADDRESS,), GATEWAY)
+        host.netlink.change(steps)
+    tables = host.netlink.tables()
+    assert [(one.up, one.mtu, one.addresses) for one in tables.links] == [(True, 9000, (ADDRESS,))]
+    assert tables.routes == (route,)
 
-    host.netlink.remove_address(2, ADDRESS)
-    host.netlink.remove_address(2, ADDRESS)
-    (link,) = host.netlink.links()
-    assert (link.addresses, link.gateway) == ((), None)
-    with pytest.raises(HostError, match="No such device"):
-        host.netlink.set_link(7)
+    for _ in range(2):
+        host.netlink.change((RemoveAddress(name="eno1", address=ADDRESS),))
+    assert host.netlink.tables().links[0].addresses == () and host.netlink.tables().routes == ()
+    with pytest.raises(HostError, match="no link of that name"):
+        host.netlink.change((SetLink(name="eno7", up=True),))
 
 
 def test_web_faults() -> None:

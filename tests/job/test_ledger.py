@@ -8,13 +8,12 @@ import pytest
 from agent.errors import ConfigurationChanged, GenerationOutdated, WrongNode
 from agent.host.fake import FakeHost
 from agent.job.ledger import Ledger
-from agent.model.network import NetworkConfig
 from agent.model.protocol import Desired
 from agent.model.request import RebootRequest
 from tests.hardware import static
 
 DIRECTORY = "/var/lib/bms-agent"
-FIVE = Desired(generation=5, node_id="node-1", network=NetworkConfig(nics=(static(),)))
+FIVE = Desired(generation=5, node_id="node-1", network=static())
 
 
 def ledger(host: FakeHost) -> Ledger:

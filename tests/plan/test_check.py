@@ -3,20 +3,16 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Interface
-
 import pytest
 
 from agent.errors import PlanRefused
-from agent.model.plan import AddAddress, NicMustExist, PersistNetwork, Plan, RemoveAddress, Step
+from agent.model.plan import Step
 from agent.plan.check import check
 from agent.plan.image import plan_deploy
-from tests.hardware import HDD, MAC, SSD, deploy, machine
+from tests.hardware import HDD, SSD, deploy, machine
 
 GOOD = plan_deploy(machine(SSD, HDD), deploy(serial="S1"), "/spool")
 WRITE, PLACE, SEAL = GOOD.steps
-OTHER = "52:54:00:00:00:02"
-ADDRESS = IPv4Interface("10.0.0.1/24")
 
 
 def changed(step: Step, **fields: object) -> Step:
@@ -43,23 +39,6 @@ def test_broken_disk_plans_are_refused(steps: tuple[Step, ...], evidence: str) -
     """A plan that would write elsewhere, overlap, or boot before it is verified does not pass."""
     with pytest.raises(PlanRefused, match=evidence):
         check(GOOD.model_copy(update={"steps": steps}))
-
-
-@pytest.mark.parametrize(
-    ("steps", "evidence"),
-    [
-        ((AddAddress(mac="52:54:00:00:00:09", address=ADDRESS),), "which no precondition names"),
-        ((AddAddress(mac=MAC, address=ADDRESS), AddAddress(mac=OTHER, address=ADDRESS)), "given to two NICs"),
-        ((AddAddress(mac=MAC, address=ADDRESS), RemoveAddress(mac=MAC, address=ADDRESS)), "added and removed"),
-        ((PersistNetwork(files={"/etc/passwd": "x"}),), "/etc/passwd is not ours"),
-        ((PersistNetwork(files={}, removed=("/etc/systemd/network/10-bms-agent-/../x",)),), "is not ours"),
-    ],
-)
-def test_broken_network_plans_are_refused(steps: tuple[Step, ...], evidence: str) -> None:
-    """A plan that would touch another NIC, double an address or write elsewhere does not pass."""
-    nics = tuple(NicMustExist(mac=mac) for mac in (MAC, OTHER))
-    with pytest.raises(PlanRefused, match=evidence):
-        check(Plan(preconditions=nics, steps=steps))
 
 
 def test_good_plan_passes() -> None:

@@ -8,16 +8,14 @@ import pytest
 from agent.errors import DiskChanged, DiskHoldsData, DiskReadOnly, ImageTooLarge, SeveralDisksMatch
 from agent.model.disk import Disk
 from agent.model.image import ImageRef
-from agent.model.network import Method, NetworkConfig, NetworkState, Nic, NicConfig
 from agent.model.plan import Plan
 from agent.model.request import EraseRequest, PowerOffRequest, RebootRequest
 from agent.plan.check import check
 from agent.plan.erase import plan_erase, sample_offsets
 from agent.plan.image import plan_deploy
-from agent.plan.network import plan_network, unmet
 from agent.plan.power import plan_power
 from agent.plan.text import text
-from tests.hardware import DRIVE, FULL, HDD, IMAGE, MAC, NIC, SSD, deploy, machine, static
+from tests.hardware import FULL, HDD, IMAGE, SSD, deploy, machine
 
 DEPLOY = """\
 must hold: /dev/sda (WWN 0x5002538f00000001, serial S1, 480.0 GB) is there, writable, and not in use
@@ -114,63 +112,3 @@ def test_power() -> None:
     """A reboot or power-off is nothing but its epilogue, after the report."""
     assert golden(plan_power(RebootRequest(request_id="r", node_id="n"))) == "then, once reported: reboot"
     assert golden(plan_power(PowerOffRequest(request_id="r", node_id="n"))) == "then, once reported: power off"
-
-
-def test_network_from_nothing() -> None:
-    """A NIC that is down gets link, address, route and the file for the next boot, in that order."""
-    down = Nic.model_validate(NIC.model_dump() | {"up": False})
-    plan = plan_network(NetworkState(nics=(down,)), NetworkConfig(nics=(static(dns=("9.9.9.9",)),)), {})
-
-    assert golden(plan) == (
-        f"must hold: a NIC {MAC} is there\n"
-        f"1. set {MAC} up\n"
-        f"2. add 192.168.1.10/24 to {MAC}\n"
-        f"3. route by default through 192.168.1.1 on {MAC}\n"
-        "4. write /etc/systemd/network/10-bms-agent-525400000001.network, reload systemd-networkd"
-    )
-
-
-def test_network_new_address_before_old_goes() -> None:
-    """Changing an address adds the new one first, and leaves link-local ones alone."""
-    before = Nic.model_validate(
-        NIC.model_dump() | {"addresses": ("192.168.1.5/24", "169.254.3.4/16"), "gateway": "192.168.1.1"}
-    )
-    plan = plan_network(NetworkState(nics=(before,)), NetworkConfig(nics=(static(),)), {})
-
-    assert [step.kind for step in check(plan).steps] == ["add_address", "remove_address", "persist_network"]
-
-
-def test_network_unchanged_is_an_empty_plan() -> None:
-    """What is already as desired is not touched: a plan applied leaves nothing to plan."""
-    desired = NetworkConfig(nics=(static(mtu=1500),))
-    now = Nic.model_validate(NIC.model_dump() | {"addresses": ("192.168.1.10/24",), "gateway": "192.168.1.1"})
-    first = plan_network(NetworkState(nics=(now,)), desired, {})
-    files = first.steps[0].files  # type: ignore[union-attr]
-
-    assert [step.kind for step in first.steps] == ["persist_network"]
-    assert golden(plan_network(NetworkState(nics=(now,)), desired, files)) == "nothing to do"
-    assert unmet(NetworkState(nics=(now,)), desired) == ()
-
-
-def test_network_dhcp_is_left_to_the_daemon() -> None:
-    """A DHCP NIC is only written down; until it has a lease, that is what is unmet."""
-    desired = NetworkConfig(nics=(NicConfig(mac=MAC, method=Method.DHCP),))
-    plan = plan_network(NetworkState(nics=(NIC,)), desired, {})
-
-    assert [step.kind for step in check(plan).steps] == ["persist_network"]
-    assert unmet(NetworkState(nics=(NIC,)), desired) == (f"{MAC} has no lease yet",)
-
-
-def test_network_daemon_is_told_until_there_is_a_lease() -> None:
-    """Files may have been written and the daemon not told (it failed, or the agent was killed): it is told again."""
-    desired = NetworkConfig(nics=(NicConfig(mac=MAC, method=Method.DHCP),))
-    files = plan_network(NetworkState(nics=(NIC,)), desired, {}).steps[0].files  # type: ignore[union-attr]
-    leased = Nic.model_validate(NIC.model_dump() | {"addresses": ("192.168.1.10/24",)})
-
-    assert golden(plan_network(NetworkState(nics=(NIC,)), desired, files)).endswith("1. reload systemd-networkd")
-    assert golden(plan_network(NetworkState(nics=(leased,)), desired, files)) == "nothing to do"
-
-
-def test_secrets_do_not_print() -> None:
-    """A config drive prints as stars."""
-    assert "hunter2" not in str(DRIVE) and "hunter2" in DRIVE.model_dump_json()

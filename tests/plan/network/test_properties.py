@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agent.errors import PreconditionError
 from agent.host.fake import FakeHost, Machine, Tree
 from agent.host.fake.machine import Record
-from agent.model.network import NetworkConfig, NetworkState
+from agent.model.network import NetworkConfig
 from agent.model.network.plan import NetworkPlan
 from agent.networking import Networking
 from tests.hardware import link
@@ -102,10 +102,8 @@ def test_order_of_the_input_does_not_matter(config: NetworkConfig, chance: Rando
         chance.shuffle(given_order)
         shuffled[field] = tuple(given_order) if getattr(config, field) is not None else None
     networking = Networking(FakeHost.of(machine()), persist=False)
-    state: NetworkState = networking.network_state(config)
-
     both = (config, config.model_copy(update=shuffled))
-    plans = [networking.plan_network(state, one, NetworkConfig()) for one in both]
+    plans = [planned(networking, one, NetworkConfig()) for one in both]
     assert plans[0].steps == plans[1].steps
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks that follow one another on one machine with four NICs, for hypothesis: bonds, bridges and VRFs that take ports
-from each other, links that change parents, addresses and routes that move.
+"""Networks that follow one another on one machine with four NICs, for hypothesis.
+
+Bonds, bridges and VRFs take ports from each other, links change parents, addresses and routes move.
 """
 
 from __future__ import annotations
