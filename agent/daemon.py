@@ -132,6 +132,8 @@ class Daemon:
             self._client(), Ledger(host.files, directory, opened.node_id), self._act, settings.poll_s
         )
         self._news = Event()
+        self._observed = Event()
+        """The network is another than the last heartbeat told."""
 
     def run(self, stop: Event, notifier: Notifier) -> None:
         """Until stopped. Raises what killed a thread."""
@@ -157,7 +159,10 @@ class Daemon:
             ("worker", lambda: self._worker.work(stop)),
             ("listen", lambda: self._listener.listen(clock, stop)),
             ("deliver", lambda: deliver(self._client(), self._outbox, clock, stop)),
-            ("beat", lambda: beat(self._client(), self._heartbeat, settings.heartbeat_s, clock, stop)),
+            (
+                "beat",
+                lambda: beat(self._client(), self._heartbeat, settings.heartbeat_s, clock, stop, self._observed),
+            ),
         ]
         if self._convergence is not None:
             convergence = self._convergence
@@ -177,7 +182,10 @@ class Daemon:
     def _converge(self, convergence: Convergence, stop: Event) -> None:
         while not stop.is_set():
             self._news.clear()
+            before = told(convergence)
             holds = convergence.round()
+            if told(convergence) != before:
+                self._observed.set()
             self._news.wait(NETWORK_PERIOD_S if holds else NETWORK_RETRY_S)
 
     def _hear(self, stop: Event) -> None:
@@ -201,6 +209,11 @@ class Daemon:
             progress=self._executor.progress,
             problems=tuple(fault for fault in faults if fault is not None),
         )
+
+
+def told(convergence: Convergence) -> tuple[object, ...]:
+    """What a heartbeat would say of it."""
+    return convergence.applied_generation, convergence.fault, convergence.state
 
 
 def guarded(loop: Callable[[], None], died: list[BaseException]) -> Callable[[], None]:

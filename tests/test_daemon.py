@@ -21,7 +21,7 @@ from agent.host.sd_notify import Notifier
 from agent.job.convergence import Convergence
 from agent.model.protocol import Session
 from agent.model.request import PowerOffRequest, RebootRequest, Request
-from agent.operations import Operations
+from agent.networking import Networking
 from tests.link.answers import answering
 
 SESSION = Session(session_id="s", boot_id="boot-1", mode="service", agent_version="1")
@@ -82,7 +82,7 @@ def daemon(url: str) -> Daemon:
     """A daemon in service mode, on a machine that is nothing but a boot."""
     host = replace(FakeHost.with_files({}), clock=RealClock())
     opened = Open(session=SESSION, url=url, node_id="node-1", credential=SecretStr("c"))
-    return Daemon(host, Settings(), opened, Convergence(Operations(host, "service", "/spool")))
+    return Daemon(host, Settings(), opened, Convergence(host, Networking(host), "/state"))
 
 
 def test_a_dead_thread_ends_the_process() -> None:

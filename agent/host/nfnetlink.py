@@ -44,7 +44,7 @@ SET_TABLE, SET_NAME = 1, 2
 ELEMENTS_TABLE, ELEMENTS_SET, ELEMENTS = 1, 2, 3
 ELEMENT, KEY, VALUE = 1, 1, 1
 NESTED = 0x8000
-SO_SNDBUFFORCE = 32  # asm-generic/socket.h
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33  # asm-generic/socket.h
 BUFFER_BYTES = 8 << 20
 PIECE = 1000
 """Elements in one message: an attribute's length is of 16 bits."""
@@ -104,19 +104,27 @@ def delete_set(table: str, name: str) -> bytes:
 
 
 def transact(doing: str, requests: Sequence[bytes]) -> None:
-    """All of it or nothing. Raises `HostError`."""
+    """All of it or nothing; of nothing, nothing. Raises `HostError`."""
+    if not requests:
+        return
     border = GENERAL.pack(0, 0, SUBSYSTEM)
     whole = [message(BATCH_BEGIN, 0, border), *requests, message(BATCH_END, 0, border)]
-    numbered = [one[:8] + U32.pack(number) + one[12:] for number, one in enumerate(whole, 1)]
-    waiting = set(range(2, len(requests) + 2))
+    data = bytearray().join(whole)
+    at = 0
+    for number, one in enumerate(whole, 1):
+        U32.pack_into(data, at + 8, number)
+        if number == len(requests) + 1:
+            data[at + 6] |= ACK  # of the last: what is refused is told of any
+        at += len(one)
     try:
         with talking() as kernel:
-            kernel.send(b"".join(numbered))
-            while waiting:
+            kernel.send(data)
+            is_done = False
+            while not is_done:
                 for kind, _, number, body in messages(kernel.recv(BUFFER_BYTES)):
                     if kind == ERROR and (code := -S32.unpack_from(body)[0]):
                         raise HostError(doing, os.strerror(code))
-                    waiting.discard(number)
+                    is_done |= number == len(requests) + 1
     except OSError as error:
         raise HostError(doing, error.strerror or str(error)) from error
 
@@ -167,7 +175,8 @@ def connected() -> Kernel:
     made = Kernel(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
     made.settimeout(TIMEOUT_S)
     try:
-        made.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_BYTES)
+        for option in (SO_SNDBUFFORCE, SO_RCVBUFFORCE):
+            made.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
         made.bind((0, 0))
     except OSError:
         made.close()
@@ -177,7 +186,7 @@ def connected() -> Kernel:
 
 def request(kind: int, flags: int, table: str, body: bytes) -> bytes:
     """To nf_tables, about something of a table."""
-    return message(SUBSYSTEM << 8 | kind, ACK | flags, GENERAL.pack(FAMILIES[family(table)], 0, 0) + body)
+    return message(SUBSYSTEM << 8 | kind, flags, GENERAL.pack(FAMILIES[family(table)], 0, 0) + body)
 
 
 def family(table: str) -> str:

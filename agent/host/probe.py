@@ -149,6 +149,9 @@ def heard(raw: socket.socket, address: IPAddress, request: bytes, end_s: float) 
 
 def checksum(data: bytes) -> int:
     """RFC 1071."""
-    total: int = sum(struct.unpack(f">{len(data) // 2}H", data[: len(data) & ~1])) + (data[-1] << 8 if len(data) & 1 else 0)
+    words = struct.unpack(f">{len(data) // 2}H", data[: len(data) & ~1])
+    total: int = sum(words) + (data[-1] << 8 if len(data) & 1 else 0)
+        data[-1] << 8 if len(data) & 1 else 0
+    )
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF

@@ -27,6 +27,7 @@ from agent.model.protocol import Desired, Heartbeat, HeartbeatAnswer, ReportBatc
 
 BUSY_PERIOD_S = 2.0
 RETRY_S = 5.0
+NEWS_S = 1.0
 BATCH = 32
 UNKNOWN_SESSION = frozenset({"AGENT.UNAUTHORIZED", "HTTP.401", "HTTP.403"})
 
@@ -38,8 +39,17 @@ def lost(error: AgentError) -> bool:
     return isinstance(error, ControllerRefused) and error.refusal in UNKNOWN_SESSION
 
 
-def beat(client: Client, compose: Callable[[int], Heartbeat], period_s: float, clock: Clock, stop: Event) -> None:
-    """Send heartbeats. `compose` makes the one with the given sequence; a lost one is not sent again."""
+def beat(
+    client: Client,
+    compose: Callable[[int], Heartbeat],
+    period_s: float,
+    clock: Clock,
+    stop: Event,
+    news: Event | None = None,
+) -> None:
+    """Send heartbeats. `compose` makes the one with the given sequence; a lost one is not sent again. With `news` set
+    the next one follows within a second.
+    """
     sequence = 0
     while True:
         sequence += 1
@@ -50,8 +60,20 @@ def beat(client: Client, compose: Callable[[int], Heartbeat], period_s: float, c
             if lost(error):
                 raise
             log.warning("heartbeat lost", sequence=sequence, error=str(error))
-        if clock.wait(stop, jittered(period_s, busy=heartbeat.progress is not None)):
+        if rest(clock, stop, jittered(period_s, busy=heartbeat.progress is not None), news):
             return
+
+
+def rest(clock: Clock, stop: Event, period_s: float, news: Event | None) -> bool:
+    """Until the period is over or there are news; True if stopped."""
+    if news is None:
+        return clock.wait(stop, period_s)
+    end_s = clock.monotonic_s() + period_s
+    while (left_s := end_s - clock.monotonic_s()) > 0 and not news.is_set():
+        if clock.wait(stop, min(NEWS_S, left_s)):
+            return True
+    news.clear()
+    return stop.is_set()
 
 
 def jittered(period_s: float, *, busy: bool) -> float:

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import NoReturn
 
 from tests.bench.measure import Cost
 
@@ -132,3 +135,13 @@ def verdicts(bars: Sequence[Bar]) -> list[str]:
             word, limit = ("ok  " if one.is_met else "FAIL"), f"≤ {one.limit:.3g}"
         lines.append(f"{word} {one.what:58}{one.value:9.3f}  {limit:9}{one.spread}")
     return lines
+
+
+def end(bars: Sequence[Bar], *, as_json: bool) -> NoReturn:
+    """Print them, and end with status 1 if one was missed."""
+    if as_json:
+        told = [{"what": one.what, "value": one.value, "limit": one.limit, "is_met": one.is_met} for one in bars]
+        sys.stdout.write(json.dumps(told, indent=1) + "\n")
+    else:
+        sys.stdout.write("\n".join(verdicts(bars)) + "\n")
+    sys.exit(0 if all(one.is_met for one in bars) else 1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +27,7 @@ from agent.host.nftables import RealNftables
 from agent.host.traffic import RealTraffic
 from agent.model.network import Bandwidth, Direction, Firewall, SecurityGroup, SecurityRule
 from agent.model.network.step import ChangeMembers, ReplaceFirewall
-from tests.bench.bars import Bar, ratio_bar, verdicts
+from tests.bench.bars import Bar, end, ratio_bar
 from tests.bench.files import say
 from tests.bench.links import Machine
 from tests.host.machines import inside, machines
@@ -45,12 +44,7 @@ HEADERS = 1500 / 1448  # an IP packet, and TCP's payload in it
 def main(rounds: int, *, as_json: bool) -> None:
     """Print the bars; status 1 if one was missed."""
     bars = [*replacements(max(rounds, 1)), *(bar for mbps in LIMITS_MBPS for bar in accuracy(mbps))]
-    if as_json:
-        told = [{"what": one.what, "value": one.value, "limit": one.limit, "is_met": one.is_met} for one in bars]
-        sys.stdout.write(json.dumps(told, indent=1) + "\n")
-    else:
-        sys.stdout.write("\n".join(verdicts(bars)) + "\n")
-    sys.exit(0 if all(one.is_met for one in bars) else 1)
+    end(bars, as_json=as_json)
 
 
 def firewall(variant: int) -> Firewall:

@@ -60,16 +60,15 @@ class Channel:
         """Every message of a dump, one behind the other. The kernel says if the table changed meanwhile: then anew."""
         for _ in range(DUMP_ATTEMPTS):
             self._send([message(kind, DUMP, body)])
-            datagrams, interrupted = [], False
-            while True:
+            datagrams, interrupted, going_on = [], False, True
+            while going_on:
                 data = self._receive(doing)
-                last, _, _, rest = next(reversed(list(messages(data))))
-                if last == ERROR and (code := -S32.unpack_from(rest)[0]):
-                    raise HostError(doing, os.strerror(code))
-                interrupted |= any(flags & DUMP_INTERRUPTED for _, flags, _, _ in messages(data))
+                for heard, flags, _, said in messages(data):
+                    interrupted |= bool(flags & DUMP_INTERRUPTED)
+                    going_on = heard not in (DONE, ERROR)
+                    if heard == ERROR and (code := -S32.unpack_from(said)[0]):
+                        raise HostError(doing, os.strerror(code))
                 datagrams.append(data)
-                if last in (DONE, ERROR):
-                    break
             if not interrupted:
                 break
         return b"".join(datagrams)
