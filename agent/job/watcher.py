@@ -30,7 +30,7 @@ class LinkWatcher:
         found = tuple(happened(self._seen, state))
         self._seen = state
         for event, words in found:
-            log.warning(words, event=event)
+            log.warning(words, kind=event)
         return tuple(words for _, words in found)
 
 
