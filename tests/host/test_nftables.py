@@ -76,6 +76,31 @@ def test_elements_are_put_and_taken() -> None:
 
 
 @pytest.mark.root
+def test_thousands_go_at_once() -> None:
+    """Sets and chains of a large ruleset, and the map that leads to them, go in one transaction; or none of them."""
+    names = [f"s{number}" for number in range(3000)]
+
+    def work() -> None:
+        door = RealNftables()
+        lines = [f"add table {TABLE}", f"add map {TABLE} m {{ type ifname : verdict; }}"]
+        lines += [
+            f"add {noun} {TABLE} {name}{kind}"
+            for name in names
+            for noun, kind in (("set", " { type mark; }"), ("chain", ""))
+        ]
+        lines += [f"add element {TABLE} m {{ {name} : goto {name} }}" for name in names]
+        door("\n".join(lines) + "\n")
+        with pytest.raises(HostError, match="clearing table inet t: Device or resource busy"):
+            door.remove(TABLE, names, names)
+        assert len(door.sets(TABLE)) == 3001
+        door.remove(TABLE, names, ["m", *names])
+        assert (door.chains(TABLE), door.sets(TABLE)) == ({}, ())
+        door.remove(TABLE, [], [])
+
+    in_new_network(work)
+
+
+@pytest.mark.root
 def test_a_script_is_one_transaction() -> None:
     """A script whose last line is refused leaves nothing of its first."""
 
