@@ -87,13 +87,14 @@ def apply(
     host = open_host()
     networking = Networking(host, controller, persist=persist)
     commit = NetworkCommit(host, networking, str(state))
+    if not plan:
+        commit.recover()
     held = commit.record.held()
     now = networking.network_state(desired)
     planned = networking.plan_network(now, desired, held.config)
     typer.echo(text(planned))
     if plan:
         return
-    commit.recover()
     commit.bring_about(planned, now, desired, held, held.generation)
     typer.echo("done, and proven" if planned.steps else "nothing was touched")
 

@@ -56,10 +56,11 @@ class NetworkDoer(Protocol):
 class NetworkCommit:
     """Changes of one machine's network, one at a time."""
 
-    def __init__(self, host: Host, doer: NetworkDoer, directory: str) -> None:
+    def __init__(self, host: Host, doer: NetworkDoer, directory: str, *, time_s: float = TIME_S) -> None:
         self._host = host
         self._doer = doer
         self._directory = directory
+        self._time_s = time_s
         self.record = NetworkRecord(host.files, directory)
 
     def bring_about(
@@ -70,23 +71,35 @@ class NetworkCommit:
             if self.record.pending() is not None:
                 raise ChangeUnderWay("changing the network", "an earlier change is not taken back yet")
             if not is_risky(plan):
-                self._attempt(plan, config)
+                self._attempt(plan, config, lambda step: log.info("applying", step=step.kind))
                 self.record.hold(Held(generation=generation, config=config))
                 return
-            self.record.begin(self._pending(plan, state, config, held))
+            pending = self._pending(plan, state, config, held)
+            self.record.begin(pending)
             try:
                 self._arm()
-                self._attempt(plan, config)
+                self._attempt(plan, config, lambda step: self._in_time(pending, step))
+                self._still_ours()
                 self.record.hold(Held(generation=generation, config=config))
                 self.record.end()
             except AgentError as error:
                 log.warning("network change fails, taking it back", code=error.code, error=str(error))
-                self._take_back()
+                self._take_back(pending)
                 raise
+
+    def _in_time(self, pending: Pending, step: NetworkStep) -> None:
+        """A process that was stopped and goes on must not do what the guard is taking back."""
+        if self._host.clock.monotonic_s() > pending.deadline_s:
+            raise NotAsObserved("changing the network", f"it took more than {self._time_s:.0f} s")
+        log.info("applying", step=step.kind)
+
+    def _still_ours(self) -> None:
+        if self.record.pending() is None:
+            raise NotAsObserved("changing the network", "it took so long that the guard has taken it back")
 
     def _pending(self, plan: NetworkPlan, state: NetworkState, config: NetworkConfig, held: Held) -> Pending:
         return Pending(
-            deadline_s=self._host.clock.monotonic_s() + TIME_S,
+            deadline_s=self._host.clock.monotonic_s() + self._time_s,
             boot_id=boot_id(self._host.files),
             snapshot=self._doer.snapshot(state, config, held.config, plan),
             failed=config,
@@ -98,8 +111,8 @@ class NetworkCommit:
             guard_argv(self._directory, with_systemd=self._host.files.exists(SYSTEMD)), timeout_s=GUARD_START_S
         )
 
-    def _attempt(self, plan: NetworkPlan, config: NetworkConfig) -> None:
-        self._doer.apply_network(plan, lambda step: log.info("applying", step=step.kind))
+    def _attempt(self, plan: NetworkPlan, config: NetworkConfig, doing: Callable[[NetworkStep], None]) -> None:
+        self._doer.apply_network(plan, doing)
         unmet = self._doer.unmet(self._doer.network_state(config), config, config)
         if unmet:
             raise NotAsObserved("bringing the network about", "; ".join(unmet[:8]))
@@ -109,15 +122,13 @@ class NetworkCommit:
         Raises `ChangeUnderWay` while that process lives, `RevertFailed`.
         """
         with self._host.lock(self.record.lock):
-            if self.record.pending() is None:
+            if (pending := self.record.pending()) is None:
                 return False
-            self._take_back()
+            self._take_back(pending)
             return True
 
-    def _take_back(self) -> None:
+    def _take_back(self, pending: Pending) -> None:
         """Until it is as it was. A step that fails is tried again with a new plan: something was in its way."""
-        pending = self.record.pending()
-        assert pending is not None
         left: tuple[str, ...] = ()
         failure: AgentError | None = None
         for _ in range(REVERT_TRIES):
@@ -146,14 +157,14 @@ class NetworkCommit:
             over = clock.monotonic_s() > pending.deadline_s or pending.boot_id != boot_id(self._host.files)
             try:
                 with self._host.lock(self.record.lock):
-                    if self.record.pending() is not None:
+                    if (left := self.record.pending()) is not None:
                         log.warning("the agent is gone, taking its network change back")
-                        self._take_back()
+                        self._take_back(left)
                         return True
             except ChangeUnderWay:
                 if over:  # it hangs: it has had more than the time of all its steps and proofs
                     log.warning("the agent hangs, taking its network change back")
-                    self._take_back()
+                    self._take_back(pending)
                     return True
             clock.wait(Event(), GUARD_POLL_S)
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agent.model.network import Firewall, Link, LinkState, NetworkConfig, NetworkState, Snapshot, Vrf
+from agent.model.network import Bandwidth, Firewall, Link, LinkState, NetworkConfig, NetworkState, Snapshot, Vrf
 from agent.model.network.step import NetworkStep, PersistNetwork, SetSysctl
 from agent.plan.network.proof import name_of
 
@@ -20,7 +20,7 @@ def snapshot(
     present: dict[str, str],
 ) -> Snapshot:
     """Of all that the steps touch. `wanted` and `was` have the kernel's names; `present` are the files that are there.
-    The firewall is known by what was desired: it is that, or it is none of ours.
+    Firewall and bandwidths are known by what was desired: they are that, or none of ours.
     """
     steps = list(steps)
     touched = {link.name for link in (*wanted.links, *was.links)} | {name for one in steps if (name := name_of(one))}
@@ -30,7 +30,7 @@ def snapshot(
     persisting = [step for step in steps if isinstance(step, PersistNetwork)]
     digest = state.firewall_digest
     return Snapshot(
-        links=tuple(kept(link) for link in links),
+        links=tuple(kept(link, was.link(link.name)) for link in links),
         leased=tuple(link.name for link in links if link.leases),
         routes=tuple(route for route in state.routes if route.link in names or route.key in own),
         rules=state.rules,
@@ -59,9 +59,16 @@ def related(state: NetworkState, names: set[str]) -> list[LinkState]:
     return [link for link in state.links if link.name in found]
 
 
-def kept(link: LinkState) -> Link:
+def kept(link: LinkState, was: Link | None) -> Link:
     """As it is. An MTU that cannot be desired is not specified; a VRF has none that means anything."""
     assert link.config is not None
+    limits = limits_of(link, was)
     if link.mtu < LEAST_MTU or isinstance(link.config, Vrf):
-        return link.config.model_copy(update={"mtu": None})
-    return link.config
+        return link.config.model_copy(update={"mtu": None, "bandwidth": limits})
+    return link.config.model_copy(update={"bandwidth": limits})
+
+
+def limits_of(link: LinkState, was: Link | None) -> Bandwidth | None:
+    """None for limits that are loaded and were not desired: nobody knows them."""
+    known = was.bandwidth if was is not None else None
+    return next((each for each in (known, Bandwidth()) if each is not None and each.handle == link.shaper), None)
