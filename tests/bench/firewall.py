@@ -107,7 +107,7 @@ def replacements(rounds: int) -> Iterator[Bar]:
         host = replace(FakeHost.with_files({}), nftables=RealNftables(), files=RealFiles(folder))
         ours, by_hand, by_script, joined = [], [], [], []
         for number in range(rounds + 1):  # the first is for nothing: the tables are empty
-            desired = firewalls[number % 2]
+            desired = firewalls[number % 2]  # its digest is known: the planner compared it
             say(f"round {number} of {rounds}")
             ours.append(inside(one, timed(replace_firewall, host, ReplaceFirewall(firewall=desired))))
             by_hand.append(nft(plain, linear(desired), Path(folder)))

@@ -8,6 +8,7 @@ allowed. A link in several groups is allowed what any of them allows; one in no 
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cached_property
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
@@ -84,7 +85,19 @@ class Firewall(Frozen):
     @property
     def digest(self) -> str:
         """What it is known by once it is loaded (hexadecimal)."""
-        return sha256(self.model_dump_json().encode()).hexdigest()
+        content, digest = self.digested
+        is_of_this = all(one is other for one, other in zip(content, self.content, strict=True))
+        return digest if is_of_this else sha256_of(self)
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """All of it."""
+        return self.groups, self.links, self.members
+
+    @cached_property
+    def digested(self) -> tuple[tuple[object, ...], str]:
+        """What was digested, and to what: 30 ms where there are 10,000 rules. A copy with other content has it, too."""
+        return self.content, sha256_of(self)
 
     @model_validator(mode="after")
     def refers_to_what_is_there(self) -> Firewall:
@@ -102,6 +115,11 @@ class Firewall(Frozen):
                         f"groups.{group.id}.rules.{place}.remote_group: {rule.remote_group} has no members"
                     )
         return self
+
+
+def sha256_of(firewall: Firewall) -> str:
+    """Of its JSON."""
+    return sha256(firewall.model_dump_json().encode()).hexdigest()
 
 
 class EipMode(StrEnum):

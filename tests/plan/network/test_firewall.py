@@ -29,6 +29,17 @@ def test_nothing_to_do() -> None:
         assert firewall_steps(ONE.digest, last, ONE) == []
 
 
+def test_a_digest_is_of_the_content() -> None:
+    """Known once, it is that of this content alone: a copy with other members has another, an equal one the same."""
+    one = firewall("10.0.0.1")
+    assert one.digest == one.digest == ONE.digest == Firewall.model_validate_json(one.model_dump_json()).digest
+    assert one == firewall("10.0.0.1")
+    other = one.model_copy(update={"members": TWO.members})
+
+    assert (other.digest, other) == (TWO.digest, TWO)
+    assert "digested" not in other.model_dump()
+
+
 def test_members_alone() -> None:
     """Members who came and went are changed by themselves, where what is loaded is what was desired before."""
     other = firewall("10.0.0.2", "fd00::1")
