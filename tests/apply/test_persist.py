@@ -16,7 +16,7 @@ from agent.model.network.step import PersistNetwork
 
 INTERFACES = "/etc/network/interfaces.d/50-bms-agent"
 SCRIPTS = "/etc/sysconfig/network-scripts"
-TOOLS = ("networkctl", "netplan", "nmcli", "ifup", "wicked", "dhclient", "dhcpcd")
+TOOLS = ("systemctl", "networkctl", "netplan", "nmcli", "ifup", "wicked", "dhclient", "dhcpcd")
 
 
 def machine(files: dict[str, str] | None = None) -> FakeHost:
@@ -32,8 +32,8 @@ def commands(host: FakeHost) -> list[str]:
 
 
 TOLD = {
-    Manager.NETWORKD: ["networkctl reload", "networkctl reconfigure bond0"],
-    Manager.NETPLAN: ["netplan generate", "networkctl reload", "networkctl reconfigure bond0"],
+    Manager.NETWORKD: ["systemctl restart systemd-networkd.service"],
+    Manager.NETPLAN: ["netplan generate", "systemctl restart systemd-networkd.service"],
     Manager.NETWORK_MANAGER: ["nmcli connection reload", "nmcli --wait 60 connection up id bms-agent-bond0"],
     Manager.IFUPDOWN: ["ifup --force bond0"],
     Manager.IFCFG: ["ifup ifcfg-bond0"],
@@ -52,12 +52,19 @@ def test_what_a_manager_is_told(manager: Manager) -> None:
     assert commands(host) == TOLD[manager]
 
 
+def test_networkd_is_restarted_for_files_alone() -> None:
+    """Where the files are as they were, only the links without a lease are asked for."""
+    host = machine()
+    persist(host, PersistNetwork(manager=Manager.NETWORKD, activate=("bond0", "eth0")))
+    assert commands(host) == ["networkctl reload", "networkctl reconfigure bond0 eth0"]
+
+
 def test_what_a_manager_says_is_heard() -> None:
     """A manager that refuses is an error."""
     host = machine()
     host.machine.programs["networkctl"] = failing(1, "Failed to connect to bus")
     with pytest.raises(CommandFailed, match="Failed to connect to bus"):
-        persist(host, PersistNetwork(manager=Manager.NETWORKD))
+        persist(host, PersistNetwork(manager=Manager.NETWORKD, activate=("bond0",)))
 
 
 def test_clients_end_with_their_files() -> None:

@@ -103,8 +103,8 @@ NETWORK = NetworkConfig.model_validate(
 TELL = """#!/bin/sh
 exec >/dev/ttyS0 2>&1
 tell() {
-    for each in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-        ip -4 address show to 10.0.2.0/24 | grep -q inet && ip -4 address show tentative | grep -q inet || break
+    for each in $(seq 90); do
+        ip -4 address show to 10.0.2.0/24 | grep -q inet && ! ip address show tentative | grep -q inet && break
         sleep 1
     done
     sleep 3
@@ -119,12 +119,16 @@ tell booted
 ip rule add priority 77 from 203.0.113.9 table 77
 ip address add 203.0.113.77/32 dev bond0.100
 ip route add 192.0.2.77/32 via 203.0.113.1 dev bond0.100
-restart=@RESTART@
-$restart
+ip monitor link address route rule >/run/changes &
+sleep 1
+@RESTART@
 tell restarted
+grep '^Deleted' /run/changes | sed 's/^/lost /'
 journalctl -b -o cat -p warning -u systemd-networkd -u NetworkManager -u networking | sed 's/^/warned /'
 systemctl poweroff
 """
+ADOPTION = "cp -r /root/later/. / && systemctl restart systemd-networkd"
+"""What an agent does to a running networkd, which has seen none of these links' files before."""
 UNIT = """[Unit]
 After=network-online.target
 Wants=network-online.target
@@ -159,6 +163,7 @@ def prepare(root: Path, manager: Manager) -> None:
     command("systemctl", f"--root={root}", "--quiet", "enable", f"{UNITS[manager]}.service")
     files = RealFiles(str(root))
     if manager is Manager.IFUPDOWN:
+        adopt_later(root)
         (root / "etc/network/interfaces").write_text(
             "source /etc/network/interfaces.d/*\nauto lo\niface lo inet loopback\n"
         )
@@ -166,16 +171,25 @@ def prepare(root: Path, manager: Manager) -> None:
         (root / "usr/sbin/netplan").unlink()
     write_into(files, render(manager, NETWORK))
     assert manager_of(files) is manager_of(TextsOf(files.below("/"))) is manager
-    restart = "true" if manager is Manager.IFUPDOWN else f"systemctl restart {UNITS[manager]}"
-    (root / "usr/local/sbin/tell").write_text(TELL.replace("@RESTART@", f'"{restart}"'))
+    restart = ADOPTION if manager is Manager.IFUPDOWN else f"systemctl restart {UNITS[manager]}"
+    (root / "usr/local/sbin/tell").write_text(TELL.replace("@RESTART@", restart))
     (root / "usr/local/sbin/tell").chmod(0o755)
     (root / "etc/systemd/system/tell.service").write_text(UNIT)
     (wants / "tell.service").symlink_to("/etc/systemd/system/tell.service")
     (root / "etc/systemd/system/serial-getty@ttyS0.service").symlink_to("/dev/null")  # it would hang up on us
 
 
+def adopt_later(root: Path) -> None:
+    """networkd runs beside ifupdown without a file; later it gets those of all links but the one with a lease."""
+    command("systemctl", f"--root={root}", "--quiet", "enable", "systemd-networkd.service")
+    command("systemctl", f"--root={root}", "--quiet", "disable", "systemd-networkd-wait-online.service")
+    later = render(Manager.NETWORKD, NETWORK)
+    later = {path: text for path, text in later.items() if QEMU_MAC.replace(":", "") not in path}
+    write_into(RealFiles(str(root)), {f"/root/later{path}": text for path, text in later.items()})
+
+
 def boot(guest: Path, folder: Path, manager: Manager) -> tuple[dict[str, Told], list[str]]:
-    """What it told after its boot, and after the manager's restart; and the manager's warnings."""
+    """What it told after its boot, and after the manager's restart; and warnings, and what was lost meanwhile."""
     disk = folder / "root.ext4"
     command("cp", "--sparse=always", str(guest / "root.ext4"), str(disk))
     with mounted(disk, folder / "root") as root:
@@ -192,7 +206,7 @@ def boot(guest: Path, folder: Path, manager: Manager) -> tuple[dict[str, Told], 
         if line.startswith("told "):
             _, when, what, text = line.split(" ", 3)
             told[when][what] = json.loads(text)
-    return told, [line for line in console.splitlines() if line.startswith("warned ")]
+    return told, [line for line in console.splitlines() if line.startswith(("warned ", "lost "))]
 
 
 def missing(told: Told) -> Iterator[str]:
@@ -263,9 +277,10 @@ def test_the_network_is_there_after_a_boot(guest: Path, tmp_path: Path, manager:
     ]
     assert floods == ["198.51.100.9"]
     assert list(missing(told["restarted"])) == [], warned
-    if manager in (Manager.NETWORKD, Manager.NETPLAN):
-        after = told["restarted"]
-        assert any(one["priority"] == 77 for one in after["rules4"])
-        assert any(one["dst"] == "192.0.2.77" for one in after["routes4"])
-        assert any(one.get("local") == "203.0.113.77" for link in after["links"] for one in link["addr_info"])
+    after = told["restarted"]
+    assert any(one["priority"] == 77 for one in after["rules4"])
+    assert any(one["dst"] == "192.0.2.77" for one in after["routes4"])
+    assert any(one.get("local") == "203.0.113.77" for link in after["links"] for one in link["addr_info"])
     assert not [line for line in warned if "nknown" in line or "nvalid" in line or "rror" in line]
+    if manager is Manager.IFUPDOWN:
+        assert not [line for line in warned if line.startswith("lost ") and "fe80::" not in line]
