@@ -23,7 +23,7 @@ from agent.model.network.proof import ControllerAddress
 from agent.model.network.step import NetworkStep
 from agent.plan.network import Stored, plan_network, plan_revert
 from agent.plan.network.invariants import check_network
-from agent.plan.network.render import folders, render
+from agent.plan.network.render import CLOUD_INIT_FOLDER, folders, render
 from agent.plan.network.resolve import resolve, resolve_what_is_there, with_bond_macs
 from agent.plan.network.snapshot import snapshot
 from agent.plan.network.sysctls import FILE, sysctl_file, sysctls_of
@@ -99,7 +99,8 @@ class Networking:
             return Stored()
         manager = manager_of(self._host.files)
         paths = [f"{folder}/{name}" for folder in folders(manager) for name in self._host.files.names(folder)]
-        return Stored(manager, self._texts([*paths, FILE]))
+        cloud_init = self._host.files.exists(CLOUD_INIT_FOLDER)
+        return Stored(manager, self._texts([*paths, FILE]), cloud_init=cloud_init)
 
     def _texts(self, paths: Iterable[str]) -> dict[str, str]:
         files = self._host.files

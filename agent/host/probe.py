@@ -151,7 +151,5 @@ def checksum(data: bytes) -> int:
     """RFC 1071."""
     words = struct.unpack(f">{len(data) // 2}H", data[: len(data) & ~1])
     total: int = sum(words) + (data[-1] << 8 if len(data) & 1 else 0)
-        data[-1] << 8 if len(data) & 1 else 0
-    )
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF

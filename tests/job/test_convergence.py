@@ -3,70 +3,94 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Interface
+from ipaddress import ip_interface
 
-from agent.host.doors import Link
-from agent.host.fake import FakeHost, Machine, Tree, silent
+from agent.host.fake import FakeHost, Machine, Tree
 from agent.host.fake.machine import Record
 from agent.job.convergence import Convergence
-from agent.model.network import NetworkConfig
-from agent.operations import Operations
-from tests.hardware import MAC, static
+from agent.model.network import DriftPolicy
+from agent.model.network.step import RemoveAddress
+from agent.networking import Networking
+from tests.hardware import MAC, NETWORKD, link, static
 
-DEVICE = {"/sys/class/net/eno1/device/vendor": "0x8086\n", "/sys/class/net/eno1/address": f"{MAC}\n"}
-ENO1 = Link(
-    index=2,
-    name="eno1",
-    current_mac=MAC,
-    permanent_mac=MAC,
-    up=False,
-    carrier=True,
-    mtu=1500,
-    kind=None,
-    addresses=(IPv4Interface("10.9.9.9/24"),),
-    gateway=None,
-)
-WANTED = NetworkConfig(nics=(static(dns=("9.9.9.9",)),))
+DEVICE = {"/sys/class/net/eno1/device/vendor": "0x8086\n", "/proc/sys/kernel/random/boot_id": "b\n"}
+OURS = ip_interface("192.168.1.10/24")
+WANTED = static(dns=("9.9.9.9",))
 
 
 def machine() -> Machine:
     """A machine with one NIC that has another address."""
-    made = Machine.of(Tree.of(DEVICE), Record(origin="synthetic: one NIC", links=(ENO1,)))
-    made.programs["networkctl"] = silent
-    return made
+    links = (link("eno1", "10.9.9.9/24"),)
+    return Machine.of(Tree.of(DEVICE | NETWORKD), Record(origin="synthetic: one NIC", links=links))
+
+
+def convergence_on(made: Machine) -> Convergence:
+    """As the service has it."""
+    host = FakeHost.of(made)
+    return Convergence(host, Networking(host, "http://192.168.1.1:8480"), "/var/lib/bms-agent")
 
 
 def test_brings_about_and_then_rests() -> None:
-    """The first round changes what differs and writes the file for the next boot; the second touches nothing."""
+    """The first round changes what differs and writes the files for the next boot; the second touches nothing."""
     made = machine()
-    convergence = Convergence(Operations(FakeHost.of(made), "service", "/spool"))
+    convergence = convergence_on(made)
     convergence.want(7, WANTED)
     assert convergence.round() is True
-    link, commands = made.links[2], list(made.commands)
+    changes, commands = made.network_changes, list(made.commands)
     assert convergence.round() is True
 
-    assert (link.up, link.addresses, str(link.gateway)) == (True, (IPv4Interface("192.168.1.10/24"),), "192.168.1.1")
-    assert made.commands == commands == [("networkctl", "reload")]
+    now = made.links["eno1"]
+    assert (now.up, now.addresses) == (True, (OURS,))
+    assert [str(route.gateway) for route in made.routes.values()] == ["192.168.1.1"]
+    assert (made.network_changes, made.commands) == (changes, commands)
+    assert commands[0][0] == "env" and len(commands) > 1
     assert convergence.applied_generation == 7 and convergence.fault is None
 
 
 def test_what_does_not_hold_is_told() -> None:
     """A NIC that is not there is a fault with its evidence; the generation does not count as applied."""
-    convergence = Convergence(Operations(FakeHost.of(machine()), "service", "/spool"))
-    convergence.want(7, NetworkConfig(nics=(static(mac="52:54:00:00:00:99"),)))
+    convergence = convergence_on(machine())
+    convergence.want(7, static(mac="52:54:00:00:00:99"))
     assert convergence.round() is False
 
     assert convergence.applied_generation == 0
     assert convergence.fault is not None and f"eno1 {MAC}" in convergence.fault.message
 
 
+def test_what_does_not_work_is_taken_back() -> None:
+    """A gateway that does not answer: everything is as it was, and the fault says which test failed."""
+    made = machine()
+    made.silent.add("192.168.1.1")
+    convergence = convergence_on(made)
+    convergence.want(7, WANTED)
+    assert convergence.round() is False
+
+    assert made.links["eno1"].addresses == (ip_interface("10.9.9.9/24"),) and made.routes == {}
+    assert convergence.fault is not None and convergence.fault.code == "NETWORK.PROOF_FAILED"
+    assert "gateway 192.168.1.1 does not answer ARP on eno1" in convergence.fault.message
+
+
 def test_manual_change_is_put_right() -> None:
     """An address that somebody removed comes back with the next round."""
     made = machine()
-    convergence = Convergence(Operations(FakeHost.of(made), "service", "/spool"))
+    convergence = convergence_on(made)
     convergence.want(7, WANTED)
     convergence.round()
-    FakeHost.of(made).netlink.remove_address(2, IPv4Interface("192.168.1.10/24"))
+    FakeHost.of(made).netlink.change((RemoveAddress(name="eno1", address=OURS),))
     convergence.round()
 
-    assert made.links[2].addresses == (IPv4Interface("192.168.1.10/24"),)
+    assert made.links["eno1"].addresses == (OURS,)
+
+
+def test_manual_change_is_reported() -> None:
+    """Where the policy is to report, the change stays, and the fault says what would put it right."""
+    made = machine()
+    convergence = convergence_on(made)
+    convergence.want(7, WANTED.model_copy(update={"drift": DriftPolicy.REPORT}))
+    assert convergence.round() is True
+    FakeHost.of(made).netlink.change((RemoveAddress(name="eno1", address=OURS),))
+    assert convergence.round() is False
+
+    assert made.links["eno1"].addresses == ()
+    assert convergence.fault is not None and convergence.fault.code == "NETWORK.DRIFTED"
+    assert "add 192.168.1.10/24 to eno1" in convergence.fault.message

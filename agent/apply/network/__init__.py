@@ -30,6 +30,8 @@ from agent.model.network.step import (
 
 KERNEL = get_args(KernelStep)
 BONDING = "/sys/class/net/bonding_masters"
+MODPROBE = tuple(f"{folder}/modprobe.d/systemd.conf" for folder in ("/usr/lib", "/lib"))
+"""systemd's, with `options bonding max_bonds=0`: the kernel then loads the driver by itself, and rightly."""
 
 
 def check_nic(host: Host, nic: NicMustBe) -> None:
@@ -59,7 +61,7 @@ def apply_network(host: Host, steps: Sequence[NetworkStep], doing: Callable[[Net
 def prepare(host: Host, batch: Sequence[NetworkStep]) -> None:
     """The bonding driver makes a bond0 of its own when it comes, unless it is told not to (bonding.rst, max_bonds)."""
     bonds = any(isinstance(step, CreateLink) and isinstance(step.link, Bond) for step in batch)
-    if bonds and not host.files.exists(BONDING):
+    if bonds and not any(host.files.exists(path) for path in (BONDING, *MODPROBE)):
         try:
             host.run(["modprobe", "bonding", "max_bonds=0"])
         except AgentError as error:

@@ -28,7 +28,7 @@ from agent.plan.network.firewall import eip_steps, firewall_steps
 from agent.plan.network.links import change_links, is_other
 from agent.plan.network.proof import proofs_of
 from agent.plan.network.reach import refuse_to_cut
-from agent.plan.network.render import ours, render, superseded
+from agent.plan.network.render import CLOUD_INIT, ours, render, superseded
 from agent.plan.network.resolve import resolve, resolve_what_is_there
 from agent.plan.network.routing import Scene, change_addresses, change_routes, change_rules
 from agent.plan.network.sysctls import FILE, change_sysctls, sysctl_file, sysctls_of
@@ -40,6 +40,8 @@ class Stored:
 
     manager: Manager | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    cloud_init: bool = field(default=False)
+    """It is installed, and must be told to keep its hands off the network."""
 
 
 def plan_network(
@@ -144,6 +146,7 @@ def persist_steps(wanted: NetworkConfig, stored: Stored, waiting: tuple[str, ...
     if manager is None:
         return []
     texts = render(manager, wanted) | sysctl_file(sysctls_of(wanted)) if wanted.links else {}
+    texts = {path: text for path, text in texts.items() if stored.cloud_init or path not in CLOUD_INIT}
     present = {*ours(manager, stored.files), *superseded(manager, wanted, stored.files), *({FILE} & set(stored.files))}
     changed = {path: text for path, text in texts.items() if stored.files.get(path) != text}
     removed = tuple(sorted(present - set(texts)))

@@ -59,8 +59,7 @@ def test_from_nothing() -> None:
         "3. route default via 192.168.1.1 dev eno1",
         "4. prove: 192.168.1.1 answers ARP on eno1; one of 9.9.9.9 answers DNS; "
         "the controller at 192.0.2.9:8480 answers; else take it all back",
-        "5. write /etc/cloud/cloud.cfg.d/99-bms-agent-network.cfg, "
-        "write /etc/systemd/network/10-bms-agent-525400000001.network, "
+        "5. write /etc/systemd/network/10-bms-agent-525400000001.network, "
         "write /etc/systemd/networkd.conf.d/10-bms-agent.conf",
     ]
 
