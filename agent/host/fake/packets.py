@@ -112,6 +112,8 @@ def delete(tables: Tables, table: str, noun: str, rest: list[str], line: str) ->
     rules = [rule for each in tables[table].chains.values() for rule in each]
     if noun == "element":
         for one in rest[1].strip("{} ").split(", "):
+            if one not in content:
+                raise refusal(line, "No such file or directory")
             content.remove(one)
     elif noun == "chain":
         if tables[table].uses()[rest[0]]:
