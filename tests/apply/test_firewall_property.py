@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.apply.network.firewall import load, replace_firewall
-from agent.apply.network.security import ruleset
+from agent.apply.network.firewall import load, next_generation
+from agent.apply.network.security import FEW, ruleset
 from agent.host.fake import FakeHost
 from agent.host.nftables import RealNftables
 from agent.inventory.network.firewall import loaded_digests
 from agent.model.network import Direction, Firewall, SecurityGroup, SecurityRule
-from agent.model.network.step import ReplaceFirewall
+from agent.model.network.nft import FIREWALL_TABLE
 from tests.host.machines import inside, listening, machines
 from tests.loops import command
 
@@ -162,13 +162,13 @@ def at() -> Iterator[Range]:
 
 @pytest.mark.root
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(firewall=firewalls())
-def test_the_kernel_reads_the_rules_as_we_do(at: Range, firewall: Firewall) -> None:
+@given(firewall=firewalls(), few=st.sampled_from((0, FEW)))
+def test_the_kernel_reads_the_rules_as_we_do(at: Range, firewall: Firewall, few: int) -> None:
     """In place of whatever was there before: what is loaded is recognised, and exactly what is allowed passes."""
     host = replace(FakeHost.with_files({}), nftables=RealNftables())
 
     def work() -> str | None:
-        replace_firewall(host, ReplaceFirewall(firewall=firewall))
+        load(host, ruleset(firewall, next_generation(host, FIREWALL_TABLE), few))
         return loaded_digests(host)[0]
 
     assert inside(at.server, work) == firewall.digest
@@ -180,9 +180,9 @@ def test_the_fake_takes_what_the_kernel_takes(before: Firewall, after: Firewall)
     """On the fake machine, too, one firewall takes the place of another, and nothing of the former is left."""
     host = FakeHost.with_files({})
     for generation, each in enumerate((before, after), 1):
-        load(host, ruleset(each, generation))
+        load(host, ruleset(each, generation, few=0))
         assert loaded_digests(host)[0] == each.digest
     alone = FakeHost.with_files({})
-    load(alone, ruleset(after, 2))
+    load(alone, ruleset(after, 2, few=0))
 
     assert host.machine.nf_tables == alone.machine.nf_tables

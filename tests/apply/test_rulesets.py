@@ -32,14 +32,17 @@ IN, OUT = Direction.IN, Direction.OUT
 WEB = (
     SecurityRule(direction=IN, protocol="tcp", first_port=80, last_port=90),
     SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22, remote=ip_network("10.0.0.1/32")),
-    SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22, remote=ip_network("10.0.9.1/32")),
+    *(
+        SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22, remote=ip_network(f"10.0.9.{end}/32"))
+        for end in range(8)
+    ),
     SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22, remote=ip_network("10.0.0.0/25")),
     SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22, remote=ip_network("10.0.0.128/25")),
     SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22, remote_group="web"),
     SecurityRule(direction=IN, protocol="icmp", icmp_type=8, icmp_code=0),
     SecurityRule(direction=IN, version=6, protocol="icmp"),
     SecurityRule(direction=IN, version=6, protocol=47, remote=ip_network("2001:db8::/32")),
-    SecurityRule(direction=OUT, protocol="udp", remote=ip_network("10.2.0.0/16")),
+    *(SecurityRule(direction=OUT, protocol="udp", remote=ip_network(f"{end}.0.0.0/8")) for end in range(18, 1, -2)),
     SecurityRule(direction=OUT, protocol="udp", remote=ip_network("10.0.0.0/24")),
     SecurityRule(direction=OUT, version=6),
 )
@@ -76,7 +79,8 @@ add rule inet bms_agent always-in meta nfproto ipv6 udp sport 547 udp dport 546 
 add rule inet bms_agent always-in icmpv6 type 134-136 accept
 add rule inet bms_agent always-in icmpv6 type 130 accept
 add rule inet bms_agent group-web-in meta nfproto ipv4 tcp dport 80-90 accept
-add element inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts-7 {{ 10.0.0.1, 10.0.9.1 }}
+add element inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts-7 \
+{{ 10.0.0.1, 10.0.9.0, 10.0.9.1, 10.0.9.2, 10.0.9.3, 10.0.9.4, 10.0.9.5, 10.0.9.6, 10.0.9.7 }}
 add rule inet bms_agent group-web-in ip saddr @members-web-4-7 tcp dport 22 accept
 add rule inet bms_agent group-web-in ip saddr @allow-web-in-4-tcp-22-22-any-any-hosts-7 tcp dport 22 accept
 add rule inet bms_agent group-web-in ip saddr 10.0.0.0-10.0.0.255 tcp dport 22 accept
@@ -97,7 +101,10 @@ add rule inet bms_agent always-out icmpv6 type 133 accept
 add rule inet bms_agent always-out icmpv6 type 135-136 accept
 add rule inet bms_agent always-out icmpv6 type 131-132 accept
 add rule inet bms_agent always-out icmpv6 type 143 accept
-add element inet bms_agent allow-web-out-4-udp-any-any-any-any-nets-7 {{ 10.0.0.0-10.0.0.255, 10.2.0.0-10.2.255.255 }}
+add element inet bms_agent allow-web-out-4-udp-any-any-any-any-nets-7 \
+{{ 2.0.0.0-2.255.255.255, 4.0.0.0-4.255.255.255, 6.0.0.0-6.255.255.255, 8.0.0.0-8.255.255.255, \
+10.0.0.0-10.255.255.255, 12.0.0.0-12.255.255.255, 14.0.0.0-14.255.255.255, 16.0.0.0-16.255.255.255, \
+18.0.0.0-18.255.255.255 }}
 add rule inet bms_agent group-web-out ip daddr @allow-web-out-4-udp-any-any-any-any-nets-7 meta l4proto 17 accept
 add rule inet bms_agent group-web-out meta nfproto ipv6 accept
 add rule inet bms_agent link-bond0.7-out jump always-out

@@ -23,6 +23,9 @@ from agent.errors import InputError
 from agent.model.network import Direction, Firewall, IPAddress, IPNetwork, SecurityGroup, SecurityRule
 from agent.model.network.nft import FIREWALL_TABLE
 
+FEW = 8
+"""Addresses that are worth no set: the kernel looks for a set by its name among all, one by one, so that thousands of
+sets take seconds."""
 SAFE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 ADDRESS_TYPES = {4: "ipv4_addr", 6: "ipv6_addr"}
 WIDTHS = {4: 32, 6: 128}
@@ -71,7 +74,7 @@ Match = tuple[Direction, int, "str | int | None", "int | None", "int | None", "i
 """Direction, version, protocol, ports, ICMP's type and code: a rule without its remote."""
 
 
-def ruleset(firewall: Firewall, generation: int = 1) -> Ruleset:
+def ruleset(firewall: Firewall, generation: int = 1, few: int = FEW) -> Ruleset:
     """All of it. Raises `InputError` for a name that no rule can hold."""
     made = Ruleset(FIREWALL_TABLE, firewall.digest, generation)
     for hook in HOOKS.values():
@@ -83,12 +86,12 @@ def ruleset(firewall: Firewall, generation: int = 1) -> Ruleset:
     if not links:
         return made
     for direction in Direction:
-        add_chains(made, direction, links, firewall.groups)
+        add_chains(made, direction, links, firewall.groups, few)
     return made
 
 
 def add_chains(
-    made: Ruleset, direction: Direction, links: Mapping[str, tuple[str, ...]], groups: Iterable[SecurityGroup]
+    made: Ruleset, direction: Direction, links: Mapping[str, tuple[str, ...]], groups: Iterable[SecurityGroup], few: int
 ) -> None:
     """Everything about one direction."""
     made.chain(f"always-{direction}")
@@ -97,7 +100,7 @@ def add_chains(
     for group in groups:
         made.chain(f"group-{group.id}-{direction}")
         for match, remotes in grouped(group.rules, direction).items():
-            for text in rules_of(made, group.id, match, remotes):
+            for text in rules_of(made, group.id, match, remotes, few):
                 made.rule(f"group-{group.id}-{direction}", text)
     for link, ids in links.items():
         chain = f"link-{link}-{direction}"
@@ -146,7 +149,7 @@ def add_remote(remotes: Remotes, network: IPNetwork | None, group: str | None) -
         remotes.networks.append((first, first | (1 << width) - 1))
 
 
-def rules_of(made: Ruleset, group: str, match: Match, remotes: Remotes) -> Iterator[str]:
+def rules_of(made: Ruleset, group: str, match: Match, remotes: Remotes, few: int) -> Iterator[str]:
     """The rules for it; their sets are added to what is made."""
     direction, version, *_ = match
     what = f"{protocol_text(match)}accept"
@@ -154,20 +157,22 @@ def rules_of(made: Ruleset, group: str, match: Match, remotes: Remotes) -> Itera
         yield f"meta nfproto ipv{version} {what}"
         return
     where = [f"@{members_set(each, version, made.generation)}" for each in remotes.groups]
-    where += sets_of(made, version, name_of(group, match), remotes)
+    where += addresses_of(made, group, match, remotes, few)
+    side = f"{IP[version]} {'saddr' if direction is Direction.IN else 'daddr'}"
     for each in where:
-        yield f"{IP[version]} {'saddr' if direction is Direction.IN else 'daddr'} {each} {what}"
+        yield f"{side} {each} {what}"
 
 
-def sets_of(made: Ruleset, version: int, name: str, remotes: Remotes) -> Iterator[str]:
-    """What addresses are compared with: sets, which are added to what is made; or, where there is but one, itself."""
+def addresses_of(made: Ruleset, group: str, match: Match, remotes: Remotes, few: int) -> Iterator[str]:
+    """What addresses are compared with: sets, which are added to what is made; or, where they are few, each."""
+    version = match[1]
     kind = ADDRESS_TYPES[version]
     for suffix, type_and_flags, some in (
         ("hosts", kind, list(remotes.hosts)),
-        ("nets", f"{kind}; flags interval", list(ranges(version, remotes.networks))),
+        ("nets", f"{kind}; flags interval", list(ranges(version, remotes.networks)) if remotes.networks else []),
     ):
-        if len(some) > 1:
-            yield made.set(f"{name}-{suffix}", type_and_flags, some)
+        if len(some) > few:
+            yield made.set(f"{name_of(group, match)}-{suffix}", type_and_flags, some)
         else:
             yield from some
 
@@ -193,8 +198,6 @@ def protocol_text(match: Match) -> str:
 
 def ranges(version: int, networks: list[tuple[int, int]]) -> Iterator[str]:
     """Merged: elements that overlap are refused by the kernel, and libnftables' own merging is young."""
-    if not networks:
-        return
     networks.sort()
     first, last = networks[0]
     for low, high in networks[1:]:
