@@ -15,6 +15,7 @@ Where things are, from the top; a module imports only from floors below it:
     daemon.py                     what runs while a session is open: threads, watchdog, end
     link/                         agent → controller: heartbeats, desired state, reports
     operations.py                 THE TABLE: every verb, who plans it, who does it, where it may run
+    networking.py                 its page on the network
     job/                          ledger, journal, outbox, executor, convergence: what survives a crash
     inventory/ plan/ apply/       observe · decide · do: the same nouns in each (disk, image, network …)
     host/                         the doors: the only code that touches the operating system; `host/fake` for tests
@@ -24,6 +25,10 @@ Writing an image is the heart of it. `apply/source/` fetches (ranges, mirrors, r
 is packed in chunks, verified one by one, `apply/stream.py` with `apply/decode/` everything else; both end in
 `apply/target.py`, the disk without its first MiB, which `apply/seal.py` writes last. `apply/capture/` goes the other
 way, and `apply/convert.py` from file to file.
+
+The network is the other heart. `model/network/` has it as it shall be and as it is, in the same words;
+`plan/network/` makes steps of the difference, and the files for the next boot; `host/rtnetlink/` tells them to the
+kernel; `job/commit.py` proves a change or takes it back, whatever becomes of the agent; `job/convergence.py` keeps it.
 
 So: an operation is *decided* in `plan/`, judged in `plan/check.py`, and *done* in `apply/`; nothing else decides or
 does. `controller/` (the embedded controller) and `bmsctl/` (its client) are other programs in the same wheel: they
