@@ -43,13 +43,16 @@ HEADERS = 1500 / 1448  # an IP packet, and TCP's payload in it
 
 def main(rounds: int, *, as_json: bool) -> None:
     """Print the bars; status 1 if one was missed."""
-    bars = [*replacements(max(rounds, 1)), *(bar for mbps in LIMITS_MBPS for bar in accuracy(mbps))]
+    bars = [
+        *(bar for of in KINDS for bar in replacements(max(rounds, 1), of)),
+        *(bar for mbps in LIMITS_MBPS for bar in accuracy(mbps)),
+    ]
     end(bars, as_json=as_json)
 
 
-def firewall(variant: int) -> Firewall:
-    """Rules of many hosts and some networks on many ports, and one for the members of a group."""
-    rules = [
+def alike(variant: int) -> Iterator[SecurityRule]:
+    """Of many hosts and some networks on each of some ports."""
+    return (
         SecurityRule(direction=Direction.IN, protocol="tcp", first_port=port, last_port=port, remote=remote)
         for number in range(RULES // PORTS)
         for port in range(1 + variant, PORTS + 1 + variant)
@@ -58,8 +61,29 @@ def firewall(variant: int) -> Firewall:
             if number % NETWORKS == 0
             else ip_network(f"10.{port % 250}.{number}.{1 + variant}/32")
         ]
-    ]
-    rules.append(SecurityRule(direction=Direction.IN, remote_group="web"))
+    )
+
+
+def different(variant: int) -> Iterator[SecurityRule]:
+    """No two of the same ports."""
+    return (
+        SecurityRule(
+            direction=Direction.IN,
+            protocol="tcp",
+            first_port=1 + number,
+            last_port=2 + number + variant,
+            remote=ip_network(f"10.{variant}.{number // 250}.{number % 250}/32"),
+        )
+        for number in range(RULES)
+    )
+
+
+KINDS: dict[str, Callable[[int], Iterator[SecurityRule]]] = {"of 200 ports": alike, "all different": different}
+
+
+def firewall(of: str, variant: int) -> Firewall:
+    """Rules, and one for the members of a group."""
+    rules = [*KINDS[of](variant), SecurityRule(direction=Direction.IN, remote_group="web")]
     members = tuple(IPv4Address("172.16.0.0") + number for number in range(MEMBERS))
     return Firewall(
         groups=(SecurityGroup(id="web", rules=tuple(rules)),), links={"eth0": ("web",)}, members={"web": members}
@@ -69,7 +93,7 @@ def firewall(variant: int) -> Firewall:
 def linear(desired: Firewall) -> str:
     """The same, as one writes it by hand: a rule for each rule; replaced in place, too."""
     rules = [
-        f"ip saddr {rule.remote} tcp dport {rule.first_port} accept" if rule.remote else "ip saddr @members accept"
+        f"ip saddr {rule.remote} tcp dport {ports(rule)} accept" if rule.remote else "ip saddr @members accept"
         for rule in desired.groups[0].rules
     ]
     members = ", ".join(map(str, desired.members["web"]))
@@ -89,6 +113,11 @@ def linear(desired: Firewall) -> str:
     )
 
 
+def ports(rule: SecurityRule) -> str:
+    """As nft writes them."""
+    return f"{rule.first_port}" if rule.first_port == rule.last_port else f"{rule.first_port}-{rule.last_port}"
+
+
 def timed(work: Callable[..., object], *arguments: object) -> Callable[[], float]:
     """Seconds."""
 
@@ -100,15 +129,15 @@ def timed(work: Callable[..., object], *arguments: object) -> Callable[[], float
     return measured
 
 
-def replacements(rounds: int) -> Iterator[Bar]:
+def replacements(rounds: int, of: str) -> Iterator[Bar]:
     """Ours, and `nft -f` of both forms, by turns; then members."""
-    firewalls = [firewall(variant) for variant in range(2)]
+    firewalls = [firewall(of, variant) for variant in range(2)]
     with machines(3) as (one, plain, same), tempfile.TemporaryDirectory() as folder:
         host = replace(FakeHost.with_files({}), nftables=RealNftables(), files=RealFiles(folder))
         ours, by_hand, by_script, joined = [], [], [], []
         for number in range(rounds + 1):  # the first is for nothing: the tables are empty
             desired = firewalls[number % 2]  # its digest is known: the planner compared it
-            say(f"round {number} of {rounds}")
+            say(f"{of}: round {number} of {rounds}")
             ours.append(inside(one, timed(replace_firewall, host, ReplaceFirewall(firewall=desired))))
             by_hand.append(nft(plain, linear(desired), Path(folder)))
             by_script.append(
@@ -124,8 +153,8 @@ def replacements(rounds: int) -> Iterator[Bar]:
             for name, theirs in (("hand", by_hand), ("script", by_script))
         }
         say(f"ours {ms(ours)}; nft -f by hand {ms(by_hand)}; nft -f of our script {ms(by_script)}; member {ms(joined)}")
-        yield ratio_bar("10,000 rules: ours / nft -f of a rule for each rule", pairs["hand"], REPLACED)
-        yield ratio_bar("10,000 rules: ours / nft -f of our very script", pairs["script"], float("inf"))
+        yield ratio_bar(f"10,000 rules, {of}: ours / nft -f of a rule for each", pairs["hand"], REPLACED)
+        yield ratio_bar(f"10,000 rules, {of}: ours / nft -f of our script", pairs["script"], float("inf"))
         yield ratio_bar(
             "a member joins 10,000 / nft -f of all", list(zip(joined[1:], by_hand[1:], strict=True)), MEMBER
         )
