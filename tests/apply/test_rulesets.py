@@ -65,7 +65,7 @@ add chain inet bms_agent group-web-out
 add chain inet bms_agent link-bond0.7-out
 add set inet bms_agent members-web-4-7 {{ type ipv4_addr; }}
 add set inet bms_agent members-web-6-7 {{ type ipv6_addr; }}
-add set inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts-7 {{ type ipv4_addr; }}
+add set inet bms_agent allow-web-in-4-tcp-pairs-7 {{ type ipv4_addr . inet_service; }}
 add map inet bms_agent links-in-7 {{ type ifname : verdict; }}
 add set inet bms_agent allow-web-out-4-udp-any-any-any-any-nets-7 {{ type ipv4_addr; flags interval; }}
 add map inet bms_agent links-out-7 {{ type ifname : verdict; }}
@@ -79,14 +79,15 @@ add rule inet bms_agent always-in meta nfproto ipv6 udp sport 547 udp dport 546 
 add rule inet bms_agent always-in icmpv6 type 134-136 accept
 add rule inet bms_agent always-in icmpv6 type 130 accept
 add rule inet bms_agent group-web-in meta nfproto ipv4 tcp dport 80-90 accept
-add element inet bms_agent allow-web-in-4-tcp-22-22-any-any-hosts-7 \
-{{ 10.0.0.1, 10.0.9.0, 10.0.9.1, 10.0.9.2, 10.0.9.3, 10.0.9.4, 10.0.9.5, 10.0.9.6, 10.0.9.7 }}
 add rule inet bms_agent group-web-in ip saddr @members-web-4-7 tcp dport 22 accept
-add rule inet bms_agent group-web-in ip saddr @allow-web-in-4-tcp-22-22-any-any-hosts-7 tcp dport 22 accept
 add rule inet bms_agent group-web-in ip saddr 10.0.0.0-10.0.0.255 tcp dport 22 accept
 add rule inet bms_agent group-web-in meta nfproto ipv4 icmp type 8 icmp code 0 accept
 add rule inet bms_agent group-web-in meta nfproto ipv6 meta l4proto 58 accept
 add rule inet bms_agent group-web-in ip6 saddr 2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff meta l4proto 47 accept
+add element inet bms_agent allow-web-in-4-tcp-pairs-7 \
+{{ 10.0.0.1 . 22, 10.0.9.0 . 22, 10.0.9.1 . 22, 10.0.9.2 . 22, 10.0.9.3 . 22, 10.0.9.4 . 22, 10.0.9.5 . 22, 10.0.9.6 \
+. 22, 10.0.9.7 . 22 }}
+add rule inet bms_agent group-web-in ip saddr . tcp dport @allow-web-in-4-tcp-pairs-7 accept
 add rule inet bms_agent link-bond0.7-in jump always-in
 add rule inet bms_agent link-bond0.7-in jump group-web-in
 add rule inet bms_agent link-bond0.7-in drop

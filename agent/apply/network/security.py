@@ -60,7 +60,7 @@ LINK_KEYS = {Direction.IN: ("meta sdifname", "iifname"), Direction.OUT: ("oifnam
 the port; on its way out it meets `output` twice, as the VRF's and as the port's (Documentation/networking/vrf.rst)."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Remotes:
     """What the rules that differ in nothing else allow."""
 
@@ -99,8 +99,14 @@ def add_chains(
         made.rule(f"always-{direction}", text)
     for group in groups:
         made.chain(f"group-{group.id}-{direction}")
-        for match, remotes in grouped(group.rules, direction).items():
+        pairs: dict[tuple[int, str], list[str]] = {}
+        for match, rules in grouped(group.rules, direction).items():
+            remotes = remotes_of(rules)
+            take_pairs(pairs, match, remotes)
             for text in rules_of(made, group.id, match, remotes, few):
+                made.rule(f"group-{group.id}-{direction}", text)
+        for (version, protocol), some in pairs.items():
+            for text in rules_of_pairs(made, (group.id, direction, version, protocol), some, few):
                 made.rule(f"group-{group.id}-{direction}", text)
     for link, ids in links.items():
         chain = f"link-{link}-{direction}"
@@ -114,9 +120,9 @@ def add_chains(
         made.rule(HOOKS[direction], f"{key} vmap {name}")
 
 
-def grouped(rules: Iterable[SecurityRule], direction: Direction) -> dict[Match, Remotes]:
+def grouped(rules: Iterable[SecurityRule], direction: Direction) -> dict[Match, list[SecurityRule]]:
     """Rules that differ in their remote alone, together."""
-    found: dict[Match, Remotes] = {}
+    found: dict[Match, list[SecurityRule]] = {}
     for rule in rules:
         if rule.direction is not direction:
             continue
@@ -129,11 +135,16 @@ def grouped(rules: Iterable[SecurityRule], direction: Direction) -> dict[Match, 
             rule.icmp_type,
             rule.icmp_code,
         )
-        remotes = found.get(match)
-        if remotes is None:
-            remotes = found[match] = Remotes()
-        add_remote(remotes, rule.remote, rule.remote_group)
+        found.setdefault(match, []).append(rule)
     return found
+
+
+def remotes_of(rules: Iterable[SecurityRule]) -> Remotes:
+    """Theirs."""
+    remotes = Remotes()
+    for rule in rules:
+        add_remote(remotes, rule.remote, rule.remote_group)
+    return remotes
 
 
 def add_remote(remotes: Remotes, network: IPNetwork | None, group: str | None) -> None:
@@ -161,6 +172,27 @@ def rules_of(made: Ruleset, group: str, match: Match, remotes: Remotes, few: int
     side = f"{IP[version]} {'saddr' if direction is Direction.IN else 'daddr'}"
     for each in where:
         yield f"{side} {each} {what}"
+
+
+def take_pairs(pairs: dict[tuple[int, str], list[str]], match: Match, remotes: Remotes) -> None:
+    """Move what is about one host and one port to the others such: all of them are looked up at once."""
+    _, version, protocol, first, last, *_ = match
+    if first is not None and first == last and not remotes.is_anybody:
+        pairs.setdefault((version, str(protocol)), []).extend(f"{host} . {first}" for host in remotes.hosts)
+        remotes.hosts.clear()
+
+
+def rules_of_pairs(made: Ruleset, of: tuple[str, Direction, int, str], pairs: list[str], few: int) -> Iterator[str]:
+    """A set of them; or, where they are few, each. `of` is the group, direction, version and protocol."""
+    _, direction, version, protocol = of
+    ip, side = IP[version], "saddr" if direction is Direction.IN else "daddr"
+    if len(pairs) > few:
+        name = "-".join(["allow", *map(str, of), "pairs"])
+        where = made.set(name, f"{ADDRESS_TYPES[version]} . inet_service", pairs)
+        yield f"{ip} {side} . {protocol} dport {where} accept"
+        return
+    for host, port in (pair.split(" . ") for pair in pairs):
+        yield f"{ip} {side} {host} {protocol} dport {port} accept"
 
 
 def addresses_of(made: Ruleset, group: str, match: Match, remotes: Remotes, few: int) -> Iterator[str]:
