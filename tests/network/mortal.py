@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Agents that something happens to in the middle of a change. As a program: one process for many changes, each in a fork.
+"""Agents that something happens to in the middle of a change. As a program: one for many changes, each in a fork.
 
 python -m tests.network.mortal NAMESPACE DIRECTORY URL      # then orders, one a line, and what became of each
 """
@@ -181,7 +181,8 @@ def main() -> None:
             child(order, namespace, url)
         _, status = os.waitpid(pid, os.WUNTRACED)
         code = None if os.WIFSTOPPED(status) else os.waitstatus_to_exitcode(status)
-        print(json.dumps({"pid": pid, "status": code}), flush=True)
+        sys.stdout.write(json.dumps({"pid": pid, "status": code}) + "\n")
+        sys.stdout.flush()
 
 
 @dataclass
@@ -194,7 +195,14 @@ class Agents:
     _process: subprocess.Popen[str] = field(init=False)
 
     def __enter__(self) -> Agents:
-        argv = [sys.executable, "-m", "tests.network.mortal", self.server.namespace, str(self.server.directory), self.url]
+        argv = [
+            sys.executable,
+            "-m",
+            "tests.network.mortal",
+            self.server.namespace,
+            str(self.server.directory),
+            self.url,
+        ]
         log = (self.server.directory / "log").open("w")
         self._process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd=REPOSITORY

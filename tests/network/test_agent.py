@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator's command on a real kernel: a network comes about, is proven, and is left alone when it is as desired."""
+"""The operator's command on a real kernel: a network comes about, is proven, and left alone when it is as desired."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import pytest
 
 from agent.host.netlink import RealNetlink
 from agent.host.probe import RealProbe
-from agent.model.network import IPAddress, NetworkConfig
-from agent.job.commit import NetworkCommit
-from agent.networking import Networking
-from tests.network.world import CONTROLLER, PORT, URL, Server, World
+from tests.network.world import CONTROLLER, PORT, Server
 
 pytestmark = pytest.mark.root
 

@@ -24,7 +24,7 @@ GROUP = {"id": "web", "rules": [{"direction": "out"}, {"direction": "in", "proto
 
 def before(server: Server) -> NetworkConfig:
     """What holds at first: its usual network, with a security group."""
-    return server.usual(firewall={"groups": [GROUP], "links": {"eth1": ["web"]}})
+    return server.usual({"mtu": 1500, "bandwidth": {}}, firewall={"groups": [GROUP], "links": {"eth1": ["web"]}})
 
 
 def after(server: Server) -> NetworkConfig:
@@ -32,15 +32,22 @@ def after(server: Server) -> NetworkConfig:
     return server.config(
         {"addresses": ["10.1.0.77/24"]},
         {"addresses": [], "mtu": 1600, "bandwidth": {"egress_mbps": 100}},
-        {"kind": "macvlan", "name": "web", "parent": "eth1", "addresses": ["10.2.0.77/24"]},
-        {"kind": "vxlan", "name": "vx7", "vni": 7, "local": "10.1.0.77", "remotes": ["10.1.0.12"], "mtu": 1400},
+        {"kind": "macvlan", "name": "web", "mac": "02:00:00:00:77:01", "parent": "eth1", "addresses": ["10.2.0.77/24"]},
+        {
+            "kind": "vxlan",
+            "name": "vx7",
+            "mac": "02:00:00:00:77:02",
+            "vni": 7,
+            "local": "10.1.0.77",
+            "remotes": ["10.1.0.12"],
+            "mtu": 1400,
+        },
         routes=[
             {"destination": "0.0.0.0/0", "link": "eth0", "gateway": "10.1.0.1"},
             {"destination": "0.0.0.0/0", "link": "web", "gateway": "10.2.0.1", "table": 100},
         ],
         rules=[{"priority": 1000, "table": 100, "source": "10.2.0.77/32"}],
         firewall={"groups": [GROUP | {"id": "db"}], "links": {"web": ["db"]}},
-        dns={"servers": ["10.9.0.9"]},
     )
 
 
@@ -69,11 +76,13 @@ def test_killed_and_cut_off_at_every_step(two: World, server: Server, agents: Ag
     """An agent is killed, and its controller out of reach, after each single change to the machine: the guard, another
     process, brings back what was before. What was proven to the end stays.
     """
-    old = server.look(), server.record.held()
     assert agents.change(after(server)) == 0, agents.error
-    new = server.look()
-    steps = agents.count
-    assert new != old[0] and agents.change(before(server)) == 0
+    new, steps = server.look(), agents.count
+    assert agents.change(before(server)) == 0, agents.error
+    settle(server)
+    server.tell("ipv4/conf/all/rp_filter", "1")
+    old = server.look()
+    assert old != new
 
     for at in range(1, steps + 1):
         assert agents.change(after(server), at, "cut", "self") == KILLED, at
@@ -82,7 +91,61 @@ def test_killed_and_cut_off_at_every_step(two: World, server: Server, agents: Ag
         settle(server)
         two.heal()
         if at < steps:
-            assert server.look() == old[0], at
-            assert server.record.held().config == old[1].config
+            assert server.look() == old, at
+            assert server.record.held().config == before(server)
         else:
             assert server.look() == new and server.record.held().config == after(server)
+
+
+def test_cut_off_alone(two: World, server: Server, agents: Agents) -> None:
+    """A living agent that loses its controller on the way takes all of it back itself, and says why."""
+    settle(server)
+    old = server.look()
+    for at in (2, 9, 15):
+        assert agents.change(after(server), at, "cut") == 1
+        assert "ProofFailed" in agents.error
+        assert "the controller at 10.9.0.9:8480 takes no connection" in agents.error
+        two.heal()
+        settle(server)
+        assert server.look() == old and server.record.held().config == before(server), at
+
+
+def test_guard_dies_first(server: Server, agents: Agents) -> None:
+    """Without its guard an agent that fails takes its change back all the same; if both die, the next start does."""
+    settle(server)
+    old = server.look()
+    assert agents.change(after(server), 6, "guard", "cut") == 1 and "ProofFailed" in agents.error
+    assert is_quiet(server) and server.look() == old
+
+    assert agents.change(after(server), 6, "guard", "self") == KILLED
+    assert not is_quiet(server) and server.look() != old
+    refused = server.apply(before(server), "--plan")
+    assert refused.returncode == 0 and not is_quiet(server)
+    reverted = server.agent("revert", "--state", str(server.directory))
+    assert reverted.stdout == "taken back\n", reverted.stderr
+    assert is_quiet(server) and server.look() == old
+
+
+def test_next_start_takes_back(two: World, server: Server, agents: Agents) -> None:
+    """An operator's next change, too, begins with taking back what is pending, and stands upon that."""
+    assert agents.change(after(server), 9, "guard", "self") == KILLED
+    two.heal()
+    done = server.apply(before(server), "--state", str(server.directory))
+    assert done.returncode == 0 and "nothing was touched" in done.stdout, done.stdout + done.stderr
+    assert is_quiet(server)
+
+
+def test_hanging_agent(server: Server, agents: Agents) -> None:
+    """An agent that hangs is not waited for longer than its time. When it wakes up it does not go on with what was
+    taken back.
+    """
+    settle(server)
+    old = server.look()
+    begun_s = time.monotonic()
+    assert agents.change(after(server), 8, "stop", time_s=3.0) is None
+    settle(server)
+    assert time.monotonic() - begun_s > 3.0 and server.look() == old
+
+    assert agents.resume() == 1
+    settle(server)
+    assert server.look() == old and server.record.held().config == before(server)

@@ -58,11 +58,11 @@ class Server:
         nics = [each | link for each, link in zip(own, links, strict=False)]
         return NetworkConfig.model_validate({"links": [*nics, *links[2:]], "routes": [], "rules": []} | rest)
 
-    def usual(self, **rest: Any) -> NetworkConfig:
-        """An address on each NIC, the router as gateway, the controller's name server."""
+    def usual(self, back: dict[str, Any] | None = None, **rest: Any) -> NetworkConfig:
+        """An address on each NIC, the router as gateway, the controller's name server; `back` is more of eth1."""
         number = 10 + self.number
         routes = [{"destination": "0.0.0.0/0", "link": "eth0", "gateway": "10.1.0.1"}]
-        links = ({"addresses": [f"10.1.0.{number}/24"]}, {"addresses": [f"10.2.0.{number}/24"]})
+        links = ({"addresses": [f"10.1.0.{number}/24"]}, {"addresses": [f"10.2.0.{number}/24"]} | (back or {}))
         return self.config(*links, **({"routes": routes, "dns": {"servers": [CONTROLLER]}} | rest))
 
     def inside(self, work: Callable[[], T]) -> T:
@@ -94,7 +94,9 @@ class Server:
     def look(self) -> dict[str, Any]:
         """The state of its kernel, without what means nothing: indexes, counters, orders."""
         shown = {
-            noun: json.loads(command("ip", *words, "-n", self.namespace, "-j", "-d", *noun.split()[:-1], "show", *table))
+            noun: json.loads(
+                command("ip", *words, "-n", self.namespace, "-j", "-d", *noun.split()[:-1], "show", *table)
+            )
             for noun, words, table in (
                 ("address 4", (), ()),
                 ("route 4", ("-4",), ("table", "all")),
@@ -107,6 +109,10 @@ class Server:
         queues = json.loads(command("tc", "-n", self.namespace, "-j", "qdisc", "show"))
         found["queues"] = sorted(f"{one['dev']} {one['kind']}" for one in queues)
         return found | self.inside(self._settings)
+
+    def tell(self, key: str, value: str) -> None:
+        """A setting below /proc/sys/net."""
+        self.inside(lambda: Path(f"/proc/sys/net/{key}").write_text(value))
 
     def _settings(self) -> dict[str, Any]:
         conf = Path("/proc/sys/net/ipv4/conf")

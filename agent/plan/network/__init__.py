@@ -23,6 +23,7 @@ from agent.model.network import Firewall, Macvlan, Manager, NetworkConfig, Netwo
 from agent.model.network.plan import NetworkPlan, NicMustBe
 from agent.model.network.proof import ControllerAddress, ProveNetwork
 from agent.model.network.soundness import VXLAN_OVERHEAD_BYTES
+from agent.model.network.state import has_lease
 from agent.model.network.step import LimitBandwidth, NetworkStep, PersistNetwork, RemoveAddress
 from agent.plan.network.firewall import eip_steps, firewall_steps
 from agent.plan.network.links import change_links, is_other
@@ -30,7 +31,7 @@ from agent.plan.network.proof import proofs_of
 from agent.plan.network.reach import refuse_to_cut
 from agent.plan.network.render import CLOUD_INIT, ours, render, superseded
 from agent.plan.network.resolve import resolve, resolve_what_is_there
-from agent.plan.network.routing import Scene, change_addresses, change_routes, change_rules
+from agent.plan.network.routing import Scene, change_addresses, change_routes, change_rules, promotions
 from agent.plan.network.sysctls import FILE, change_sysctls, sysctl_file, sysctls_of
 
 
@@ -98,6 +99,7 @@ def changes(state: NetworkState, wanted: NetworkConfig, was: NetworkConfig, *, e
         *links.first,
         *links.build,
         *(() if exact else change_sysctls(state, sysctls_of(wanted), links.made)),
+        *promotions(scene, addresses),
         *addresses,
         *setting,
         *adding,
@@ -126,18 +128,12 @@ def limits(state: NetworkState, wanted: NetworkConfig, made: frozenset[str]) -> 
 
 def waiting_for_leases(wanted: NetworkConfig, state: NetworkState) -> tuple[str, ...]:
     """Links that shall have an address from somebody else, and have none."""
-    there = {link.name: link for link in state.links}
     return tuple(
         link.name
         for link in wanted.links
         if link.up and (link.dhcp4 or link.dhcp6)
-        if link.name not in there or not has_lease(there[link.name].leases, 4 if link.dhcp4 else 6)
+        if not has_lease(state.links, state.leased_routes, link.name, 4 if link.dhcp4 else 6)
     )
-
-
-def has_lease(leases: tuple[object, ...], version: int) -> bool:
-    """Of that version."""
-    return any(getattr(one, "version", None) == version for one in leases)
 
 
 def persist_steps(wanted: NetworkConfig, stored: Stored, waiting: tuple[str, ...]) -> list[NetworkStep]:

@@ -21,6 +21,7 @@ from agent.model.network.step import (
     RemoveRoute,
     RemoveRule,
     SetRoute,
+    SetSysctl,
 )
 
 
@@ -79,6 +80,19 @@ def surplus_addresses(
     for one in now.leases:
         if one not in wanted and client[one.version] is False and taken_over:
             yield one
+
+
+def promotions(scene: Scene, steps: Iterable[NetworkStep]) -> list[SetSysctl]:
+    """Of IPv4 addresses in one network the first is the primary one, and takes the others along when it goes
+    (__inet_del_ifa() in net/ipv4/devinet.c), unless the kernel is told to promote the next. systemd tells it at boot.
+    """
+    steps = list(steps)
+    added = [(step.name, step.address) for step in steps if isinstance(step, AddAddress)]
+    removed = [(step.name, step.address) for step in steps if isinstance(step, RemoveAddress)]
+    there = [(link.name, one) for link in scene.state.links for one in (*link.addresses, *link.leases)]
+    staying = {(name, one.network) for name, one in (*there, *added) if (name, one) not in removed}
+    links = sorted({name for name, one in removed if one.version == 4 and (name, one.network) in staying})
+    return [SetSysctl(key=f"ipv4/conf/{name}/promote_secondaries", value="1") for name in links]
 
 
 def abandoned(scene: Scene, there: dict[str, LinkState]) -> Iterator[NetworkStep]:

@@ -92,6 +92,7 @@ def test_new_address_before_the_old_one_goes() -> None:
     plan = plan_network(state(before, routes=(default,)), static(), NOTHING, Stored())
 
     assert [step.kind for step in check_network(plan).steps] == [
+        "set_sysctl",
         "add_address",
         "remove_address",
         "set_route",
