@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from agent import config
+from typing import TYPE_CHECKING
+
 from agent.cli.logs import configure
-from agent.config import CONFIG_FILE, Settings
-from agent.daemon import stop_on_signals
 from agent.host.doors import Host
+
+if TYPE_CHECKING:
+    from agent.config import Settings
 
 CMDLINE = "/proc/cmdline"
 """Not there in an image that is being built, where images are packed, too."""
@@ -15,7 +17,9 @@ CMDLINE = "/proc/cmdline"
 
 def settings_of(host: Host, *, with_cmdline: bool) -> Settings:
     """From agent.toml, the environment and, in the ramdisk, the kernel command line."""
-    text = host.files.read_text(CONFIG_FILE) if host.files.exists(CONFIG_FILE) else None
+    from agent import config  # lazy, as all below: it and the daemon take half of the time in which a command starts
+
+    text = host.files.read_text(config.CONFIG_FILE) if host.files.exists(config.CONFIG_FILE) else None
     cmdline = host.files.read_text(CMDLINE) if with_cmdline and host.files.exists(CMDLINE) else ""
     return config.load(text, cmdline)
 
@@ -23,6 +27,7 @@ def settings_of(host: Host, *, with_cmdline: bool) -> Settings:
 def ramdisk() -> None:
     """Take this machine in: what the PXE-booted ramdisk runs."""
     from agent import ramdisk as mode
+    from agent.daemon import stop_on_signals
     from agent.host.real import host as open_host
     from agent.host.sd_notify import Notifier
 
@@ -35,6 +40,7 @@ def ramdisk() -> None:
 def service() -> None:
     """Stay with a deployed server: what its OS runs."""
     from agent import service as mode
+    from agent.daemon import stop_on_signals
     from agent.host.real import host as open_host
     from agent.host.sd_notify import Notifier
 

@@ -31,7 +31,7 @@ from agent.model.network.step import NetworkStep, PersistNetwork
 TIME_S = 90.0
 """For applying and proving together; then the guard acts."""
 GUARD_POLL_S = 0.2
-GUARD_START_S = 20.0
+GUARD_START_S = 45.0
 REVERT_TRIES = 5
 REVERT_PAUSE_S = 1.0
 UNIT = "bms-agent-network-guard"

@@ -61,6 +61,7 @@ MACVLAN_BY_NUMBER = {value: mode for mode, value in MACVLAN_MODES.items()}
 PROTOCOL_BY_NUMBER = {value: protocol for protocol, value in PROTOCOLS.items()}
 NICS = ("ethernet", "veth")
 MAC_LETTERS = 17
+MTUS = (1280, 65535)  # those of `Mtu`
 
 
 class Memory(Generic[Parsed]):
@@ -121,9 +122,14 @@ def link_state(
         addresses=static,
         leases=tuple(one.interface for one in on if one.lease),
         duplicates=tuple(one.interface for one in on if one.duplicate),
-        config=config and config.model_copy(update={"up": raw.up, "mtu": raw.mtu or None, "addresses": static}),
+        config=config and config.model_copy(update={"up": raw.up, "mtu": desirable(raw.mtu), "addresses": static}),
         bond=bond_state(raw, ports) if raw.kind == "bond" else None,
     )
+
+
+def desirable(mtu: int) -> int | None:
+    """None for one that nobody can desire, such as a VRF's 65575."""
+    return mtu if MTUS[0] <= mtu <= MTUS[1] else None
 
 
 def config_of(raw: RawLink, names: Mapping[int, str], flooded: list[IPAddress], ports: list[RawLink]) -> Link | None:
