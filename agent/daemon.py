@@ -199,7 +199,7 @@ class Daemon:
 
     def _heartbeat(self, sequence: int) -> Heartbeat:
         convergence = self._convergence
-        faults = (self._listener.fault, self._worker.fault, convergence.fault if convergence else None)
+        faults = (self._listener.fault, self._worker.fault, *(convergence.problems if convergence else ()))
         return Heartbeat(
             session=self._opened.session,
             sequence=sequence,

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from agent.errors import HostError, InputError
+from agent.errors import DecodeError, HostError, InputError
 from agent.model.frozen import decode
 from agent.model.network import Manager, NetworkConfig, NetworkState
 from agent.model.network.network_data import network_config
@@ -27,6 +27,7 @@ app = typer.Typer(no_args_is_help=True, help="The network of this machine.")
 @app.command("show")
 def show(
     links: Annotated[bool, typer.Option("--links", help="links of every kind and routes, instead of NICs")] = False,
+    config: Annotated[bool, typer.Option("--config", help="as a network to apply: here, it changes nothing")] = False,
     json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
 ) -> None:
     """Show the network as it is."""
@@ -35,13 +36,21 @@ def show(
     from agent.networking import Networking
 
     state = Networking(open_host()).network_state(NetworkConfig())
-    if json:
+    if config:
+        typer.echo(configured(state).model_dump_json(indent=2, exclude_none=True))
+    elif json:
         typer.echo(state.model_dump_json(indent=2))
     elif links:
         Console().print(link_table(state))
         Console().print(route_table(state))
     else:
         Console().print(nic_table(state.nics))
+
+
+def configured(state: NetworkState) -> NetworkConfig:
+    """As it is, in the words in which one is desired. It need not be sound: it is so."""
+    links = tuple(link.config for link in state.links if link.config is not None)
+    return NetworkConfig.model_construct(links=links, routes=state.routes, rules=state.rules)
 
 
 def link_table(state: NetworkState) -> Table:
@@ -100,21 +109,23 @@ def apply(
 
 
 def read(file: Path) -> NetworkConfig:
-    """Ours, or OpenStack's. Raises `DecodeError`, `InputError`."""
+    """Ours, or OpenStack's. Raises `InputError`."""
     text = file.read_bytes()
     try:
         found = json_text.loads(text)
     except ValueError as error:
         raise InputError(f"reading {file}", f"it is no JSON: {error}") from None
-    if isinstance(found, dict) and "networks" in found:
-        return network_config(text)
-    return decode(NetworkConfig, text, f"reading {file}")
+    try:
+        openstack = isinstance(found, dict) and "networks" in found
+        return network_config(text) if openstack else decode(NetworkConfig, text, f"reading {file}")
+    except DecodeError as error:
+        raise InputError(f"reading {file}", error.evidence, hint="Correct the fields that are named.") from None
 
 
 @app.command("convert")
 def convert(file: File) -> None:
     """Show what OpenStack's network_data.json means, as a network of ours."""
-    typer.echo(read(file).model_dump_json(indent=2, exclude_none=True, exclude_defaults=True))
+    typer.echo(read(file).model_dump_json(indent=2, exclude_none=True))
 
 
 @app.command("render")

@@ -14,7 +14,7 @@ from agent.errors import AgentError, NetworkDrifted
 from agent.host.doors import Host
 from agent.job.commit import NetworkCommit, NetworkDoer
 from agent.job.network_record import Held
-from agent.job.watcher import LinkWatcher
+from agent.job.watcher import LinkWatcher, standing
 from agent.model.fault import Fault
 from agent.model.network import DriftPolicy, NetworkConfig, NetworkState
 from agent.model.network.plan import NetworkPlan
@@ -53,6 +53,12 @@ class Convergence:
         self.fault = None
         self.applied_generation = generation
         return True
+
+    @property
+    def problems(self) -> tuple[Fault, ...]:
+        """All that is wrong now, with the network as a whole and with its links."""
+        state, (_, desired) = self.state, self._wanted
+        return (*(() if self.fault is None else (self.fault,)), *(standing(state, desired) if state else ()))
 
     def recover(self) -> None:
         """Take back what an earlier run left behind. It is told if it fails, and tried again with each round."""

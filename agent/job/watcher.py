@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import structlog
 
-from agent.model.network import BondPort, LinkState, NetworkState
+from agent.model.fault import Fault
+from agent.model.network import BondPort, LinkState, NetworkConfig, NetworkState
 
 LACP_IN_SYNC = (
     0x3C  # IEEE 802.1AX: synchronisation, collecting, distributing (0x08 | 0x10 | 0x20) of an aggregate (0x04)
@@ -17,7 +18,7 @@ log = structlog.get_logger("network")
 
 
 class LinkWatcher:
-    """What was seen last. `events` is what was told, newest last."""
+    """What was seen last."""
 
     def __init__(self) -> None:
         self._seen: NetworkState | None = None
@@ -64,6 +65,35 @@ def legs(was: LinkState, link: LinkState) -> Iterator[tuple[str, str]]:
             yield "bond_leg_back", f"{link.name} has its leg {port.name} back"
     for name in old.keys() - {port.name for port in link.bond.ports}:
         yield "bond_leg_lost", f"{name} is no port of {link.name} any more"
+
+
+def standing(state: NetworkState, desired: NetworkConfig) -> Iterator[Fault]:
+    """What is wrong with links of the configuration as they are now: told with every heartbeat, until it is over."""
+    macs = {link.mac for link in desired.links if link.kind == "ethernet"}
+    names = {link.name for link in desired.links if link.kind != "ethernet" and link.up}
+    for link in state.links:
+        if not (link.name in names or (link.is_nic and (link.permanent_mac or link.mac) in macs and link.up)):
+            continue
+        if link.up and not link.carrier:
+            yield Fault(
+                code="NETWORK.LINK_DOWN",
+                message=f"{link.name} has no carrier",
+                hint="Check its cable, and the switch port at the other end.",
+            )
+        for port in link.bond.ports if link.bond else ():
+            if not works(port):
+                yield Fault(
+                    code="NETWORK.BOND_LEG_LOST",
+                    message=f"{link.name} works without its leg {port.name}",
+                    hint="Check the cable; with LACP, that both ends are of one bond (partner "
+                    f"{link.bond.partner_mac if link.bond else None}).",
+                )
+        for address in link.duplicates:
+            yield Fault(
+                code="NETWORK.ADDRESS_DUPLICATE",
+                message=f"{address} of {link.name} is also somebody else's",
+                hint="Find the other one in the switch's table, and take the address off one of them.",
+            )
 
 
 def works(port: BondPort) -> bool:

@@ -19,6 +19,7 @@ from agent.model.network.proof import (
     Proof,
     ProveNetwork,
 )
+from agent.model.network.state import has_lease
 
 TRY_S = 1.0
 SMALL_BYTES = 84
@@ -41,7 +42,9 @@ def failure(host: Host, proof: Proof) -> str | None:  # noqa: PLR0911 - one answ
     probe = host.probe
     match proof:
         case LeaseArrives():
-            return None if has_lease(host, proof) else f"{proof.link} got no IPv{proof.version} lease"
+            now = host.netlink.tables()
+            passed = has_lease(now.links, now.leased_routes, proof.link, proof.version)
+            return None if passed else f"{proof.link} got no IPv{proof.version} lease"
         case GatewayAnswers():
             what = "ARP" if proof.gateway.version == 4 else "neighbour discovery"
             passed = probe.neighbour(proof.link, proof.gateway, TRY_S)
@@ -59,9 +62,3 @@ def failure(host: Host, proof: Proof) -> str | None:  # noqa: PLR0911 - one answ
             passed = probe.connects(proof.host, proof.port, TRY_S * 2)
             return None if passed else f"the controller at {proof.host}:{proof.port} takes no connection"
     assert_never(proof)
-
-
-def has_lease(host: Host, proof: LeaseArrives) -> bool:
-    """Whether the link has an address with an end."""
-    links = host.netlink.tables().links
-    return any(one.version == proof.version for link in links if link.name == proof.link for one in link.leases)

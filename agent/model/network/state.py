@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import Field
 
 from agent.model.fact import Fact
@@ -100,3 +102,9 @@ class NetworkState(Frozen):
     def addresses_of(self, mac: str) -> tuple[IPInterface, ...]:
         """On whatever link bears that MAC now: a NIC's bond does, and so does a VLAN with a MAC of its own."""
         return tuple(address for link in self.links if link.mac == mac for address in (*link.addresses, *link.leases))
+
+
+def has_lease(links: Iterable[LinkState], leased_routes: Iterable[Route], name: str, version: int) -> bool:
+    """Whether a client has brought the link an address: one with an end, or, since leases may have none, a route."""
+    addresses = any(one.version == version for link in links if link.name == name for one in link.leases)
+    return addresses or any(route.link == name and route.destination.version == version for route in leased_routes)

@@ -8,6 +8,7 @@ from random import Random
 from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
+from agent.cli.network import configured
 from agent.errors import PreconditionError
 from agent.host.fake import FakeHost, Machine, Tree
 from agent.host.fake.machine import Record
@@ -117,3 +118,13 @@ def test_unspecified_is_left_alone(config: NetworkConfig) -> None:
     brought_about(made, NetworkConfig(), NetworkConfig())
 
     assert seen(made) == was
+
+
+@given(networks())
+@ENOUGH
+def test_what_is_can_be_desired(config: NetworkConfig) -> None:
+    """The network as it is, told in the words in which one is desired, changes nothing when it is."""
+    made = machine()
+    networking = brought_about(made, config, NetworkConfig())
+    state = networking.network_state(config)
+    assert networking.plan_network(state, configured(state), NetworkConfig()).steps == ()
