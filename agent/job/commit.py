@@ -107,9 +107,9 @@ class NetworkCommit:
         )
 
     def _arm(self) -> None:
-        self._host.run(
-            guard_argv(self._directory, with_systemd=self._host.files.exists(SYSTEMD)), timeout_s=GUARD_START_S
-        )
+        unit = f"{UNIT}-{os.getpid()}-{int(self._host.clock.monotonic_s() * 1000)}"
+        with_systemd = self._host.files.exists(SYSTEMD)
+        self._host.run(guard_argv(self._directory, unit if with_systemd else None), timeout_s=GUARD_START_S)
 
     def _attempt(self, plan: NetworkPlan, config: NetworkConfig, doing: Callable[[NetworkStep], None]) -> None:
         self._doer.apply_network(plan, doing)
@@ -175,10 +175,17 @@ def is_risky(plan: NetworkPlan) -> bool:
     return any(not isinstance(step, PersistNetwork) or step.activate for step in plan.steps)
 
 
-def guard_argv(directory: str, *, with_systemd: bool) -> list[str]:
+def guard_argv(directory: str, unit: str | None) -> list[str]:
     """It returns once the guard watches. In a unit of its own it outlives the agent's unit being stopped."""
-    package = str(Path(__file__).parents[2])
-    unit = ["systemd-run", "--quiet", "--collect", f"--unit={UNIT}-{os.getpid()}", "--property=Type=forking"]
-    unit += [f"--setenv=PYTHONPATH={package}"]
-    command = [sys.executable, "-P", "-m", "agent", "network", "guard", "--state", directory]
-    return [*(unit if with_systemd else ["env", f"PYTHONPATH={package}"]), *command]
+    path = f"PYTHONPATH={Path(__file__).parents[2]}"
+    around = ["env", path]
+    if unit is not None:
+        around = [
+            "systemd-run",
+            "--quiet",
+            "--collect",
+            f"--unit={unit}",
+            "--property=Type=forking",
+            f"--setenv={path}",
+        ]
+    return [*around, sys.executable, "-P", "-m", "agent", "network", "guard", "--state", directory]

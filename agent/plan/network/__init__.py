@@ -10,7 +10,8 @@
     proof     which self-tests must pass before it counts
 
 What is in the way goes first; then everything is made from below to above; what is surplus goes last. Files are written
-once all is proven, but for links whose lease the distribution's own client must fetch: it needs them before.
+once all is proven, and it is proven again when their reader knows them; but for links whose lease the distribution's
+own client must fetch: it needs them before.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def plan_network(
     persisting = persist_steps(wanted, stored, waiting)
     proofs = proofs_of(wanted, steps, waiting, controller)
     proving: list[NetworkStep] = [ProveNetwork(proofs=proofs)] if proofs else []
-    all_steps = [*steps, *persisting, *proving] if waiting else [*steps, *proving, *persisting]
+    again = proving if persisting else []
+    all_steps = [*steps, *persisting, *proving] if waiting else [*steps, *proving, *persisting, *again]
     nics = tuple(NicMustBe(mac=link.mac, name=link.name) for link in wanted.links if link.kind == "ethernet")
     return NetworkPlan(nics=nics if all_steps else (), steps=tuple(all_steps))
 

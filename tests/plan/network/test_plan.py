@@ -49,7 +49,7 @@ def read(plan: NetworkPlan) -> list[str]:
 
 
 def test_from_nothing() -> None:
-    """A static NIC: up, address, route, proof, and at last the files. It is found by its MAC, whatever it is called."""
+    """A static NIC: up, address, route, proof, the files, and proof once more. It is found by its MAC."""
     plan = plan_network(state(), static(dns=("9.9.9.9",)), NOTHING, Stored(Manager.NETWORKD), CONTROLLER)
 
     assert read(plan) == [
@@ -61,6 +61,8 @@ def test_from_nothing() -> None:
         "the controller at 192.0.2.9:8480 answers; else take it all back",
         "5. write /etc/systemd/network/10-bms-agent-525400000001.network, "
         "write /etc/systemd/networkd.conf.d/10-bms-agent.conf",
+        "6. prove: 192.168.1.1 answers ARP on eno1; one of 9.9.9.9 answers DNS; "
+        "the controller at 192.0.2.9:8480 answers; else take it all back",
     ]
 
 
