@@ -9,7 +9,7 @@ import pytest
 
 from agent.apply.network.persist import persist, write_into
 from agent.errors import CommandFailed, ToolMissing
-from agent.host.fake import FakeHost, failing, saying, silent
+from agent.host.fake import FakeHost, failing, silent
 from agent.host.files import RealFiles
 from agent.model.network import Manager
 from agent.model.network.step import PersistNetwork
@@ -49,8 +49,7 @@ def test_what_a_manager_is_told(manager: Manager) -> None:
         host, PersistNetwork(manager=manager, files={"/etc/new": "new"}, removed=("/etc/old",), activate=("bond0",))
     )
     assert host.files.read_text("/etc/new") == "new" and not host.files.exists("/etc/old")
-    asked = ["nmcli -t -f DEVICE,CONNECTION device"] if manager is Manager.NETWORK_MANAGER else []
-    assert commands(host) == [*TOLD[manager], *asked]
+    assert commands(host) == TOLD[manager]
 
 
 def test_networkd_is_restarted_for_files_alone() -> None:
@@ -89,16 +88,6 @@ def test_clients_end_with_their_files_where_each_link_has_one() -> None:
     files, removed = {f"{SCRIPTS}/ifcfg-eth1": "BOOTPROTO=static\n"}, (f"{SCRIPTS}/ifcfg-eth0",)
     persist(host, PersistNetwork(manager=Manager.IFCFG, files=files, removed=removed))
     assert commands(host) == [f"dhclient -x -pf /run/dhclient-{name}.pid {name}" for name in ("eth0", "eth1")]
-
-
-def test_a_port_that_networkmanager_has_other_plans_for() -> None:
-    """Where its own profile runs on a bond's port, ours takes over; what it only watches, or runs by ours, stays."""
-    host = machine()
-    host.machine.programs["nmcli"] = saying("left:Wired connection 1\nright:right\nthird:bms-agent-third\neth9:x\n")
-    port = "[connection]\nid=bms-agent-{}\nslave-type=bond\n"
-    files = {f"/etc/NetworkManager/system-connections/{name}": port.format(name) for name in ("left", "right", "third")}
-    persist(host, PersistNetwork(manager=Manager.NETWORK_MANAGER, files=files))
-    assert [line for line in commands(host) if " up " in line] == ["nmcli --wait 60 connection up id bms-agent-left"]
 
 
 def test_wicked_lets_go_of_what_has_no_file() -> None:

@@ -8,6 +8,9 @@ and to give up those of links that it has no file for any more. So no `netplan a
 systemd-networkd alone is restarted, when its files have changed: `networkctl reload` (systemd 257) calls a bond failed
 whose VLANs are there already, and knows nothing of networkd.conf, so that it takes away routes that it has not made
 itself; a restart adopts the one and leaves the other. Both measured: tests/machine/test_network_boot.py.
+
+NetworkManager only watches links that netlink has made, and takes them over at the next boot. A NIC for which it runs a
+profile of its own ("Wired connection 1") it keeps, even as a bond's port: taking it over now would take the bond down.
 """
 
 from __future__ import annotations
@@ -28,8 +31,6 @@ SECRET = ("/etc/NetworkManager/system-connections/", "/etc/netplan/")
 INTERFACES = "/etc/network/interfaces.d/50-bms-agent"
 IFENSLAVE = "/etc/network/if-pre-up.d/ifenslave"
 IFCFG = re.compile(r".*/ifcfg-([^/]+)")
-PROFILE = re.compile(r"^id=bms-agent-(.*)$", re.MULTILINE)
-PORT = re.compile(r"^slave-type=(bond|bridge)$", re.MULTILINE)
 DHCP = re.compile(r"^iface (\S+) inet6? dhcp$", re.MULTILINE)
 
 
@@ -51,10 +52,6 @@ def persist(host: Host, step: PersistNetwork) -> None:
     changed = bool(step.files or step.removed)
     for argv in (*telling(step.manager, step.activate, changed=changed), *releasing(host, step, leased)):
         host.run(argv, timeout_s=TIMEOUT_S)
-    if step.manager is Manager.NETWORK_MANAGER:
-        taken = host.run(["nmcli", "-t", "-f", "DEVICE,CONNECTION", "device"], timeout_s=TIMEOUT_S).stdout
-        for profile in usurped(step.files, taken):
-            host.run(["nmcli", "--wait", "60", "connection", "up", "id", profile], timeout_s=TIMEOUT_S)
 
 
 def write_into(files: Writable, texts: Mapping[str, str]) -> tuple[str, ...]:
@@ -89,17 +86,6 @@ def telling(manager: Manager, activate: Sequence[str], *, changed: bool) -> list
             return [["ifup", f"ifcfg-{name}"] for name in activate]
         case Manager.WICKED:
             return [["wicked", "ifup", name] for name in activate]
-
-
-def usurped(files: Mapping[str, str], devices: str) -> list[str]:
-    """Profiles of ports for which NetworkManager runs another one, such as its own "Wired connection 1".
-
-    That one would ask for a lease again and again, and the bond would have no carrier (measured: NetworkManager 1.52).
-    `devices` are lines of `nmcli -t`: a link that it only watches has a connection of the link's own name.
-    """
-    running = dict(line.replace("\\:", ":").split(":", 1) for line in devices.splitlines() if ":" in line)
-    names = [found[1] for text in files.values() if PORT.search(text) and (found := PROFILE.search(text))]
-    return [f"bms-agent-{name}" for name in names if running.get(name, "") not in ("", name, f"bms-agent-{name}")]
 
 
 def networkd(activate: Sequence[str], *, changed: bool) -> list[list[str]]:
