@@ -18,7 +18,7 @@ from agent.errors import HostError
 from agent.host.network_doors import KernelStep, Tables
 from agent.host.rtnetlink import link as links
 from agent.host.rtnetlink.channel import Change, Channel, channel, opened
-from agent.host.rtnetlink.message import AF_BRIDGE
+from agent.host.rtnetlink.message import AF_BRIDGE, messages
 from agent.host.rtnetlink.route import (
     GETADDR,
     GETNEIGH,
@@ -34,6 +34,7 @@ from agent.host.rtnetlink.route import (
     change_remote,
     change_route,
     change_rule,
+    forget_place,
     read_address,
     read_remote,
     read_route,
@@ -57,8 +58,9 @@ from agent.model.network.step import (
 )
 
 READING = "reading the network"
-GROUPS = (1, 5, 7, 8, 9, 11, 19)
-"""RTNLGRP_LINK, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE (linux/rtnetlink.h)."""
+BRIDGES = links.IFINFOMSG.pack(AF_BRIDGE, 0, 0, 0, 0)
+GROUPS = (1, 4, 5, 7, 8, 9, 11, 19)
+"""RTNLGRP_LINK, TC, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE (linux/rtnetlink.h)."""
 
 
 class RealNetlink:
@@ -86,7 +88,6 @@ class RealNetlink:
     def _dumped(self, talk: Channel) -> tuple[bytes, ...]:
         link_table = talk.table(links.GETLINK, links.dump_body(), READING)
         has_vxlan = b"vxlan\0" in link_table
-        bridges = links.IFINFOMSG.pack(AF_BRIDGE, 0, 0, 0, 0)
         return tuple(
             without_port(table)
             for table in (
@@ -94,7 +95,7 @@ class RealNetlink:
                 talk.table(GETADDR, IFADDRMSG.pack(0, 0, 0, 0, 0), READING),
                 talk.table(GETROUTE, RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0), READING),
                 talk.table(GETRULE, RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0), READING),
-                talk.table(GETNEIGH, bridges, READING) if has_vxlan else b"",
+                talk.table(GETNEIGH, BRIDGES, READING) if has_vxlan else b"",
             )
         )
 
@@ -122,6 +123,11 @@ class RealNetlink:
                     talk.change([change_of(step, indexes) for step in batch])
                     if creating:
                         indexes = indexes_of(talk)
+            gone = {(indexes[step.name], step.remote.packed) for step in steps if isinstance(step, RemoveRemote)}
+            if gone:  # what was learnt would be sent there for minutes (ip-link(8), vxlan, ageing)
+                table = talk.table(GETNEIGH, BRIDGES, READING)
+                learnt = [forget_place(body, gone) for kind, _, _, body in messages(table) if kind == NEWNEIGH]
+                talk.change([each for each in learnt if each is not None])
 
     @contextmanager
     def watching(self) -> Iterator[Watch]:

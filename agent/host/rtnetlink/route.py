@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from struct import Struct
 from typing import NamedTuple
@@ -245,3 +245,14 @@ def read_remote(body: bytes) -> Remote | None:
     if family != AF_BRIDGE or found.get(NDA_LLADDR) != ANYWHERE or NDA_DST not in found:
         return None
     return Remote(index, address(found[NDA_DST]))
+
+
+def forget_place(body: bytes, gone: Collection[tuple[int, bytes]]) -> Change | None:
+    """Where a MAC was learnt to be, if that is one of the remotes (index of the link, packed address) that are gone."""
+    family, index, _, _, _ = NDMSG.unpack_from(body)
+    found = attributes(body, NDMSG.size)
+    mac, remote = found.get(NDA_LLADDR, ANYWHERE), found.get(NDA_DST)
+    if family != AF_BRIDGE or mac == ANYWHERE or remote is None or (index, remote) not in gone:
+        return None
+    entry = NDMSG.pack(AF_BRIDGE, index, 0, NTF_SELF, 0) + attribute(NDA_LLADDR, mac) + attribute(NDA_DST, remote)
+    return Change(message(DELNEIGH, 0, entry), f"forgetting who was at {address(remote)}", (errno.ENOENT,))
