@@ -21,8 +21,8 @@ class Snapshot(Frozen):
     routes: tuple[Route, ...] = ()
     rules: tuple[Rule, ...] = ()
     sysctls: dict[str, str] = Field(default_factory=dict)
-    firewall: Firewall = Firewall()
-    eips: tuple[Eip, ...] = ()
+    firewall: Firewall | None = Field(default=None, description="None: the change does not touch it")
+    eips: tuple[Eip, ...] | None = None
     manager: Manager | None = None
     files: dict[str, str | None] = Field(
         default_factory=dict, description="path → text; None for one that was not there"

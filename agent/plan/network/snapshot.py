@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.model.network import Bandwidth, Firewall, Link, LinkState, NetworkConfig, NetworkState, Snapshot, Vrf
-from agent.model.network.step import NetworkStep, PersistNetwork, SetSysctl
+from agent.model.network.step import ChangeMembers, NetworkStep, PersistNetwork, ReplaceFirewall, SetEips, SetSysctl
 from agent.plan.network.proof import name_of
 
 LEAST_MTU = 1280
@@ -28,18 +28,23 @@ def snapshot(
     names = {link.name for link in links}
     own = {route.key for route in (*(wanted.routes or ()), *(was.routes or ()))}
     persisting = [step for step in steps if isinstance(step, PersistNetwork)]
-    digest = state.firewall_digest
     return Snapshot(
         links=tuple(kept(link, was.link(link.name)) for link in links),
         leased=tuple(link.name for link in links if link.leases),
         routes=tuple(route for route in state.routes if route.link in names or route.key in own),
         rules=state.rules,
         sysctls={s.key: state.sysctls[s.key] for s in steps if isinstance(s, SetSysctl) and s.key in state.sysctls},
-        firewall=was.firewall if was.firewall is not None and was.firewall.digest == digest else Firewall(),
-        eips=was.eips or () if state.eips_digest is not None else (),
+        firewall=former(state, was) if any(isinstance(s, ReplaceFirewall | ChangeMembers) for s in steps) else None,
+        eips=was.eips or () if any(isinstance(s, SetEips) for s in steps) else None,
         manager=persisting[0].manager if persisting else None,
         files={path: present.get(path) for step in persisting for path in (*step.files, *step.removed)},
     )
+
+
+def former(state: NetworkState, was: NetworkConfig) -> Firewall:
+    """The one that is loaded."""
+    known = was.firewall is not None and was.firewall.digest == state.firewall_digest
+    return was.firewall if known and was.firewall is not None else Firewall()
 
 
 def related(state: NetworkState, names: set[str]) -> list[LinkState]:
