@@ -168,7 +168,8 @@ def test_the_kernel_reads_the_rules_as_we_do(at: Range, firewall: Firewall, few:
     host = replace(FakeHost.with_files({}), nftables=RealNftables())
 
     def work() -> str | None:
-        load(host, ruleset(firewall, next_generation(host, FIREWALL_TABLE), few))
+        made = ruleset(firewall, next_generation(host, FIREWALL_TABLE), few)
+        load(host, made, made.script())
         return loaded_digests(host)[0]
 
     assert inside(at.server, work) == firewall.digest
@@ -180,7 +181,8 @@ def test_the_fake_takes_what_the_kernel_takes(before: Firewall, after: Firewall)
     """On the fake machine, too, one firewall takes the place of another, and nothing of the former is left."""
     host = FakeHost.with_files({})
     for generation, each in enumerate((before, after), 1):
-        load(host, ruleset(each, generation, few=0))
+        made = ruleset(each, generation, few=0)
+        load(host, made, made.script())
         assert loaded_digests(host)[0] == each.digest
     alone = FakeHost.with_files({})
     load(alone, ruleset(after, 2, few=0))

@@ -8,7 +8,9 @@ its end, and then the firewall stands without it until the agent runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import gc
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from agent.apply.network import eip, security
@@ -29,17 +31,20 @@ LARGEST_BYTES = 1 << 20
 
 def replace_firewall(host: Host, step: ReplaceFirewall) -> None:
     """In one transaction. What was refused leaves the former one standing. Raises `HostError`, `InputError`."""
-    made = security.ruleset(step.firewall, next_generation(host, FIREWALL_TABLE))
-    load(host, made)
+    with without_collector():
+        made = security.ruleset(step.firewall, next_generation(host, FIREWALL_TABLE))
+        script = made.script()
+    load(host, made, script)
     host.files.remove(SAVED_MEMBERS)  # first: it is of the former one
-    host.files.write(SAVED_FIREWALL, made.script().encode(), mode=0o600)
+    host.files.write(SAVED_FIREWALL, script.encode(), mode=0o600)
 
 
 def set_eips(host: Host, step: SetEips) -> None:
     """In one transaction, as above."""
     made = eip.ruleset(step.eips, next_generation(host, EIPS_TABLE))
-    load(host, made)
-    host.files.write(SAVED_EIPS, made.script().encode(), mode=0o600)
+    script = made.script()
+    load(host, made, script)
+    host.files.write(SAVED_EIPS, script.encode(), mode=0o600)
 
 
 def next_generation(host: Host, table: str) -> int:
@@ -47,9 +52,21 @@ def next_generation(host: Host, table: str) -> int:
     return 1 + max(map(generation_of, (*host.nftables.chains(table), *host.nftables.sets(table))), default=0)
 
 
-def load(host: Host, made: Ruleset) -> None:
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Ten thousand rules are many small objects, none of them garbage: looking for it took as long as making them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def load(host: Host, made: Ruleset, script: str) -> None:
     """In place of what is in its table; then what that needed goes."""
-    host.nftables(made.script())
+    host.nftables(script)
     chains, sets = made.left_over(host.nftables.chains(made.table), host.nftables.sets(made.table))
     if chains or sets:
         host.nftables.remove(made.table, chains, sets)

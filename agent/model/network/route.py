@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -67,8 +67,11 @@ class Rule(Frozen):
         return self
 
 
+Domain = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,252}$", description="RFC 1035, and '_'")]
+
+
 class Dns(Frozen):
     """Name servers, best first, and domains to search."""
 
     servers: tuple[IPAddress, ...] = ()
-    search: tuple[str, ...] = ()
+    search: tuple[Domain, ...] = ()

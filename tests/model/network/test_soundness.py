@@ -118,6 +118,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         r"eips\.0\.private: 10\.0\.0\.2 is not on a",
     ),
     "group of no link": ({"links": [A], "firewall": {"links": {"x": []}}}, r"firewall\.links\.x: it is no link"),
+    "a line in a domain": ({"dns": {"search": ["example.org\n[Match]"]}}, r"dns\.search\.0"),
     "unknown group": ({"links": [A], "firewall": {"links": {"a": ["g"]}}}, r"firewall.*links\.a: there is no group g"),
 }
 
