@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -21,7 +22,7 @@ from agent.cli import main as command
 from agent.host.real import host as open_host
 from agent.job.network_record import Held, NetworkRecord
 from agent.job.watcher import LinkWatcher
-from agent.model.network import NetworkConfig, NetworkState
+from agent.model.network import Firewall, NetworkConfig, NetworkState
 from agent.networking import Networking
 
 STATE = "/var/lib/bms-agent"
@@ -47,7 +48,8 @@ class Stream(Thread):
     def run(self) -> None:
         """Until it is over, and a little longer for what is late."""
         while not self._over.is_set():
-            self._udp.send(b"%d" % self.sent)
+            with suppress(OSError):  # for a while there may be no way
+                self._udp.send(b"%d" % self.sent)
             self.sent += 1
             self._hear(PAUSE_S)
         self._hear(LATE_S)
@@ -57,7 +59,7 @@ class Stream(Thread):
         while time.monotonic() < end:
             try:
                 self._back.add(self._udp.recv(64).split()[0])
-            except BlockingIOError:
+            except OSError:
                 time.sleep(PAUSE_S / 4)
 
     @property
@@ -112,20 +114,19 @@ class Inside:
         _, status = os.waitpid(pid, 0)
         return os.waitstatus_to_exitcode(status), Path(f"/run/said.{pid}").read_text()
 
-    def change(self, wanted: dict[str, Any], *, back: bool = True) -> list[str]:
-        """To this network, without a guard; `back` again, which must leave all as it was; there for good. The steps."""
+    def change(self, wanted: dict[str, Any]) -> list[str]:
+        """To this network, without a guard; back again, which must leave all as it was; there for good. The steps."""
         config = NetworkConfig.model_validate(wanted)
         held = self._record.held().config
         state = self._networking.network_state(config)
         plan = self._networking.plan_network(state, config, held)
         snapshot = self._networking.snapshot(state, config, held, plan)
         self._bring_about(config, plan)
-        if back:
-            revert = self._networking.plan_revert(self._networking.network_state(config), snapshot, config)
-            self._networking.apply_network(revert, lambda _: None)
-            after = self._networking.network_state(config)
-            assert normalised(after) == normalised(state), differences(state, after)
-            self._bring_about(config, self._networking.plan_network(after, config, held))
+        revert = self._networking.plan_revert(self._networking.network_state(config), snapshot, config)
+        self._networking.apply_network(revert, lambda _: None)
+        after = self._networking.network_state(config)
+        assert normalised(after) == normalised(state), differences(state, after)
+        self._bring_about(config, self._networking.plan_network(after, config, held))
         self._record.hold(Held(config=config))
         return [step.model_dump_json() for step in plan.steps]
 
@@ -168,12 +169,12 @@ class Inside:
 
 
 def normalised(state: NetworkState) -> dict[str, Any]:
-    """Without what nobody orders: numbers, carriers, partners; and in one order."""
+    """Without what nobody orders: numbers, carriers, partners; in one order. A table of no groups is like none."""
     links = {link.name: link.model_dump(mode="json", exclude={"index", "carrier", "bond"}) for link in state.links}
     routes = sorted(route.model_dump_json() for route in state.routes)
     rules = sorted(rule.model_dump_json() for rule in state.rules)
-    rest = state.model_dump(mode="json", include={"sysctls", "firewall_digest", "eips_digest"})
-    return {"links": links, "routes": routes, "rules": rules, **rest}
+    firewall = None if state.firewall_digest == Firewall().digest else state.firewall_digest
+    return {"links": links, "routes": routes, "rules": rules, "sysctls": state.sysctls, "firewall": firewall}
 
 
 def differences(before: NetworkState, after: NetworkState) -> str:

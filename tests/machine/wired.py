@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from agent.model.network import LinkState, NetworkState
-from tests.machine import inside
+from agent.model.network import BondPort, LinkState, NetworkState
 from tests.machine.guest import HOST, Guest, booted
 
 BOOT_S, ANSWER_S = 600, 300
@@ -106,6 +105,24 @@ class Wired:
         assert found is not None, f"there is no {name}"
         return found
 
+    def ports(self, name: str) -> tuple[BondPort, ...]:
+        """Of a bond."""
+        bond = self.link(name).bond
+        assert bond is not None, f"{name} is no bond"
+        return bond.ports
+
+    def name(self, mac: str) -> str:
+        """What the NIC is called now."""
+        return next(nic.name for nic in self.show().nics if nic.mac == mac)
+
+    def rename(self, mac: str, name: str) -> None:
+        """As an administrator does, or udev."""
+        self.shell(f"ip link set {self.name(mac)} name {name}")
+
+    def events(self) -> list[str]:
+        """What happened to links since it was asked last."""
+        return cast(list[str], self.ask("events"))
+
     def details(self, name: str) -> dict[str, Any]:
         """What ip(8) tells of a link."""
         found: dict[str, Any] = json.loads(self.shell(f"ip -d -j link show dev {name}"))[0]
@@ -154,7 +171,7 @@ def nics() -> list[str]:
 @contextmanager
 def wired(folder: Path, ramdisk: Path) -> Iterator[Wired]:
     """For as long as the block. The disk holds nothing but our program."""
-    program = Path(inside.__file__).read_bytes()
+    program = Path(__file__).with_name("inside.py").read_bytes()
     disk = folder / "disk"
     disk.write_bytes(program.ljust(1 << 20, b"\0"))
     monitor = folder / "guest" / "monitor"
