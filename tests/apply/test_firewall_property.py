@@ -185,6 +185,7 @@ def test_the_fake_takes_what_the_kernel_takes(before: Firewall, after: Firewall)
         load(host, made, made.script())
         assert loaded_digests(host)[0] == each.digest
     alone = FakeHost.with_files({})
-    load(alone, ruleset(after, 2, few=0))
+    made = ruleset(after, 2, few=0)
+    load(alone, made, made.script())
 
     assert host.machine.nf_tables == alone.machine.nf_tables

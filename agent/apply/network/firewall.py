@@ -8,9 +8,7 @@ its end, and then the firewall stands without it until the agent runs.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from agent.apply.network import eip, security
@@ -31,9 +29,8 @@ LARGEST_BYTES = 1 << 20
 
 def replace_firewall(host: Host, step: ReplaceFirewall) -> None:
     """In one transaction. What was refused leaves the former one standing. Raises `HostError`, `InputError`."""
-    with without_collector():
-        made = security.ruleset(step.firewall, next_generation(host, FIREWALL_TABLE))
-        script = made.script()
+    made = security.ruleset(step.firewall, next_generation(host, FIREWALL_TABLE))
+    script = made.script()
     load(host, made, script)
     host.files.remove(SAVED_MEMBERS)  # first: it is of the former one
     host.files.write(SAVED_FIREWALL, script.encode(), mode=0o600)
@@ -50,18 +47,6 @@ def set_eips(host: Host, step: SetEips) -> None:
 def next_generation(host: Host, table: str) -> int:
     """No set there has it."""
     return 1 + max(map(generation_of, (*host.nftables.chains(table), *host.nftables.sets(table))), default=0)
-
-
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """Ten thousand rules are many small objects, none of them garbage: looking for it took as long as making them."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def load(host: Host, made: Ruleset, script: str) -> None:
