@@ -80,6 +80,7 @@ class Convergence:
             self._tell_drift(plan, held, desired)
             self._commit.bring_about(plan, state, desired, held, generation)
             self.state = state = self._doer.network_state(desired)
+            self._watcher.look(state)  # what happens from now on differs from this
         elif held.config != desired or held.generation != generation:
             self._commit.record.hold(Held(generation=generation, config=desired))
         self._settled = (state, desired)

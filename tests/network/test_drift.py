@@ -33,6 +33,8 @@ pytestmark = pytest.mark.root
 SESSION = Session(session_id="s", boot_id="boot-1", mode="service", agent_version="1")
 TOLD = "the network was changed by somebody else"
 PATIENCE_S = 15.0
+CARRIER_S = 1.2
+"""Until the kernel has told all of a carrier, IPv6 included (LINKWATCH, net/core/link_watch.c: once a second)."""
 
 
 @dataclass
@@ -79,6 +81,7 @@ def resident(server: Server, directory: Path, config: NetworkConfig) -> Iterator
         thread.start()
         try:
             wait_for(lambda: convergence.applied_generation == 1)
+            time.sleep(CARRIER_S)
             yield Resident(convergence, logs)
         finally:
             stop.set()
@@ -88,7 +91,8 @@ def resident(server: Server, directory: Path, config: NetworkConfig) -> Iterator
 def kept(server: Server, **rest: Any) -> NetworkConfig:
     """The usual network, with a rule, a table and an interface more."""
     usual = server.usual({"mtu": 1500, "bandwidth": {"egress_mbps": 100}}).model_dump(mode="json")
-    web = {"kind": "macvlan", "name": "web", "mac": "02:00:00:00:77:01", "parent": "eth1", "addresses": ["10.7.0.1/24"]}
+    web = {"kind": "macvlan", "name": "web", "mac": "02:00:00:00:77:01", "parent": "eth1"}
+    web |= {"mtu": 1500, "addresses": ["10.7.0.1/24"]}
     table = {"destination": "0.0.0.0/0", "link": "eth1", "gateway": "10.2.0.1", "table": 100}
     more = {"links": [*usual["links"], web], "routes": [*usual["routes"], table]}
     rule = {"priority": 1000, "table": 100, "source": "10.2.0.11/32"}
