@@ -33,7 +33,9 @@ from agent.networking import Networking
 from tests.network.enter import STATE, enter, kill_guards
 from tests.network.world import REPOSITORY, URL, Server
 
-PROOF_S = 0.5
+PROOF_S = 10.0
+HURRIED_S = 1.5
+"""For a proof that is to fail."""
 END_S = 60
 
 
@@ -135,10 +137,10 @@ def mortal(fate: Fate) -> Host:
     )
 
 
-def hurried(plan: NetworkPlan) -> NetworkPlan:
+def hurried(plan: NetworkPlan, proof_s: float) -> NetworkPlan:
     """The same, with less patience for its proofs."""
     steps = (
-        step.model_copy(update={"timeout_s": PROOF_S}) if isinstance(step, ProveNetwork) else step
+        step.model_copy(update={"timeout_s": proof_s}) if isinstance(step, ProveNetwork) else step
         for step in plan.steps
     )
     return plan.model_copy(update={"steps": tuple(steps)})
@@ -152,7 +154,7 @@ def change(order: dict[str, Any], fate: Fate, url: str) -> None:
     config = NetworkConfig.model_validate(order["config"])
     held = commit.record.held()
     state = networking.network_state(config)
-    plan = hurried(networking.plan_network(state, config, held.config))
+    plan = hurried(networking.plan_network(state, config, held.config), order["proof_s"])
     commit.bring_about(plan, state, config, held, held.generation + 1)
 
 
@@ -213,10 +215,12 @@ class Agents:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._process.communicate(timeout=END_S)
 
-    def change(self, config: NetworkConfig, at: int = 0, *strikes: str, time_s: float = TIME_S) -> int | None:
+    def change(
+        self, config: NetworkConfig, at: int = 0, *strikes: str, time_s: float = TIME_S, proof_s: float = PROOF_S
+    ) -> int | None:
         """Let an agent bring it about; its exit status (below 0: the signal), or None if it was stopped."""
         order = {"config": config.model_dump(mode="json"), "at": at, "strikes": strikes, "time_s": time_s}
-        return self._order(order | {"cutting": ("ip", *self.cutting)})
+        return self._order(order | {"proof_s": proof_s, "cutting": ("ip", *self.cutting)})
 
     def resume(self) -> int | None:
         """Let the stopped one go on."""

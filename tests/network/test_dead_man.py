@@ -12,7 +12,7 @@ import pytest
 
 from agent.model.network import NetworkConfig
 from tests.network.enter import guards
-from tests.network.mortal import Agents
+from tests.network.mortal import HURRIED_S, Agents
 from tests.network.world import Server, World
 
 pytestmark = pytest.mark.root
@@ -101,8 +101,8 @@ def test_cut_off_alone(two: World, server: Server, agents: Agents) -> None:
     """A living agent that loses its controller on the way takes all of it back itself, and says why."""
     settle(server)
     old = server.look()
-    for at in (2, 9, 15):
-        assert agents.change(after(server), at, "cut") == 1
+    for at in (2, 12):
+        assert agents.change(after(server), at, "cut", proof_s=HURRIED_S) == 1
         assert "ProofFailed" in agents.error
         assert "the controller at 10.9.0.9:8480 takes no connection" in agents.error
         two.heal()
@@ -114,7 +114,7 @@ def test_guard_dies_first(server: Server, agents: Agents) -> None:
     """Without its guard an agent that fails takes its change back all the same; if both die, the next start does."""
     settle(server)
     old = server.look()
-    assert agents.change(after(server), 6, "guard", "cut") == 1 and "ProofFailed" in agents.error
+    assert agents.change(after(server), 6, "guard", "cut", proof_s=HURRIED_S) == 1 and "ProofFailed" in agents.error
     assert is_quiet(server) and server.look() == old
 
     assert agents.change(after(server), 6, "guard", "self") == KILLED

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.model.network import NetworkConfig
-from tests.network.mortal import Agents
+from tests.network.mortal import HURRIED_S, Agents
 from tests.network.world import CONTROLLER, Server, World
 
 pytestmark = pytest.mark.root
@@ -45,7 +45,7 @@ def test_each_proof(two: World, server: Server) -> None:
         assert agents.change(server.usual()) == 0, agents.error
         old = server.look()
         for words, config in broken.items():
-            assert agents.change(config) == 1, words
+            assert agents.change(config, proof_s=HURRIED_S) == 1, words
             assert "ProofFailed" in agents.error and words in agents.error
             assert server.look() == old and server.record.held().config == server.usual()
 
