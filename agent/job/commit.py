@@ -72,7 +72,7 @@ class NetworkCommit:
                 raise ChangeUnderWay("changing the network", "an earlier change is not taken back yet")
             if not is_risky(plan):
                 self._attempt(plan, config, lambda step: log.info("applying", step=step.kind))
-                self.record.hold(Held(generation=generation, config=config))
+                self.record.hold(self.held_now(generation, config))
                 return
             pending = self._pending(plan, state, config, held)
             self.record.begin(pending)
@@ -80,7 +80,7 @@ class NetworkCommit:
                 self._arm()
                 self._attempt(plan, config, lambda step: self._in_time(pending, step))
                 self._still_ours()
-                self.record.hold(Held(generation=generation, config=config))
+                self.record.hold(self.held_now(generation, config))
                 self.record.end()
             except AgentError as error:
                 log.warning("network change fails, taking it back", code=error.code, error=str(error))
@@ -96,6 +96,10 @@ class NetworkCommit:
     def _still_ours(self) -> None:
         if self.record.pending() is None:
             raise NotAsObserved("changing the network", "it took so long that the guard has taken it back")
+
+    def held_now(self, generation: int, config: NetworkConfig) -> Held:
+        """That it holds, in this boot."""
+        return Held(generation=generation, config=config, boot_id=boot_id(self._host.files))
 
     def _pending(self, plan: NetworkPlan, state: NetworkState, config: NetworkConfig, held: Held) -> Pending:
         return Pending(

@@ -13,7 +13,6 @@ import structlog
 from agent.errors import AgentError, NetworkDrifted
 from agent.host.doors import Host
 from agent.job.commit import NetworkCommit, NetworkDoer
-from agent.job.network_record import Held
 from agent.job.watcher import LinkWatcher, standing
 from agent.model.fault import Fault
 from agent.model.network import DriftPolicy, NetworkConfig, NetworkState
@@ -74,20 +73,21 @@ class Convergence:
         self._watcher.look(state)
         if self._settled is not None and self._settled[0] is state and self._settled[1] == desired:
             return
-        held = self._commit.record.held()
+        held, now = self._commit.record.held(), self._commit.held_now(generation, desired)
         plan = self._doer.plan_network(state, desired, held.config)
         if plan.steps:
-            self._tell_drift(plan, held, desired)
+            if (held.config, held.boot_id) == (desired, now.boot_id):
+                self._tell_drift(plan, desired)
             self._commit.bring_about(plan, state, desired, held, generation)
             self.state = state = self._doer.network_state(desired)
             self._watcher.look(state)  # what happens from now on differs from this
-        elif held.config != desired or held.generation != generation:
-            self._commit.record.hold(Held(generation=generation, config=desired))
+        elif held != now:
+            self._commit.record.hold(now)
         self._settled = (state, desired)
 
-    def _tell_drift(self, plan: NetworkPlan, held: Held, desired: NetworkConfig) -> None:
-        """Raises `NetworkDrifted` where it is only to be reported."""
-        if held.config != desired or desired == NetworkConfig():
+    def _tell_drift(self, plan: NetworkPlan, desired: NetworkConfig) -> None:
+        """Of what has held in this boot. Raises `NetworkDrifted` where it is only to be reported."""
+        if desired == NetworkConfig():
             return
         lines = "; ".join(line(step) for step in plan.steps[:8])
         log.warning("the network was changed by somebody else", drift=lines, policy=desired.drift)

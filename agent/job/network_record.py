@@ -19,6 +19,7 @@ class Held(Frozen):
 
     generation: int = 0
     config: NetworkConfig = NetworkConfig()
+    boot_id: str = Field(default="", description="of the boot in which it held: what is lost with a boot is no drift")
 
 
 class Pending(Frozen):

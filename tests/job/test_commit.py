@@ -15,7 +15,7 @@ from agent.host.fake.machine import Record
 from agent.job.commit import TIME_S, NetworkCommit
 from agent.job.convergence import Convergence
 from agent.job.network_record import NetworkRecord
-from agent.model.network import Bandwidth, Ethernet, Firewall, LinkState, NetworkConfig
+from agent.model.network import Bandwidth, DriftPolicy, Ethernet, Firewall, LinkState, NetworkConfig
 from agent.networking import Networking
 
 DIRECTORY = "/var/lib/bms-agent"
@@ -264,3 +264,26 @@ def test_one_change_at_a_time() -> None:
     with host.lock(commit.record.lock), pytest.raises(AgentError, match="another process has it"):
         commit.recover()
     assert commit.guard() and kernel(made) == kernel(settled(BEFORE))
+
+
+def test_what_a_boot_loses_is_no_drift() -> None:
+    """With the policy to report, what the next boot's files cannot bring back comes about again after it, while what
+    somebody takes away later is only told.
+    """
+    wanted = LIMITED.model_copy(update={"drift": DriftPolicy.REPORT})
+    made = settled(BEFORE, wanted)
+    before = kernel(made)
+
+    made.limits.clear()
+    convergence = process(made)
+    convergence.want(2, wanted)
+    assert not convergence.round() and convergence.fault is not None
+    assert convergence.fault.code == "NETWORK.DRIFTED" and "limit eno1 to 10 Mbit/s out" in convergence.fault.message
+    assert not made.limits
+
+    made.tree.put("/proc/sys/kernel/random/boot_id", b"boot-2\n")
+    convergence = process(made)
+    convergence.want(2, wanted)
+    assert convergence.round() and kernel(made) == before
+    made.limits.clear()
+    assert not convergence.round() and not made.limits

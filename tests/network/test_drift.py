@@ -91,7 +91,7 @@ def resident(server: Server, directory: Path, config: NetworkConfig) -> Iterator
 def kept(server: Server, **rest: Any) -> NetworkConfig:
     """The usual network, with a rule, a table and an interface more."""
     usual = server.usual({"mtu": 1500, "bandwidth": {"egress_mbps": 100}}).model_dump(mode="json")
-    web = {"kind": "macvlan", "name": "web", "mac": "02:00:00:00:77:01", "parent": "eth1"}
+    web: dict[str, Any] = {"kind": "macvlan", "name": "web", "mac": "02:00:00:00:77:01", "parent": "eth1"}
     web |= {"mtu": 1500, "addresses": ["10.7.0.1/24"]}
     table = {"destination": "0.0.0.0/0", "link": "eth1", "gateway": "10.2.0.1", "table": 100}
     more = {"links": [*usual["links"], web], "routes": [*usual["routes"], table]}
