@@ -166,9 +166,9 @@ def child(order: dict[str, Any], namespace: str, url: str) -> None:
         change(order, fate, url)
     except BaseException:  # noqa: BLE001 - whatever it is, it is told
         (STATE / "error").write_text(traceback.format_exc())
-        os._exit(1)
+        sys.exit(1)
     (STATE / "count").write_text(str(fate.count))
-    os._exit(0)
+    sys.exit(0)
 
 
 def main() -> None:
