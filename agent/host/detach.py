@@ -10,9 +10,15 @@ import os
 
 
 def detach() -> None:
-    """The caller goes on as a process of its own; the one that was started ends well."""
+    """The caller goes on as a process of its own; the one that was started ends well.
+
+    It ends last: of a unit of Type=forking, systemd takes the process that is left for the main one. Were that the one
+    in between, its end would be the unit's, and the caller would be killed (systemd.service(5), GuessMainPID=).
+    """
     for becoming in (os.setsid, lambda: None):
-        if os.fork() > 0:
+        if (child := os.fork()) > 0:
+            if becoming is os.setsid:
+                os.waitpid(child, 0)
             raise SystemExit(0)
         becoming()
     nothing = os.open(os.devnull, os.O_RDWR)
