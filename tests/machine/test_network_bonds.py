@@ -7,7 +7,7 @@ import pytest
 
 from agent.job.watcher import works
 from agent.model.network import BondMode
-from tests.machine.networks import LACP, VLAN_MAC, Made, bonded, vlan, with_links
+from tests.machine.networks import LACP, VLAN_MAC, Made, bonded, unproven, vlan, with_links
 from tests.machine.wired import OURS, THEIRS, Wired
 
 pytestmark = pytest.mark.machine
@@ -87,7 +87,7 @@ def test_no_packet_is_lost_by_what_does_not_concern_it(wired: Wired) -> None:
 def test_every_mode(wired: Wired, mode: BondMode) -> None:
     """A bond of another mode takes its place, with all that stands on it; there, back, and there again."""
     lone = mode in (BondMode.ACTIVE_BACKUP, BondMode.BALANCE_TLB, BondMode.BALANCE_ALB)
-    wired.change(bonded(mode=str(mode), **({"primary": "nic1"} if lone else {})))
+    wired.change(unproven(bonded(mode=str(mode), **({"primary": "nic1"} if lone else {}))))
     info = wired.details("bond0")["linkinfo"]["info_data"]
     assert info["mode"] == mode
     assert not lone or info["primary"] == wired.name(OURS[1])
@@ -95,6 +95,6 @@ def test_every_mode(wired: Wired, mode: BondMode) -> None:
 
 def test_the_primary_port_changes(wired: Wired) -> None:
     """Without a new bond; the legs change at once."""
-    wired.change(bonded(mode="active-backup", primary="nic1"))
-    wired.change(bonded(mode="active-backup", primary="nic0"))
+    wired.change(unproven(bonded(mode="active-backup", primary="nic1")))
+    wired.change(unproven(bonded(mode="active-backup", primary="nic0")))
     assert [(port.name, port.active) for port in wired.ports("bond0")] == [(wired.name(OURS[1]), False), ("zz9", True)]
