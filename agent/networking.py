@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from agent.apply.network import apply_network, check_nic
-from agent.errors import AgentError
+from agent.errors import AgentError, PreconditionError
 from agent.host.doors import Host
 from agent.host.network_doors import Tables
 from agent.inventory.network import network_state
@@ -67,7 +67,7 @@ class Networking:
         """What a revert of this plan needs."""
         paths = {path for step in plan.steps for path in (*getattr(step, "files", ()), *getattr(step, "removed", ()))}
         wanted, was = resolve(config, state), resolve_what_is_there(before, state)
-        return snapshot(state, wanted, was, plan.steps, self._texts(paths))
+        return snapshot(state, wanted, was, plan.steps, self._texts(paths), self._manager())
 
     def unmet(self, state: NetworkState, config: NetworkConfig, before: NetworkConfig) -> tuple[str, ...]:
         """What would still have to be done, in words: the judgement after applying."""
@@ -93,6 +93,13 @@ class Networking:
             return (ip_address(name),)
         except ValueError:
             return self._host.probe.addresses(name)
+
+    def _manager(self) -> Manager | None:
+        """Whoever fetches leases here; a system without one has none to lose."""
+        try:
+            return manager_of(self._host.files)
+        except PreconditionError:
+            return None
 
     def _stored(self) -> Stored:
         if not self._persist:

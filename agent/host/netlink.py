@@ -7,9 +7,11 @@ belongs where is the planner's matter. One socket per call, closed at its end: n
 
 from __future__ import annotations
 
+import errno
+import select
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from threading import Lock
 from typing import assert_never
@@ -59,6 +61,7 @@ from agent.model.network.step import (
 
 READING = "reading the network"
 BRIDGES = links.IFINFOMSG.pack(AF_BRIDGE, 0, 0, 0, 0)
+NETFILTER, NFT_GROUP = 12, 7  # NETLINK_NETFILTER; NFNLGRP_NFTABLES, linux/netfilter/nfnetlink.h
 GROUPS = (1, 4, 5, 7, 8, 9, 11, 19)
 """RTNLGRP_LINK, TC, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE (linux/rtnetlink.h)."""
 
@@ -120,7 +123,7 @@ class RealNetlink:
             indexes = indexes_of(talk)
             for creating, group in groupby(steps, key=lambda step: isinstance(step, CreateLink)):
                 for batch in batches(list(group)) if creating else (list(group),):
-                    talk.change([change_of(step, indexes) for step in batch])
+                    told(talk, batch, indexes)
                     if creating:
                         indexes = indexes_of(talk)
             gone = {(indexes[step.name], step.remote.packed) for step in steps if isinstance(step, RemoveRemote)}
@@ -132,38 +135,50 @@ class RealNetlink:
     @contextmanager
     def watching(self) -> Iterator[Watch]:
         """What is heard from now on."""
-        try:
-            heard = opened(GROUPS)
-        except OSError as error:
-            raise HostError("watching the network", error.strerror or str(error)) from error
-        try:
+        with ExitStack() as opened_:
+            try:
+                heard = [opened_.enter_context(opened(GROUPS)), opened_.enter_context(opened((NFT_GROUP,), NETFILTER))]
+            except OSError as error:
+                raise HostError("watching the network", error.strerror or str(error)) from error
             yield Watch(heard)
-        finally:
-            heard.close()
 
 
 class Watch:
     """`doors.Watch` over netlink's multicast groups."""
 
-    def __init__(self, heard: socket.socket) -> None:
+    def __init__(self, heard: Sequence[socket.socket]) -> None:
         self._heard = heard
+        for each in heard:
+            each.setblocking(False)
 
     def wait(self, timeout_s: float) -> bool:
         """True once anything changed; what else is waiting is taken with it. A message that was lost is news, too."""
-        self._heard.settimeout(timeout_s)
+        ready, _, _ = select.select(self._heard, [], [], timeout_s)
+        for each in ready:
+            drain(each)
+        return bool(ready)
+
+
+def drain(heard: socket.socket) -> None:
+    """Take all that waits."""
+    while True:
         try:
-            self._heard.recv(1)
-        except TimeoutError:
-            return False
-        except OSError:
-            return True
-        self._heard.setblocking(False)
-        try:
-            while self._heard.recv(1):
-                pass
-        except OSError:
-            pass
-        return True
+            heard.recv(1)
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:  # some were lost; what is left is behind that
+                return
+
+
+def told(talk: Channel, batch: Sequence[KernelStep], indexes: Mapping[str, int]) -> None:
+    """What stands before a step that is about no link is done all the same. Raises `HostError`."""
+    changes: list[Change] = []
+    try:
+        for step in batch:
+            changes.append(change_of(step, indexes))
+    except HostError:
+        talk.change(changes)
+        raise
+    talk.change(changes)
 
 
 def without_port(table: bytes) -> bytes:

@@ -26,9 +26,9 @@ from agent.host.identity import boot_id
 from agent.job.network_record import Held, NetworkRecord, Pending
 from agent.model.network import NetworkConfig, NetworkState, Snapshot
 from agent.model.network.plan import NetworkPlan
-from agent.model.network.step import NetworkStep, PersistNetwork
+from agent.model.network.step import AddRemote, ChangeMembers, NetworkStep, PersistNetwork, RemoveRemote
 
-TIME_S = 90.0
+TIME_S = 180.0
 """For applying and proving together; then the guard acts."""
 GUARD_POLL_S = 0.2
 GUARD_START_S = 45.0
@@ -166,7 +166,7 @@ class NetworkCommit:
                         self._take_back(left)
                         return True
             except ChangeUnderWay:
-                if over:  # it hangs: it has had more than the time of all its steps and proofs
+                if over and self.record.pending() is not None:  # it has had more than the time of all that it does
                     log.warning("the agent hangs, taking its network change back")
                     self._take_back(pending)
                     return True
@@ -175,8 +175,12 @@ class NetworkCommit:
 
 
 def is_risky(plan: NetworkPlan) -> bool:
-    """Whether it touches more than files for the next boot."""
-    return any(not isinstance(step, PersistNetwork) or step.activate for step in plan.steps)
+    """Whether it could cut anything off: files for the next boot, and who is a member or a remote, cannot."""
+    return any(
+        not isinstance(step, PersistNetwork | ChangeMembers | AddRemote | RemoveRemote)
+        or (isinstance(step, PersistNetwork) and bool(step.activate))
+        for step in plan.steps
+    )
 
 
 def guard_argv(directory: str, unit: str | None) -> list[str]:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Convergence: the network is brought to what is desired, and kept there. Unlike a job it has no end and no report.
 
-Each round observes and plans; what differs is changed, proven and observed again, or taken back (`commit`). A round
-that fails is tried again, later each time. A change that nobody ordered is drift: it is told, and put right if the
+Each round observes and plans; what differs is changed, proven and observed again, or taken back (`commit`). What was
+taken back is tried again, later each time. A change that nobody ordered is drift: it is told, and put right if the
 policy says so.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import structlog
 
@@ -19,7 +21,29 @@ from agent.model.network import DriftPolicy, NetworkConfig, NetworkState
 from agent.model.network.plan import NetworkPlan
 from agent.plan.network.text import line
 
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 30.0, 1800.0
+
 log = structlog.get_logger("network")
+
+
+@dataclass(frozen=True)
+class Again:
+    """What was taken back is not tried again at once: each try costs the network that works some seconds. Another
+    configuration is tried at once.
+    """
+
+    config: NetworkConfig | None = None
+    pause_s: float = 0.0
+    not_before_s: float = 0.0
+
+    def failed(self, config: NetworkConfig, now_s: float) -> Again:
+        """Once more: the pause is twice as long."""
+        pause_s = min(self.pause_s * 2, LONGEST_PAUSE_S) if config == self.config else FIRST_PAUSE_S
+        return Again(config, pause_s, now_s + pause_s)
+
+    def must_wait(self, config: NetworkConfig, now_s: float) -> bool:
+        """Whether it is too early."""
+        return config == self.config and now_s < self.not_before_s
 
 
 class Convergence:
@@ -31,6 +55,8 @@ class Convergence:
         self._wanted: tuple[int, NetworkConfig] = (0, NetworkConfig())
         self._settled: tuple[NetworkState, NetworkConfig] | None = None
         self._watcher = LinkWatcher()
+        self._clock = host.clock
+        self._again = Again()
         self.applied_generation = 0
         self.state: NetworkState | None = None
         self.fault: Fault | None = None
@@ -43,6 +69,8 @@ class Convergence:
     def round(self) -> bool:
         """One round; True if the desired network holds at its end. Raises nothing that a next round may cure."""
         generation, desired = self._wanted
+        if self._again.must_wait(desired, self._clock.monotonic_s()):
+            return False
         try:
             self._bring_about(generation, desired)
         except AgentError as error:
@@ -78,7 +106,12 @@ class Convergence:
         if plan.steps:
             if (held.config, held.boot_id) == (desired, now.boot_id):
                 self._tell_drift(plan, desired)
-            self._commit.bring_about(plan, state, desired, held, generation)
+            try:
+                self._commit.bring_about(plan, state, desired, held, generation)
+            except AgentError:
+                self._again = self._again.failed(desired, self._clock.monotonic_s())
+                raise
+            self._again = Again()
             self.state = state = self._doer.network_state(desired)
             self._watcher.look(state)  # what happens from now on differs from this
         elif held != now:

@@ -7,11 +7,18 @@ network-change.json   only while a change is under way: what to bring back, and 
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+import structlog
 from pydantic import Field
 
+from agent.errors import DecodeError
 from agent.host.doors import Files
 from agent.model.frozen import Frozen, decode
 from agent.model.network import NetworkConfig, Snapshot
+
+log = structlog.get_logger("network")
+Kept = TypeVar("Kept", bound=Frozen)
 
 
 class Held(Frozen):
@@ -42,20 +49,16 @@ class NetworkRecord:
         self.lock = f"{directory}/network.lock"
 
     def held(self) -> Held:
-        """The last that was proven; nothing before the first. Raises `DecodeError`."""
-        if not self._files.exists(self._held):
-            return Held()
-        return decode(Held, self._files.read_bytes(self._held), f"reading {self._held}")
+        """The last that was proven; nothing before the first."""
+        return self._read(Held, self._held) or Held()
 
     def hold(self, held: Held) -> None:
         """From now on this is what holds."""
         self._files.write(self._held, held.model_dump_json().encode(), mode=0o600)
 
     def pending(self) -> Pending | None:
-        """The change under way. Raises `DecodeError`."""
-        if not self._files.exists(self._pending):
-            return None
-        return decode(Pending, self._files.read_bytes(self._pending), f"reading {self._pending}")
+        """The change under way."""
+        return self._read(Pending, self._pending)
 
     def begin(self, pending: Pending) -> None:
         """Before the first step; what could not be read again is not begun. Raises `DecodeError`."""
@@ -66,3 +69,16 @@ class NetworkRecord:
     def end(self) -> None:
         """Proven, or taken back."""
         self._files.remove(self._pending)
+
+    def _read(self, model: type[Kept], path: str) -> Kept | None:
+        """What cannot be read (another version of this agent wrote it) is put aside: it must not stop everything that
+        comes after it.
+        """
+        if not self._files.exists(path):
+            return None
+        try:
+            return decode(model, self._files.read_bytes(path), f"reading {path}")
+        except DecodeError as error:
+            log.error("what is remembered of the network cannot be read", path=path, error=str(error))
+            self._files.rename(path, f"{path}.unreadable")
+            return None

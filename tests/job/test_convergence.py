@@ -7,7 +7,7 @@ from ipaddress import ip_interface
 
 from agent.host.fake import FakeHost, Machine, Tree
 from agent.host.fake.machine import Record
-from agent.job.convergence import Convergence
+from agent.job.convergence import Again, Convergence
 from agent.model.network import DriftPolicy
 from agent.model.network.step import RemoveAddress
 from agent.networking import Networking
@@ -94,3 +94,44 @@ def test_manual_change_is_reported() -> None:
     assert made.links["eno1"].addresses == ()
     assert convergence.fault is not None and convergence.fault.code == "NETWORK.DRIFTED"
     assert "add 192.168.1.10/24 to eno1" in convergence.fault.message
+
+
+def test_what_was_taken_back_waits() -> None:
+    """A network that does not work is not tried again at once: each try would cut off the one that does. Another one is
+    tried at once, and so is the same one after a while.
+    """
+    made = machine()
+    made.silent.add("192.168.1.1")
+    convergence = convergence_on(made)
+    convergence.want(7, WANTED)
+    convergence.round()
+    changes = made.network_changes
+    assert convergence.round() is False and made.network_changes == changes
+    assert convergence.fault is not None and convergence.fault.code == "NETWORK.PROOF_FAILED"
+
+    convergence.want(8, static("192.168.1.11/24", gateway=None))
+    assert convergence.round() is True and convergence.applied_generation == 8
+    convergence.want(9, WANTED)
+    made.silent.clear()
+    assert convergence.round() is True
+
+
+def test_pauses_grow() -> None:
+    """Half a minute, then twice as long each time, half an hour at most."""
+    again, now_s, pauses = Again(), 0.0, []
+    for _ in range(9):
+        again = again.failed(WANTED, now_s)
+        pauses.append(again.pause_s)
+        assert again.must_wait(WANTED, now_s + again.pause_s - 1) and not again.must_wait(WANTED, now_s + again.pause_s)
+    assert pauses == [30, 60, 120, 240, 480, 960, 1800, 1800, 1800]
+
+
+def test_a_record_of_another_version_stops_nothing() -> None:
+    """What cannot be read is put aside, and the network is brought about all the same."""
+    made = machine()
+    FakeHost.of(made).files.write("/var/lib/bms-agent/network.json", b'{"generation": 3, "config": {"new": 1}}')
+    convergence = convergence_on(made)
+    convergence.want(7, WANTED)
+
+    assert convergence.round() is True
+    assert FakeHost.of(made).files.exists("/var/lib/bms-agent/network.json.unreadable")

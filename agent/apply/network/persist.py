@@ -24,6 +24,7 @@ from agent.host.doors import Host
 from agent.model.network import Manager
 from agent.model.network.step import PersistNetwork
 
+SYSTEMD = "/run/systemd/system"
 TIMEOUT_S = 120
 """A DHCP client tries for a minute (dhclient.conf(5), timeout)."""
 SECRET = ("/etc/NetworkManager/system-connections/", "/etc/netplan/")
@@ -50,7 +51,9 @@ def persist(host: Host, step: PersistNetwork) -> None:
     for path in step.removed:
         host.files.remove(path)
     changed = bool(step.files or step.removed)
-    for argv in (*telling(step.manager, step.activate, changed=changed), *releasing(host, step, leased)):
+    with_systemd = host.files.exists(SYSTEMD)
+    told = [*telling(step.manager, step.activate, changed=changed), *restoring(step.manager, step.restore)]
+    for argv in (*(apart(argv, with_systemd=with_systemd) for argv in told), *releasing(host, step, leased)):
         host.run(argv, timeout_s=TIMEOUT_S)
 
 
@@ -86,6 +89,25 @@ def telling(manager: Manager, activate: Sequence[str], *, changed: bool) -> list
             return [["ifup", f"ifcfg-{name}"] for name in activate]
         case Manager.WICKED:
             return [["wicked", "ifup", name] for name in activate]
+
+
+def restoring(manager: Manager, links: Sequence[str]) -> list[list[str]]:
+    """Commands by which whoever had a lease on these links before gets it again: by whatever file or profile it has."""
+    match manager:
+        case Manager.NETWORKD | Manager.NETPLAN:
+            return [["networkctl", "reconfigure", *links]] if links else []
+        case Manager.NETWORK_MANAGER:
+            return [["nmcli", "--wait", "60", "device", "connect", name] for name in links]
+        case _:
+            return telling(manager, links, changed=False)
+
+
+def apart(argv: list[str], *, with_systemd: bool) -> list[str]:
+    """ifup(8) leaves a DHCP client behind: in a unit of its own it is neither shut in with this agent nor ended so."""
+    if not with_systemd or argv[0] != "ifup":
+        return argv
+    forking = ["--property=Type=forking", f"--property=TimeoutStartSec={TIMEOUT_S}"]
+    return ["systemd-run", "--quiet", "--collect", *forking, *argv]
 
 
 def networkd(activate: Sequence[str], *, changed: bool) -> list[list[str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,7 +36,8 @@ RECEIVE_BYTES = 8 << 20
 DATAGRAM_BYTES = 1 << 18
 BATCH_BYTES = 48 << 10
 TIMEOUT_S = 30.0
-DUMP_ATTEMPTS = 5
+DUMP_ATTEMPTS = 8
+DUMP_PAUSE_S = 0.02
 ACK_TLVS = 0x200  # NLM_F_ACK_TLVS
 ERROR_TEXT = 1  # NLMSGERR_ATTR_MSG
 
@@ -58,7 +60,8 @@ class Channel:
 
     def table(self, kind: int, body: bytes, doing: str) -> bytes:
         """Every message of a dump, one behind the other. The kernel says if the table changed meanwhile: then anew."""
-        for _ in range(DUMP_ATTEMPTS):
+        for attempt in range(DUMP_ATTEMPTS):
+            time.sleep(attempt * DUMP_PAUSE_S)
             self._send([message(kind, DUMP, body)])
             datagrams, interrupted, going_on = [], False, True
             while going_on:
@@ -66,12 +69,12 @@ class Channel:
                 for heard, flags, _, said in messages(data):
                     interrupted |= bool(flags & DUMP_INTERRUPTED)
                     going_on = heard not in (DONE, ERROR)
-                    if heard == ERROR and (code := -S32.unpack_from(said)[0]):
+                    if not going_on and len(said) >= S32.size and (code := -S32.unpack_from(said)[0]) > 0:
                         raise HostError(doing, os.strerror(code))
                 datagrams.append(data)
             if not interrupted:
-                break
-        return b"".join(datagrams)
+                return b"".join(datagrams)
+        raise HostError(doing, f"it changes all the time: {DUMP_ATTEMPTS} looks at it were interrupted")
 
     def change(self, changes: Sequence[Change]) -> None:
         """Do them in order. Raises `HostError` for the first that the kernel refused, when all were tried that went
@@ -138,9 +141,9 @@ def channel(doing: str) -> Iterator[Channel]:
         netlink.close()
 
 
-def opened(groups: Sequence[int] = ()) -> socket.socket:
+def opened(groups: Sequence[int] = (), family: int = socket.NETLINK_ROUTE) -> socket.socket:
     """A socket that hears these multicast groups, with room for the answers to a large batch."""
-    netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+    netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, family)
     try:
         for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK):
             netlink.setsockopt(SOL_NETLINK, option, 1)

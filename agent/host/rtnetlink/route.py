@@ -38,7 +38,8 @@ IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS = 1, 2, 4, 8
 IFA_F_PERMANENT, IFA_F_DADFAILED = 0x80, 0x08
 
 RTMSG = Struct("=BBBBBBBBI")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_MULTIPATH, RTA_TABLE = 1, 4, 5, 6, 7, 9, 15
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
+OPAQUE = {9, 18, 30}  # RTA_MULTIPATH, RTA_VIA, RTA_NH_ID: more than our model can say
 RTPROT_KERNEL, RTPROT_BOOT, RTPROT_STATIC, RTPROT_RA, RTPROT_DHCP = 2, 3, 4, 9, 16
 SCOPE_UNIVERSE, SCOPE_LINK, SCOPE_NOWHERE = 0, 253, 255
 ONLINK = 4  # RTNH_F_ONLINK
@@ -149,18 +150,18 @@ def change_route(index: int, route: Route, *, add: bool) -> Change:
 
 
 def read_route(body: bytes, names: Mapping[int, str]) -> FoundRoute | None:
-    """`names`: of links, by index. None for the kernel's own, for clones, and for those over several gateways."""
+    """`names`: of links, by index. None for the kernel's own and for clones.
+    One over several gateways, or over a gateway of another version, is told without a link: it is not ours to set."""
     family, length, _, _, table, protocol, _, kind, flags = RTMSG.unpack_from(body)
     if protocol == RTPROT_KERNEL or kind not in TYPES or flags & CLONED or family not in (2, 10):
         return None
     found = attributes(body, RTMSG.size)
-    if RTA_MULTIPATH in found:
-        return None
+    opaque = bool(OPAQUE & found.keys())
     gateway, source = found.get(RTA_GATEWAY), found.get(RTA_PREFSRC)
     metric = number(found.get(RTA_PRIORITY))
     route = Route.model_construct(
         destination=network(family, found.get(RTA_DST), length),
-        link=names.get(number(found.get(RTA_OIF))),
+        link=None if opaque else names.get(number(found.get(RTA_OIF))),
         gateway=address(gateway) if gateway else None,
         table=number(found.get(RTA_TABLE)) or table,
         metric=0 if family == FAMILY[6] and metric == 1024 else metric,
@@ -168,7 +169,7 @@ def read_route(body: bytes, names: Mapping[int, str]) -> FoundRoute | None:
         onlink=bool(flags & ONLINK),
         type=TYPES[kind],
     )
-    return FoundRoute(route, protocol not in (RTPROT_BOOT, RTPROT_STATIC))
+    return FoundRoute(route, opaque or protocol not in (RTPROT_BOOT, RTPROT_STATIC))
 
 
 def network(family: int, packed: bytes | None, length: int) -> IPNetwork:

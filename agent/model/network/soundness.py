@@ -6,13 +6,14 @@ What depends on the machine (which NICs there are, what their MTU is) is the pla
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 
 from agent.model.network.firewall import Eip, Firewall
 from agent.model.network.link import Bond, BondMode, Bridge, Ethernet, Link, Vlan, Vrf, Vxlan
 from agent.model.network.route import Route, RouteType, Rule
-from agent.model.network.values import IPInterface
+from agent.model.network.values import MADE_PATTERN, IPInterface
 
 VXLAN_OVERHEAD_BYTES = {4: 50, 6: 70}
 """RFC 7348 section 5: Ethernet 14, IP 20 or 40, UDP 8, VXLAN 8."""
@@ -28,6 +29,7 @@ def faults_of(
     """All that is wrong, each with the field's name; empty if it is sound."""
     named = {link.name: link for link in links}
     return [
+        *names_are_plain(links),
         *names_once(links),
         *lower_links_are_there(links, named),
         *ports_once(links),
@@ -41,6 +43,13 @@ def faults_of(
         *rules_once(rules, named),
         *the_rest_is_there(named, firewall, eips),
     ]
+
+
+def names_are_plain(links: Sequence[Link]) -> Iterator[str]:
+    """A NIC has the name that it has; all others get theirs here."""
+    for place, link in enumerate(links):
+        if not isinstance(link, Ethernet) and not re.fullmatch(MADE_PATTERN, link.name):
+            yield f"links.{place}.name: {link.name!r} has more than letters, digits, '_', '.' and '-'"
 
 
 def names_once(links: Sequence[Link]) -> Iterator[str]:

@@ -166,6 +166,7 @@ class PersistNetwork(Frozen):
     files: dict[str, str] = Field(default_factory=dict, description="absolute path to text")
     removed: tuple[str, ...] = ()
     activate: tuple[str, ...] = ()
+    restore: tuple[str, ...] = Field(default=(), description="links whose former client has to fetch their lease again")
 
 
 NetworkStep = Annotated[

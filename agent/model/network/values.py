@@ -13,6 +13,9 @@ NAME_PATTERN = r"^[^\s/:%.][^\s/:%]{0,14}$"
 """dev_valid_name() in net/core/dev.c: less than IFNAMSIZ (16), no '/', ':' or space. '%' would be a template; what
 begins with a dot (the kernel refuses only '.' and '..') hides from who looks into /sys."""
 
+MADE_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$"
+"""Of links that are made here: what goes into shells' and daemons' files means nothing else there."""
+
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 IPInterface: TypeAlias = IPv4Interface | IPv6Interface
 IPNetwork: TypeAlias = IPv4Network | IPv6Network

@@ -20,7 +20,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agent.errors import PreconditionError
-from agent.model.network import Firewall, Macvlan, Manager, NetworkConfig, NetworkState, Snapshot, Vlan, Vxlan
+from agent.model.network import (
+    Bond,
+    Bridge,
+    Ethernet,
+    Firewall,
+    Macvlan,
+    Manager,
+    NetworkConfig,
+    NetworkState,
+    Snapshot,
+    Vlan,
+    Vrf,
+    Vxlan,
+)
 from agent.model.network.plan import NetworkPlan, NicMustBe
 from agent.model.network.proof import ControllerAddress, ProveNetwork
 from agent.model.network.soundness import VXLAN_OVERHEAD_BYTES
@@ -31,9 +44,9 @@ from agent.plan.network.links import change_links, is_other
 from agent.plan.network.proof import proofs_of
 from agent.plan.network.reach import refuse_to_cut
 from agent.plan.network.render import CLOUD_INIT, ours, render, superseded
-from agent.plan.network.resolve import resolve, resolve_what_is_there
+from agent.plan.network.resolve import names_now, renamed, resolve, resolve_what_is_there
 from agent.plan.network.routing import Scene, change_addresses, change_routes, change_rules, promotions
-from agent.plan.network.sysctls import FILE, change_sysctls, sysctl_file, sysctls_of
+from agent.plan.network.sysctls import FILE, change_sysctls, renamed_key, sysctl_file, sysctls_of
 
 
 @dataclass(frozen=True)
@@ -74,18 +87,45 @@ def plan_network(
 def plan_revert(
     state: NetworkState, snapshot: Snapshot, failed: NetworkConfig, present: Mapping[str, str]
 ) -> NetworkPlan:
-    """From wherever a change has got to, back to what was. `present`: text of those of the snapshot's files that are
-    there.
+    """From wherever a change has got to, back to what was. NICs may have other names since, and some may be gone: a
+    container's end of a cable is no reason to leave the rest as it is. `present`: text of those of the snapshot's files
+    that are there.
     """
-    steps = changes(state, snapshot.config, resolve_what_is_there(failed, state), exact=True)
-    steps += change_sysctls(state, snapshot.sysctls, frozenset())
+    names = names_now(snapshot.config, state)
+    former = without_absent(renamed(snapshot.config, names), state)
+    steps = changes(state, former, resolve_what_is_there(failed, state), exact=True)
+    sysctls = {renamed_key(key, names): value for key, value in snapshot.sysctls.items()}
+    steps += change_sysctls(state, sysctls, frozenset())
     files = {path: text for path, text in snapshot.files.items() if text is not None and present.get(path) != text}
     removed = tuple(path for path, text in snapshot.files.items() if text is None and path in present)
-    leases = {link.name for link in state.links if link.leases}
-    lost = tuple(name for name in snapshot.leased if name not in leases)
+    leased = [names.get(name, name) for name in snapshot.leased]
+    lost = tuple(name for name in leased if is_without_lease(state, name))
     if snapshot.manager is not None and (files or removed or lost):
-        steps.append(PersistNetwork(manager=snapshot.manager, files=files, removed=removed, activate=lost))
+        steps.append(PersistNetwork(manager=snapshot.manager, files=files, removed=removed, restore=lost))
     return NetworkPlan(steps=tuple(steps))
+
+
+def without_absent(config: NetworkConfig, state: NetworkState) -> NetworkConfig:
+    """Without NICs that are gone, and what is said of them."""
+    there = {link.name for link in state.links}
+    gone = {link.name for link in config.links if isinstance(link, Ethernet) and link.name not in there}
+    if not gone:
+        return config
+    links = [
+        link.model_copy(update={"ports": tuple(port for port in link.ports if port not in gone)})
+        if isinstance(link, Bond | Vrf | Bridge)
+        else link
+        for link in config.links
+        if link.name not in gone and not gone & {getattr(link, "parent", None)}
+    ]
+    routes = tuple(route for route in config.routes or () if route.link is None or route.link not in gone)
+    return config.model_copy(update={"links": tuple(links), "routes": routes})
+
+
+def is_without_lease(state: NetworkState, name: str) -> bool:
+    """Whether a link that is there waits for its client."""
+    link = state.link(name)
+    return link is not None and not link.leases
 
 
 def changes(state: NetworkState, wanted: NetworkConfig, was: NetworkConfig, *, exact: bool) -> list[NetworkStep]:

@@ -15,7 +15,21 @@ from agent.model.network.proof import (
     PathCarries,
     Proof,
 )
-from agent.model.network.step import CreateLink, DeleteLink, NetworkStep, SetLink, SetRoute, SetUpper
+from agent.model.network.step import (
+    AddRemote,
+    ChangeMembers,
+    CreateLink,
+    DeleteLink,
+    LimitBandwidth,
+    NetworkStep,
+    RemoveRemote,
+    SetLink,
+    SetRoute,
+    SetUpper,
+)
+
+LOCAL = (LimitBandwidth, ChangeMembers, AddRemote, RemoveRemote)
+"""Steps that lead nothing another way."""
 
 
 def proofs_of(
@@ -38,7 +52,7 @@ def proofs_of(
             mtu = named[route.link].mtu
             if mtu is not None and resized & {route.link, *below(named, route.link)}:
                 proofs.append(PathCarries(link=route.link, peer=route.gateway, mtu=mtu))
-    moved = bool(set_now or touched)
+    moved = any(not isinstance(step, LOCAL) for step in steps)
     if moved and desired.dns is not None and desired.dns.servers:
         proofs.append(DnsAnswers(servers=desired.dns.servers))
     if moved and controller is not None and controller.answers and not desired.allow_disconnect:

@@ -104,4 +104,4 @@ def leads(address: IPAddress, connected: dict[str, list[object]], routes: Iterab
     if not fitting:
         return False
     best = max(fitting, key=lambda route: (route.destination.prefixlen, -route.key[2]))
-    return best.type is RouteType.UNICAST and best.link in connected
+    return best.type is RouteType.UNICAST and (best.link is None or best.link in connected)

@@ -39,9 +39,13 @@ def with_bond_macs(config: NetworkConfig, there: Iterable[LinkState] = ()) -> Ne
 
 def resolve_what_is_there(config: NetworkConfig, state: NetworkState) -> NetworkConfig:
     """The same for a configuration of the past: a NIC that is not there any more has the name that it had."""
+    return renamed(config, names_now(config, state))
+
+
+def names_now(config: NetworkConfig, state: NetworkState) -> dict[str, str]:
+    """Name of a NIC in the configuration → the kernel's name of the one that bears its MAC."""
     there = {nic.permanent_mac or nic.mac: nic.name for nic in state.links if nic.is_nic}
-    names = {link.name: there.get(link.mac, link.name) for link in config.links if isinstance(link, Ethernet)}
-    return renamed(config, names)
+    return {link.name: there.get(link.mac, link.name) for link in config.links if isinstance(link, Ethernet)}
 
 
 def nic_of(mac: str, state: NetworkState) -> LinkState:

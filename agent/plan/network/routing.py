@@ -12,7 +12,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from agent.model.network import Bond, Bridge, IPInterface, Link, LinkState, NetworkConfig, NetworkState, Route, Rule
+from agent.errors import PreconditionError
+from agent.model.network import (
+    Bond,
+    Bridge,
+    IPInterface,
+    Link,
+    LinkState,
+    NetworkConfig,
+    NetworkState,
+    Route,
+    RouteType,
+    Rule,
+)
 from agent.model.network.step import (
     AddAddress,
     AddRule,
@@ -58,7 +70,7 @@ def change_addresses(scene: Scene) -> Iterator[NetworkStep]:
         if wanted is None:
             continue
         now = None if link.name in scene.made else there.get(link.name)
-        have = () if now is None or link.name in scene.disturbed else now.addresses
+        have = () if now is None or link.name in scene.disturbed else present(now, scene.taken_over(link.name))
         yield from (AddAddress(name=link.name, address=one) for one in wanted if one not in have)
         if now is not None:
             surplus = surplus_addresses(
@@ -66,6 +78,13 @@ def change_addresses(scene: Scene) -> Iterator[NetworkStep]:
             )
             yield from (RemoveAddress(name=link.name, address=one) for one in surplus)
     yield from abandoned(scene, there)
+
+
+def present(now: LinkState, taken_over: bool) -> tuple[IPInterface, ...]:
+    """Addresses that are there. One that is also leased becomes ours when the link is taken over; later a client that
+    still runs may make it a lease again and again, and that is fine.
+    """
+    return now.addresses if taken_over else (*now.addresses, *now.leases)
 
 
 def surplus_addresses(
@@ -78,7 +97,7 @@ def surplus_addresses(
         if one not in wanted and (one in owned or (taken_over and not client[one.version])):
             yield one
     for one in now.leases:
-        if one not in wanted and client[one.version] is False and taken_over:
+        if one not in wanted and client[one.version] is False and (taken_over or (old is not None and old.dhcp4)):
             yield one
 
 
@@ -111,22 +130,43 @@ def change_routes(scene: Scene, dropped: frozenset[str]) -> tuple[list[NetworkSt
     """
     if scene.desired.routes is None:
         return [], []
-    present = {route.key: route for route in scene.state.routes}
+    static = {route.key: route for route in scene.state.routes}
+    there = {route.key: route for route in scene.state.leased_routes} | static
     wanted = {route.key: route for route in scene.desired.routes}
+    for route in wanted.values():
+        if not scene.exact and is_opaque(there.get(route.key)):
+            raise PreconditionError(
+                "planning the routes",
+                f"the present route to {route.destination} in table {route.table} has several gateways, or one of "
+                "another kind: it could not be brought back",
+                hint="Take it away, or give the new one another metric.",
+            )
     lost = scene.disturbed | dropped
     setting: list[NetworkStep] = [
         SetRoute(route=route)
         for route in in_order(wanted.values())
-        if present.get(route.key) != route or (route.link in lost)
+        if there.get(route.key) != route or (route.link in lost)
     ]
     owned = set(scene.before.routes or ())
-    mine = {link.name for link in scene.desired.links if scene.taken_over(link.name)}
+    mine = {
+        (link.name, version)
+        for link in scene.desired.links
+        if scene.taken_over(link.name)
+        for version, client in ((4, link.dhcp4), (6, link.dhcp6 or link.accept_ra))
+        if scene.exact or not client  # a client's script may say that its routes are anybody's
+    }
     removing: list[NetworkStep] = [
         RemoveRoute(route=route)
-        for route in in_order(present.values())
-        if route.key not in wanted and route.link not in scene.made and (route in owned or route.link in mine)
+        for route in in_order(static.values())
+        if route.key not in wanted and route.link not in scene.made
+        if route in owned or (route.link, route.destination.version) in mine
     ]
     return setting, removing
+
+
+def is_opaque(route: Route | None) -> bool:
+    """Whether it has more than our model can say."""
+    return route is not None and route.type is RouteType.UNICAST and route.link is None
 
 
 def in_order(routes: Iterable[Route]) -> list[Route]:

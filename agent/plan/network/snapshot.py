@@ -5,7 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agent.model.network import Bandwidth, Firewall, Link, LinkState, NetworkConfig, NetworkState, Snapshot, Vrf
+from agent.model.network import (
+    Bandwidth,
+    Firewall,
+    Link,
+    LinkState,
+    Manager,
+    NetworkConfig,
+    NetworkState,
+    Snapshot,
+    Vrf,
+)
 from agent.model.network.step import ChangeMembers, NetworkStep, PersistNetwork, ReplaceFirewall, SetEips, SetSysctl
 from agent.plan.network.proof import name_of
 
@@ -18,6 +28,7 @@ def snapshot(
     was: NetworkConfig,
     steps: Iterable[NetworkStep],
     present: dict[str, str],
+    manager: Manager | None,
 ) -> Snapshot:
     """Of all that the steps touch. `wanted` and `was` have the kernel's names; `present` are the files that are there.
     Firewall and bandwidths are known by what was desired: they are that, or none of ours.
@@ -31,12 +42,15 @@ def snapshot(
     return Snapshot(
         links=tuple(kept(link, was.link(link.name)) for link in links),
         leased=tuple(link.name for link in links if link.leases),
-        routes=tuple(route for route in state.routes if route.link in names or route.key in own),
+        routes=(
+            *(route for route in state.routes if route.link in names or route.key in own),
+            *(route for route in state.leased_routes if route.key in own and route.link is not None),
+        ),
         rules=state.rules,
         sysctls={s.key: state.sysctls[s.key] for s in steps if isinstance(s, SetSysctl) and s.key in state.sysctls},
         firewall=former(state, was) if any(isinstance(s, ReplaceFirewall | ChangeMembers) for s in steps) else None,
         eips=was.eips or () if any(isinstance(s, SetEips) for s in steps) else None,
-        manager=persisting[0].manager if persisting else None,
+        manager=manager,
         files={path: present.get(path) for step in persisting for path in (*step.files, *step.removed)},
     )
 

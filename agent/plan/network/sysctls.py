@@ -40,12 +40,20 @@ def sharing(links: tuple[Link, ...]) -> set[str]:
 
 
 def change_sysctls(state: NetworkState, wanted: Mapping[str, str], made: frozenset[str]) -> list[SetSysctl]:
-    """What is otherwise, or belongs to a link that has just been made."""
+    """What is otherwise, or belongs to a link that has just been made. A key that this kernel does not have (no IPv6,
+    `raw_l3mdev_accept` before 5.0) is left out: there is nothing to switch off, or on.
+    """
     return [
         SetSysctl(key=key, value=value)
         for key, value in wanted.items()
-        if state.sysctls.get(key) != value or key.split("/")[-2] in made
+        if (key in state.sysctls and state.sysctls[key] != value) or key.split("/")[-2] in made
     ]
+
+
+def renamed_key(key: str, names: Mapping[str, str]) -> str:
+    """A key of a link that has another name now."""
+    *folder, link, last = key.split("/")
+    return "/".join([*folder, names.get(link, link), last])
 
 
 def sysctl_file(wanted: Mapping[str, str]) -> dict[str, str]:

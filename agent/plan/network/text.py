@@ -171,6 +171,7 @@ def persist_text(step: PersistNetwork) -> str:
     """Files, and who reads them."""
     words = [f"write {path}" for path in sorted(step.files)] + [f"remove {path}" for path in step.removed]
     words += [f"let {step.manager} bring up {', '.join(step.activate)}"] if step.activate else []
+    words += [f"let {step.manager} bring {', '.join(step.restore)} back"] if step.restore else []
     return ", ".join(words)
 
 

@@ -34,6 +34,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "MTU": ({"links": [A | {"mtu": 576}]}, r"links\.0\.ethernet\.mtu"),
     "unknown kind": ({"links": [{"kind": "token ring", "name": "t"}]}, r"links\.0"),
     "unknown field": ({"links": [A | {"colour": "red"}]}, r"links\.0\.ethernet\.colour"),
+    "name for a shell": (
+        {"links": [A, {"kind": "vlan", "name": "$(reboot)", "parent": "a", "vlan_id": 5}]},
+        r"links\.1\.name: '\$\(reboot\)' has more",
+    ),
     "two of a name": ({"links": [A, B | {"name": "a"}]}, r"links\.1\.name"),
     "two of a MAC": ({"links": [A, B | {"mac": A["mac"]}]}, r"links\.1\.ethernet: b is the same as a"),
     "two of a tag": (

@@ -197,6 +197,45 @@ def test_cutting_the_controller_off_is_refused() -> None:
     assert plan_network(state(now), kept, NOTHING, Stored(), CONTROLLER).steps
 
 
+def test_whatever_could_cut_it_off_is_proven() -> None:
+    """A rule, a firewall or a route that goes can cut the controller off as well as an address: it must answer anew."""
+    held = static("192.0.2.10/24", gateway=None)
+    now = state(link("eno1", "192.0.2.10/24", up=True))
+    for change in ({"rules": [{"priority": 10, "table": 1000}]}, {"firewall": {"groups": [{"id": "g"}]}}):
+        wanted = NetworkConfig.model_validate(held.model_dump() | change)
+        plan = plan_network(now, wanted, held, Stored(), CONTROLLER)
+        assert read(plan)[-1].endswith("prove: the controller at 192.0.2.9:8480 answers; else take it all back")
+
+
+def test_what_a_client_s_script_has_set_stays() -> None:
+    """dhclient's script sets its default route as anybody would: on a link that gets leases it is not ours."""
+    default = Route(destination="0.0.0.0/0", link="eno1", gateway="10.0.0.254")
+    leased = link("eno1", up=True).model_copy(update={"leases": (ADDRESS,)})
+    dhcp = {"kind": "ethernet", "name": "a", "mac": MAC, "dhcp4": True, "addresses": []}
+    wanted = NetworkConfig.model_validate({"links": [dhcp], "routes": []})
+
+    assert plan_network(state(leased, routes=(default,)), wanted, NOTHING, Stored()).steps == ()
+
+
+def test_a_lease_goes_when_the_address_becomes_static() -> None:
+    """The DHCP server may give it to somebody else."""
+    leased = link("eno1", up=True).model_copy(update={"leases": (ADDRESS,)})
+    before = NetworkConfig.model_validate({"links": [{"kind": "ethernet", "name": "a", "mac": MAC, "dhcp4": True}]})
+    made = static("10.0.0.9/24", gateway=None).model_dump()
+    made["links"][0]["dhcp4"] = False
+    plan = plan_network(state(leased), NetworkConfig.model_validate(made), before, Stored())
+
+    assert RemoveAddress(name="eno1", address=ADDRESS) in plan.steps
+
+
+def test_a_route_that_could_not_be_brought_back_is_not_replaced() -> None:
+    """The model cannot say a route over two gateways: replacing it could not be taken back."""
+    several = Route(destination="0.0.0.0/0")
+    now = NetworkState(links=(link("eno1", "192.168.1.10/24", up=True),), leased_routes=(several,))
+    with pytest.raises(PreconditionError, match=r"route to 0\.0\.0\.0/0 in table 254 has several gateways"):
+        plan_network(now, static(), NOTHING, Stored())
+
+
 @pytest.mark.parametrize(
     ("steps", "evidence"),
     [

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.model.network import Manager, NetworkConfig
+from agent.model.network import Ethernet, Macvlan, Manager, NetworkConfig, Vlan
 from agent.plan.network.render import folders, ours, render, superseded
 from tests.plan.network.configs import configs
 from tests.plan.network.samples import CLOUD, RICH, SAMPLES
@@ -136,15 +136,12 @@ def test_what_is_not_said_is_not_written() -> None:
 
 def test_a_shell_runs_nothing_of_a_name() -> None:
     """Formats that a shell reads have names quoted."""
-    config = NetworkConfig.model_validate(
-        {
-            "links": [
-                {"kind": "ethernet", "name": "eth0", "mac": "52:54:00:00:00:01"},
-                {"kind": "macvlan", "name": "$(reboot)", "parent": "eth0"},
-                {"kind": "vlan", "name": "`reboot`", "parent": "eth0", "vlan_id": 7},
-            ]
-        }
+    links = (
+        Ethernet(name="eth0", mac="52:54:00:00:00:01"),
+        Macvlan(name="$(reboot)", parent="eth0"),
+        Vlan(name="`reboot`", parent="eth0", vlan_id=7),
     )
+    config = NetworkConfig.model_construct(links=links)  # none that would be accepted
     assert "'$(reboot)'" in render(Manager.IFUPDOWN, config)["/etc/network/interfaces.d/50-bms-agent"]
     vlan = render(Manager.IFCFG, config)["/etc/sysconfig/network-scripts/ifcfg-`reboot`"]
     assert 'DEVICE="\\`reboot\\`"' in vlan

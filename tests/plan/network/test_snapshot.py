@@ -5,10 +5,24 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from agent.model.network import Eip, Firewall, NetworkConfig, NetworkState, SecurityGroup, eips_digest
-from agent.model.network.step import NetworkStep, ReplaceFirewall, SetEips
-from agent.plan.network import plan_revert
+from agent.model.network import (
+    Bridge,
+    Eip,
+    Firewall,
+    LinkState,
+    NetworkConfig,
+    NetworkState,
+    Route,
+    SecurityGroup,
+    eips_digest,
+)
+from agent.model.network.step import NetworkStep, ReplaceFirewall, SetEips, SetRoute, SetUpper
+from agent.plan.network import Stored, plan_network, plan_revert
+from agent.plan.network.resolve import resolve
 from agent.plan.network.snapshot import snapshot
+from tests.hardware import link, static
+
+OTHER = "52:54:00:00:00:02"
 
 GROUPS = Firewall(groups=(SecurityGroup(id="web"),))
 EIPS = (Eip(address=IPv4Address("203.0.113.7"), private=IPv4Address("10.0.0.5"), link="eth0"),)
@@ -18,7 +32,7 @@ NOTHING = NetworkConfig()
 
 def test_a_firewall_that_is_not_touched_stays() -> None:
     """Nobody desires it any more, but a change of something else that fails must not open it."""
-    kept = snapshot(LOADED, NOTHING, NOTHING, [], {})
+    kept = snapshot(LOADED, NOTHING, NOTHING, [], {}, None)
 
     assert plan_revert(LOADED, kept, NOTHING, {}).steps == ()
 
@@ -27,9 +41,47 @@ def test_a_firewall_that_is_touched_comes_back() -> None:
     """With the EIPs; where there was none, an empty one comes."""
     steps: list[NetworkStep] = [ReplaceFirewall(firewall=GROUPS), SetEips(eips=EIPS)]
     before = NetworkConfig.model_construct(firewall=GROUPS, eips=EIPS)
-    bare = snapshot(NetworkState(), NOTHING, NOTHING, steps, {})
+    bare = snapshot(NetworkState(), NOTHING, NOTHING, steps, {}, None)
 
     revert = plan_revert(NetworkState(firewall_digest="another", eips_digest="another"),
-                         snapshot(LOADED, NOTHING, before, steps, {}), NOTHING, {})  # fmt: skip
+                         snapshot(LOADED, NOTHING, before, steps, {}, None), NOTHING, {})  # fmt: skip
     assert revert.steps == (ReplaceFirewall(firewall=GROUPS), SetEips(eips=EIPS))
     assert plan_revert(LOADED, bare, NOTHING, {}).steps == (ReplaceFirewall(firewall=Firewall()), SetEips())
+
+
+def test_a_lease_s_route_that_was_replaced_comes_back() -> None:
+    """The client does not set it again before its lease is renewed."""
+    by_dhcp = Route(destination="0.0.0.0/0", link="eno1", gateway="192.168.1.254")
+    before = NetworkState(links=(link("eno1", "192.168.1.10/24", up=True),), leased_routes=(by_dhcp,))
+    wanted = static()
+    steps = plan_network(before, wanted, NOTHING, Stored()).steps
+    kept = snapshot(before, resolve(wanted, before), NOTHING, steps, {}, None)
+    after = NetworkState(links=before.links, routes=resolve(wanted, before).routes or ())
+
+    assert SetRoute(route=by_dhcp) in plan_revert(after, kept, wanted, {}).steps
+    assert plan_revert(before, kept, wanted, {}).steps == ()
+
+
+def test_what_is_gone_does_not_keep_the_rest() -> None:
+    """A container's end of a cable may have ended meanwhile: everything else is brought back all the same."""
+    bridge = LinkState(name="br0", index=8, kind="bridge", mac="02:00:00:00:00:08", carrier=True, up=True, mtu=1500,
+                       config=Bridge(name="br0", ports=("eno1", "veth7")))  # fmt: skip
+    port = link("eno1", up=True).model_copy(update={"upper": "br0"})
+    veth = link("veth7", mac="02:00:00:00:00:07", up=True, index=9).model_copy(update={"kind": "veth", "upper": "br0"})
+    before = NetworkState(links=(port, bridge, veth))
+    kept = snapshot(before, NetworkConfig(links=(port.config,)), NOTHING, [], {}, None)
+    now = NetworkState(links=(link("eno1", "10.0.0.1/24", up=True), bridge))
+
+    plan = plan_revert(now, kept, NOTHING, {})
+    assert SetUpper(name="eno1", upper="br0") in plan.steps
+    assert "veth7" not in plan.model_dump_json()
+
+
+def test_nics_are_found_by_their_macs_again() -> None:
+    """After a power cut the kernel may have swapped their names: what was on the one is not put on the other."""
+    before = NetworkState(links=(link("eth0", "10.0.0.1/24", up=True), link("eth1", mac=OTHER, index=3, up=True)))
+    config = NetworkConfig(links=tuple(one.config for one in before.links if one.config is not None))
+    kept = snapshot(before, config, NOTHING, [], {}, None)
+    swapped = NetworkState(links=(link("eth1", "10.0.0.1/24", up=True), link("eth0", mac=OTHER, index=3, up=True)))
+
+    assert plan_revert(swapped, kept, NOTHING, {}).steps == ()
