@@ -115,6 +115,7 @@ class Nics(Reply):
     applied_generation: int
     heartbeat_at: datetime | None
     problems: tuple[Fault, ...]
+    detaching: tuple[str, ...] = ()
     nics: tuple[Nic, ...]
 
 

@@ -47,7 +47,8 @@ def list_nics(context: typer.Context, server: str, json: Json = False) -> None:
         ),
     )
     problems = [f"{fault.code}: {fault.message}" for fault in found.problems]
-    show(answer, json, table, *problems)
+    detaching = [f"{address}: detaching, until the server's agent has let go of it" for address in found.detaching]
+    show(answer, json, table, *detaching, *problems)
 
 
 @app.command("attach")
@@ -78,7 +79,7 @@ def detach(
     wait: Wait = False,
     json: Json = False,
 ) -> None:
-    """Take a NIC away; its address is free."""
+    """Take a NIC away; its address is free when the server's agent has let go of it."""
     client = client_of(context)
     answer = client.delete(f"{path(server)}/{escaped(nic)}")
     changed(client, answer, f"NIC {nic} of {server} detached", wait=wait, as_json=json)

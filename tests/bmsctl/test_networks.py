@@ -86,6 +86,7 @@ def test_nics_of_a_server(bmsctl: Keyboard, server: Machine) -> None:
     assert "BMS.0222" in bmsctl("server", "nic", "detach", "web", "10.1.0.2").error
     assert "detached" in bmsctl("server", "nic", "detach", "web", "10.2.0.77").output
 
+    assert "10.2.0.77: detaching" in bmsctl("server", "nic", "list", "web").output
     assert len(bmsctl("server", "nic", "list", "web", "--json").json["nics"]) == 1
 
 

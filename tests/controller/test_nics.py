@@ -40,7 +40,7 @@ def second(world: World) -> Machine:
 
 
 def test_a_nic_is_attached_and_detached(world: World, server: Machine) -> None:
-    """Each is a generation; it counts as applied when the agent says so; the address is free afterwards."""
+    """Each is a generation; it counts as applied when the agent says so; the address it may have again at once."""
     before = server.desired().generation
     change = world.user("POST", NICS, {"subnet": "tagged-net"}, status=202)
     vlan = network(server).link("nic0.2")

@@ -198,7 +198,7 @@ class Lives(RuleBasedStateMachine):
         self.look()
         assert (self.server, self.node["state"], self.node["job_id"]) == (None, "available", None)
         with self.world.controller.read() as tx:
-            assert tx.ports.count() == 0
+            assert tx.ports.count() + tx.detached.count() == 0
 
 
 Lives.TestCase.settings = settings(

@@ -35,5 +35,5 @@ def patch_nic(key: str, port: str, wanted: NicSettings, controller: Here) -> Nic
 
 @router.delete("/{port}", status_code=202)
 def delete_nic(key: str, port: str, controller: Here) -> NicChange:
-    """Detach one, named by id, MAC or address; its address is free."""
+    """Detach one, named by id, MAC or address; its address is free when its node has applied that."""
     return nics.detach(controller, key, port)

@@ -108,10 +108,17 @@ def _wake(tx: Transaction, ports: Iterable[Port]) -> None:
 
 
 def release(tx: Transaction, ports: Collection[Port]) -> None:
-    """Ports end: their addresses and EIPs are free, and who knew them is told."""
+    """Ports end: their EIPs are free, and who knew them is told."""
     vpcs: set[Vpc] = {_attachment(tx, port).vpc for port in ports}
     for port in ports:
         for eip in tx.eips.all(port_id=port.id):
             tx.eips.change(eip, port_id=None)
         tx.ports.remove(id=port.id)
     wake_vpcs(tx, {vpc.id for vpc in vpcs})
+
+
+def let_go(tx: Transaction, server_id: str, generation: int | None = None) -> None:
+    """The server has this generation and no address that it lost before; without one, it has nothing of before."""
+    for one in tx.detached.all(server_id=server_id):
+        if generation is None or generation >= one.generation:
+            tx.detached.remove(id=one.id)

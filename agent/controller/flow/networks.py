@@ -85,5 +85,6 @@ def delete_subnet(controller: Controller, key: str) -> None:
     """Raises `Missing`, `InUse`."""
     with controller.write() as tx:
         subnet = named(tx.subnets, key, "deleting a subnet", Missing, "subnet")
-        unused(tx.ports.count(subnet_id=subnet.id), "subnet", subnet.name)
+        users = tx.ports.count(subnet_id=subnet.id) + tx.detached.count(subnet_id=subnet.id)
+        unused(users, "subnet", subnet.name)
         tx.subnets.remove(id=subnet.id)

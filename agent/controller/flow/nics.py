@@ -18,8 +18,9 @@ from agent.controller.flow.network import attachments_of, release, wake_vpcs
 from agent.controller.flow.publish import publish
 from agent.controller.records.network import Segment, Subnet, Vpc
 from agent.controller.records.node import Node
-from agent.controller.records.server import Port, Server
+from agent.controller.records.server import Detached, Port, Server
 from agent.controller.refusal import (
+    AddressTaken,
     BadParameter,
     InUse,
     Missing,
@@ -94,9 +95,7 @@ def add_port(
 ) -> Port:
     """A port; without a MAC it is virtual and gets one. Raises `AddressTaken`, `AddressesExhausted`."""
     subnet = tx.subnets.get(found.id) or found  # locked from here on
-    neighbours = (*tx.ports.all(subnet_id=subnet.id), *tx.ports.all(server_id=server.id))
-    taken = {IPv4Address(port.address) for port in neighbours if port.address}
-    address = None if subnet.dhcp else str(allocate(subnet.cidr, subnet.gateway, taken, nic.ip_address))
+    address = None if subnet.dhcp else str(_address(tx, server, subnet, nic.ip_address))
     port_id = str(uuid4())
     while mac is None:
         mac = virtual_mac(port_id)
@@ -133,7 +132,7 @@ def attach(controller: Controller, key: str, nic: NicAttach) -> NicChange:
 
 
 def detach(controller: Controller, key: str, port_key: str) -> NicChange:
-    """Its address is free at once. Raises `Refused`."""
+    """Its address is free when its node has applied that. Raises `Refused`."""
     doing = f"detaching NIC {port_key} from {key}"
     with controller.write() as tx:
         server, node = _idle(tx, key, doing)
@@ -145,7 +144,18 @@ def detach(controller: Controller, key: str, port_key: str) -> NicChange:
             raise InUse(doing, f"EIP {eip.address} is bound to it", hint=f"bmsctl eip unbind {eip.address}")
         release(tx, (port,))
         log.info("NIC detached", server=server.id, port=port.id, mac=port.mac)
-        return _changed(controller, tx, node, port, vpc)
+        gone = _changed(controller, tx, node, port, vpc)
+        if port.address is not None:
+            tx.detached.add(
+                Detached(
+                    id=port.id,
+                    server_id=server.id,
+                    subnet_id=port.subnet_id,
+                    address=port.address,
+                    generation=gone.generation,
+                )
+            )
+        return gone
 
 
 def change(controller: Controller, key: str, port_key: str, wanted: NicSettings) -> NicChange:
@@ -168,6 +178,22 @@ def find_port(tx: Transaction, server: Server, key: str | None, doing: str) -> P
     if not found:
         raise Missing(doing, f"server {server.name} has no NIC {key}")
     return found[0]
+
+
+def _address(tx: Transaction, server: Server, subnet: Subnet, wanted: IPv4Address | None) -> IPv4Address:
+    """One that no other server has, or still has; its own of before it gets if it is wanted. Raises `AddressTaken`,
+    `AddressesExhausted`."""
+    neighbours = (*tx.ports.all(subnet_id=subnet.id), *tx.ports.all(server_id=server.id))
+    taken = {IPv4Address(port.address) for port in neighbours if port.address}
+    detached = {IPv4Address(one.address): one for one in tx.detached.all(subnet_id=subnet.id)}
+    last = detached.pop(wanted, None) if wanted else None
+    if last is not None and last.server_id != server.id:
+        owner = tx.servers.find(id=last.server_id)
+        name = owner.name if owner else last.server_id
+        raise AddressTaken(f"taking address {wanted}", f"it is still on server {name} until its agent has let go of it")
+    if last is not None:
+        tx.detached.remove(id=last.id)
+    return allocate(subnet.cidr, subnet.gateway, taken | detached.keys(), wanted)
 
 
 def _port(tx: Transaction, server: Server, key: str, doing: str) -> tuple[Port, str]:

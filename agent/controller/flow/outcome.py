@@ -9,7 +9,7 @@ import structlog
 
 from agent.controller.context import Controller
 from agent.controller.flow import jobs
-from agent.controller.flow.network import release
+from agent.controller.flow.network import let_go, release
 from agent.controller.records.job import Job, Operation
 from agent.controller.records.node import BootTarget, Node, Power
 from agent.controller.records.server import BootProofKind, Server, ServerFault, ServerStatus
@@ -80,6 +80,7 @@ def erased(controller: Controller, tx: Transaction, job: Job) -> None:
     server = tx.servers.get(job.server_id) if job.server_id else None
     if server is not None:
         release(tx, tx.ports.all(server_id=server.id))
+        let_go(tx, server.id)
         status = move_server(server.status, ServerEvent.ERASED)
         tx.servers.change(
             server,

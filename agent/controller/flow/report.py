@@ -11,6 +11,7 @@ from agent.controller.context import Controller
 from agent.controller.flow import jobs, outcome, sessions
 from agent.controller.flow.assign import renew
 from agent.controller.flow.beat import node_of
+from agent.controller.flow.network import let_go
 from agent.controller.flow.publish import deploy_secrets, publish
 from agent.controller.keys import digest
 from agent.controller.records.job import Assignment, AssignmentState, Job, Operation, Stage
@@ -112,6 +113,7 @@ def _deployed(
     server = tx.servers.get(job.server_id) if job.server_id else None
     if server is not None:
         tx.servers.change(server, deploy_id=request.request_id, phone_home=digest(secrets.phone_home), updated_at=now)
+        let_go(tx, server.id)
     tx.nodes.change(node, boot_target=BootTarget.DISK, updated_at=now)
     jobs.enter(tx, now, job, Waiting.REBOOTING, Stage.BOOT)
 

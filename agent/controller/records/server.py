@@ -105,3 +105,13 @@ class Port(Frozen):
     mac: str = Field(description="of the physical NIC in a flat VPC, else one of its own")
     address: str | None = Field(description="None where the subnet's DHCP gives it")
     security_groups: tuple[str, ...] = Field(default=(), description="ids; none for ports of before there were groups")
+
+
+class Detached(Frozen):
+    """A port that is no more, whose address its server has until its node has applied that generation."""
+
+    id: str
+    server_id: str
+    subnet_id: str
+    address: str
+    generation: int

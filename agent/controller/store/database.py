@@ -18,7 +18,7 @@ from agent.controller.records.image import Image, Import
 from agent.controller.records.job import Assignment, Job, Phase
 from agent.controller.records.network import ElasticIp, Group, GroupRule, Subnet, Vpc
 from agent.controller.records.node import AgentSession, Credential, Node, NodeInventory, NodeMac, Stream, Token
-from agent.controller.records.server import Port, Server
+from agent.controller.records.server import Detached, Port, Server
 from agent.controller.store import schema
 from agent.controller.store.shelf import Shelf
 from agent.errors import ConfigError
@@ -49,6 +49,7 @@ class Transaction:
         self.keypairs = Shelf(connection, schema.KEYPAIRS, KeyPair, lock=lock)
         self.servers = Shelf(connection, schema.SERVERS, Server, lock=lock)
         self.ports = Shelf(connection, schema.PORTS, Port, lock=lock)
+        self.detached = Shelf(connection, schema.DETACHED, Detached, lock=lock)
         self.jobs = Shelf(connection, schema.JOBS, Job, lock=lock)
         self.phases = Shelf(connection, schema.PHASES, Phase, lock=lock)
         self.assignments = Shelf(connection, schema.ASSIGNMENTS, Assignment, lock=lock)

@@ -268,6 +268,17 @@ PORTS = Table(
     UniqueConstraint("subnet_id", "address"),
 )
 
+DETACHED = Table(
+    "detached",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("server_id", Text, ForeignKey("servers.id"), nullable=False, index=True),
+    Column("subnet_id", Text, ForeignKey("subnets.id"), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    UniqueConstraint("subnet_id", "address"),
+)
+
 EIPS = Table(
     "eips",
     METADATA,

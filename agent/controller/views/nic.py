@@ -31,12 +31,14 @@ class NicView(Frozen):
 
 
 class NicsView(Frozen):
-    """All of a server's. `problems` are the agent's own words of its last heartbeat."""
+    """All of a server's. `problems` are the agent's own words of its last heartbeat; `detaching`, addresses of NICs
+    that are no more, which it has until it has applied that."""
 
     generation: int
     applied_generation: int
     heartbeat_at: datetime | None
     problems: tuple[Fault, ...]
+    detaching: tuple[str, ...]
     nics: tuple[NicView, ...]
 
 
@@ -48,6 +50,7 @@ def nics_view(tx: Transaction, server: Server) -> NicsView:
         applied_generation=session.applied_generation if session else 0,
         heartbeat_at=session.heartbeat_at if session else None,
         problems=session.problems if session else (),
+        detaching=tuple(one.address for one in tx.detached.all(server_id=server.id)),
         nics=nic_views(tx, server),
     )
 

@@ -28,6 +28,17 @@ CREATE TABLE credentials (
 	FOREIGN KEY(node_id) REFERENCES nodes (id)
 );
 INSERT INTO "credentials" VALUES('697deae4c212c020fa33b086d84c4eeb06278c3bd0e15892a2627ffcc20d1c20','ddfbc834-62b9-499a-8282-ec379f3a67fb','ramdisk',NULL);
+CREATE TABLE detached (
+	id TEXT NOT NULL, 
+	server_id TEXT NOT NULL, 
+	subnet_id TEXT NOT NULL, 
+	address TEXT NOT NULL, 
+	generation INTEGER NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (subnet_id, address), 
+	FOREIGN KEY(server_id) REFERENCES servers (id), 
+	FOREIGN KEY(subnet_id) REFERENCES subnets (id)
+);
 CREATE TABLE eips (
 	id TEXT NOT NULL, 
 	address TEXT NOT NULL, 
@@ -309,6 +320,7 @@ CREATE INDEX ix_node_macs_node_id ON node_macs (node_id);
 CREATE INDEX ix_sessions_node_id ON sessions (node_id);
 CREATE INDEX ix_credentials_node_id ON credentials (node_id);
 CREATE INDEX ix_ports_server_id ON ports (server_id);
+CREATE INDEX ix_detached_server_id ON detached (server_id);
 CREATE INDEX ix_jobs_status ON jobs (status);
 CREATE INDEX ix_jobs_server_id ON jobs (server_id);
 CREATE INDEX ix_phases_job_id ON phases (job_id);

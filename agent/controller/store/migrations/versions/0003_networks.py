@@ -30,6 +30,15 @@ def upgrade() -> None:
     op.add_column("assignments", sa.Column("network", sa.Text))
     _groups()
     op.create_table(
+        "detached",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("server_id", sa.Text, sa.ForeignKey("servers.id"), nullable=False, index=True),
+        sa.Column("subnet_id", sa.Text, sa.ForeignKey("subnets.id"), nullable=False),
+        sa.Column("address", sa.Text, nullable=False),
+        sa.Column("generation", sa.Integer, nullable=False),
+        sa.UniqueConstraint("subnet_id", "address"),
+    )
+    op.create_table(
         "eips",
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("address", sa.Text, nullable=False, unique=True),
