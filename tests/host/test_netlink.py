@@ -136,7 +136,7 @@ def ip(*words: str) -> Any:
 
 @pytest.mark.root
 def test_kernel_obeys_and_tells() -> None:
-    """Links, addresses, routes, rules of both versions are set in the kernel, told back, and set again without error."""
+    """Links, addresses, routes, rules of both versions are set in the kernel, told back, and set again."""
     steps = (
         CreateLink(link=Macvlan(name="m", parent="one", mac="02:00:00:00:00:05", mtu=1400)),
         CreateLink(link=Bridge(name="b", stp=False)),

@@ -52,10 +52,10 @@ def proofs_of(
             mtu = named[route.link].mtu
             if mtu is not None and resized & {route.link, *below(named, route.link)}:
                 proofs.append(PathCarries(link=route.link, peer=route.gateway, mtu=mtu))
-    moved = any(not isinstance(step, LOCAL) for step in steps)
-    if moved and desired.dns is not None and desired.dns.servers:
+    far = not desired.allow_disconnect and any(not isinstance(step, LOCAL) for step in steps)
+    if far and desired.dns is not None and desired.dns.servers:
         proofs.append(DnsAnswers(servers=desired.dns.servers))
-    if moved and controller is not None and controller.answers and not desired.allow_disconnect:
+    if far and controller is not None and controller.answers:
         proofs.append(ControllerAnswers(host=controller.host, port=controller.port))
     return tuple(dict.fromkeys(proofs))
 
