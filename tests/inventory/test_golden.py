@@ -11,9 +11,9 @@ import pytest
 from agent.errors import HostError
 from agent.host.fake import Effect, FakeHost, FaultPlan, Machine
 from agent.inventory import take
+from agent.model.fact import Unknown
 from agent.model.network import NetworkConfig
 from agent.networking import Networking
-from agent.model.fact import Unknown
 from tests.machines import synthetic
 
 MACHINES = sorted(path.parent for path in synthetic.HERE.glob("*/machine.json"))
