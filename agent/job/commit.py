@@ -20,7 +20,7 @@ from typing import Protocol
 
 import structlog
 
-from agent.errors import AgentError, ChangeUnderWay, NotAsObserved, RevertFailed
+from agent.errors import AgentError, ChangeUnderWay, CommandFailed, NotAsObserved, RevertFailed
 from agent.host.doors import Host
 from agent.host.identity import boot_id
 from agent.job.network_record import Held, NetworkRecord, Pending
@@ -112,8 +112,13 @@ class NetworkCommit:
 
     def _arm(self) -> None:
         unit = f"{UNIT}-{os.getpid()}-{int(self._host.clock.monotonic_s() * 1000)}"
-        with_systemd = self._host.files.exists(SYSTEMD)
-        self._host.run(guard_argv(self._directory, unit if with_systemd else None), timeout_s=GUARD_START_S)
+        if self._host.files.exists(SYSTEMD):
+            try:
+                self._host.run(guard_argv(self._directory, unit), timeout_s=GUARD_START_S)
+                return
+            except CommandFailed as error:  # a guard that ends with our unit is better than a network that stays away
+                log.warning("the guard gets no unit of its own", error=str(error))
+        self._host.run(guard_argv(self._directory, None), timeout_s=GUARD_START_S)
 
     def _attempt(self, plan: NetworkPlan, config: NetworkConfig, doing: Callable[[NetworkStep], None]) -> None:
         self._doer.apply_network(plan, doing)

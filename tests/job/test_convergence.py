@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ipaddress import ip_interface
 
-from agent.host.fake import FakeHost, Machine, Tree
+from agent.host.fake import FakeHost, Machine, Tree, failing
 from agent.host.fake.machine import Record
 from agent.job.convergence import Again, Convergence
 from agent.model.network import DriftPolicy
@@ -135,3 +135,15 @@ def test_a_record_of_another_version_stops_nothing() -> None:
 
     assert convergence.round() is True
     assert FakeHost.of(made).files.exists("/var/lib/bms-agent/network.json.unreadable")
+
+
+def test_guard_without_a_unit() -> None:
+    """Where systemd gives the guard no unit of its own, it is a process of the agent's: the network must come up."""
+    made = machine()
+    made.tree.make_directory("/run/systemd/system")
+    made.programs["systemd-run"] = failing(1, "Failed to connect to bus")
+    convergence = convergence_on(made)
+    convergence.want(7, WANTED)
+
+    assert convergence.round() is True
+    assert [argv[0] for argv in made.commands[:2]] == ["systemd-run", "env"]
