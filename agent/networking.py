@@ -35,11 +35,16 @@ CONTROLLER_S = 2.0
 class Networking:
     """`job.commit.NetworkDoer` on one host."""
 
-    def __init__(self, host: Host, controller: str | None = None, *, persist: bool = True) -> None:
-        """`controller` is a URL; without `persist` the next boot knows nothing of a change."""
+    def __init__(
+        self, host: Host, controller: str | None = None, *, persist: bool = True, resident: bool = False
+    ) -> None:
+        """`controller` is a URL; without `persist` the next boot knows nothing of a change. `resident`: this agent is
+        there at the next boot, so a system without anything that could bring a network up gets one all the same.
+        """
         self._host = host
         self._controller = controller
         self._persist = persist
+        self._resident = resident
         self._last: tuple[Tables, NetworkState] | None = None
 
     def network_state(self, config: NetworkConfig) -> NetworkState:
@@ -104,7 +109,9 @@ class Networking:
     def _stored(self) -> Stored:
         if not self._persist:
             return Stored()
-        manager = manager_of(self._host.files)
+        manager = self._manager() if self._resident else manager_of(self._host.files)
+        if manager is None:
+            return Stored()
         paths = [f"{folder}/{name}" for folder in folders(manager) for name in self._host.files.names(folder)]
         cloud_init = self._host.files.exists(CLOUD_INIT_FOLDER)
         return Stored(manager, self._texts([*paths, FILE]), cloud_init=cloud_init)

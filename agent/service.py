@@ -92,7 +92,7 @@ def begin_network(host: Host, settings: Settings, identity: ServiceIdentity, url
     """The network comes first: the controller is on its other side. A change that was cut short is taken back before
     anything else; then the newest known is brought about, which is what the ledger holds.
     """
-    convergence = Convergence(host, Networking(host, url), str(settings.state_dir))
+    convergence = Convergence(host, Networking(host, url, resident=True), str(settings.state_dir))
     convergence.recover()
     held = Ledger(host.files, str(settings.state_dir), identity.node_id).held
     network = held.network if held and held.network is not None else identity.network

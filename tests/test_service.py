@@ -123,6 +123,17 @@ def test_network_first_from_the_drive_then_from_the_ledger() -> None:
     assert convergence.applied_generation == 4
 
 
+def test_network_without_anything_to_keep_it() -> None:
+    """A system that brings no network up at boot gets one all the same: this agent is there at the next boot, too."""
+    made = machine(identity().model_dump_json())
+    for path in NETWORKD:
+        made.tree.drop(path)
+    convergence = begin_network(FakeHost.of(made), SETTINGS, identity(), "http://controller")
+
+    assert convergence.fault is None
+    assert made.links["eno1"].addresses == (IPv4Interface("192.168.1.10/24"),)
+
+
 def test_ready_without_a_controller(tmp_path: Path) -> None:
     """With the controller away systemd hears "ready" all the same, once the network is set: a boot must not wait."""
     made = machine(identity().model_copy(update={"controller_url": "http://127.0.0.1:9"}).model_dump_json())
