@@ -15,7 +15,7 @@ from typing import Any, assert_never
 from agent.errors import HostError
 from agent.host.fake.faults import FakeDoor, counted
 from agent.host.network_doors import KernelStep, Tables, Watch
-from agent.model.network import Bond, IPAddress, IPInterface, LinkState, Route, Vxlan
+from agent.model.network import Bond, IPAddress, LinkState, Route, Vxlan
 from agent.model.network.step import (
     AddAddress,
     AddRemote,
@@ -31,6 +31,7 @@ from agent.model.network.step import (
     SetRoute,
     SetUpper,
 )
+from agent.model.network.values import in_order
 
 
 class FakeWatch:
@@ -226,12 +227,7 @@ class FakeNetlink(FakeDoor):
         remotes = {one for one in getattr(link.config, "remotes", None) or () if one != step.remote}
         if isinstance(step, AddRemote):
             remotes.add(step.remote)
-        self._configure(link, remotes=tuple(sorted(remotes, key=lambda one: (one.version, one))))
-
-
-def in_order(addresses: Sequence[IPInterface]) -> tuple[IPInterface, ...]:
-    """As the door tells them."""
-    return tuple(sorted(addresses, key=lambda one: (one.version, one)))
+        self._configure(link, remotes=in_order(remotes))
 
 
 class FakeProbe(FakeDoor):

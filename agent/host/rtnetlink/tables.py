@@ -55,6 +55,7 @@ from agent.model.network import (
     Vrf,
     Vxlan,
 )
+from agent.model.network.values import in_order
 
 Parsed = TypeVar("Parsed")
 MACVLAN_BY_NUMBER = {value: mode for mode, value in MACVLAN_MODES.items()}
@@ -107,7 +108,7 @@ def link_state(
     raw: RawLink, names: Mapping[int, str], on: list[Address], flooded: list[IPAddress], ports: list[RawLink]
 ) -> LinkState:
     """One link."""
-    static = tuple(sorted((one.interface for one in on if not one.lease), key=lambda one: (one.version, one)))
+    static = in_order(one.interface for one in on if not one.lease)
     config = config_of(raw, names, flooded, ports)
     return LinkState(
         name=raw.name,
@@ -191,7 +192,7 @@ def vxlan(raw: RawLink, names: Mapping[int, str], flooded: list[IPAddress]) -> V
         local=address(local),
         port=BE16.unpack(raw.data[VXLAN_PORT])[0],
         parent=names.get(number(raw.data.get(VXLAN_LINK))),
-        remotes=tuple(sorted(flooded, key=lambda one: (one.version, one))),
+        remotes=in_order(flooded),
     )
 
 

@@ -11,10 +11,16 @@ from enum import StrEnum
 from typing import Annotated, Literal
 from zlib import crc32
 
-from pydantic import Field, TypeAdapter, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from agent.model.frozen import Frozen
-from agent.model.network.values import IPAddress, IPInterface, IPNetwork, LinkName, Mac, Mtu
+from agent.model.network.values import IPAddress, IPInterface, IPNetwork, LinkName, Mac, Mtu, in_order
+
+Ports = Annotated[
+    tuple[LinkName, ...],
+    AfterValidator(lambda ports: tuple(sorted(ports))),
+    Field(description="names of its ports; their order tells nothing"),
+]
 
 
 class Bandwidth(Frozen):
@@ -52,12 +58,14 @@ class LinkSettings(Frozen):
     @classmethod
     def sorted_addresses(cls, addresses: tuple[IPInterface, ...] | None) -> tuple[IPInterface, ...] | None:
         """Their order tells nothing, so it is one order."""
-        return addresses and tuple(sorted(set(addresses), key=lambda one: (one.version, one)))
+        return addresses and in_order(set(addresses))
 
     @property
     def lower(self) -> tuple[str, ...]:
         """Names of the links that this one stands on: its parent or its ports."""
-        return ()
+        parent: str | None = getattr(self, "parent", None)
+        ports: tuple[str, ...] = getattr(self, "ports", ())
+        return ports if parent is None else (parent,)
 
 
 class Ethernet(LinkSettings):
@@ -102,23 +110,12 @@ class Bond(LinkSettings):
 
     kind: Literal["bond"] = "bond"
     mode: BondMode
-    ports: tuple[LinkName, ...] = Field(description="names of its ports; their order tells nothing")
+    ports: Ports
     miimon_ms: int | None = Field(default=None, ge=0, le=60_000)
     lacp_rate: LacpRate | None = Field(default=None, description="of 802.3ad alone")
     hash_policy: HashPolicy | None = Field(default=None, description="of balance-xor, 802.3ad and balance-tlb")
     primary: LinkName | None = Field(default=None, description="of active-backup, balance-tlb and balance-alb")
     min_links: int | None = Field(default=None, ge=0, description="of 802.3ad")
-
-    @field_validator("ports", mode="after")
-    @classmethod
-    def sorted_ports(cls, ports: tuple[str, ...]) -> tuple[str, ...]:
-        """In one order."""
-        return tuple(sorted(ports))
-
-    @property
-    def lower(self) -> tuple[str, ...]:
-        """Its ports."""
-        return self.ports
 
 
 class VlanProtocol(StrEnum):
@@ -136,11 +133,6 @@ class Vlan(LinkSettings):
     vlan_id: int = Field(ge=1, le=4094, description="IEEE 802.1Q: 0 and 4095 are reserved")
     protocol: VlanProtocol = VlanProtocol.CUSTOMER
 
-    @property
-    def lower(self) -> tuple[str, ...]:
-        """Its parent."""
-        return (self.parent,)
-
 
 class Vxlan(LinkSettings):
     """An Ethernet in UDP (RFC 7348). What has no known place is sent to every one of `remotes`."""
@@ -156,12 +148,7 @@ class Vxlan(LinkSettings):
     @classmethod
     def sorted_remotes(cls, remotes: tuple[IPAddress, ...] | None) -> tuple[IPAddress, ...] | None:
         """In one order."""
-        return remotes and tuple(sorted(set(remotes), key=lambda one: (one.version, one)))
-
-    @property
-    def lower(self) -> tuple[str, ...]:
-        """Its parent, if it is bound to one."""
-        return (self.parent,) if self.parent else ()
+        return remotes and in_order(set(remotes))
 
 
 class Vrf(LinkSettings):
@@ -169,37 +156,15 @@ class Vrf(LinkSettings):
 
     kind: Literal["vrf"] = "vrf"
     table: int = Field(ge=1, le=(1 << 32) - 1)
-    ports: tuple[LinkName, ...] = ()
-
-    @field_validator("ports", mode="after")
-    @classmethod
-    def sorted_ports(cls, ports: tuple[str, ...]) -> tuple[str, ...]:
-        """In one order."""
-        return tuple(sorted(ports))
-
-    @property
-    def lower(self) -> tuple[str, ...]:
-        """Its ports."""
-        return self.ports
+    ports: Ports = ()
 
 
 class Bridge(LinkSettings):
     """A switch in the kernel."""
 
     kind: Literal["bridge"] = "bridge"
-    ports: tuple[LinkName, ...] = ()
+    ports: Ports = ()
     stp: bool | None = None
-
-    @field_validator("ports", mode="after")
-    @classmethod
-    def sorted_ports(cls, ports: tuple[str, ...]) -> tuple[str, ...]:
-        """In one order."""
-        return tuple(sorted(ports))
-
-    @property
-    def lower(self) -> tuple[str, ...]:
-        """Its ports."""
-        return self.ports
 
 
 class MacvlanMode(StrEnum):
@@ -218,11 +183,6 @@ class Macvlan(LinkSettings):
     parent: LinkName
     mode: MacvlanMode = MacvlanMode.PRIVATE
 
-    @property
-    def lower(self) -> tuple[str, ...]:
-        """Its parent."""
-        return (self.parent,)
-
 
 Link = Annotated[
     Ethernet | Bond | Vlan | Vxlan | Vrf | Bridge | Macvlan,
@@ -230,4 +190,3 @@ Link = Annotated[
 ]
 Upper = Bond | Vrf | Bridge
 """Links that have ports."""
-LINK: TypeAdapter[Link] = TypeAdapter(Link)

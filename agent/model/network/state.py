@@ -91,10 +91,6 @@ class NetworkState(Frozen):
     firewall_digest: str | None = Field(default=None, description="of the Firewall that is loaded")
     eips_digest: str | None = Field(default=None, description="of the EIPs that are loaded")
 
-    def by_mac(self, mac: str) -> Nic | None:
-        """The NIC with that permanent MAC."""
-        return next((nic for nic in self.nics if nic.mac == mac), None)
-
     def link(self, name: str) -> LinkState | None:
         """The link of that name."""
         return next((link for link in self.links if link.name == name), None)

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, Field
 
@@ -33,3 +34,10 @@ Mtu = Annotated[int, Field(ge=1280, le=65535, description="bytes; IPv6 needs 128
 MAIN_TABLE = 254  # RT_TABLE_MAIN, linux/rtnetlink.h
 DEFAULT_V4 = IPv4Network("0.0.0.0/0")
 DEFAULT_V6 = IPv6Network("::/0")
+
+AnyAddress = TypeVar("AnyAddress", IPAddress, IPInterface)
+
+
+def in_order(addresses: Iterable[AnyAddress]) -> tuple[AnyAddress, ...]:
+    """Those of IPv4 first; addresses of two versions cannot be compared."""
+    return tuple(sorted(addresses, key=lambda one: (one.version, one)))
