@@ -21,6 +21,7 @@ from agent.apply.network.firewall import (
     replace_firewall,
     shortened,
 )
+from agent.apply.network.reach import merged
 from agent.errors import HostError, InputError
 from agent.host.fake import Died, Effect, FakeHost, FaultPlan
 from agent.inventory.network.firewall import loaded_digests
@@ -65,9 +66,9 @@ add chain inet bms_agent group-web-out
 add chain inet bms_agent link-bond0.7-out
 add set inet bms_agent members-web-4-7 {{ type ipv4_addr; }}
 add set inet bms_agent members-web-6-7 {{ type ipv6_addr; }}
-add set inet bms_agent allow-web-in-4-tcp-pairs-7 {{ type ipv4_addr . inet_service; }}
+add set inet bms_agent allow-web-in-4-tcp-port-7 {{ type ipv4_addr . inet_service; }}
 add map inet bms_agent links-in-7 {{ type ifname : verdict; }}
-add set inet bms_agent allow-web-out-4-udp-any-any-any-any-nets-7 {{ type ipv4_addr; flags interval; }}
+add set inet bms_agent allow-web-out-4-udp-any-any-nets-7 {{ type ipv4_addr; flags interval; }}
 add map inet bms_agent links-out-7 {{ type ifname : verdict; }}
 flush table inet bms_agent
 add element inet bms_agent members-web-4-7 {{ 10.0.0.7 }}
@@ -80,14 +81,15 @@ add rule inet bms_agent always-in icmpv6 type 134-136 accept
 add rule inet bms_agent always-in icmpv6 type 130 accept
 add rule inet bms_agent group-web-in meta nfproto ipv4 tcp dport 80-90 accept
 add rule inet bms_agent group-web-in ip saddr @members-web-4-7 tcp dport 22 accept
-add rule inet bms_agent group-web-in ip saddr 10.0.0.0-10.0.0.255 tcp dport 22 accept
 add rule inet bms_agent group-web-in meta nfproto ipv4 icmp type 8 icmp code 0 accept
 add rule inet bms_agent group-web-in meta nfproto ipv6 meta l4proto 58 accept
 add rule inet bms_agent group-web-in ip6 saddr 2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff meta l4proto 47 accept
-add element inet bms_agent allow-web-in-4-tcp-pairs-7 \
+add element inet bms_agent allow-web-in-4-tcp-port-7 \
 {{ 10.0.0.1 . 22, 10.0.9.0 . 22, 10.0.9.1 . 22, 10.0.9.2 . 22, 10.0.9.3 . 22, 10.0.9.4 . 22, 10.0.9.5 . 22, 10.0.9.6 \
 . 22, 10.0.9.7 . 22 }}
-add rule inet bms_agent group-web-in ip saddr . tcp dport @allow-web-in-4-tcp-pairs-7 accept
+add rule inet bms_agent group-web-in ip saddr . tcp dport @allow-web-in-4-tcp-port-7 accept
+add rule inet bms_agent group-web-in ip saddr 10.0.0.0-10.0.0.127 tcp dport 22 accept
+add rule inet bms_agent group-web-in ip saddr 10.0.0.128-10.0.0.255 tcp dport 22 accept
 add rule inet bms_agent link-bond0.7-in jump always-in
 add rule inet bms_agent link-bond0.7-in jump group-web-in
 add rule inet bms_agent link-bond0.7-in drop
@@ -102,18 +104,18 @@ add rule inet bms_agent always-out icmpv6 type 133 accept
 add rule inet bms_agent always-out icmpv6 type 135-136 accept
 add rule inet bms_agent always-out icmpv6 type 131-132 accept
 add rule inet bms_agent always-out icmpv6 type 143 accept
-add element inet bms_agent allow-web-out-4-udp-any-any-any-any-nets-7 \
+add element inet bms_agent allow-web-out-4-udp-any-any-nets-7 \
 {{ 2.0.0.0-2.255.255.255, 4.0.0.0-4.255.255.255, 6.0.0.0-6.255.255.255, 8.0.0.0-8.255.255.255, \
 10.0.0.0-10.255.255.255, 12.0.0.0-12.255.255.255, 14.0.0.0-14.255.255.255, 16.0.0.0-16.255.255.255, \
 18.0.0.0-18.255.255.255 }}
-add rule inet bms_agent group-web-out ip daddr @allow-web-out-4-udp-any-any-any-any-nets-7 meta l4proto 17 accept
+add rule inet bms_agent group-web-out ip daddr @allow-web-out-4-udp-any-any-nets-7 meta l4proto 17 accept
 add rule inet bms_agent group-web-out meta nfproto ipv6 accept
 add rule inet bms_agent link-bond0.7-out jump always-out
 add rule inet bms_agent link-bond0.7-out jump group-web-out
 add rule inet bms_agent link-bond0.7-out drop
 add element inet bms_agent links-out-7 {{ "bond0.7" : goto link-bond0.7-out }}
 add rule inet bms_agent output oifname vmap @links-out-7
-add chain inet bms_agent loaded-{FIREWALL.digest}-38-7
+add chain inet bms_agent loaded-{FIREWALL.digest}-39-7
 """
 EIPS = (
     Eip(
@@ -163,16 +165,16 @@ def test_eips() -> None:
     assert eip.ruleset(EIPS, 3).script() == EIP_SCRIPT
 
 
-@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 6)), min_size=1))
-def test_ranges(spans: list[tuple[int, int]]) -> None:
-    """Merged networks hold what they held before, and none of them touches another."""
-    networks = [(first, first + more) for first, more in spans]
-    merged = [tuple(int(IPv4Address(end)) for end in text.split("-")) for text in security.ranges(4, list(networks))]
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 6))))
+def test_merged(pairs: list[tuple[int, int]]) -> None:
+    """Merged spans hold what they held before, and none of them touches another."""
+    spans = [(first, first + more) for first, more in pairs]
+    found = merged(list(spans))
 
-    assert {n for low, high in merged for n in range(low, high + 1)} == {
-        n for low, high in networks for n in range(low, high + 1)
+    assert {n for low, high in found for n in range(low, high + 1)} == {
+        n for low, high in spans for n in range(low, high + 1)
     }
-    assert all(high + 1 < low for (_, high), (low, _) in pairwise(merged))
+    assert all(high + 1 < low for (_, high), (low, _) in pairwise(found))
 
 
 def test_no_link_no_rule() -> None:

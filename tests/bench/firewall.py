@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_network
 from pathlib import Path
+from random import Random
 from statistics import median
 
 from agent.apply.network.firewall import change_members, replace_firewall
@@ -78,7 +79,20 @@ def different(variant: int) -> Iterator[SecurityRule]:
     )
 
 
-KINDS: dict[str, Callable[[int], Iterator[SecurityRule]]] = {"of 200 ports": alike, "all different": different}
+def random(variant: int) -> Iterator[SecurityRule]:
+    """Networks of any size, in each other, with any ports: the kernel cuts each range into a dozen."""
+    chance = Random(variant)
+    for _ in range(RULES):
+        first, last = sorted((chance.randint(1, 65535), chance.randint(1, 65535)))
+        network = ip_network((chance.getrandbits(32), chance.choice((8, 16, 20, 24, 28, 32))), strict=False)
+        yield SecurityRule(direction=Direction.IN, protocol="tcp", first_port=first, last_port=last, remote=network)
+
+
+KINDS: dict[str, Callable[[int], Iterator[SecurityRule]]] = {
+    "of 200 ports": alike,
+    "all different": different,
+    "at random": random,
+}
 
 
 def firewall(of: str, variant: int) -> Firewall:

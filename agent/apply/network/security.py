@@ -2,8 +2,9 @@
 """Security groups as rules of nf_tables. Pure: a `Firewall` in, a `Ruleset` out.
 
 A packet meets `input` (or `output`), which knows the link; then `link-NAME-in`, which asks `always-in` and each of the
-link's groups, and drops; and `group-ID-in`, which accepts. Rules of a group that differ in their remote alone are one
-rule with a set of addresses, since there may be thousands; the members of a group are one set, for all who name it.
+link's groups, and drops; and `group-ID-in`, which accepts. There may be thousands of rules, so those of a group that
+differ in their remote and ports alone are one, with sets of both; the members of a group are one set, for all who name
+it.
 
 Always allowed, as clouds do: answers to what was allowed and errors about it (path MTU among them), DHCP of a client,
 IPv6's neighbour discovery, router advertisements and multicast listeners; and the loopback device is never asked. Only
@@ -15,9 +16,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
-from socket import inet_ntoa
 
+from agent.apply.network.reach import Reach, merged, range_text, span_of, span_text, text_of
 from agent.apply.network.ruleset import Ruleset
 from agent.errors import InputError
 from agent.model.network import Direction, Firewall, IPAddress, IPNetwork, SecurityGroup, SecurityRule
@@ -99,14 +99,12 @@ def add_chains(
         made.rule(f"always-{direction}", text)
     for group in groups:
         made.chain(f"group-{group.id}-{direction}")
-        pairs: dict[tuple[int, str], list[str]] = {}
-        for match, rules in grouped(group.rules, direction).items():
-            remotes = remotes_of(rules)
-            take_pairs(pairs, match, remotes)
-            for text in rules_of(made, group.id, match, remotes, few):
+        rules = [rule for rule in group.rules if rule.direction is direction]
+        for match, some in grouped(rule for rule in rules if not is_reach(rule)).items():
+            for text in rules_of(made, group.id, match, remotes_of(some), few):
                 made.rule(f"group-{group.id}-{direction}", text)
-        for (version, protocol), some in pairs.items():
-            for text in rules_of_pairs(made, (group.id, direction, version, protocol), some, few):
+        for (version, protocol), reach in reaches_of(rule for rule in rules if is_reach(rule)).items():
+            for text in rules_of_reach(made, (group.id, direction, version, protocol), reach, few):
                 made.rule(f"group-{group.id}-{direction}", text)
     for link, ids in links.items():
         chain = f"link-{link}-{direction}"
@@ -120,14 +118,27 @@ def add_chains(
         made.rule(HOOKS[direction], f"{key} vmap {name}")
 
 
-def grouped(rules: Iterable[SecurityRule], direction: Direction) -> dict[Match, list[SecurityRule]]:
+def is_reach(rule: SecurityRule) -> bool:
+    """Is it about addresses and ports? All such are looked up at once."""
+    return rule.first_port is not None and rule.remote is not None and rule.remote.prefixlen > 0
+
+
+def reaches_of(rules: Iterable[SecurityRule]) -> dict[tuple[int, str], Reach]:
+    """By version and protocol."""
+    found: dict[tuple[int, str], Reach] = {}
+    for rule in rules:
+        if rule.remote is not None and rule.first_port is not None and rule.last_port is not None:
+            of = (rule.version, str(rule.protocol))
+            found.setdefault(of, Reach(rule.version)).add(rule.remote, (rule.first_port, rule.last_port))
+    return found
+
+
+def grouped(rules: Iterable[SecurityRule]) -> dict[Match, list[SecurityRule]]:
     """Rules that differ in their remote alone, together."""
     found: dict[Match, list[SecurityRule]] = {}
     for rule in rules:
-        if rule.direction is not direction:
-            continue
         match = (
-            direction,
+            rule.direction,
             rule.version,
             rule.protocol,
             rule.first_port,
@@ -153,11 +164,10 @@ def add_remote(remotes: Remotes, network: IPNetwork | None, group: str | None) -
         remotes.groups[group] = None
     elif network is None or not network.prefixlen:
         remotes.is_anybody = True
-    elif (width := network.max_prefixlen - network.prefixlen) == 0:
+    elif network.prefixlen == network.max_prefixlen:
         remotes.hosts[text_of(network.network_address)] = None
     else:
-        first = int(network.network_address)
-        remotes.networks.append((first, first | (1 << width) - 1))
+        remotes.networks.append(span_of(network))
 
 
 def rules_of(made: Ruleset, group: str, match: Match, remotes: Remotes, few: int) -> Iterator[str]:
@@ -174,25 +184,18 @@ def rules_of(made: Ruleset, group: str, match: Match, remotes: Remotes, few: int
         yield f"{side} {each} {what}"
 
 
-def take_pairs(pairs: dict[tuple[int, str], list[str]], match: Match, remotes: Remotes) -> None:
-    """Move what is about one host and one port to the others such: all of them are looked up at once."""
-    _, version, protocol, first, last, *_ = match
-    if first is not None and first == last and not remotes.is_anybody:
-        pairs.setdefault((version, str(protocol)), []).extend(f"{host} . {first}" for host in remotes.hosts)
-        remotes.hosts.clear()
-
-
-def rules_of_pairs(made: Ruleset, of: tuple[str, Direction, int, str], pairs: list[str], few: int) -> Iterator[str]:
-    """A set of them; or, where they are few, each. `of` is the group, direction, version and protocol."""
+def rules_of_reach(made: Ruleset, of: tuple[str, Direction, int, str], reach: Reach, few: int) -> Iterator[str]:
+    """Sets of addresses and ports; or, where they are few, each. `of` is the group, direction, version and protocol."""
     _, direction, version, protocol = of
     ip, side = IP[version], "saddr" if direction is Direction.IN else "daddr"
-    if len(pairs) > few:
-        name = "-".join(["allow", *map(str, of), "pairs"])
-        where = made.set(name, f"{ADDRESS_TYPES[version]} . inet_service", pairs)
-        yield f"{ip} {side} . {protocol} dport {where} accept"
-        return
-    for host, port in (pair.split(" . ") for pair in pairs):
-        yield f"{ip} {side} {host} {protocol} dport {port} accept"
+    kind = f"{ADDRESS_TYPES[version]} . inet_service"
+    for suffix, flags, pairs in reach.sets():
+        if len(pairs) > few:
+            where = made.set("-".join(["allow", *map(str, of), suffix]), kind + flags, pairs)
+            yield f"{ip} {side} . {protocol} dport {where} accept"
+            continue
+        for addresses, ports in (pair.split(" . ") for pair in pairs):
+            yield f"{ip} {side} {addresses} {protocol} dport {ports} accept"
 
 
 def addresses_of(made: Ruleset, group: str, match: Match, remotes: Remotes, few: int) -> Iterator[str]:
@@ -201,7 +204,7 @@ def addresses_of(made: Ruleset, group: str, match: Match, remotes: Remotes, few:
     kind = ADDRESS_TYPES[version]
     for suffix, type_and_flags, some in (
         ("hosts", kind, list(remotes.hosts)),
-        ("nets", f"{kind}; flags interval", list(ranges(version, remotes.networks)) if remotes.networks else []),
+        ("nets", f"{kind}; flags interval", [range_text(version, *span) for span in merged(remotes.networks)]),
     ):
         if len(some) > few:
             yield made.set(f"{name_of(group, match)}-{suffix}", type_and_flags, some)
@@ -211,7 +214,9 @@ def addresses_of(made: Ruleset, group: str, match: Match, remotes: Remotes, few:
 
 def name_of(group: str, match: Match) -> str:
     """It always has as many parts, so that no two are the same, whatever a group is called."""
-    return "-".join(["allow", group, *("any" if each is None else str(each) for each in match)])
+    direction, version, protocol, _, _, *icmp = match
+    what = (direction, version, protocol, *icmp)
+    return "-".join(["allow", group, *("any" if each is None else str(each) for each in what)])
 
 
 def protocol_text(match: Match) -> str:
@@ -221,30 +226,11 @@ def protocol_text(match: Match) -> str:
     if protocol is None:
         return ""
     if first is not None:
-        return f"{protocol} dport {first if first == last else f'{first}-{last}'} "
+        return f"{protocol} dport {span_text(first, last or first)} "
     if icmp_type is not None:
         code = "" if icmp_code is None else f"{icmp} code {icmp_code} "
         return f"{icmp} type {icmp_type} {code}"
     return f"meta l4proto {number if protocol == 'icmp' else PROTOCOLS.get(str(protocol), protocol)} "
-
-
-def ranges(version: int, networks: list[tuple[int, int]]) -> Iterator[str]:
-    """Merged: elements that overlap are refused by the kernel, and libnftables' own merging is young."""
-    networks.sort()
-    first, last = networks[0]
-    for low, high in networks[1:]:
-        if low <= last + 1:
-            last = max(last, high)
-            continue
-        yield range_text(version, first, last)
-        first, last = low, high
-    yield range_text(version, first, last)
-
-
-def range_text(version: int, first: int, last: int) -> str:
-    """As a range: it may be no network any more."""
-    address = IPv4Address if version == 4 else IPv6Address
-    return f"{address(first)}-{address(last)}"
 
 
 def by_version(addresses: Iterable[IPAddress]) -> dict[int, list[str]]:
@@ -253,11 +239,6 @@ def by_version(addresses: Iterable[IPAddress]) -> dict[int, list[str]]:
     for address in addresses:
         found[address.version][text_of(address)] = None
     return {version: list(texts) for version, texts in found.items()}
-
-
-def text_of(address: IPAddress) -> str:
-    """As `str`, in a third of the time: there are thousands."""
-    return inet_ntoa(address.packed) if address.version == 4 else str(address)
 
 
 def members_set(group: str, version: int, generation: int) -> str:
