@@ -12,9 +12,20 @@ from collections.abc import Mapping
 
 from agent.errors import DecodeError
 from agent.host.doors import Files, Host
-from agent.inventory.disk_names import Properties, by_path, hctl, model, serial, transport, vendor, wwn
+from agent.inventory.disk_names import (
+    Properties,
+    aliases,
+    by_path,
+    hctl,
+    model,
+    said_under,
+    serial,
+    transport,
+    vendor,
+    wwn,
+)
 from agent.inventory.disk_use import BLOCK, contents, disks_below, properties, root_device, users
-from agent.inventory.fact import attempt, first, flag, text
+from agent.inventory.fact import attempt, first, flag, of, text
 from agent.model.disk import Disk, DiskIdentity
 from agent.model.fact import Unknown
 
@@ -60,6 +71,10 @@ def disk(files: Files, name: str, udev: Mapping[str, Properties] | Unknown, uses
         model=model(files, at, told),
         serial=serial(files, at, told),
         wwn=wwn(files, at, told),
+        wwn_with_extension=of(told, said_under("ID_WWN_WITH_EXTENSION")),
+        wwn_vendor_extension=of(told, said_under("ID_WWN_VENDOR_EXTENSION")),
+        also=aliases(told),
+        device_number=text(files, f"{at}/dev"),
         transport=attempt(lambda: transport(files.resolve(at))),
         rotational=flag(files, f"{at}/queue/rotational"),
         logical_sector_bytes=needed(files, f"{at}/queue/logical_block_size"),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from agent.host.doors import Files
 from agent.inventory.fact import attempt, first, of, said, text
+from agent.model.disk import Aliases
 from agent.model.fact import Fact, Unknown
 
 Properties = Mapping[str, str]
@@ -29,6 +30,7 @@ TRANSPORTS = (
     (r"/virtio\d+/", "virtio"),
 )
 HCTL = re.compile(r"\d+:\d+:\d+:\d+")
+SERIALS = ("SCSI_IDENT_SERIAL", "ID_SCSI_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL")  # lsblk's order, util-linux
 UNIT_SERIAL = "device/vpd_pg80"
 
 
@@ -45,12 +47,14 @@ def hctl(device: str) -> str | None:
 
 def by_path(told: Told) -> Fact[str]:
     """The link by which the disk is found as long as it stays in its slot."""
+    return of(told, lambda properties: next(iter(by_paths(properties)), None))
 
-    def link(properties: Properties) -> str | None:
-        links = sorted(each for each in properties.get("DEVLINKS", "").split() if each.startswith("/dev/disk/by-path/"))
-        return links[0] if links else None
 
-    return of(told, link)
+def by_paths(properties: Properties) -> tuple[str, ...]:
+    """All such links: a SATA disk has two (`…-ata-1`, `…-ata-1.0`)."""
+    return tuple(
+        sorted(each for each in properties.get("DEVLINKS", "").split() if each.startswith("/dev/disk/by-path/"))
+    )
 
 
 def vendor(files: Files, at: str) -> Fact[str]:
@@ -90,6 +94,22 @@ def wwn(files: Files, at: str, told: Told) -> Fact[str]:
         of(text(files, f"{at}/wwid"), world_wide),
         *(of(of(told, said_under(key)), world_wide) for key in keys),
     )
+
+
+def aliases(told: Told) -> Aliases:
+    """Every name that udev has for the disk. Where udev says nothing there are none."""
+    if isinstance(told, Unknown):
+        return Aliases()
+    return Aliases(
+        serials=each_once(told, SERIALS),
+        wwns=each_once(told, ("ID_WWN_WITH_EXTENSION", "ID_WWN")),
+        by_paths=by_paths(told),
+    )
+
+
+def each_once(properties: Properties, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """What is said under the keys, in their order."""
+    return tuple(dict.fromkeys(value for key in keys if (value := said(properties.get(key)))))
 
 
 def said_under(key: str) -> Callable[[Properties], str | None]:

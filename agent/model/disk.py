@@ -26,6 +26,14 @@ class Content(Frozen):
     uuid: str | None = None
 
 
+class Aliases(Frozen):
+    """By what other names people may know a disk: all of them as udev has them, case and all."""
+
+    serials: tuple[str, ...] = ()
+    wwns: tuple[str, ...] = ()
+    by_paths: tuple[str, ...] = ()
+
+
 class Disk(Frozen):
     """A whole disk as observed."""
 
@@ -36,6 +44,10 @@ class Disk(Frozen):
     model: Fact[str] = None
     serial: Fact[str] = None
     wwn: Fact[str] = Field(default=None, description="lower case, with its prefix: 0x5000…, eui.…, nvme.…")
+    wwn_with_extension: Fact[str] = Field(default=None, description="udev's ID_WWN_WITH_EXTENSION")
+    wwn_vendor_extension: Fact[str] = Field(default=None, description="udev's ID_WWN_VENDOR_EXTENSION")
+    also: Aliases = Aliases()
+    device_number: Fact[str] = Field(default=None, description="of this boot, major:minor, such as 8:0")
     transport: Fact[str] = Field(default=None, description="sata, sas, nvme, virtio, usb, iscsi, fc …")
     rotational: Fact[bool] = None
     logical_sector_bytes: int = 512

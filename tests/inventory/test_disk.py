@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from agent.errors import DecodeError
 from agent.host.fake import FakeHost, LinkTo, Machine
 from agent.inventory.disk import disks, is_disk, root_disk
-from agent.inventory.disk_names import hctl, transport, unescaped, unit_serial, world_wide
+from agent.inventory.disk_names import aliases, hctl, transport, unescaped, unit_serial, world_wide
+from agent.model.disk import Aliases
+from agent.model.fact import Unknown
 from tests.machines import parts, synthetic
 
 MOUNTINFO = "/proc/self/mountinfo"
@@ -92,6 +94,23 @@ def test_escapes_of_udev(text: str) -> None:
 
     assert unescaped(escaped) == text
     assert unescaped("donn\\xc3\\xa9es\\x20x") == "données x"
+
+
+def test_every_name_that_udev_has() -> None:
+    """A disk is also known by what else udev calls it, in lsblk's order, each name once; silence is no name."""
+    told = {
+        "ID_SERIAL": "ATA_X_S1",
+        "ID_SERIAL_SHORT": "S1",
+        "ID_SCSI_SERIAL": "S1",
+        "ID_WWN": "0x5000",
+        "ID_WWN_WITH_EXTENSION": "0x5000aa",
+        "DEVLINKS": "/dev/disk/by-path/b /dev/disk/by-id/x /dev/disk/by-path/a",
+    }
+    found = aliases(told)
+
+    assert (found.serials, found.wwns) == (("S1", "ATA_X_S1"), ("0x5000aa", "0x5000"))
+    assert found.by_paths == ("/dev/disk/by-path/a", "/dev/disk/by-path/b")
+    assert aliases(Unknown(unknown="udev is gone")) == Aliases()
 
 
 def test_identity_survives_another_name() -> None:
