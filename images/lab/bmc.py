@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The virtual BMC of a machine: a small Redfish service (DMTF DSP0266) in front of its power button.
+"""The virtual BMC of a machine: a small Redfish service (DMTF DSP0266) in front of its power button and boot order.
 
 It is a process of its own (`python -m lab.bmc FOLDER PASSWORD-FILE`), because it outlives the machine, as a real one
 does. It knows nothing of the controller.
@@ -12,14 +12,16 @@ import hmac
 import json
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from lab.boot_override import BootOverride
 from lab.fault import LabFault
 from lab.machine import Machine, MachineSpec
+from lab.redfish import ROOT, Document, documents, reset_path, system_path
 
 PORT = 8000
 USER = "admin"
@@ -29,6 +31,7 @@ class PowerButton(Protocol):
     """What the BMC needs of a machine."""
 
     spec: MachineSpec
+    boot_override: BootOverride
 
     @property
     def is_on(self) -> bool: ...
@@ -44,10 +47,13 @@ def _power_cycle(machine: PowerButton) -> None:
 
 
 def _force_restart(machine: PowerButton) -> None:
-    if machine.is_on:
+    """QEMU takes a boot order only when it starts: an override that waits for the next boot needs a new start."""
+    if not machine.is_on:
+        machine.power_on()
+    elif machine.boot_override == BootOverride():
         machine.reset()
     else:
-        machine.power_on()
+        _power_cycle(machine)
 
 
 def _graceful_shutdown(machine: PowerButton) -> None:
@@ -62,32 +68,6 @@ RESETS: dict[str, Callable[[PowerButton], None]] = {
     "ForceRestart": _force_restart,
     "PowerCycle": _power_cycle,
 }
-
-
-def system_path(spec: MachineSpec) -> str:
-    return f"/redfish/v1/Systems/{spec.name}"
-
-
-def system_resource(machine: PowerButton) -> dict[str, Any]:
-    """The ComputerSystem as Redfish shows it."""
-    spec = machine.spec
-    return {
-        "@odata.id": system_path(spec),
-        "@odata.type": "#ComputerSystem.v1_20_0.ComputerSystem",
-        "Id": spec.name,
-        "Name": spec.name,
-        "Manufacturer": spec.manufacturer,
-        "Model": spec.product,
-        "SerialNumber": spec.serial,
-        "UUID": spec.uuid,
-        "PowerState": "On" if machine.is_on else "Off",
-        "Actions": {
-            "#ComputerSystem.Reset": {
-                "target": f"{system_path(spec)}/Actions/ComputerSystem.Reset",
-                "ResetType@Redfish.AllowableValues": list(RESETS),
-            }
-        },
-    }
 
 
 class Bmc(ThreadingHTTPServer):
@@ -106,15 +86,17 @@ class _Handler(BaseHTTPRequestHandler):
     server: Bmc
 
     def do_GET(self) -> None:
-        path = system_path(self.server.machine.spec)
-        if self._refused(path):
+        """The service root is for everybody, as the standard wants it."""
+        if self._path != ROOT and self._is_stranger():
             return
         with self.server.lock:
-            self._answer(HTTPStatus.OK, system_resource(self.server.machine))
+            found = self._documents()
+            if not self._is_elsewhere(found):
+                self._answer(HTTPStatus.OK, found[self._path])
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self._refused(f"{system_path(self.server.machine.spec)}/Actions/ComputerSystem.Reset"):
+        body = self._body()
+        if self._is_stranger() or self._is_elsewhere([reset_path(self.server.machine.spec)]):
             return
         try:
             reset = RESETS[json.loads(body)["ResetType"]]
@@ -129,21 +111,50 @@ class _Handler(BaseHTTPRequestHandler):
                 return
         self._answer(HTTPStatus.NO_CONTENT)
 
-    def _refused(self, path: str) -> bool:
-        """Whether the request was answered already: no entry, or nothing there."""
+    def do_PATCH(self) -> None:
+        """The boot order of the next start."""
+        body = self._body()
+        machine = self.server.machine
+        if self._is_stranger() or self._is_elsewhere([system_path(machine.spec)]):
+            return
+        with self.server.lock:
+            try:
+                machine.boot_override = machine.boot_override.changed(_only_boot(body))
+            except ValueError as error:  # of JSON, of pydantic, our own
+                self._fault(HTTPStatus.BAD_REQUEST, str(error))
+                return
+            self._answer(HTTPStatus.OK, self._documents()[self._path])
+
+    @property
+    def _path(self) -> str:
+        return self.path.rstrip("/")
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _documents(self) -> dict[str, Document]:
+        machine = self.server.machine
+        return documents(machine.spec, is_on=machine.is_on, override=machine.boot_override, resets=RESETS)
+
+    def _is_stranger(self) -> bool:
+        """Whether who asks may not; it is answered then."""
         given = self.headers.get("Authorization", "").encode()
-        if not hmac.compare_digest(given, self.server.credentials):
-            self._fault(HTTPStatus.UNAUTHORIZED, "wrong user or password")
-        elif self.path.rstrip("/") != path:
-            self._fault(HTTPStatus.NOT_FOUND, f"there is no {self.path}")
-        else:
+        if hmac.compare_digest(given, self.server.credentials):
             return False
+        self._fault(HTTPStatus.UNAUTHORIZED, "wrong user or password")
+        return True
+
+    def _is_elsewhere(self, paths: Container[str]) -> bool:
+        """Whether the request is for none of these; it is answered then."""
+        if self._path in paths:
+            return False
+        self._fault(HTTPStatus.NOT_FOUND, f"there is no {self.path}")
         return True
 
     def _fault(self, status: HTTPStatus, text: str) -> None:
         self._answer(status, {"error": {"code": "Base.1.0.GeneralError", "message": text}})
 
-    def _answer(self, status: HTTPStatus, resource: dict[str, Any] | None = None) -> None:
+    def _answer(self, status: HTTPStatus, resource: Document | None = None) -> None:
         body = b"" if resource is None else json.dumps(resource).encode()
         self.send_response(status)
         if status is HTTPStatus.UNAUTHORIZED:
@@ -152,6 +163,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _only_boot(body: bytes) -> dict[str, object]:
+    """The Boot object of a PATCH, which may hold nothing else. Raises `ValueError`."""
+    match json.loads(body):
+        case {"Boot": dict(boot), **others} if not others:
+            return boot
+    raise ValueError("only Boot can be changed")
 
 
 def main() -> None:

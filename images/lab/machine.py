@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from lab.boot_override import BootOverride
 from lab.command import run
 from lab.fault import LabFault
 from lab.firmware import Firmware, ovmf
@@ -60,8 +61,9 @@ class MachineSpec(BaseModel):
     )
 
 
-def qemu_argv(spec: MachineSpec, folder: Path) -> list[str]:
-    """QEMU's whole command line. The network comes first in the boot order, at every start and every reset."""
+def qemu_argv(spec: MachineSpec, folder: Path, *, disk_first: bool = False) -> list[str]:
+    """QEMU's whole command line. The network comes first in the boot order, at every start and every reset, or last."""
+    network, first_disk = (len(spec.disks) + 1, 1) if disk_first else (1, 2)
     return [
         "qemu-system-x86_64", "-name", spec.name, "-daemonize", "-pidfile", str(folder / "qemu.pid"),
         "-machine", "q35,graphics=off", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", str(spec.cpus),
@@ -72,9 +74,13 @@ def qemu_argv(spec: MachineSpec, folder: Path) -> list[str]:
         "-device", "virtio-rng-pci",
         *_firmware_argv(spec.firmware, folder),
         "-netdev", f"tap,id=net0,ifname={spec.tap},script=no,downscript=no",
-        "-device", f"virtio-net-pci,netdev=net0,mac={spec.mac},bootindex=1{_rom(spec.firmware)}",
+        "-device", f"virtio-net-pci,netdev=net0,mac={spec.mac},bootindex={network}{_rom(spec.firmware)}",
         "-device", "virtio-scsi-pci,id=scsi",
-        *(word for index, disk in enumerate(spec.disks) for word in _disk_argv(disk, index + 2, spec.cache, folder)),
+        *(
+            word
+            for index, disk in enumerate(spec.disks, first_disk)
+            for word in _disk_argv(disk, index, spec.cache, folder)
+        ),
     ]  # fmt: skip
 
 
@@ -147,11 +153,23 @@ class Machine:
     def is_on(self) -> bool:
         return self.process() is not None
 
+    @property
+    def boot_override(self) -> BootOverride:
+        """Which device comes first at the next start."""
+        saved = self.folder / "boot.json"
+        return BootOverride.model_validate_json(saved.read_bytes()) if saved.exists() else BootOverride()
+
+    @boot_override.setter
+    def boot_override(self, override: BootOverride) -> None:
+        (self.folder / "boot.json").write_text(override.model_dump_json(by_alias=True))
+
     def power_on(self) -> None:
         """Start QEMU in the calling thread's network namespace; on already is no fault."""
         if self.is_on:
             return
-        run(qemu_argv(self.spec, self.folder))
+        override = self.boot_override
+        run(qemu_argv(self.spec, self.folder, disk_first=override.disk_first))
+        self.boot_override = override.after_start()
 
     def power_off(self) -> None:
         """Cut the power, as SIGKILL does it: nothing is flushed, nothing is said to the guest."""

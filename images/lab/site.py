@@ -20,11 +20,12 @@ from types import FrameType, TracebackType
 
 import psutil
 
-from lab.bmc import PORT, system_path
+from lab.bmc import PORT
 from lab.controller import Controller
 from lab.daemon import Daemon
 from lab.machine import Machine, MachineSpec
 from lab.network import CONTROLLER_ADDRESS, Network, dnsmasq_argv
+from lab.redfish import system_path
 
 CACHE = Path(os.environ.get("BMS_AGENT_CACHE", Path.home() / ".cache" / "bms-agent"))
 LABS = CACHE / "lab"

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
 
 from lab.bmc import Bmc
+from lab.boot_override import BootOverride, Enabled, Target
 from lab.fault import LabFault
 from lab.machine import MachineSpec
 
@@ -17,11 +19,12 @@ ENTRY = ("admin", "secret")
 
 
 class FakeMachine:
-    """Remembers its power and what was pressed; with `broken` set, it does not start."""
+    """Remembers its power, its boot order and what was pressed; with `broken` set, it does not start."""
 
     def __init__(self) -> None:
         self.spec = MachineSpec(name="m1")
         self.is_on = False
+        self.boot_override = BootOverride()
         self.pressed: list[str] = []
         self.broken = False
 
@@ -125,3 +128,61 @@ def test_a_machine_that_does_not_start_is_told(system: str, machine: FakeMachine
 
     assert answer.status_code == 500
     assert "no such disk" in answer.json()["error"]["message"]
+
+
+def change(system: str, **fields: str) -> requests.Response:
+    """Ask for another boot order."""
+    boot = {f"BootSourceOverride{name}": value for name, value in fields.items()}
+    return requests.patch(system, json={"Boot": boot}, auth=ENTRY, timeout=5)
+
+
+def test_a_boot_order_is_taken_and_told(system: str, machine: FakeMachine) -> None:
+    """A PATCH of the override reaches the machine, field by field, and is what is read from then on."""
+    assert change(system, Enabled="Once", Target="Pxe").status_code == 200
+    assert change(system, Target="Hdd").status_code == 200
+
+    boot = requests.get(system, auth=ENTRY, timeout=5).json()["Boot"]
+    assert machine.boot_override == BootOverride(enabled=Enabled.ONCE, target=Target.DISK)
+    assert (boot["BootSourceOverrideEnabled"], boot["BootSourceOverrideTarget"]) == ("Once", "Hdd")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"Boot": {"BootSourceOverrideTarget": "Cd"}},
+        {"Boot": {"BootSourceOverrideMode": "Legacy"}},
+        {"Boot": {"BootSourceOverrideTarget": "Hdd"}, "AssetTag": "1"},
+        {"Boot": "Hdd"},
+        [],
+    ],
+)
+def test_a_boot_order_that_cannot_be_is_refused(system: str, machine: FakeMachine, body: object) -> None:
+    """A device that is not there, another firmware, anything beside the boot order: 400, and nothing changes."""
+    assert requests.patch(system, json=body, auth=ENTRY, timeout=5).status_code == 400
+    assert machine.boot_override == BootOverride()
+
+
+def test_a_restart_obeys_a_new_boot_order(system: str, machine: FakeMachine) -> None:
+    """QEMU keeps its boot order over a reset, so that a restart under an override is an off and on."""
+    machine.is_on = True
+    change(system, Enabled="Once", Target="Hdd")
+
+    assert reset(system, "ForceRestart").status_code == 204
+    assert machine.pressed == ["off", "on"]
+
+
+def test_a_controller_finds_its_way_from_the_root(system: str) -> None:
+    """From the service root, which asks for no password, one comes to the system, its MAC address and its BMC."""
+    host = system[: system.index("/redfish")]
+
+    def read(path: str) -> dict[str, Any]:
+        return dict(requests.get(host + path, auth=ENTRY, timeout=5).json())
+
+    def first(collection: dict[str, str]) -> dict[str, Any]:
+        return read(read(collection["@odata.id"])["Members"][0]["@odata.id"])
+
+    root = requests.get(f"{host}/redfish/v1/", timeout=5).json()
+    node = first(root["Systems"])
+    assert node["Id"] == "m1"
+    assert first(node["EthernetInterfaces"])["MACAddress"] == MachineSpec().mac.upper()
+    assert node["Links"]["ManagedBy"] == [{"@odata.id": first(root["Managers"])["@odata.id"]}]

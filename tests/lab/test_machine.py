@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.boot_override import BootOverride, Enabled, Target
 from lab.fault import LabFault
 from lab.firmware import Firmware, ovmf
 from lab.machine import DiskSpec, Machine, MachineSpec, qemu_argv
@@ -33,6 +34,23 @@ def test_the_network_is_first_in_the_boot_order(firmware: Firmware) -> None:
         "scsi-hd",
         "virtio-blk-pci",
     ]
+
+
+def test_an_override_puts_the_disks_first() -> None:
+    """With the disk first, the network is still there, at the end."""
+    order = re.findall(r"bootindex=(\d+)", " ".join(devices(qemu_argv(MachineSpec(), FOLDER, disk_first=True))))
+
+    assert order == ["3", "1", "2"]
+
+
+def test_an_override_of_the_boot_order_is_kept_and_used_up(tmp_path: Path) -> None:
+    """Every look at the folder sees it; what was meant for one start is gone after it, the rest stays."""
+    Machine.create(tmp_path / "m", MachineSpec(firmware=Firmware.BIOS))
+    once, always = (BootOverride(enabled=enabled, target=Target.DISK) for enabled in (Enabled.ONCE, Enabled.CONTINUOUS))
+    Machine(tmp_path / "m").boot_override = once
+
+    assert Machine(tmp_path / "m").boot_override == once
+    assert (once.disk_first, once.after_start(), always.after_start()) == (True, BootOverride(), always)
 
 
 def test_disks_can_be_told_apart() -> None:
