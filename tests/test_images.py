@@ -159,7 +159,7 @@ def pins() -> dict[str, str]:
 
 
 def test_the_lock_satisfies_the_project() -> None:
-    """Every dependency of pyproject.toml is pinned to a version that it allows: run ./images/build/lock.py."""
+    """Every dependency of pyproject.toml is pinned to a version that it allows: run ./images/build/lock.py agent."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [Requirement(text) for text in project["dependencies"]]
     pinned = pins()
@@ -176,9 +176,10 @@ def test_the_controllers_libraries_stay_outside() -> None:
     assert extra & set(pins()) == set()
 
 
-def test_every_pin_has_a_digest() -> None:
-    """What is installed into an image is what was locked, whatever the index answers today."""
-    entries = (BUILD / "agent.lock").read_text(encoding="utf-8").replace("\\\n", "").splitlines()
+@pytest.mark.parametrize("lock", ["agent.lock", "ironic.lock"])
+def test_every_pin_has_a_digest(lock: str) -> None:
+    """What is installed is what was locked, whatever the index answers today."""
+    entries = (BUILD / lock).read_text(encoding="utf-8").replace("\\\n", "").splitlines()
 
     assert [entry for entry in entries if not entry.startswith("#") and "--hash=sha256:" not in entry] == []
 

@@ -5,12 +5,17 @@
 
 venv="${BMS_AGENT_CACHE:-$HOME/.cache/bms-agent}/venv"
 
-# need_venv: makes or renews the environment, one process at a time.
-need_venv() {
-    local lock key
+# need_python: a Python that is new enough and can make environments.
+need_python() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages python3-with-venv=python3-venv
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         die "Python 3.11 or newer is needed: Debian 12, Ubuntu 24.04 or later have it"
+}
+
+# need_venv: makes or renews the environment, one process at a time.
+need_venv() {
+    local lock key
+    need_python
     mkdir -p "$(dirname "$venv")"
     exec {lock}>"$venv.lock"
     flock "$lock"
