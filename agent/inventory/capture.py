@@ -36,7 +36,7 @@ RECORDED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("/sys/firmware/efi", ("fw_platform_size",)),
     ("/sys/devices/system/cpu/cpu*", ("topology/physical_package_id", "topology/core_id", "cpufreq/cpuinfo_max_freq")),
     ("/sys/devices/system/node/node*", ("cpulist", "distance")),
-    ("/sys/block/*", (*BLOCK_FILES, "dm/name")),
+    ("/sys/block/*", (*BLOCK_FILES, "dm/name", "md/array_state")),
     ("/sys/block/*/queue", SIZES),
     ("/sys/block/*/device", DEVICE_FILES),
     ("/sys/block/*/*", ("partition", "size", "start", "holders/*")),

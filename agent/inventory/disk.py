@@ -24,9 +24,10 @@ from agent.inventory.disk_names import (
     vendor,
     wwn,
 )
+from agent.inventory.disk_stack import holders, partitions
 from agent.inventory.disk_use import BLOCK, contents, disks_below, properties, root_device, users
 from agent.inventory.fact import attempt, first, flag, of, text
-from agent.model.disk import Disk, DiskIdentity
+from agent.model.disk import Disk, DiskIdentity, DiskPartition
 from agent.model.fact import Unknown
 
 SECTOR_BYTES = 512  # the unit of `size`, whatever the disk's sectors are (Documentation/ABI/stable/sysfs-block)
@@ -62,6 +63,7 @@ def disk(files: Files, name: str, udev: Mapping[str, Properties] | Unknown, uses
     """One disk. Raises `HostError` if sysfs does not even tell its size."""
     at = f"{BLOCK}/{name}"
     parts = partitions(files, name)
+    above = holders(files, (name, *parts))
     told = properties(udev, name)
     return Disk(
         name=name,
@@ -85,14 +87,16 @@ def disk(files: Files, name: str, udev: Mapping[str, Properties] | Unknown, uses
         hctl=attempt(lambda: hctl(files.resolve(f"{at}/device"))),
         firmware=first(text(files, f"{at}/device/firmware_rev"), text(files, f"{at}/device/rev")),
         contents=contents(udev, [name, *parts]),
-        users=users(files, name, parts, uses),
+        users=users((name, *parts), above, uses),
+        partitions=tuple(extent(files, f"{at}/{part}") for part in parts),
+        holders=above,
     )
 
 
-def partitions(files: Files, name: str) -> tuple[str, ...]:
-    """Kernel names of a disk's partitions."""
-    below = files.names(f"{BLOCK}/{name}")
-    return tuple(each for each in below if each.startswith(name) and files.exists(f"{BLOCK}/{name}/{each}/partition"))
+def extent(files: Files, at: str) -> DiskPartition:
+    """Where a partition lies. Raises `HostError`, `DecodeError`."""
+    start, size = (needed(files, f"{at}/{fact}") * SECTOR_BYTES for fact in ("start", "size"))
+    return DiskPartition(name=at.rpartition("/")[2], offset_bytes=start, size_bytes=size)
 
 
 def is_set(files: Files, path: str) -> bool:

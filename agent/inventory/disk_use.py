@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from agent.errors import DecodeError
 from agent.host.doors import Files
 from agent.inventory.disk_names import Properties, unescaped
-from agent.inventory.fact import said, text
-from agent.model.disk import Content
+from agent.inventory.fact import said
+from agent.model.disk import Content, Holder
 from agent.model.fact import Unknown
 
 BLOCK = "/sys/block"
@@ -48,23 +48,16 @@ def content(node: str, told: Properties, *, is_whole: bool) -> list[Content]:
     return found
 
 
-def users(files: Files, name: str, parts: tuple[str, ...], uses: list[tuple[str, str]]) -> tuple[str, ...]:
-    """Why this disk may not be overwritten, as text: mounts, swap, and devices made of it or of a partition."""
-    nodes = {f"/dev/{each}" for each in (name, *parts)}
-    mounted = [f"{node} is {use}" for node, use in uses if node in nodes]
-    places = {name: f"{BLOCK}/{name}", **{part: f"{BLOCK}/{name}/{part}" for part in parts}}
-    held = [
-        f"/dev/{each} is held by {holder_name(files, holder)}"
-        for each, place in places.items()
-        for holder in files.names(f"{place}/holders")
-    ]
-    return (*mounted, *held)
-
-
-def holder_name(files: Files, name: str) -> str:
-    """A device-mapper device with the name that people know it by."""
-    mapped = text(files, f"{BLOCK}/{name}/dm/name")
-    return f"{name} ({mapped})" if mapped else name
+def users(names: tuple[str, ...], holders: tuple[Holder, ...], uses: list[tuple[str, str]]) -> tuple[str, ...]:
+    """Why a disk (its name and its partitions') may not be overwritten, as text: mounts and swap, on it or on what is
+    made of it, and the devices that are made of it.
+    """
+    nodes = {f"/dev/{each}": f"/dev/{each}" for each in names}
+    for one in holders:
+        nodes |= dict.fromkeys((f"/dev/{one.name}", f"/dev/mapper/{one.label}"), f"/dev/{one}")
+    mounted = [f"{nodes[node]} is {use}" for node, use in uses if node in nodes]
+    below = {*names, *(one.name for one in holders)}
+    return (*mounted, *(one.claim(each) for one in reversed(holders) for each in one.on if each in below))
 
 
 def root_device(mountinfo: str) -> str:

@@ -26,6 +26,35 @@ class Content(Frozen):
     uuid: str | None = None
 
 
+class DiskPartition(Frozen):
+    """A partition as the kernel sees it."""
+
+    name: str = Field(description="kernel name of this boot, such as sda1")
+    offset_bytes: int
+    size_bytes: int
+
+
+class Holder(Frozen):
+    """A device made of a disk or of a partition of it: a RAID array, a logical volume, an opened LUKS container."""
+
+    name: str = Field(description="kernel name of this boot: md127, dm-0")
+    kind: Literal["md", "dm"] | None = Field(default=None, description="whose it is; None: not known here")
+    label: str | None = Field(default=None, description="the name that people know a dm device by, such as vg-root")
+    on: tuple[str, ...] = Field(default=(), description="kernel names of what it stands on, on whatever disks")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.label})" if self.label else self.name
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """What `Disk.users` says because of it."""
+        return tuple(self.claim(below) for below in self.on)
+
+    def claim(self, below: str) -> str:
+        """That it holds this, in words."""
+        return f"/dev/{below} is held by {self}"
+
+
 class Aliases(Frozen):
     """By what other names people may know a disk: all of them as udev has them, case and all."""
 
@@ -59,6 +88,8 @@ class Disk(Frozen):
     firmware: Fact[str] = None
     contents: tuple[Content, ...] | Unknown = ()
     users: tuple[str, ...] = Field(default=(), description="mounts and holders that are in the way, as text")
+    partitions: tuple[DiskPartition, ...] = ()
+    holders: tuple[Holder, ...] = Field(default=(), description="each before those that it stands on itself")
 
     @property
     def identity(self) -> DiskIdentity:

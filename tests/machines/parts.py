@@ -107,7 +107,8 @@ def add_partition(built: Machine, disk: str, number: int, udev: dict[str, str]) 
     """A partition on a disk; its kernel name."""
     name = f"{disk}p{number}" if disk[-1].isdigit() else f"{disk}{number}"
     at = f"{built.tree.resolve(f'/sys/block/{disk}')}/{name}"
-    put(built, {f"{at}/partition": str(number), f"/sys/class/block/{name}": LinkTo(at)})
+    extent = {f"{at}/start": str(number * 2**20), f"{at}/size": str(2**20)}
+    put(built, {f"{at}/partition": str(number), f"/sys/class/block/{name}": LinkTo(at), **extent})
     built.tree.make_directory(f"{at}/holders")
     told = {"DEVNAME": f"/dev/{name}", "DEVTYPE": "partition", "SUBSYSTEM": "block", "USEC_INITIALIZED": "1000001"}
     tell(built, name, told | udev)

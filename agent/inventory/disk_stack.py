@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a disk is divided into, and what is made of it: partitions, RAID arrays, logical volumes, opened containers.
+
+Read from sysfs alone. An array may itself have partitions, and a volume may stand on it: each of them is listed, and
+each before those that it stands on, which is the order in which they can be taken down.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from agent.host.doors import Files
+from agent.inventory.disk_use import BLOCK
+from agent.model.disk import Holder
+
+
+def partitions(files: Files, name: str) -> tuple[str, ...]:
+    """Kernel names of a disk's partitions, or of an array's."""
+    below = files.names(f"{BLOCK}/{name}")
+    return tuple(each for each in below if each.startswith(name) and files.exists(f"{BLOCK}/{name}/{each}/partition"))
+
+
+def holders(files: Files, names: tuple[str, ...]) -> tuple[Holder, ...]:
+    """Everything that stands on a disk: `names` are its own and its partitions'."""
+    disk = names[0]
+    found: dict[str, Holder] = {}
+    for name in names:
+        place = f"{BLOCK}/{disk}" if name == disk else f"{BLOCK}/{disk}/{name}"
+        for above in files.names(f"{place}/holders"):
+            for one in (*holders(files, (above, *partitions(files, above))), holder(files, above, name)):
+                found.setdefault(one.name, one)
+    return tuple(found.values())
+
+
+def holder(files: Files, name: str, below: str) -> Holder:
+    """One of them, found on `below`. Raises `HostError` without its name: by that it is taken down."""
+    at = f"{BLOCK}/{name}"
+    return Holder(
+        name=name,
+        kind=kind(files, at),
+        label=files.read_text(f"{at}/dm/name").strip() if files.exists(f"{at}/dm/name") else None,
+        on=tuple(sorted({below, *files.names(f"{at}/slaves")})),
+    )
+
+
+def kind(files: Files, at: str) -> Literal["md", "dm"] | None:
+    """By what the driver shows of it (Documentation/admin-guide/md.rst, Documentation/ABI/testing/sysfs-block-dm)."""
+    if files.exists(f"{at}/md"):
+        return "md"
+    return "dm" if files.exists(f"{at}/dm") else None
