@@ -15,7 +15,7 @@ from datetime import datetime
 from threading import Event
 from typing import Protocol
 
-from agent.host.network_doors import Netlink, Probe
+from agent.host.network_doors import Lldp, Netlink, Probe
 from agent.host.packet_doors import Nftables, Traffic
 from agent.model.generalise import Look
 from agent.model.image import OPEN, Access
@@ -303,6 +303,18 @@ class Counters(Protocol):
         ...
 
 
+class Ipmi(Protocol):
+    """The BMC, from within (IPMI 2.0): commands over the system interface."""
+
+    def is_there(self) -> bool:
+        """Whether the kernel has a BMC's device."""
+        ...
+
+    def ask(self, netfn: int, command: int, data: bytes) -> bytes:
+        """The answer: its completion code (0 is good), and what is behind it. Raises `DeviceError` if none comes."""
+        ...
+
+
 @dataclass(frozen=True)
 class Host:
     """All the doors of one machine."""
@@ -320,3 +332,5 @@ class Host:
     power: Power
     clock: Clock
     counters: Counters
+    ipmi: Ipmi
+    lldp: Lldp

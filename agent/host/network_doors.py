@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -95,4 +95,14 @@ class Probe(Protocol):
 
     def addresses(self, host: str) -> tuple[IPAddress, ...]:
         """Of a name, by the system's resolver; none if nobody knows it."""
+        ...
+
+
+class Lldp(Protocol):
+    """What switches say of themselves on the cables."""
+
+    def __call__(self, links: Sequence[str], timeout_s: float) -> Mapping[str, bytes]:
+        """The first LLDP data unit on each of these links, which are listened to side by side; what is silent that long
+        is left out. It ends as soon as all have spoken. Raises `HostError`.
+        """
         ...

@@ -9,6 +9,8 @@ from agent.host.counters import RealCounters
 from agent.host.doors import Host
 from agent.host.fetch import RealFetch
 from agent.host.files import RealFiles
+from agent.host.ipmi import RealIpmi
+from agent.host.lldp import RealLldp
 from agent.host.lock import RealLock
 from agent.host.netlink import RealNetlink
 from agent.host.nftables import RealNftables
@@ -37,4 +39,6 @@ def host(root: str = "/") -> Host:
         power=RealPower(run, files),
         clock=RealClock(),
         counters=RealCounters(files),
+        ipmi=RealIpmi(),
+        lldp=RealLldp(),
     )

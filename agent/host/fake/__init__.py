@@ -26,6 +26,7 @@ from agent.host.fake.doors import (
 )
 from agent.host.fake.faults import Died, Effect, FaultPlan
 from agent.host.fake.files import FakeFiles
+from agent.host.fake.listening import FakeIpmi, FakeLldp
 from agent.host.fake.machine import Counts, Machine, Record
 from agent.host.fake.network import FakeNetlink, FakeProbe
 from agent.host.fake.packets import FakeNftables, FakeTraffic
@@ -81,6 +82,8 @@ class FakeHost(Host):
             power=FakePower(machine, faults),
             clock=FakeClock(machine),
             counters=FakeCounters(machine, faults),
+            ipmi=FakeIpmi(machine, faults),
+            lldp=FakeLldp(machine, faults),
             machine=machine,
             faults=faults,
         )

@@ -67,6 +67,8 @@ class Machine:
     disks: dict[str, FakeDisk] = field(default_factory=dict)
     nf_tables: dict[str, FakeTable] = field(default_factory=dict)
     limits: dict[int, Bandwidth] = field(default_factory=dict)
+    bmc: dict[bytes, bytes] | None = None
+    announcements: dict[str, bytes] = field(default_factory=dict)
     web: dict[str, Page] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=lambda: dict(PROGRAMS))
     commands: list[tuple[str, ...]] = field(default_factory=list)
