@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which disk is meant, and may it be written: root device hints against the inventory.
 
-Exactly one disk must fit. Anything else is an error that lists every disk and why it does not.
+Exactly one disk must fit. Anything else is an error that lists every disk and why it does not. Only an operator of
+Ironic, whose hints are ironic-python-agent's, gets what that would take: the first that fits.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from agent.errors import (
     NoDiskMatches,
     SeveralDisksMatch,
 )
-from agent.model.disk import GB, Disk, DiskIdentity, RootDeviceHints
+from agent.model.device_hints import OperatorHints, SkipList
+from agent.model.disk import GB, Disk, DiskIdentity, Holder, RootDeviceHints
 from agent.model.fact import Unknown, known
 from agent.model.inventory import Inventory
+from agent.plan.device_hints import GIB, in_order, judged
 
 COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "": operator.eq,
@@ -31,6 +34,7 @@ COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
+LEAST_BYTES = 4 * GIB  # IPA's idea of a root disk
 TEXT_HINTS = ("serial", "wwn", "vendor", "model", "by_path", "hctl", "transport")
 
 
@@ -41,25 +45,67 @@ def disks_of(inventory: Inventory) -> tuple[Disk, ...]:
     return inventory.disks
 
 
-def select(disks: tuple[Disk, ...], hints: RootDeviceHints) -> Disk:
-    """The one disk that fits all hints. Raises `NoDiskMatches` or `SeveralDisksMatch`."""
+def select(disks: tuple[Disk, ...], hints: RootDeviceHints | OperatorHints, skip: SkipList = ()) -> Disk:
+    """The disk that is meant; never one of `skip`, nor one that may be of it for all that is known.
+
+    Raises `NoDiskMatches` or `SeveralDisksMatch`.
+    """
+    if isinstance(hints, OperatorHints):
+        return first_fitting(disks, hints, skip)
     doing = f"selecting the disk for {wanted(hints)}"
-    reasons = {disk.path: misfits(disk, hints) for disk in disks}
+    reasons = {disk.path: misfits(disk, hints) + skip_reasons(disk, skip) for disk in disks}
     fitting = [disk for disk in disks if not reasons[disk.path]]
     match fitting:
         case [disk]:
             return disk
         case []:
-            seen = "; ".join(f"{disk.identity}: {', '.join(reasons[disk.path])}" for disk in disks)
-            raise NoDiskMatches(doing, seen or "this machine has no disks")
+            raise NoDiskMatches(doing, listed(disks, reasons))
         case _:
-            seen = "; ".join(f"{disk.identity}: {', '.join(reasons[disk.path]) or 'fits'}" for disk in disks)
-            raise SeveralDisksMatch(doing, f"{len(fitting)} disks fit: {seen}")
+            raise SeveralDisksMatch(doing, f"{len(fitting)} disks fit: {listed(disks, reasons)}")
 
 
-def wanted(hints: RootDeviceHints) -> str:
+def first_fitting(disks: tuple[Disk, ...], hints: OperatorHints, skip: SkipList) -> Disk:
+    """As IPA selects: the first that fits, in its order; without hints the smallest that is large enough.
+
+    Unlike there, a disk that can be taken out comes after all others where nothing asks for it. Raises `NoDiskMatches`.
+    """
+    reasons = {disk.path: operator_misfits(disk, hints) + skip_reasons(disk, skip) for disk in disks}
+    fitting = [disk for disk in in_order(disks) if not reasons[disk.path]]
+    if not fitting:
+        raise NoDiskMatches(f"selecting the disk for {wanted(hints)}", listed(disks, reasons))
+    if hints.specs:
+        return fitting[0]
+    return min(fitting, key=lambda disk: (disk.removable, disk.size_bytes, disk.name))
+
+
+def operator_misfits(disk: Disk, hints: OperatorHints) -> list[str]:
+    """Why the disk is not the one, in words; empty if it is."""
+    verdict = judged(disk, hints)
+    reasons = ["is read-only"] if disk.read_only else []
+    if not hints.specs and disk.size_bytes < LEAST_BYTES:
+        reasons.append("is smaller than 4 GiB, which without hints is too small")
+    return [*reasons, *verdict.misfits, *verdict.unknown]
+
+
+def skip_reasons(disk: Disk, skip: SkipList) -> list[str]:
+    """By which entries the disk is, or may be, one that is never written to."""
+    judgements = [(entry, judged(disk, entry)) for entry in skip]
+    return [f"is to be skipped by {wanted(entry)}" for entry, verdict in judgements if verdict.fits] + [
+        f"may have to be skipped by {wanted(entry)}: {', '.join(verdict.unknown)}"
+        for entry, verdict in judgements
+        if verdict.in_doubt
+    ]
+
+
+def listed(disks: tuple[Disk, ...], reasons: dict[str, list[str]]) -> str:
+    """Every disk, and why it is not the one."""
+    seen = "; ".join(f"{disk.identity}: {', '.join(reasons[disk.path]) or 'fits'}" for disk in disks)
+    return seen or "this machine has no disks"
+
+
+def wanted(hints: RootDeviceHints | OperatorHints) -> str:
     """The hints as text."""
-    given = hints.model_dump(exclude_none=True)
+    given = hints.specs if isinstance(hints, OperatorHints) else hints.model_dump(exclude_none=True)
     return ", ".join(f"{name} {value}" for name, value in given.items()) or "no hints"
 
 
@@ -84,10 +130,12 @@ def size_fits(size_gb: int, hint: str) -> bool:
     return COMPARISONS[sign](size_gb, int(number))
 
 
-def must_be_free(disk: Disk) -> None:
-    """Raises `DiskInUse` for a disk that is mounted or held: no word of the request allows that."""
-    if disk.users:
-        raise DiskInUse(f"preparing {disk.identity}", "; ".join(disk.users))
+def must_be_free(disk: Disk, besides: tuple[Holder, ...] = ()) -> None:
+    """Raises `DiskInUse` for a disk that is mounted or held, but by those: no word of the request allows that."""
+    allowed = {claim for one in besides for claim in one.claims}
+    users = [user for user in disk.users if user not in allowed]
+    if users:
+        raise DiskInUse(f"preparing {disk.identity}", "; ".join(users))
 
 
 def must_be_expendable(disk: Disk, *, overwrite: bool) -> None:
@@ -101,9 +149,11 @@ def must_be_expendable(disk: Disk, *, overwrite: bool) -> None:
         raise DiskHoldsData(f"preparing {disk.identity}", f"it holds {held}")
 
 
-def must_be_still(disks: tuple[Disk, ...], planned: DiskIdentity, *, to_write: bool = True) -> None:
-    """The disk at the planned path is the planned disk, free, and writable if it is to be written. Raises
-    `DiskChanged`, `DiskReadOnly`, `DiskInUse`.
+def must_be_still(
+    disks: tuple[Disk, ...], planned: DiskIdentity, *, to_write: bool = True, besides: tuple[Holder, ...] = ()
+) -> None:
+    """The disk at the planned path is the planned disk, free but for those holders, and writable if it is to be
+    written. Raises `DiskChanged`, `DiskReadOnly`, `DiskInUse`.
     """
     doing = f"looking at {planned} again"
     disk = next((disk for disk in disks if disk.path == planned.path), None)
@@ -111,7 +161,7 @@ def must_be_still(disks: tuple[Disk, ...], planned: DiskIdentity, *, to_write: b
         raise DiskChanged(doing, f"now it is {disk.identity}" if disk else "it is gone")
     if disk.read_only and to_write:
         raise DiskReadOnly(doing, "the kernel says it is read-only")
-    must_be_free(disk)
+    must_be_free(disk, besides)
 
 
 def must_be_the_one_begun(disk: Disk, begun: tuple[DiskIdentity, ...]) -> None:
