@@ -35,7 +35,7 @@ RECORDED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("/sys/firmware/dmi/tables", ("*",)),
     ("/sys/firmware/efi", ("fw_platform_size",)),
     ("/sys/devices/system/cpu/cpu*", ("topology/physical_package_id", "topology/core_id", "cpufreq/cpuinfo_max_freq")),
-    ("/sys/devices/system/node/node*", ("cpulist", "distance")),
+    ("/sys/devices/system/node/node*", ("cpulist", "distance", "meminfo")),
     ("/sys/block/*", (*BLOCK_FILES, "dm/name", "md/array_state")),
     ("/sys/block/*/queue", SIZES),
     ("/sys/block/*/device", DEVICE_FILES),
@@ -44,7 +44,11 @@ RECORDED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("/sys/dev/block", ("*",)),
     ("/sys/class/net/*", ("address", "addr_assign_type", "carrier", "device", "mtu", "operstate", "speed", "type")),
     ("/sys/class/net/*/device", ("driver", "numa_node", "physfn", "subsystem")),
-    ("/sys/bus/pci/devices/*", ("class", "device", "driver", "numa_node", "vendor")),
+    ("/sys/bus/pci/devices/*", ("class", "device", "driver", "numa_node", "revision", "vendor")),
+    (
+        "/sys/bus/usb/devices/*",
+        ("bDeviceClass", "busnum", "devnum", "idProduct", "idVendor", "manufacturer", "product"),
+    ),
 )
 
 
