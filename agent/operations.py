@@ -13,8 +13,10 @@ from typing import assert_never
 
 from agent.apply.capture.take import capture_disk
 from agent.apply.config_drive import place_config_drive
-from agent.apply.erase import erase_disk
+from agent.apply.erase import erase_disk, leave_disk
+from agent.apply.holder import stop_holder
 from agent.apply.image import write_image
+from agent.apply.metadata import wipe_metadata
 from agent.apply.seal import seal_disk
 from agent.errors import InputError
 from agent.host.doors import Host
@@ -30,11 +32,14 @@ from agent.model.plan import (
     DiskMustBeIdle,
     Epilogue,
     EraseDisk,
+    LeaveDisk,
     PlaceConfigDrive,
     Plan,
     Precondition,
     SealDisk,
     Step,
+    StopHolder,
+    WipeMetadata,
     WriteImage,
 )
 from agent.model.protocol import Mode
@@ -116,7 +121,7 @@ class Operations:
         """Raises `PreconditionError` if it does not hold now."""
         match precondition:
             case DiskMustBe():
-                must_be_still(disks(self._host), precondition.disk)
+                must_be_still(disks(self._host), precondition.disk, besides=precondition.holders)
             case DiskMustBeIdle():
                 must_be_still(disks(self._host), precondition.disk, to_write=False)
             case _:
@@ -133,6 +138,12 @@ class Operations:
                 return seal_disk(self._host, step, advance)
             case EraseDisk():
                 return erase_disk(self._host, step, advance)
+            case LeaveDisk():
+                return leave_disk(step)
+            case WipeMetadata():
+                return wipe_metadata(self._host, step, advance)
+            case StopHolder():
+                return stop_holder(self._host, step, advance)
             case CaptureDisk():
                 return capture_disk(self._host, step, advance)
         assert_never(step)

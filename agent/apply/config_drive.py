@@ -8,10 +8,12 @@ arguments, and lie in no file but the image, which has mode 0600 and is removed.
 from __future__ import annotations
 
 import zlib
+from typing import assert_never
 
 from agent.apply.target import GRAIN_BYTES, ZEROES
 from agent.errors import NotAsObserved
 from agent.host.doors import BlockDevice, Host
+from agent.model.config_drive import ConfigDrive, DriveImage
 from agent.model.job import Advance, Result
 from agent.model.plan import PlaceConfigDrive
 
@@ -26,27 +28,37 @@ def place_config_drive(host: Host, step: PlaceConfigDrive, advance: Advance) -> 
         disk.flush()
         compare(disk, step.offset_bytes, data, f"placing the config drive on {step.disk.path}")
     advance(step.size_bytes, step.size_bytes)
-    return {"config_drive_files": len(step.drive.files)}
+    return {} if isinstance(step.drive, DriveImage) else {"config_drive_files": len(step.drive.files)}
 
 
 def built(host: Host, step: PlaceConfigDrive) -> bytes:
-    """The filesystem. Its file is the disk's own: another agent may be at work on another disk."""
+    """The filesystem, as long as its partition."""
+    match step.drive:
+        case DriveImage():
+            return step.drive.content().ljust(step.size_bytes, b"\0")
+        case ConfigDrive():
+            return built_of(host, step, step.drive)
+    assert_never(step.drive)
+
+
+def built_of(host: Host, step: PlaceConfigDrive, drive: ConfigDrive) -> bytes:
+    """Of these files. Its file is the disk's own: another agent may be at work on another disk."""
     path = f"/run/bms-agent/config-drive-{step.disk.path.rpartition('/')[2]}"
     try:
         host.files.write(path, b"", mode=0o600)
         host.files.truncate(path, step.size_bytes)
-        make(host, step, host.files.real_path(path))
+        make(host, step, drive, host.files.real_path(path))
         return host.files.read_bytes(path)
     finally:
         host.files.remove(path)
 
 
-def make(host: Host, step: PlaceConfigDrive, image: str) -> None:
+def make(host: Host, step: PlaceConfigDrive, drive: ConfigDrive, image: str) -> None:
     """The filesystem, in this file."""
-    host.run(mkfs_argv(image, step.label, volume_id(step), step.disk.logical_sector_bytes))
-    for directory in directories(step):
+    host.run(mkfs_argv(image, step.label, volume_id(drive), step.disk.logical_sector_bytes))
+    for directory in directories(drive):
         host.run(["mmd", "-i", image, f"::{directory}"])
-    for path, text in sorted(step.drive.files.items()):
+    for path, text in sorted(drive.files.items()):
         host.run(["mcopy", "-i", image, "-", f"::{path}"], stdin=text.get_secret_value())
 
 
@@ -55,16 +67,16 @@ def mkfs_argv(image: str, label: str, volume: int, sector_bytes: int) -> list[st
     return ["mkfs.vfat", "--invariant", "-S", str(sector_bytes), "-n", label, "-i", f"{volume:08x}", image]
 
 
-def volume_id(step: PlaceConfigDrive) -> int:
+def volume_id(drive: ConfigDrive) -> int:
     """Another one for another content."""
-    texts = (f"{path}\0{text.get_secret_value()}\0" for path, text in sorted(step.drive.files.items()))
+    texts = (f"{path}\0{text.get_secret_value()}\0" for path, text in sorted(drive.files.items()))
     return zlib.crc32("".join(texts).encode())
 
 
-def directories(step: PlaceConfigDrive) -> list[str]:
+def directories(drive: ConfigDrive) -> list[str]:
     """Every directory, parents first."""
     found = set()
-    for path in step.drive.files:
+    for path in drive.files:
         parts = path.split("/")[:-1]
         found |= {"/".join(parts[: depth + 1]) for depth in range(len(parts))}
     return sorted(found)

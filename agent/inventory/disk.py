@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from agent.errors import DecodeError
+from agent.host.disk_stack import BLOCK, holders, partitions
 from agent.host.doors import Files, Host
 from agent.inventory.disk_names import (
     Properties,
@@ -24,8 +25,7 @@ from agent.inventory.disk_names import (
     vendor,
     wwn,
 )
-from agent.inventory.disk_stack import holders, partitions
-from agent.inventory.disk_use import BLOCK, contents, disks_below, properties, root_device, users
+from agent.inventory.disk_use import contents, disks_below, properties, root_device, users
 from agent.inventory.fact import attempt, first, flag, of, text
 from agent.model.disk import Disk, DiskIdentity, DiskPartition
 from agent.model.fact import Unknown

@@ -15,8 +15,6 @@ from agent.inventory.fact import said
 from agent.model.disk import Content, Holder
 from agent.model.fact import Unknown
 
-BLOCK = "/sys/block"
-
 
 def properties(udev: Mapping[str, Properties] | Unknown, name: str) -> Properties | Unknown:
     """What udev says of one device. Without USEC_INITIALIZED no rule has run yet: silence then means nothing."""

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from agent.model.config_drive import ConfigDrive
-from agent.model.disk import DiskIdentity
+from agent.model.config_drive import ConfigDrive, DriveImage
+from agent.model.disk import DiskIdentity, Holder
 from agent.model.frozen import Frozen
 from agent.model.image import OPEN, Access, ImageRef
 
@@ -53,14 +53,14 @@ class WriteImage(Frozen):
 
 
 class PlaceConfigDrive(Frozen):
-    """Write a vfat filesystem with these files at this place of the disk."""
+    """Write a vfat filesystem with these files, or the filesystem as it is given, at this place of the disk."""
 
     kind: Literal["place_config_drive"] = "place_config_drive"
     disk: DiskIdentity
     offset_bytes: int
     size_bytes: int
     label: str
-    drive: ConfigDrive
+    drive: ConfigDrive | DriveImage
 
 
 class SealDisk(Frozen):
@@ -81,6 +81,44 @@ class EraseDisk(Frozen):
     sample_bytes: int
 
 
+class LeaveDisk(Frozen):
+    """Leave a disk as it is, and say so: the request says that it is never to be written to."""
+
+    kind: Literal["leave_disk"] = "leave_disk"
+    disk: DiskIdentity
+    why: str
+
+
+class Area(Frozen):
+    """A range of a disk."""
+
+    offset_bytes: int
+    length_bytes: int
+
+
+class Wipe(Frozen):
+    """One disk, and where on it something may say what it holds."""
+
+    disk: DiskIdentity
+    areas: tuple[Area, ...]
+
+
+class WipeMetadata(Frozen):
+    """Zero these areas of each disk, read them back, and see that nobody finds anything on it any more. A disk that
+    fails keeps no other from being wiped; all that failed are named at the end.
+    """
+
+    kind: Literal["wipe_metadata"] = "wipe_metadata"
+    wipes: tuple[Wipe, ...]
+
+
+class StopHolder(Frozen):
+    """Take down a device that stands on disks which are to be written. Nothing of what it holds is changed."""
+
+    kind: Literal["stop_holder"] = "stop_holder"
+    holder: Holder
+
+
 class CaptureDisk(Frozen):
     """Read the disk into a chunked image at `to`: allocated blocks only, up to the end of the last partition. With
     items to `forget`, a copy of it in memory forgets them first.
@@ -98,17 +136,18 @@ class CaptureDisk(Frozen):
 
 
 Step = Annotated[
-    WriteImage | PlaceConfigDrive | SealDisk | EraseDisk | CaptureDisk,
+    WriteImage | PlaceConfigDrive | SealDisk | EraseDisk | LeaveDisk | WipeMetadata | StopHolder | CaptureDisk,
     Field(discriminator="kind"),
 ]
 STEP: TypeAdapter[Step] = TypeAdapter(Step)
 
 
 class DiskMustBe(Frozen):
-    """The disk at this path is still this one, writable, and neither mounted nor held."""
+    """The disk at this path is still this one, writable, neither mounted nor held but by what the plan takes down."""
 
     kind: Literal["disk_must_be"] = "disk_must_be"
     disk: DiskIdentity
+    holders: tuple[Holder, ...] = Field(default=(), description="each is stopped before the disk is written")
 
 
 class DiskMustBeIdle(Frozen):

@@ -11,7 +11,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from agent.model.config_drive import ConfigDrive
+from agent.model.config_drive import ConfigDrive, DriveImage
+from agent.model.device_hints import OperatorHints, SkipList
 from agent.model.disk import RootDeviceHints
 from agent.model.frozen import Frozen
 from agent.model.generalise.table import CONFIG_DRIVE, NAMES
@@ -24,23 +25,29 @@ class _Request(Frozen):
 
 
 class DeployRequest(_Request):
-    """Write an image to the disk that the hints select, add the config drive, reboot into it."""
+    """Write an image to the disk that the hints select, add the config drive, and reboot into it."""
 
     verb: Literal["image.deploy"] = "image.deploy"
     image: ImageRef
-    root_device: RootDeviceHints
+    root_device: RootDeviceHints | OperatorHints
+    skip: SkipList = Field(default=(), description="disks that are never written to, whatever fits")
     overwrite: bool = Field(default=False, description="the disk's present data may be destroyed")
-    config_drive: ConfigDrive | None = None
+    config_drive: ConfigDrive | DriveImage | None = None
     verify: bool = Field(default=False, description="read the medium back before the disk is made bootable")
+    reboot: bool = Field(default=True, description="into what was written; else somebody else ends this boot")
 
 
 class EraseRequest(_Request):
-    """Erase local disks, and prove it by reading back."""
+    """Erase local disks, and prove it by reading back. What stands on them is taken down, unless it is in use."""
 
     verb: Literal["disk.erase"] = "disk.erase"
+    method: Literal["zero", "metadata"] = Field(
+        default="zero", description="zero: every byte; metadata: whatever says what is on a disk, which takes seconds"
+    )
     serials: tuple[str, ...] | None = Field(
         default=None, description="only disks with these serials or WWNs; None means every local disk"
     )
+    skip: SkipList = Field(default=(), description="disks that are never written to: passed over, and reported")
 
 
 class CaptureRequest(_Request):

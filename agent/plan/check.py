@@ -6,21 +6,34 @@ A plan that breaks one is refused. It runs before every execution, and inside th
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from agent.errors import PlanRefused
-from agent.model.disk import MIB, DiskIdentity
+from agent.model.disk import MIB, DiskIdentity, Holder
 from agent.model.generalise.table import NAMES
 from agent.model.plan import (
     CaptureDisk,
     DiskMustBe,
     DiskMustBeIdle,
     EraseDisk,
+    LeaveDisk,
     PlaceConfigDrive,
     Plan,
     SealDisk,
+    Step,
+    StopHolder,
+    WipeMetadata,
     WriteImage,
 )
 
 DiskStep = WriteImage | PlaceConfigDrive | SealDisk | EraseDisk
+
+
+def written(step: Step) -> tuple[DiskIdentity, ...]:
+    """The disks that a step writes to."""
+    if isinstance(step, WipeMetadata):
+        return tuple(wipe.disk for wipe in step.wipes)
+    return (step.disk,) if isinstance(step, DiskStep) else ()
 
 
 def check(plan: Plan) -> Plan:
@@ -28,6 +41,9 @@ def check(plan: Plan) -> Plan:
     broken = [
         *only_pinned_disks(plan),
         *captured_disks_are_read_only(plan),
+        *left_disks_are_left(plan),
+        *held_disks_are_freed_first(plan),
+        *whole_ends_are_wiped(plan),
         *boot_sector_last(plan),
         *areas_apart(plan),
         *inside_the_disk(plan),
@@ -41,23 +57,73 @@ def only_pinned_disks(plan: Plan) -> list[str]:
     """Every disk that is written is pinned by a precondition, identity and all."""
     pinned = {one.disk for one in plan.preconditions if isinstance(one, DiskMustBe)}
     return [
-        f"{step.kind} writes {step.disk}, which no precondition pins"
+        f"{step.kind} writes {disk}, which no precondition pins"
         for step in plan.steps
-        if isinstance(step, DiskStep) and step.disk not in pinned
+        for disk in written(step)
+        if disk not in pinned
     ]
 
 
 def captured_disks_are_read_only(plan: Plan) -> list[str]:
     """A disk that is captured is pinned, written by no step, and what it forgets has a name."""
     idle = {one.disk for one in plan.preconditions if isinstance(one, DiskMustBeIdle)}
-    written = {step.disk.path for step in plan.steps if isinstance(step, DiskStep)}
+    paths = {disk.path for step in plan.steps for disk in written(step)}
     broken = []
     for step in (step for step in plan.steps if isinstance(step, CaptureDisk)):
         if step.disk not in idle:
             broken.append(f"{step.disk} is captured, and no precondition pins it")
-        if step.disk.path in written:
+        if step.disk.path in paths:
             broken.append(f"{step.disk} is captured and written")
         broken += [f"nothing is called {name}" for name in step.forget if name not in NAMES]
+    return broken
+
+
+def left_disks_are_left(plan: Plan) -> list[str]:
+    """No step writes to a disk that is said to be left as it is."""
+    paths = {disk.path for step in plan.steps for disk in written(step)}
+    left = [step.disk for step in plan.steps if isinstance(step, LeaveDisk)]
+    return [f"{disk} is written and left as it is" for disk in left if disk.path in paths]
+
+
+def held_disks_are_freed_first(plan: Plan) -> list[str]:
+    """What holds a disk is stopped before the disk is written, each before what it stands on, and nothing else is."""
+    expected = {one for pin in plan.preconditions if isinstance(pin, DiskMustBe) for one in pin.holders}
+    pins = {pin.disk: pin.holders for pin in plan.preconditions if isinstance(pin, DiskMustBe)}
+    stopped: list[Holder] = []
+    broken = []
+    for step in plan.steps:
+        if isinstance(step, StopHolder):
+            stopped.append(step.holder)
+            if step.holder not in expected:
+                broken.append(f"{step.holder} would be taken down, and holds no disk that is written")
+            broken += [
+                f"{step.holder} would be taken down before {above}, which stands on it"
+                for above in expected
+                if step.holder.name in above.on and above not in stopped
+            ]
+        for disk in written(step):
+            held = [one for one in pins.get(disk, ()) if one not in stopped]
+            broken += [f"{disk} would be written while {one} holds it" for one in held]
+    return broken
+
+
+def whole_ends_are_wiped(plan: Plan) -> list[str]:
+    """A disk whose metadata is wiped loses its first and its last MiB, in whole sectors, apart from each other."""
+    broken = []
+    for wipe in (one for step in plan.steps if isinstance(step, WipeMetadata) for one in step.wipes):
+        ends = [(area.offset_bytes, area.offset_bytes + area.length_bytes) for area in wipe.areas]
+        least = min(MIB, wipe.disk.size_bytes)
+        if wipe.disk.size_bytes and not (
+            ends
+            and ends[0][0] == 0
+            and min(ends[0][1], ends[-1][1] - ends[-1][0]) >= least
+            and ends[-1][1] == wipe.disk.size_bytes
+        ):
+            broken.append(f"an end of {wipe.disk} would not be wiped")
+        if any(before[1] >= after[0] for before, after in pairwise(ends)):
+            broken.append(f"the areas of {wipe.disk} are in no order")
+        if any(place % wipe.disk.logical_sector_bytes for area in ends for place in area):
+            broken.append(f"an area of {wipe.disk} is not of whole sectors")
     return broken
 
 
@@ -106,6 +172,10 @@ def inside_the_disk(plan: Plan) -> list[str]:
             case EraseDisk():
                 for offset in step.sample_offsets:
                     broken += outside(step.disk, offset, min(step.sample_bytes, step.disk.size_bytes), 0, "a sample")
+            case WipeMetadata():
+                for wipe in step.wipes:
+                    for area in wipe.areas:
+                        broken += outside(wipe.disk, area.offset_bytes, area.length_bytes, 0, "an area to be wiped")
             case _:
                 pass
     return broken

@@ -3,38 +3,70 @@
 
 from __future__ import annotations
 
-from agent.errors import DiskChanged, DiskReadOnly, NoDiskMatches, SeveralDisksMatch
+from typing import Literal
+
+from agent.errors import DiskChanged, DiskReadOnly, HostError, NoDiskMatches, SeveralDisksMatch
+from agent.model.device_hints import SkipList
 from agent.model.disk import MIB, Disk, DiskIdentity
 from agent.model.fact import known
 from agent.model.inventory import Inventory
-from agent.model.plan import DiskMustBe, EraseDisk, Plan
+from agent.model.plan import DiskMustBe, EraseDisk, LeaveDisk, Plan, Step, WipeMetadata
 from agent.model.request import EraseRequest
-from agent.plan.disk import disks_of, must_be_free
+from agent.plan.device_hints import judged
+from agent.plan.disk import disks_of, wanted
+from agent.plan.holders import stops
+from agent.plan.metadata import wipe
 
 REMOTE = frozenset({"iscsi", "fc", "usb"})
 SAMPLES = 64
 
 
 def plan_erase(inventory: Inventory, request: EraseRequest, begun: tuple[DiskIdentity, ...] = ()) -> Plan:
-    """One step a disk. Removable and remote disks are no local disks; of the others none is passed over, since the
-    node counts as erased afterwards. What an interrupted run has `begun` must all be there still.
+    """What stands on the disks is taken down, then they are erased. Removable and remote disks are no local disks; of
+    the others none is passed over in silence, since the node counts as erased afterwards. What an interrupted run has
+    `begun` must all be there still.
 
     Raises `NoDiskMatches`, `SeveralDisksMatch`, `DiskChanged`, `DiskReadOnly`, `DiskInUse`.
     """
     local = tuple(disk for disk in disks_of(inventory) if is_local(disk))
-    chosen = local if request.serials is None else named(local, request.serials)
+    meant = local if request.serials is None else named(local, request.serials)
+    left = to_be_left(meant, request.skip)
+    chosen = tuple(disk for disk in meant if disk.identity not in {step.disk for step in left})
     must_all_be_there(chosen, begun)
     for disk in chosen:
         if disk.read_only:
             raise DiskReadOnly(f"preparing {disk.identity}", "the kernel says it is read-only: it cannot be erased")
-        must_be_free(disk)
-    return Plan(
-        preconditions=tuple(DiskMustBe(disk=disk.identity) for disk in chosen),
-        steps=tuple(
-            EraseDisk(disk=disk.identity, sample_offsets=sample_offsets(disk.size_bytes), sample_bytes=MIB)
-            for disk in chosen
-        ),
+    stopping = stops(chosen)
+    pins = tuple(DiskMustBe(disk=disk.identity, holders=disk.holders) for disk in chosen)
+    return Plan(preconditions=pins, steps=(*left, *stopping, *erasures(chosen, request.method)))
+
+
+def erasures(chosen: tuple[Disk, ...], method: Literal["zero", "metadata"]) -> tuple[Step, ...]:
+    """A disk without a size cannot be erased: it comes last, since the others can."""
+    ordered = sorted(chosen, key=lambda disk: not disk.size_bytes)
+    if method == "metadata":
+        return (WipeMetadata(wipes=tuple(wipe(disk) for disk in ordered)),) if ordered else ()
+    return tuple(
+        EraseDisk(disk=disk.identity, sample_offsets=sample_offsets(disk.size_bytes), sample_bytes=MIB)
+        for disk in ordered
     )
+
+
+def to_be_left(disks: tuple[Disk, ...], skip: SkipList) -> tuple[LeaveDisk, ...]:
+    """The disks that the request says are never written to. Raises `HostError` where that cannot be told of one: to
+    erase it could be its loss, and to pass it over would leave a tenant's data.
+    """
+    left: dict[str, LeaveDisk] = {}
+    for disk in disks:
+        for entry in skip:
+            verdict = judged(disk, entry)
+            if verdict.in_doubt:
+                raise HostError(
+                    f"judging whether {disk.identity} is to be skipped by {wanted(entry)}", ", ".join(verdict.unknown)
+                )
+            if verdict.fits:
+                left.setdefault(disk.path, LeaveDisk(disk=disk.identity, why=f"to be skipped by {wanted(entry)}"))
+    return tuple(left.values())
 
 
 def is_local(disk: Disk) -> bool:

@@ -9,8 +9,9 @@ The head is written last, by `SealDisk`, so that a disk which is half-written or
 
 from __future__ import annotations
 
-from agent.errors import ImageTooLarge
+from agent.errors import ImageTooLarge, SectorSizeMismatch
 from agent.model import config_drive
+from agent.model.config_drive import ConfigDrive, DriveImage
 from agent.model.disk import MIB, Disk, DiskIdentity
 from agent.model.image import ImagePolicy
 from agent.model.inventory import Inventory
@@ -32,12 +33,13 @@ def plan_deploy(
     """`spool` is a directory for the held-back head; `begun` is what an interrupted run of this request wrote to;
     `policy` is what this machine holds about images.
 
-    Raises `SelectionError`, `DiskInUse`, `DiskHoldsData`, `DiskChanged`, `ImageTooLarge`.
+    Raises `SelectionError`, `DiskInUse`, `DiskHoldsData`, `DiskChanged`, `ImageTooLarge`, `SectorSizeMismatch`.
     """
-    disk = select(disks_of(inventory), request.root_device)
+    disk = select(disks_of(inventory), request.root_device, request.skip)
     must_be_free(disk)
     must_be_the_one_begun(disk, begun)
     must_be_expendable(disk, overwrite=request.overwrite or bool(begun))
+    must_suit(disk, request.config_drive)
     limit_bytes = image_limit(disk, request)
     head_path = f"{spool}/{request.request_id}.head"
     added = drive_partition(disk) if request.config_drive else ()
@@ -55,8 +57,18 @@ def plan_deploy(
     return Plan(
         preconditions=(DiskMustBe(disk=disk.identity),),
         steps=(write, *placed(disk, request, added), SealDisk(disk=disk.identity, head_path=head_path, add=added)),
-        epilogue=Epilogue.REBOOT,
+        epilogue=Epilogue.REBOOT if request.reboot else None,
     )
+
+
+def must_suit(disk: Disk, drive: ConfigDrive | DriveImage | None) -> None:
+    """Raises `DecodeError`, and `SectorSizeMismatch` for a drive that could be read from no such disk."""
+    if not isinstance(drive, DriveImage):
+        return
+    sector_bytes = disk.logical_sector_bytes
+    if config_drive.is_iso9660(drive.content()) and sector_bytes > config_drive.ISO_SECTOR_BYTES:
+        told = f"it is ISO 9660, which Linux mounts on no disk with sectors of {sector_bytes} bytes"
+        raise SectorSizeMismatch(f"placing the config drive on {disk.identity}", told, hint="Make it as vfat.")
 
 
 def drive_partition(disk: Disk) -> tuple[Partition, ...]:

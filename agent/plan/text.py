@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from agent.model.config_drive import DriveImage
 from agent.model.disk import GB, MIB
 from agent.model.plan import (
     CaptureDisk,
@@ -12,11 +13,15 @@ from agent.model.plan import (
     DiskMustBeIdle,
     Epilogue,
     EraseDisk,
+    LeaveDisk,
     PlaceConfigDrive,
     Plan,
     Precondition,
     SealDisk,
     Step,
+    StopHolder,
+    Wipe,
+    WipeMetadata,
     WriteImage,
 )
 from agent.model.url import named
@@ -40,7 +45,8 @@ def condition(one: Precondition) -> str:
     """A precondition in words."""
     match one:
         case DiskMustBe():
-            return f"{one.disk} is there, writable, and not in use"
+            but = f" but by {', '.join(map(str, one.holders))}" if one.holders else ""
+            return f"{one.disk} is there, writable, and not in use{but}"
         case DiskMustBeIdle():
             return f"{one.disk} is there, and not in use"
     assert_never(one)
@@ -56,15 +62,22 @@ def line(step: Step) -> str:
                 f"the first {step.hold_back_bytes // MIB} MiB are held back"
             )
         case PlaceConfigDrive():
+            what = "as it was given" if isinstance(step.drive, DriveImage) else ", ".join(sorted(step.drive.files))
             return (
-                f"place the config drive '{step.label}' ({step.size_bytes // MIB} MiB: "
-                f"{', '.join(sorted(step.drive.files))}) at offset {step.offset_bytes} of {step.disk.path}"
+                f"place the config drive '{step.label}' ({step.size_bytes // MIB} MiB: {what}) "
+                f"at offset {step.offset_bytes} of {step.disk.path}"
             )
         case SealDisk():
             added = f", add {', '.join(part.label for part in step.add)}" if step.add else ""
             return f"fit the partition table to {step.disk.path}{added}; write the first MiB last"
         case EraseDisk():
             return f"erase all of {step.disk}; read {len(step.sample_offsets)} samples back"
+        case LeaveDisk():
+            return f"leave {step.disk} as it is: {step.why}"
+        case WipeMetadata():
+            return f"wipe what says what is on them, and read it back: {'; '.join(map(wiped, step.wipes))}"
+        case StopHolder():
+            return f"take down {step.holder}, which stands on {', '.join(step.holder.on)}"
         case CaptureDisk():
             forgetting = f"on a copy in memory, forget {', '.join(step.forget)}; then " if step.forget else ""
             what = "what is allocated" + ("" if step.keep_drive else ", but for the config drive")
@@ -72,3 +85,8 @@ def line(step: Step) -> str:
                 f"{forgetting}read {step.disk} ({what}) into a chunked image at {named(step.to)}; it is not written to"
             )
     assert_never(step)
+
+
+def wiped(wipe: Wipe) -> str:
+    """How much of a disk that is."""
+    return f"{sum(area.length_bytes for area in wipe.areas) / MIB:.0f} MiB of {wipe.disk}"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.apply.erase import erase_disk
+from agent.apply.erase import erase_disk, leave_disk
 from agent.errors import DiskInUse, EraseUnproven
 from agent.host.fake import FakeDisk, FakeHost
 from agent.model.disk import DiskIdentity
-from agent.model.plan import EraseDisk
+from agent.model.plan import EraseDisk, LeaveDisk
 from agent.plan.erase import sample_offsets
 from tests.apply.disks import MIB, disk_of, machine
 from tests.apply.real import host, partitions
@@ -55,6 +55,13 @@ def test_every_byte_is_gone() -> None:
     assert disk.durable.blank and disk.table_rereads == 1
     assert told[-1] == (SIZE, SIZE)
     assert result == {"erased S0": SIZE, "samples S0": len(sample_offsets(SIZE))}
+
+
+def test_a_disk_that_is_left_is_reported() -> None:
+    """The result names the disk that was passed over, and why."""
+    assert leave_disk(LeaveDisk(disk=step("/dev/sda").disk, why="to be skipped by size 5")) == {
+        "skipped S0": "to be skipped by size 5"
+    }
 
 
 @pytest.mark.parametrize("honest_until", [0, 512, SIZE // 2, SIZE - 512])

@@ -67,8 +67,10 @@ class FakeFiles(FakeDoor):
 
     @counted
     def tell(self, path: str, text: str) -> None:
-        """What the kernel would keep."""
+        """What the kernel would keep; an array that is told so is gone."""
         self.machine.tree.put(self._resolve(path), text.encode())
+        if path.endswith("/md/array_state") and text == "clear":
+            self.machine.take_down(path.split("/")[3])
 
     @counted
     def truncate(self, path: str, size_bytes: int) -> None:

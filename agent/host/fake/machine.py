@@ -148,6 +148,13 @@ class Machine:
             *(f"held by {name}" for held in holders for name in sorted(held)),
         )
 
+    def take_down(self, name: str) -> None:
+        """An array, or a mapped device, ceases to be: it holds nothing any more."""
+        self.tree.drop(self.tree.resolve(f"/sys/block/{name}"))
+        self.tree.drop(f"/sys/block/{name}")
+        for place in [each for each in self.tree.directories if each.endswith("/holders")]:
+            self.tree.drop(f"{place}/{name}")
+
     def cut_power(self, *, survives: Callable[[int], bool] = lambda _: False, keep_files: bool = False) -> None:
         """Off and on again: caches of disks and the network's state are lost, and files unless they are kept."""
         for disk in self.disks.values():

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Literal
 
 from agent.host.doors import Files
-from agent.inventory.disk_use import BLOCK
 from agent.model.disk import Holder
+
+BLOCK = "/sys/block"
 
 
 def partitions(files: Files, name: str) -> tuple[str, ...]:

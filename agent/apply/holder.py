@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Doing `StopHolder`: a RAID array or a mapped device is taken down. The kernel refuses while anybody uses it."""
+
+from __future__ import annotations
+
+from threading import Event
+
+from agent.errors import DiskChanged, NotAsObserved
+from agent.host.disk_stack import holder
+from agent.host.doors import Host
+from agent.model.disk import Holder
+from agent.model.job import Advance, Result
+from agent.model.plan import StopHolder
+
+PATIENCE_S = 10.0
+PAUSE_S = 0.1
+
+
+def stop_holder(host: Host, step: StopHolder, advance: Advance) -> Result:
+    """Returns when nothing is held by it any more. Raises `HostError`, `DiskChanged`."""
+    advance(0, None)
+    one, doing = step.holder, f"taking down {step.holder}"
+    if still_held(host, one):
+        now = holder(host.files, one.name, one.on[0])
+        if now != one:
+            raise DiskChanged(doing, f"now {now} stands on {', '.join(now.on)}")
+        order(host, one)
+        deadline_s = host.clock.monotonic_s() + PATIENCE_S
+        while (held := still_held(host, one)) and host.clock.monotonic_s() < deadline_s:
+            host.clock.wait(Event(), PAUSE_S)
+        if held:
+            raise NotAsObserved(doing, f"it still holds {', '.join(held)}")
+    return {f"stopped {one.name}": ", ".join(one.on)}
+
+
+def order(host: Host, one: Holder) -> None:
+    """Tell the kernel. "clear" is the ioctl STOP_ARRAY (Documentation/admin-guide/md.rst): superblocks stay."""
+    if one.kind == "md":
+        host.files.tell(f"/sys/block/{one.name}/md/array_state", "clear")
+    else:
+        host.run(["dmsetup", "remove", "--retry", one.label or one.name])
+
+
+def still_held(host: Host, one: Holder) -> list[str]:
+    """What it stands on, as far as that still says so."""
+    return [below for below in one.on if one.name in host.files.names(f"/sys/class/block/{below}/holders")]
