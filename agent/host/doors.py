@@ -315,6 +315,27 @@ class Ipmi(Protocol):
         ...
 
 
+class Efi(Protocol):
+    """The firmware's variables, those that UEFI itself defines, which outlive every boot. By name: "Boot0001"."""
+
+    def is_there(self) -> bool:
+        """Whether this boot came from UEFI; otherwise there are no variables."""
+        ...
+
+    def names(self) -> tuple[str, ...]:
+        """Sorted. Raises `DeviceError` where there are some and they cannot be reached."""
+        ...
+
+    def read(self, name: str) -> bytes: ...
+    def write(self, name: str, data: bytes) -> None:
+        """Make it, or replace what it holds, all or nothing."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """One that is not there is fine."""
+        ...
+
+
 @dataclass(frozen=True)
 class Host:
     """All the doors of one machine."""
@@ -332,5 +353,6 @@ class Host:
     power: Power
     clock: Clock
     counters: Counters
+    efi: Efi
     ipmi: Ipmi
     lldp: Lldp

@@ -7,6 +7,7 @@ from agent.host.block import RealBlock
 from agent.host.clock import RealClock
 from agent.host.counters import RealCounters
 from agent.host.doors import Host
+from agent.host.efi import RealEfi
 from agent.host.fetch import RealFetch
 from agent.host.files import RealFiles
 from agent.host.ipmi import RealIpmi
@@ -39,6 +40,7 @@ def host(root: str = "/") -> Host:
         power=RealPower(run, files),
         clock=RealClock(),
         counters=RealCounters(files),
+        efi=RealEfi(files),
         ipmi=RealIpmi(),
         lldp=RealLldp(),
     )

@@ -24,6 +24,7 @@ from agent.host.fake.doors import (
     FakePower,
     FakeUdev,
 )
+from agent.host.fake.efi import FakeEfi
 from agent.host.fake.faults import Died, Effect, FaultPlan
 from agent.host.fake.files import FakeFiles
 from agent.host.fake.listening import FakeIpmi, FakeLldp
@@ -82,6 +83,7 @@ class FakeHost(Host):
             power=FakePower(machine, faults),
             clock=FakeClock(machine),
             counters=FakeCounters(machine, faults),
+            efi=FakeEfi(machine, faults),
             ipmi=FakeIpmi(machine, faults),
             lldp=FakeLldp(machine, faults),
             machine=machine,

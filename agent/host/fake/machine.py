@@ -64,6 +64,7 @@ class Machine:
     locks: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
     names: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, bytes] | None = None
     disks: dict[str, FakeDisk] = field(default_factory=dict)
     nf_tables: dict[str, FakeTable] = field(default_factory=dict)
     limits: dict[int, Bandwidth] = field(default_factory=dict)
