@@ -23,14 +23,13 @@ def pci_devices(files: Files) -> tuple[PciDevice, ...]:
 def pci_device(files: Files, address: str) -> PciDevice:
     """One function."""
     at = f"{PCI}/{address}"
-    node = line(files, f"{at}/numa_node")
     return PciDevice(
         address=address,
         vendor=hexadecimal(files, f"{at}/vendor"),
         product=hexadecimal(files, f"{at}/device"),
         device_class=hexadecimal(files, f"{at}/class"),
         revision=hexadecimal(files, f"{at}/revision") if files.exists(f"{at}/revision") else None,
-        numa_node=None if node is None else whole(f"{at}/numa_node", node),
+        numa_node=whole(files, f"{at}/numa_node") if files.exists(f"{at}/numa_node") else None,
     )
 
 
@@ -42,10 +41,9 @@ def usb_devices(files: Files) -> tuple[UsbDevice, ...]:
 
 def usb_device(files: Files, at: str) -> UsbDevice:
     """One device."""
-    bus, number = (whole(path, files.read_text(path).strip()) for path in (f"{at}/busnum", f"{at}/devnum"))
     return UsbDevice(
-        bus=bus,
-        number=number,
+        bus=whole(files, f"{at}/busnum"),
+        number=whole(files, f"{at}/devnum"),
         vendor=line(files, f"{at}/manufacturer") or files.read_text(f"{at}/idVendor").strip(),
         product=line(files, f"{at}/product") or files.read_text(f"{at}/idProduct").strip(),
     )
@@ -53,7 +51,7 @@ def usb_device(files: Files, at: str) -> UsbDevice:
 
 def is_hub(files: Files, at: str) -> bool:
     """Root hubs are the host controllers."""
-    return line(files, f"{at}/bDeviceClass") == HUB
+    return files.read_text(f"{at}/bDeviceClass").strip() == HUB
 
 
 def hexadecimal(files: Files, path: str) -> str:
@@ -64,8 +62,9 @@ def hexadecimal(files: Files, path: str) -> str:
     return text.removeprefix("0x")
 
 
-def whole(path: str, text: str) -> int:
-    """A whole number. Raises `DecodeError`."""
+def whole(files: Files, path: str) -> int:
+    """A whole number. Raises `HostError`, `DecodeError`."""
+    text = files.read_text(path).strip()
     if not re.fullmatch(r"-?[0-9]+", text):
         raise DecodeError(f"reading {path}", f"{text!r} is no number")
     return int(text)

@@ -45,10 +45,7 @@ def cores(files: Files, node: int) -> list[Core]:
     path = f"{NODES}/node{node}/cpulist"
     together: dict[tuple[int, int], list[int]] = {}
     for cpu in numbers_in(path, files.read_text(path)):
-        socket, core = (
-            whole(at, files.read_text(at).strip())
-            for at in (f"{CPUS}/cpu{cpu}/topology/{fact}" for fact in ("physical_package_id", "core_id"))
-        )
+        socket, core = (whole(files, f"{CPUS}/cpu{cpu}/topology/{fact}") for fact in ("physical_package_id", "core_id"))
         together.setdefault((socket, core), []).append(cpu)
     return [Core(node=node, number=core, threads=tuple(threads)) for (_, core), threads in together.items()]
 
@@ -56,17 +53,15 @@ def cores(files: Files, node: int) -> list[Core]:
 def nics(files: Files) -> tuple[NumaNic, ...]:
     """Those whose bus tells. Raises `HostError`, `DecodeError`."""
     paths = {name: f"{NICS}/{name}/device/numa_node" for name in files.names(NICS)}
-    return tuple(
-        NumaNic(name=name, node=whole(path, files.read_text(path).strip()))
-        for name, path in paths.items()
-        if files.exists(path)
-    )
+    return tuple(NumaNic(name=name, node=whole(files, path)) for name, path in paths.items() if files.exists(path))
 
 
 def numbers_in(path: str, text: str) -> list[int]:
     """The kernel's lists of processors: 0-3,8,10-11; empty for a node without any. Raises `DecodeError`."""
     found: list[int] = []
     for part in filter(None, text.strip().split(",")):
-        first, _, last = part.partition("-")
-        found += range(whole(path, first), whole(path, last or first) + 1)
+        ends = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", part)
+        if ends is None:
+            raise DecodeError(f"reading {path}", f"{part!r} is neither a number nor a range")
+        found += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
     return found
