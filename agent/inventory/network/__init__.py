@@ -26,12 +26,15 @@ def network_state(
     firewall, eips = loaded_digests(host)
     settings = sysctls_now(host.files, sysctls)
     links = shaped(host, tables)
-    if (
-        since is not None
-        and since.routes is tables.routes
-        and (
-            (since.firewall_digest, since.eips_digest, since.sysctls, since.links) == (firewall, eips, settings, links)
-        )
+    now = (firewall, eips, settings, links, tables.routes, tables.leased_routes, tables.rules)
+    if since is not None and now == (
+        since.firewall_digest,
+        since.eips_digest,
+        since.sysctls,
+        since.links,
+        since.routes,
+        since.leased_routes,
+        since.rules,
     ):
         return since
     return NetworkState.model_construct(

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from random import Random
 
-from hypothesis import HealthCheck, Phase, given, reject, settings
+from hypothesis import HealthCheck, Phase, example, given, reject, settings
 from hypothesis import strategies as st
 
 from agent.cli.network import configured
 from agent.errors import PreconditionError
 from agent.host.fake import FakeHost, Machine, Tree
 from agent.host.fake.machine import Record
-from agent.model.network import NetworkConfig
+from agent.model.network import NetworkConfig, Rule
 from agent.model.network.plan import NetworkPlan
 from agent.networking import Networking
 from tests.hardware import link
@@ -70,6 +70,9 @@ def test_nothing_is_left_to_do(chain: list[NetworkConfig]) -> None:
 
 
 @given(networks(), networks(), st.integers(0, 60))
+@example(
+    NetworkConfig(rules=(Rule(priority=2, table=100), Rule(priority=3, table=100))), NetworkConfig(rules=()), 1
+)  # without a route, a rule alone is news
 @ENOUGH
 def test_revert_is_the_identity(first: NetworkConfig, second: NetworkConfig, cut: int) -> None:
     """A change that ends anywhere is taken back to exactly what was."""
