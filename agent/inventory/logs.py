@@ -86,22 +86,22 @@ def sources(host: Host) -> dict[str, Callable[[], Texts]]:
     }
 
 
-def gathered(asked: Mapping[str, Callable[[], Texts]]) -> Texts:
+def gathered(asked: Mapping[str, Callable[[], Texts]], ready_s: float = READY_S) -> Texts:
     """What they bring, or why not; all side by side, and only as long as there is time."""
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="logs")
     futures = {name: pool.submit(bring) for name, bring in asked.items()}
-    wait(futures.values(), timeout=READY_S)
+    wait(futures.values(), timeout=ready_s)
     pool.shutdown(wait=False, cancel_futures=True)
     texts: Texts = {}
     for name, future in futures.items():
-        texts |= brought(name, future)
+        texts |= brought(name, future) if future.done() else {name: f"not there within {ready_s:g} s\n"}
     return texts
 
 
 def brought(name: str, future: Future[Texts]) -> Texts:
-    """What one brought."""
-    if future.cancelled() or not future.done():
-        return {name: f"not there within {READY_S:g} s\n"}
+    """What one brought, or why not."""
+    if future.cancelled():
+        return {name: "there was no time for it\n"}
     try:
         return future.result()
     except AgentError as error:
