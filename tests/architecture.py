@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("operations", "networking"),
     ("api", "link", "diagnose"),
     ("daemon",),
-    ("ramdisk", "service"),
+    ("ramdisk", "service", "ironic"),
     ("controller", "bmsctl"),
     ("cli",),
 )

@@ -20,21 +20,33 @@ def settings_of(host: Host, *, with_cmdline: bool) -> Settings:
     from agent import config  # lazy, as all below: it and the daemon take half of the time in which a command starts
 
     text = host.files.read_text(config.CONFIG_FILE) if host.files.exists(config.CONFIG_FILE) else None
-    cmdline = host.files.read_text(CMDLINE) if with_cmdline and host.files.exists(CMDLINE) else ""
-    return config.load(text, cmdline)
+    return config.load(text, cmdline_of(host) if with_cmdline else "")
+
+
+def cmdline_of(host: Host) -> str:
+    """Of the kernel."""
+    return host.files.read_text(CMDLINE) if host.files.exists(CMDLINE) else ""
 
 
 def ramdisk() -> None:
-    """Take this machine in: what the PXE-booted ramdisk runs."""
-    from agent import ramdisk as mode
+    """Take this machine in: what the PXE-booted ramdisk runs. Who is in charge, the kernel command line says."""
     from agent.daemon import stop_on_signals
     from agent.host.real import host as open_host
     from agent.host.sd_notify import Notifier
+    from agent.model.ironic.parameters import parameters
 
     host = open_host()
     settings = settings_of(host, with_cmdline=True)
     configure(settings.log_level, settings.log_format)
-    mode.run(host, settings, stop_on_signals(), Notifier())
+    conducted = parameters(cmdline_of(host)) if settings.controller is None else None
+    if conducted is None:
+        from agent import ramdisk as mode
+
+        mode.run(host, settings, stop_on_signals(), Notifier())
+    else:
+        from agent import ironic
+
+        ironic.run(host, settings, conducted, stop_on_signals(), Notifier())
 
 
 def service() -> None:

@@ -211,7 +211,7 @@ def batches(steps: Sequence[KernelStep]) -> Iterator[list[KernelStep]]:
     yield batch
 
 
-def change_of(step: KernelStep, indexes: Mapping[str, int]) -> Change:  # noqa: PLR0911 - one answer a kind
+def change_of(step: KernelStep, indexes: Mapping[str, int]) -> Change:
     """The message for a step. A link that is not there has index 0, with which the kernel refuses it."""
     match step:
         case CreateLink():

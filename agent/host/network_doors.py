@@ -97,6 +97,10 @@ class Probe(Protocol):
         """Of a name, by the system's resolver; none if nobody knows it."""
         ...
 
+    def source(self, host: str, port: int) -> IPAddress | None:
+        """Our address as that host sees it, by the kernel's routes; None if none leads there. Nothing is sent."""
+        ...
+
 
 class Lldp(Protocol):
     """What switches say of themselves on the cables."""

@@ -92,6 +92,17 @@ class RealProbe:
             return ()
         return tuple(dict.fromkeys(ip_address(str(one[4][0])) for one in found))
 
+    def source(self, host: str, port: int) -> IPAddress | None:
+        """By connecting a datagram socket. Link-local addresses are of no use to who is asked to call back."""
+        for address in self.addresses(host):
+            family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+            with socket.socket(family, socket.SOCK_DGRAM) as asked, suppress(OSError):
+                asked.connect((str(address), port or 1))
+                found = ip_address(asked.getsockname()[0])
+                if not found.is_link_local:
+                    return found
+        return None
+
 
 def asked(talk: Channel, index: int, address: IPAddress, timeout_s: float) -> bool:
     """Forget it, ask, and wait until the kernel knows."""

@@ -19,7 +19,6 @@ import structlog
 from agent.errors import InputError, Recalled
 from agent.host.doors import Clock
 from agent.job.journal import Accepted, Begun, Ended, Job, Journal, StepBegun, digest
-from agent.job.outbox import Outbox
 from agent.model.disk import DiskIdentity
 from agent.model.fault import Fault
 from agent.model.job import Advance, JobReport, JobState, Progress, Result
@@ -49,10 +48,26 @@ class Doer(Protocol):
         ...
 
 
+class Reports(Protocol):
+    """Where a request's reports go: the outbox, where there is one."""
+
+    def put(self, report: JobReport) -> None:
+        """Queue a report, durably."""
+        ...
+
+    def reported(self, request_id: str) -> bool:
+        """Whether a final report of this request was ever put in."""
+        ...
+
+    def wait_empty(self, clock: Clock, stop: Event) -> bool:
+        """Wait until everything is confirmed; False if stopped before."""
+        ...
+
+
 class Executor:
     """Runs requests, one at a time."""
 
-    def __init__(self, doer: Doer, journal: Journal, outbox: Outbox, clock: Clock, boot_id: str) -> None:
+    def __init__(self, doer: Doer, journal: Journal, outbox: Reports, clock: Clock, boot_id: str) -> None:
         self._doer = doer
         self._journal = journal
         self._outbox = outbox

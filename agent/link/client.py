@@ -12,7 +12,7 @@ import structlog
 from pydantic import SecretStr
 from requests.exceptions import RequestException
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
-from tenacity.stop import stop_when_event_set
+from tenacity.stop import stop_after_attempt, stop_any, stop_never, stop_when_event_set
 
 from agent.errors import ControllerRefused, DecodeError, LinkError
 from agent.host.doors import Clock
@@ -85,10 +85,11 @@ def refusal(body: bytes, status: int) -> Fault:
         return Fault(code=f"HTTP.{status}", message=f"status {status} without a fault: is this our controller?")
 
 
-def patiently(call: Callable[[], T], clock: Clock, stop: Event, what: str) -> T:
-    """Call until it succeeds, with growing pauses, for ever: the controller may be away for hours.
+def patiently(call: Callable[[], T], clock: Clock, stop: Event, what: str, tries: int | None = None) -> T:
+    """Call until it succeeds, with growing pauses: for ever (the controller may be away for hours), or so many times.
 
-    Even a refusal may end: an operator approves, a database comes back. Raises the last error once `stop` is set.
+    Even a refusal may end: an operator approves, a database comes back. Raises the last error once `stop` is set, or
+    after the last try.
     """
 
     def tell(state: RetryCallState) -> None:
@@ -102,7 +103,7 @@ def patiently(call: Callable[[], T], clock: Clock, stop: Event, what: str) -> T:
     retrying = Retrying(
         retry=retry_if_exception_type((LinkError, DecodeError)),
         wait=wait_exponential_jitter(initial=1.0, max=LONGEST_PAUSE_S, jitter=1.0),
-        stop=stop_when_event_set(stop),
+        stop=stop_any(stop_when_event_set(stop), stop_after_attempt(tries) if tries else stop_never),
         sleep=pause,
         before_sleep=tell,
         reraise=True,

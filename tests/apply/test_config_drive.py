@@ -17,12 +17,13 @@ from tests.apply.disks import MIB, ForgetfulDisk, disk_of, machine
 
 SIZE = 96 * MIB
 FILES = {"openstack/latest/meta_data.json": '{"password": "hunter2"}', "bms-agent/service.json": "{}"}
+DRIVE = ConfigDrive.holding(FILES)
 STEP = PlaceConfigDrive(
     disk=DiskIdentity(path="/dev/sda", wwn=None, serial="S0", size_bytes=SIZE, logical_sector_bytes=4096),
     offset_bytes=31 * MIB,
     size_bytes=64 * MIB,
     label="config-2",
-    drive=ConfigDrive.holding(FILES),
+    drive=DRIVE,
 )
 
 
@@ -33,13 +34,13 @@ def placed(host: FakeHost) -> None:
 
 def test_argv() -> None:
     """The filesystem has the disk's sectors, the label, and an id that follows from the content alone."""
-    other = STEP.model_copy(update={"drive": ConfigDrive.holding(FILES | {"x": "y"})})
+    other = ConfigDrive.holding(FILES | {"x": "y"})
 
     assert mkfs_argv("/f", "config-2", 0xAB, 4096) == [
         "mkfs.vfat", "--invariant", "-S", "4096", "-n", "config-2", "-i", "000000ab", "/f"
     ]  # fmt: skip
-    assert volume_id(STEP) == volume_id(STEP.model_copy()) != volume_id(other)
-    assert directories(STEP) == ["bms-agent", "openstack", "openstack/latest"]
+    assert volume_id(DRIVE) == volume_id(DRIVE.model_copy()) != volume_id(other)
+    assert directories(DRIVE) == ["bms-agent", "openstack", "openstack/latest"]
 
 
 def test_secrets_are_on_the_drive_alone() -> None:

@@ -10,7 +10,8 @@ from uuid import uuid4
 
 from httpx2 import Response
 
-from agent.model.disk import Content, Disk
+from agent.model.config_drive import ConfigDrive
+from agent.model.disk import Content, Disk, RootDeviceHints
 from agent.model.fault import Fault
 from agent.model.inventory import Inventory
 from agent.model.job import JobReport, JobState, Progress, SequencedReport
@@ -251,7 +252,8 @@ class Machine:
 
     def write(self, request: DeployRequest) -> None:
         """What is on the disk afterwards."""
-        assert request.config_drive is not None
+        assert isinstance(request.config_drive, ConfigDrive)
+        assert isinstance(request.root_device, RootDeviceHints)
         self.root = request.root_device.serial
         self.drive = {path: text.get_secret_value() for path, text in request.config_drive.files.items()}
 

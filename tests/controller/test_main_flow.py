@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 
+from agent.model.config_drive import ConfigDrive
+from agent.model.disk import RootDeviceHints
 from agent.model.network import Ethernet, LinkState, NetworkState
 from agent.model.request import DeployRequest
 from tests.controller.machine import Machine
@@ -50,11 +52,11 @@ def test_the_deploy_is_what_was_ordered(world: World, machine: Machine) -> None:
     world.order()
     request = machine.desired().request
 
-    assert isinstance(request, DeployRequest)
+    assert isinstance(request, DeployRequest) and isinstance(request.root_device, RootDeviceHints)
     assert request.node_id == machine.node_id
     assert (request.image.url, request.image.sha256) == (f"{URL}/d", "ab" * 32)
     assert (request.root_device.serial, request.overwrite) == ("SN-sda", False)
-    assert request.config_drive is not None
+    assert isinstance(request.config_drive, ConfigDrive)
     meta = json.loads(request.config_drive.files["openstack/latest/meta_data.json"].get_secret_value())
     assert (meta["name"], list(meta["public_keys"])) == ("web", ["me"])
 

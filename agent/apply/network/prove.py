@@ -37,7 +37,7 @@ def prove(host: Host, step: ProveNetwork) -> None:
             host.clock.wait(Event(), min(TRY_S / 4, left_s))
 
 
-def failure(host: Host, proof: Proof) -> str | None:  # noqa: PLR0911 - one answer a kind
+def failure(host: Host, proof: Proof) -> str | None:
     """What speaks against it; None if it passes."""
     probe = host.probe
     match proof:

@@ -260,3 +260,9 @@ class FakeProbe(FakeDoor):
     def addresses(self, host: str) -> tuple[IPAddress, ...]:
         """By `machine.names`."""
         return (ip_address(self.machine.names[host]),) if host in self.machine.names else ()
+
+    @counted
+    def source(self, host: str, port: int) -> IPAddress | None:
+        """The first address of the first link that has one."""
+        found = [one.ip for link in self.machine.links.values() for one in link.addresses]
+        return found[0] if found else None

@@ -49,7 +49,7 @@ class TextsOf:
         return self.look.read(path, LARGEST_BYTES).decode("utf-8", errors="replace")
 
 
-def manager_of(files: Texts) -> Manager:  # noqa: PLR0911 - one answer a manager
+def manager_of(files: Texts) -> Manager:
     """The one whose files are read at boot. Raises `HostError`, and `PreconditionError` where none is enabled."""
     units = enabled(files)
     networkd, network_manager = "systemd-networkd.service" in units, "NetworkManager.service" in units

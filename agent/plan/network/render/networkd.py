@@ -67,7 +67,7 @@ def made(link: Link) -> dict[str, str]:
     return {f"{FOLDER}/10-bms-agent-{link.name}.netdev": ini([head, options])}
 
 
-def making(link: Link) -> Section | None:  # noqa: PLR0911 - one answer a kind
+def making(link: Link) -> Section | None:
     """The section of its kind; `None` for a NIC."""
     match link:
         case Bond():

@@ -93,7 +93,7 @@ def connection(link: Link, outline: Outline) -> Section:
     )
 
 
-def making(link: Link, outline: Outline) -> Section:  # noqa: PLR0911 - one answer a kind
+def making(link: Link, outline: Outline) -> Section:
     """The section of its kind; empty for a NIC."""
     named = {one.name: one for one in outline.links}
     parent: str | None = getattr(link, "parent", None)

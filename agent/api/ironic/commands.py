@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of commands, one of which may run. Ironic goes on by what the last entry says.
+
+Every entry is durable before Ironic hears of it; a running one goes on under its id after the process was killed. What
+only looks is answered at any time, and while something runs leaves no entry: it would be the last one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from threading import Condition, Event, Thread
+from typing import Any
+from uuid import uuid4
+
+import structlog
+
+from agent.api.ironic.record import Order, Record
+from agent.api.ironic.refusal import Refusal, bad_request, busy
+from agent.model.fault import Fault
+from agent.model.ironic.wire import CommandError, CommandResult, Status
+
+NAME = re.compile(r"[a-z0-9_]{1,64}\.[a-z0-9_]{1,64}")
+WAIT_S = 50.0
+"""For who waits for a command's end: Ironic gives up after 60 s ([agent]command_timeout)."""
+
+log = structlog.get_logger("ironic")
+
+
+class Kind(Enum):
+    """How a command is answered."""
+
+    STARTED = "started, and answered while it runs"
+    DONE = "done, then answered"
+    LOOKED = "done, then answered; changes nothing, so at any time"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command came to."""
+
+    status: Status = Status.SUCCEEDED
+    result: dict[str, Any] | None = None
+    error: CommandError | None = None
+
+
+@dataclass(frozen=True)
+class Command:
+    """A row of the table. `run` gets the command's id and parameters; it raises `Refusal` for those that it cannot
+    read, before anything is done.
+    """
+
+    kind: Kind
+    run: Callable[[str, dict[str, Any]], Outcome]
+    check: Callable[[dict[str, Any]], None] = lambda _: None
+
+
+class Commands:
+    """What Ironic ordered in this boot."""
+
+    def __init__(self, table: Mapping[str, Command], record: Record, news: Event) -> None:
+        """`news` is set whenever something came to its end."""
+        self._table = table
+        self._record = record
+        self._news = news
+        self._changed = Condition()
+        self._listed: list[CommandResult] = list(record.held.commands) if record.held else []
+        self._running: str | None = None
+
+    def listed(self) -> tuple[CommandResult, ...]:
+        """In order."""
+        with self._changed:
+            return tuple(self._listed)
+
+    def found(self, command_id: str, *, wait: bool) -> CommandResult:
+        """One of them; with `wait`, once it has come to its end. Raises `Refusal`."""
+        with self._changed:
+            if wait:
+                self._changed.wait_for(lambda: self._status(command_id) is not Status.RUNNING, WAIT_S)
+            for one in self._listed:
+                if one.id == command_id:
+                    return one
+        raise Refusal(404, f"Not found: Command Result with id {command_id[:64]!a} not found.")
+
+    def order(self, name: object, params: object, *, wait: bool) -> CommandResult:
+        """Do it, or begin to. Raises `Refusal`."""
+        if not isinstance(name, str) or not isinstance(params, dict):
+            raise bad_request("400 Bad Request: Missing or invalid name or params")
+        command = self._known(name)
+        order = Order(id=str(uuid4()), name=name, params=params)
+        with self._changed:
+            if self._running is not None:
+                if command.kind is not Kind.LOOKED:
+                    raise busy(self._running)
+                begun = None
+            else:
+                command.check(params)
+                begun = self._begin(order, command)
+        if begun is None:
+            return ended(order, outcome_of(command, order))
+        if command.kind is not Kind.STARTED:
+            return self._end(order, outcome_of(command, order))
+        self._start(order, command)
+        return self.found(order.id, wait=True) if wait else begun
+
+    def resume(self) -> None:
+        """Go on with what the process was at when it was killed."""
+        order = self._record.kept()
+        last = self._listed[-1] if self._listed else None
+        if last is None or last.command_status is not Status.RUNNING:
+            return
+        if order is None or order.id != last.id or (command := self._table.get(order.name)) is None:
+            order = Order(id=last.id, name=f"?.{last.command_name}", params={})
+            fault = Fault(code="AGENT.INTERRUPTED", message="the agent was restarted and does not know what it was at")
+            self._end(order, Outcome(Status.FAILED, error=error_of(fault)))
+            return
+        log.warning("going on with a command after a restart", command=last.command_name, id=last.id)
+        self._running = last.command_name
+        self._start(order, command)
+
+    def _known(self, name: str) -> Command:
+        if NAME.fullmatch(name) is None:
+            raise bad_request("Invalid command: Command name must be of the form <extension>.<name>")
+        extension = name.partition(".")[0]
+        if not any(one.startswith(f"{extension}.") for one in self._table):
+            raise Refusal(404, f"Not found: Extension with id {extension} not found.")
+        if name not in self._table:
+            raise bad_request(f"Invalid command: Unknown command: {name.partition('.')[2]}")
+        return self._table[name]
+
+    def _begin(self, order: Order, command: Command) -> CommandResult:
+        if command.kind is Kind.STARTED:
+            self._record.keep(order)
+        begun = CommandResult(id=order.id, command_name=short(order.name))
+        self._list(begun)
+        self._running = short(order.name)
+        log.info("command", command=order.name, id=order.id)
+        return begun
+
+    def _start(self, order: Order, command: Command) -> None:
+        def run() -> None:
+            self._end(order, outcome_of(command, order))
+
+        Thread(target=run, name=short(order.name), daemon=True).start()
+
+    def _end(self, order: Order, outcome: Outcome) -> CommandResult:
+        result = ended(order, outcome)
+        with self._changed:
+            self._list(result)
+            self._record.drop()
+            self._running = None
+            self._changed.notify_all()
+        told = outcome.error.details if outcome.error else None
+        log.info("command ended", command=order.name, id=order.id, status=outcome.status.value, error=told)
+        self._news.set()
+        return result
+
+    def _list(self, result: CommandResult) -> None:
+        """In its place, or at the end."""
+        listed = [result if one.id == result.id else one for one in self._listed]
+        if result not in listed:
+            listed.append(result)
+        self._record.list(tuple(listed))
+        self._listed = listed
+
+    def _status(self, command_id: str) -> Status | None:
+        return next((one.command_status for one in self._listed if one.id == command_id), None)
+
+
+def short(name: str) -> str:
+    """Without its extension: Ironic compares literally."""
+    return name.partition(".")[2]
+
+
+def ended(order: Order, outcome: Outcome) -> CommandResult:
+    """As Ironic reads it."""
+    return CommandResult(
+        id=order.id,
+        command_name=short(order.name),
+        command_status=outcome.status,
+        command_error=outcome.error,
+        command_result=outcome.result,
+    )
+
+
+def outcome_of(command: Command, order: Order) -> Outcome:
+    """Whatever happens, there is one."""
+    try:
+        return command.run(order.id, order.params)
+    except Exception as error:
+        fault = Fault.of(error)
+        if fault.code == "AGENT.BUG":
+            log.exception("a fault of ours", command=order.name)
+        return Outcome(Status.FAILED, error=error_of(fault))
+
+
+def error_of(fault: Fault) -> CommandError:
+    """Ironic shows the details and nothing else, so all of it is there."""
+    causes = f" (caused by {fault.details})" if fault.details else ""
+    return CommandError(
+        type=fault.code,
+        message=printable(fault.message),
+        details=printable(f"{fault.message}{causes} [{fault.code}] {fault.hint}".strip()),
+    )
+
+
+def printable(text: str) -> str:
+    """What JSON cannot hold would spoil the whole list."""
+    return text.encode(errors="replace").decode()

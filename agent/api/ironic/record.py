@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What outlives the process within one boot: who we are to Ironic, and the commands that it gave.
+
+All of it together or nothing: Ironic hands a token out once, refuses another certificate or URL, and takes a list that
+is empty for a machine that has just booted, whose step it then skips (ironic.drivers.modules.agent_base,
+`_freshly_booted`). In another boot all of it is void.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from agent.host.doors import Files
+from agent.model.frozen import Frozen, Secret, decode
+from agent.model.ironic.wire import CommandResult
+
+
+class Identity(Frozen):
+    """Who we are to Ironic."""
+
+    node_uuid: str
+    token: Secret
+    callback_url: str
+    certificate_pem: str
+    key_pem: Secret
+    heartbeat_timeout_s: float
+    tls_min_version: str | None = None
+
+
+class Held(Frozen):
+    """The whole record."""
+
+    boot_id: str
+    identity: Identity
+    commands: tuple[CommandResult, ...] = ()
+    is_over: bool = Field(default=False, description="rescued or locked down: nothing more is to be done")
+
+
+class Order(Frozen):
+    """A command with its parameters, which may hold secrets, for as long as it runs."""
+
+    id: str
+    name: str
+    params: dict[str, Any]
+
+
+class Record:
+    """One directory, which dies with the boot. Everything in it has mode 0600."""
+
+    def __init__(self, files: Files, directory: str, boot_id: str) -> None:
+        self._files = files
+        self._path = f"{directory}/held.json"
+        self._order_path = f"{directory}/order.json"
+        self._held = self._read(boot_id)
+        self._boot_id = boot_id
+
+    @property
+    def held(self) -> Held | None:
+        """None before the first lookup of this boot."""
+        return self._held
+
+    def open(self, identity: Identity) -> None:
+        """Ironic knows us now."""
+        self._write(Held(boot_id=self._boot_id, identity=identity))
+
+    def list(self, commands: tuple[CommandResult, ...]) -> None:
+        """These are the commands now."""
+        self._write(self._present.model_copy(update={"commands": commands}))
+
+    def end(self) -> None:
+        """Nothing more is to be done in this boot."""
+        self._write(self._present.model_copy(update={"is_over": True}))
+
+    def keep(self, order: Order) -> None:
+        """Before it is listed: what is listed as running can be gone on with."""
+        self._files.write(self._order_path, order.model_dump_json().encode(), mode=0o600)
+
+    def kept(self) -> Order | None:
+        """The order that was under way."""
+        if not self._files.exists(self._order_path):
+            return None
+        return decode(Order, self._files.read_bytes(self._order_path), "reading the command that was under way")
+
+    def drop(self) -> None:
+        """It came to its end."""
+        self._files.remove(self._order_path)
+
+    @property
+    def _present(self) -> Held:
+        assert self._held is not None, "nothing is listed before the lookup"
+        return self._held
+
+    def _write(self, held: Held) -> None:
+        self._files.write(self._path, held.model_dump_json().encode(), mode=0o600)
+        self._held = held
+
+    def _read(self, boot_id: str) -> Held | None:
+        if not self._files.exists(self._path):
+            return None
+        held = decode(Held, self._files.read_bytes(self._path), "reading what Ironic ordered before")
+        if held.boot_id != boot_id:
+            self.drop()
+            return None
+        return held

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTPS on port 9999: routes, token, and an answer in JSON to whatever comes.
+
+Every connection has a thread, a limit of time and one request. Whatever is wrong with that, the answer has a
+`faultstring`; the standard library's server is used since it leaves no error to anybody else's words.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import socket
+import ssl
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import BoundedSemaphore
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+
+from agent import __version__
+from agent.api.ironic.commands import Commands
+from agent.api.ironic.refusal import Refusal, bad_request, no_such_page, wrong_token
+from agent.model.ironic.wire import CommandResult
+
+LARGEST_BODY_BYTES = 128 << 20
+"""A config drive comes three times in one request, 64 MiB at most, and compressed."""
+DRAINED_BYTES = 1 << 20
+CONNECTIONS = 16
+PATIENCE_S = 60.0
+TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
+
+log = structlog.get_logger("ironic")
+
+
+class Server(ThreadingHTTPServer):
+    """Serves until it is shut down."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        context: ssl.SSLContext,
+        commands: Commands,
+        token: str,
+        uptime_s: Callable[[], float],
+    ) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.commands = commands
+        self.token = token.encode()
+        self.uptime_s = uptime_s
+        self._context = context
+        self._free = BoundedSemaphore(CONNECTIONS)
+        super().__init__(address, Handler)
+
+    def server_bind(self) -> None:
+        """Both families, where the kernel has both."""
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """In the connection's own thread: who is slow at shaking hands holds nobody else up."""
+        with self._free:
+            request.settimeout(PATIENCE_S)
+            try:
+                with self._context.wrap_socket(request, server_side=True) as secured:
+                    super().finish_request(secured, client_address)
+            except (OSError, ValueError) as error:
+                log.debug("connection lost", peer=str(client_address[0]), error=str(error))
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """What no handler foresaw."""
+        log.exception("a fault of ours", peer=str(client_address[0]))
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: Server
+    server_version = "bms-agent"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        """Looking."""
+        self._answered(self._got)
+
+    def do_POST(self) -> None:
+        """Ordering."""
+        self._answered(self._posted)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What the library finds wrong with a request, in our form."""
+        self._say(code, Refusal(code, f"{code} {message or HTTPStatus(code).phrase}").body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Not as the library does: the query holds the token."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """The path alone."""
+        log.debug("request", method=self.command, path=urlsplit(self.path).path[:200], status=int(code))
+
+    def _answered(self, route: Callable[[list[str], dict[str, str]], object]) -> None:
+        try:
+            parts = urlsplit(self.path)
+            query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+            path = [part for part in parts.path.split("/") if part]
+            status, body = 200, route(path[1:] if path[:1] == ["v1"] else path or [""], query)
+        except Refusal as refusal:
+            status, body = refusal.status, refusal.body
+            self._drain()
+        except ValueError:
+            status, body = 400, bad_request("400 Bad Request: it cannot be read").body
+        self._say(status, body)
+
+    def _got(self, path: list[str], query: dict[str, str]) -> object:
+        match path:
+            case [""]:
+                return root()
+            case []:
+                return version()
+            case ["status"]:
+                return {"started_at": self.server.uptime_s(), "version": __version__}
+            case ["commands"]:
+                self._must_be_ironic(query)
+                return {"commands": [shown(one) for one in self.server.commands.listed()]}
+            case ["commands", command_id]:
+                self._must_be_ironic(query)
+                return shown(self.server.commands.found(command_id, wait=is_true(query.get("wait"))))
+        raise no_such_page()
+
+    def _posted(self, path: list[str], query: dict[str, str]) -> object:
+        if path != ["commands"]:
+            raise no_such_page()
+        self._must_be_ironic(query)
+        body = self._body()
+        if not isinstance(body, dict):
+            raise bad_request("400 Bad Request: Missing or invalid name or params")
+        return shown(self.server.commands.order(body.get("name"), body.get("params"), wait=is_true(query.get("wait"))))
+
+    def _must_be_ironic(self, query: dict[str, str]) -> None:
+        if not hmac.compare_digest(query.get("agent_token", "").encode(), self.server.token):
+            raise wrong_token()
+
+    def _body(self) -> object:
+        length = self.headers.get("Content-Length", "")
+        if not length.isascii() or not length.isdecimal():
+            raise Refusal(411, "411 Length Required: a body without Content-Length is not read")
+        if int(length) > LARGEST_BODY_BYTES:
+            raise Refusal(413, f"413 Content Too Large: {length} bytes; {LARGEST_BODY_BYTES} is the end")
+        data = self.rfile.read(int(length))
+        del self.headers["Content-Length"]
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError):
+            raise bad_request("400 Bad Request: the body is not JSON") from None
+
+    def _drain(self) -> None:
+        """What is refused before it was read: a connection that ends with bytes in it takes the answer with it."""
+        length = self.headers.get("Content-Length", "") if hasattr(self, "headers") else ""
+        left = int(length) if length.isascii() and length.isdecimal() and int(length) <= DRAINED_BYTES else 0
+        while left > 0 and (piece := self.rfile.read(min(left, 65536))):
+            left -= len(piece)
+
+    def _say(self, status: int, body: object) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+        self.wfile.flush()
+        self.close_connection = True
+
+
+def context(pem_path: str, lowest: str | None) -> ssl.SSLContext:
+    """TLS with the certificate and key in this file; `lowest` is "1.2" or "1.3"."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.minimum_version = ssl.TLSVersion.TLSv1_3 if lowest == "1.3" else ssl.TLSVersion.TLSv1_2
+    made.load_cert_chain(pem_path)
+    return made
+
+
+def is_true(text: str | None) -> bool:
+    """As OpenStack reads it (oslo_utils.strutils)."""
+    return (text or "").strip().lower() in TRUE
+
+
+def shown(result: CommandResult) -> dict[str, Any]:
+    """Five keys, in this order."""
+    return result.model_dump(mode="json")
+
+
+def root() -> dict[str, Any]:
+    """`GET /`."""
+    v1 = {"id": "v1", "links": [{"href": "/v1/", "rel": "self"}]}
+    return {
+        "name": "OpenStack Ironic Python Agent API",
+        "description": "bms-agent in its place: commands of a bare metal provisioning service to the node's ramdisk",
+        "versions": [v1],
+        "default_version": v1,
+    }
+
+
+def version() -> dict[str, Any]:
+    """`GET /v1/`."""
+    return {
+        "commands": [{"href": "/v1/commands/", "rel": "self"}],
+        "status": [{"href": "/v1/status", "rel": "self"}],
+        "media_types": [{"base": "application/json", "type": "application/vnd.openstack.ironic-python-agent.v1+json"}],
+        "id": "v1",
+        "links": [{"href": "/v1/", "rel": "self"}],
+    }

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ironic's words into requests of ours. Pure: what is asked for goes in, a request or an error comes out.
+
+Sources: ironic/drivers/modules/deploy_utils.py (`build_instance_info_for_deploy`), agent.py (`write_image`); IPA's
+extensions/standby.py (`_validate_image_info`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from agent.errors import InputError
+from agent.model.config_drive import DriveImage
+from agent.model.device_hints import OperatorHints
+from agent.model.frozen import faults
+from agent.model.image import Access, ImageFormat, ImageRef
+from agent.model.ironic.wire import Node
+from agent.model.request import DeployRequest
+
+FORMATS = {"raw": ImageFormat.RAW, "gpt": ImageFormat.RAW, "qcow2": ImageFormat.QCOW2}
+DIGESTS = {64: "sha256", 128: "sha512"}
+"""By the number of hexadecimal digits."""
+HEX = re.compile(r"[0-9a-f]+")
+PARTITION_IMAGE = (
+    "it is a partition image, which needs a boot loader installed; that ran the tenant's code as root (CVE-2026-43003)"
+)
+MD5 = "only an MD5 or SHA-1 checksum is given, and anybody can make another image that has the same"
+
+
+def deploy_request(request_id: str, node: Node, args: dict[str, Any]) -> DeployRequest:
+    """Of step `write_image`. Raises `InputError`."""
+    doing = "reading what write_image asks for"
+    info = args.get("image_info")
+    if not isinstance(info, dict):
+        raise InputError(doing, "there is no image_info")
+    drive = args.get("configdrive") or info.get("configdrive")
+    try:
+        return DeployRequest(
+            request_id=request_id,
+            node_id=node.uuid,
+            image=image(info),
+            root_device=root_hints(node),
+            skip=skipped(node),
+            overwrite=True,
+            config_drive=DriveImage(data=SecretStr(drive)) if isinstance(drive, str) else None,
+            reboot=False,
+        )
+    except ValidationError as error:
+        raise InputError(doing, faults(error)) from None
+
+
+def image(info: dict[str, Any]) -> ImageRef:
+    """What is to be written. Raises `InputError`, `ValidationError`."""
+    doing = "reading image_info"
+    if info.get("image_type") == "partition":
+        raise InputError(doing, PARTITION_IMAGE, hint="Use a whole-disk image.")
+    urls = info.get("urls")
+    if not isinstance(urls, list) or not urls:
+        raise InputError(doing, "urls is empty")
+    name = str(info.get("disk_format") or "raw").lower()
+    if name not in FORMATS:
+        raise InputError(doing, f"disk_format {name!r}; written are {', '.join(FORMATS)}")
+    given = {"url": urls[0], "mirrors": tuple(urls[1:]), "format": FORMATS[name], "access": access(info)}
+    return ImageRef.model_validate({**given, **digest(info)})
+
+
+def digest(info: dict[str, Any]) -> dict[str, str]:
+    """By algorithm; or the URL of a file that has it. Raises `InputError`."""
+    doing = "reading the image's checksum"
+    value, legacy = info.get("os_hash_value"), info.get("checksum")
+    if value and (name := str(info.get("os_hash_algo")).lower()) in DIGESTS.values():
+        return {name: str(value).strip().lower()}
+    if value:
+        raise InputError(doing, f"os_hash_algo {info.get('os_hash_algo')!r}; checked are sha256 and sha512", hint=MD5)
+    text = str(legacy or "").strip()
+    if text.startswith(("http://", "https://")):
+        return {"checksums": text}
+    if HEX.fullmatch(text.lower()) and len(text) in DIGESTS:
+        return {DIGESTS[len(text)]: text.lower()}
+    raise InputError(doing, MD5 if text else "there is none", hint="Set image_os_hash_algo and image_os_hash_value.")
+
+
+def access(info: dict[str, Any]) -> Access:
+    """How its server lets us in. Raises `ValidationError`."""
+    user, password = info.get("image_server_user"), info.get("image_server_password")
+    proxies = info.get("proxies")
+    https = str(info["urls"][0]).startswith("https")
+    proxy = proxies.get("https" if https else "http") if isinstance(proxies, dict) else None
+    return Access.model_validate({"username": user or None, "password": password or None, "proxy": proxy or None})
+
+
+def root_hints(node: Node) -> OperatorHints:
+    """Those of the instance come before those of the machine. Raises `InputError`."""
+    found = node.instance_info.get("root_device") or node.properties.get("root_device") or {}
+    return hints(found, "reading root_device")
+
+
+def skipped(node: Node) -> tuple[OperatorHints, ...]:
+    """Disks that are never written to. Raises `InputError`."""
+    found = node.properties.get("skip_block_devices") or []
+    if not isinstance(found, list):
+        raise InputError("reading properties.skip_block_devices", "it is no list")
+    return tuple(hints(one, "reading properties.skip_block_devices") for one in found)
+
+
+def hints(specs: object, doing: str) -> OperatorHints:
+    """Raises `InputError`."""
+    try:
+        return OperatorHints.model_validate({"specs": specs})
+    except ValidationError as error:
+        raise InputError(doing, faults(error)) from None

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Ironic's commands are carried out with: the executor, and the few acts that are no operation.
+
+A command's result is its report, so nothing waits in an outbox; requests have the id of their command, by which the
+journal knows them after a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+
+from agent.errors import HostError
+from agent.host.doors import Clock, Host
+from agent.job.executor import Executor
+from agent.job.journal import Journal
+from agent.model.fault import Fault
+from agent.model.image import ImagePolicy
+from agent.model.job import JobReport, JobState, Progress, Result
+from agent.model.request import Request
+from agent.operations import Operations
+
+SYNC_TIMEOUT_S = 50.0
+
+
+class JobFailed(HostError):
+    """An operation failed; its fault says how."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message, hint=fault.hint)
+        self.fault = fault
+
+
+class Answered:
+    """`job.executor.Reports` where whoever asked reads the result by itself."""
+
+    def put(self, report: JobReport) -> None:
+        """Nobody waits for it."""
+
+    def reported(self, request_id: str) -> bool:
+        """It will be read."""
+        return True
+
+    def wait_empty(self, clock: Clock, stop: Event) -> bool:
+        """The answer to the order to end this boot has been given before."""
+        return True
+
+
+@dataclass(frozen=True)
+class Site:
+    """What of the process the commands need.
+
+    logs     everything about this machine, as a tar.gz
+    rescue   opens the rescue account with this password hash
+    over     the API ends, once the answer is sent; `isolated` takes the NICs down, too
+    """
+
+    host: Host
+    node_uuid: str
+    logs: Callable[[], bytes]
+    rescue: Callable[[str], None]
+    over: Callable[[bool], None]
+    inject_files_priority: int = 0
+
+
+class Work:
+    """One at a time."""
+
+    def __init__(self, site: Site, directory: str, boot_id: str, images: ImagePolicy) -> None:
+        self.site = site
+        operations = Operations(site.host, "ramdisk", f"{directory}/spool", images)
+        self._executor = Executor(operations, Journal(site.host.files, directory), Answered(), site.host.clock, boot_id)
+
+    @property
+    def progress(self) -> Progress | None:
+        """Of what is under way."""
+        return self._executor.progress
+
+    def carry_out(self, request: Request) -> Result:
+        """Bring it to its end. Raises `JobFailed`."""
+        job = self._executor.serve(request, Event())
+        if job.state is JobState.SUCCEEDED:
+            return job.result
+        raise JobFailed(job.fault or Fault(code="AGENT.ERROR", message="it failed, and nothing says why"))
+
+    def flush(self) -> None:
+        """What we write is on the medium before we say so; here goes whatever else."""
+        self.site.host.run(["sync"], timeout_s=SYNC_TIMEOUT_S)

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ramdisk mode under OpenStack Ironic, in place of its own agent: the kernel command line says so (`ipa-api-url`).
+
+    inspect, post ──► look up ──► serve the API ◄── commands of the conductor
+                                     └──► heartbeat: at once when something ended, else now and then
+
+Everything that Ironic knows us by is in /run (`api.ironic.record`): the process may be killed and started again within
+a step. Ironic's own agent forgets, and its conductor then takes the step for done.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from threading import Event, Thread
+from urllib.parse import urlsplit
+
+import structlog
+
+from agent import __version__
+from agent.api.ironic.certificate import certificate
+from agent.api.ironic.commands import Commands
+from agent.api.ironic.record import Identity, Record
+from agent.api.ironic.server import Server, context
+from agent.api.ironic.table import table
+from agent.api.ironic.work import Site, Work
+from agent.config import Settings
+from agent.daemon import guarded
+from agent.errors import AgentError, ControllerRefused, HostError, LinkError
+from agent.host.doors import Host
+from agent.host.identity import boot_id
+from agent.host.rescue import open_rescue
+from agent.host.sd_notify import Notifier
+from agent.inventory.logs import bundle
+from agent.inventory.network import nics
+from agent.link.client import patiently
+from agent.link.ironic.client import Ironic
+from agent.link.ironic.collectors import posted
+from agent.model.ironic.parameters import Parameters
+from agent.model.ironic.wire import MASKED, Beat, Lookup
+from agent.model.job import Progress
+from agent.model.url import PORTS
+
+INSPECTION_TRIES = 5
+LOOKUP_TRIES = 20
+"""About a quarter of an hour; then the process ends, is started again, and inspects the machine again, if told to."""
+TICK_S = 1.0
+RETRY_S = 5.0
+BUSY_S = 20.0
+AGAIN_S = (5.0, 10.0, 20.0)
+"""After something ended: Ironic drops a heartbeat, and says nothing, while the node is locked
+(ironic/conductor/manager.py, `heartbeat`)."""
+LEAVE_S = 1.0
+LOGS_BYTES = 16 << 20
+
+log = structlog.get_logger("ironic")
+
+
+def run(host: Host, settings: Settings, parameters: Parameters, stop: Event, notifier: Notifier) -> None:
+    """Until stopped, or until the machine reboots. Raises `AgentError` where starting again may help."""
+    directory = f"{settings.runtime_dir}/ironic"
+    record = Record(host.files, directory, boot_id(host.files))
+    notifier.status("waiting for the hardware")
+    wait_for_udev(host)
+    if record.held is None:
+        with notifier.kept_alive():
+            identity = introduced(host, parameters, client(parameters), stop)
+        if identity is not None:
+            record.open(identity)
+    if record.held is not None and not record.held.is_over:
+        Conducted(host, settings, parameters, record, directory).run(record.held.identity, stop, notifier)
+    notifier.ready("nothing more to do in this boot")
+    while not host.clock.wait(stop, TICK_S):
+        notifier.watchdog()
+
+
+def client(parameters: Parameters) -> Ironic:
+    """A connection to Ironic's API."""
+    return Ironic(parameters.api_urls, insecure=parameters.insecure, request_id=parameters.request_id)
+
+
+def wait_for_udev(host: Host) -> None:
+    """Not for ever: a disk that hangs is one that Ironic shall hear of."""
+    try:
+        host.udev.settle()
+    except HostError as error:
+        log.warning("udev is still busy", error=str(error))
+
+
+def introduced(host: Host, parameters: Parameters, ironic: Ironic, stop: Event) -> Identity | None:
+    """Inspected, if that is wanted, and looked up; None if only the inspection was wanted. Raises `LinkError`."""
+    node_uuid = inspected(host, parameters, ironic, stop) if parameters.inspects else None
+    if not parameters.api_urls:
+        return None
+
+    def look_up() -> Lookup:
+        macs = [nic.mac for nic in nics(host)]
+        return ironic.lookup(macs, node_uuid)
+
+    found = patiently(look_up, host.clock, stop, "looking this machine up in Ironic", LOOKUP_TRIES)
+    log.info("looked up", node=found.node.uuid)
+    return identity_of(host, parameters, found)
+
+
+def inspected(host: Host, parameters: Parameters, ironic: Ironic, stop: Event) -> str | None:
+    """The node's UUID; None where Ironic would not have it, which the lookup may still mend. Raises `LinkError` where
+    there will be none.
+    """
+    document = posted(host, parameters, stop=stop)
+    tries = INSPECTION_TRIES if parameters.api_urls else None
+
+    def post() -> str:
+        return ironic.inspected(parameters.callbacks, document)
+
+    try:
+        uuid = patiently(post, host.clock, stop, "posting the inspection", tries)
+    except AgentError as error:
+        if not parameters.api_urls:
+            raise
+        log.error("inspection not taken", error=str(error))
+        return None
+    log.info("inspected", node=uuid)
+    return uuid
+
+
+def identity_of(host: Host, parameters: Parameters, found: Lookup) -> Identity:
+    """Who we are from now on. Raises `ControllerRefused` without a token, `LinkError` without an address."""
+    given = found.config.agent_token
+    token = parameters.agent_token if given is None or given.get_secret_value() == MASKED else given
+    if token is None:
+        raise ControllerRefused(
+            "looking this machine up in Ironic",
+            "it has given this boot's token to somebody else",
+            hint="Ironic hands a token out once a boot: let it power this machine off and on.",
+        )
+    address = parameters.advertise_host or own_address(host, parameters.api_urls)
+    certificate_pem, key_pem = certificate(address)
+    return Identity.model_validate(
+        {
+            "node_uuid": found.node.uuid,
+            "token": token,
+            "callback_url": callback_url(address, parameters.advertise_port or parameters.listen_port),
+            "certificate_pem": certificate_pem,
+            "key_pem": key_pem,
+            "heartbeat_timeout_s": found.config.heartbeat_timeout,
+            "tls_min_version": found.config.tls_min_version,
+        }
+    )
+
+
+def own_address(host: Host, urls: tuple[str, ...]) -> str:
+    """From which this machine calls Ironic: there Ironic may call it. Raises `LinkError`."""
+    for url in urls:
+        parts = urlsplit(url)
+        found = host.probe.source(parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0))
+        if found is not None:
+            return str(found)
+    raise LinkError("finding out this machine's address", f"no route leads to {', '.join(urls)}")
+
+
+def callback_url(address: str, port: int) -> str:
+    """Where Ironic calls."""
+    return f"https://[{address}]:{port}" if ":" in address else f"https://{address}:{port}"
+
+
+class Conducted:
+    """What runs while Ironic conducts."""
+
+    def __init__(self, host: Host, settings: Settings, parameters: Parameters, record: Record, directory: str) -> None:
+        self._host = host
+        self._settings = settings
+        self._parameters = parameters
+        self._record = record
+        self._directory = directory
+        self._news = Event()
+        self._over = Event()
+        self._is_isolated = False
+
+    def run(self, identity: Identity, stop: Event, notifier: Notifier) -> None:
+        """Until stopped, or Ironic has no more use for us. Raises what killed a thread."""
+        work = self._work(identity)
+        commands = Commands(table(work), self._record, self._news)
+        server = self._server(identity, commands)
+        died: list[BaseException] = []
+        ending = Event()
+        loops: list[tuple[str, Callable[[], None]]] = [
+            ("api", lambda: server.serve_forever(poll_interval=0.2)),
+            ("beat", lambda: self._beat(identity, lambda: work.progress, ending)),
+        ]
+        threads = [Thread(target=guarded(loop, died), name=name, daemon=True) for name, loop in loops]
+        commands.resume()
+        for thread in threads:
+            thread.start()
+        notifier.ready(f"Ironic's node {identity.node_uuid}, called at {identity.callback_url}")
+        while not (self._host.clock.wait(stop, TICK_S) or died or self._over.is_set()):
+            notifier.watchdog()
+        self._host.clock.wait(stop, LEAVE_S)
+        ending.set()
+        self._news.set()
+        server.shutdown()
+        server.server_close()
+        if died:
+            raise died[0]
+        if self._is_isolated:
+            isolate(self._host)
+
+    def _work(self, identity: Identity) -> Work:
+        def over(isolated: bool) -> None:
+            self._is_isolated = isolated
+            self._record.end()
+            self._over.set()
+
+        site = Site(
+            host=self._host,
+            node_uuid=identity.node_uuid,
+            logs=lambda: bundle(self._host, LOGS_BYTES),
+            rescue=lambda password_hash: open_rescue(self._host, password_hash),
+            over=over,
+        )
+        return Work(site, self._directory, boot_id(self._host.files), self._settings.images)
+
+    def _server(self, identity: Identity, commands: Commands) -> Server:
+        path = f"{self._directory}/agent.pem"
+        pem = identity.certificate_pem + identity.key_pem.get_secret_value()
+        self._host.files.write(path, pem.encode(), mode=0o600)
+        began_s = self._host.clock.monotonic_s()
+        return Server(
+            (self._parameters.listen_host or listening_host(self._host), self._parameters.listen_port),
+            context(self._host.files.real_path(path), identity.tls_min_version),
+            commands,
+            identity.token.get_secret_value(),
+            lambda: self._host.clock.monotonic_s() - began_s,
+        )
+
+    def _beat(self, identity: Identity, progress: Callable[[], Progress | None], ending: Event) -> None:
+        """A client of its own: it belongs to one thread."""
+        ironic = client(self._parameters)
+        again = list(AGAIN_S)
+        while not ending.is_set():
+            self._news.clear()
+            now = progress()
+            try:
+                ironic.heartbeat(identity.node_uuid, beat_of(identity, now))
+                pause_s = BUSY_S if now else (again.pop(0) if again else regular_s(identity))
+            except LinkError as error:
+                log.warning("heartbeat lost", error=str(error))
+                pause_s = RETRY_S
+            if self._news.wait(pause_s):
+                again = list(AGAIN_S)
+
+
+def beat_of(identity: Identity, progress: Progress | None) -> Beat:
+    """Alive; and how far, while something is under way."""
+    return Beat(
+        callback_url=identity.callback_url,
+        agent_token=identity.token,
+        agent_version=f"bms-agent {__version__}",
+        agent_verify_ca=identity.certificate_pem,
+        agent_status_message=message(progress) if progress else "idle",
+    )
+
+
+def message(progress: Progress) -> str:
+    """One line: `write_image: 1234 of 5000 MB, limited by the disk, 510 MB/s`."""
+    total = f" of {progress.total_bytes // 10**6}" if progress.total_bytes else ""
+    limit = f", limited by {progress.limited_by}" if progress.limited_by else ""
+    return f"{progress.step}: {progress.done_bytes // 10**6}{total} MB{limit}"
+
+
+def regular_s(identity: Identity) -> float:
+    """As IPA does, so that a thousand machines do not call together."""
+    return identity.heartbeat_timeout_s * random.uniform(0.3, 0.6)  # noqa: S311
+
+
+def listening_host(host: Host) -> str:
+    """All addresses, of both families where the kernel has both."""
+    return "::" if host.files.exists("/proc/net/if_inet6") else "0.0.0.0"  # noqa: S104 - whoever calls has the token
+
+
+def isolate(host: Host) -> None:
+    """Nobody reaches this machine: Ironic waits until it does not answer (agent_client.py, `lockdown`)."""
+    for nic in nics(host):
+        host.run(["ip", "link", "set", "dev", nic.name, "down"])
+    log.info("locked down: all NICs are down")

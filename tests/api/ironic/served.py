@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An agent's API on the loopback device, with a fake machine behind it; and a client as Ironic's."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import requests
+from pydantic import SecretStr
+
+from agent.api.ironic.certificate import certificate
+from agent.api.ironic.commands import Command, Commands
+from agent.api.ironic.record import Identity, Record
+from agent.api.ironic.server import Server, context
+from agent.api.ironic.table import table
+from agent.api.ironic.work import Site, Work
+from agent.host.doors import Host
+from agent.host.fake import FakeHost
+from agent.model.image import ImagePolicy
+
+TOKEN = "t" * 43
+UUID = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123"
+BOOT = "boot-1"
+DIRECTORY = "/run/bms-agent/ironic"
+LOCAL = "127.0.0.1"
+PAIR = certificate(LOCAL)
+TIMEOUT_S = 20.0
+
+
+@dataclass
+class Agent:
+    """One run of the process."""
+
+    host: Host
+    url: str = ""
+    ca: str = ""
+    news: Event = field(default_factory=Event)
+    rescued: list[str] = field(default_factory=list)
+    over: list[bool] = field(default_factory=list)
+    commands: Commands | None = None
+
+    def get(self, path: str, token: str | None = TOKEN, **query: str) -> requests.Response:
+        """Ask."""
+        return self.ask("GET", path, token, query)
+
+    def post(self, name: object, params: object = None, *, wait: bool = False, token: str | None = TOKEN) -> Any:
+        """Order; what was answered, with its status."""
+        body = {"name": name, "params": {} if params is None else params}
+        response = self.ask("POST", "/v1/commands/", token, {"wait": str(wait).lower()}, json=body)
+        return response.json() | {"status": response.status_code}
+
+    def ask(
+        self, method: str, path: str, token: str | None, query: Mapping[str, str], **more: Any
+    ) -> requests.Response:
+        """One call."""
+        params = {**query, **({"agent_token": token} if token is not None else {})}
+        return requests.request(method, self.url + path, params=params, verify=self.ca, timeout=TIMEOUT_S, **more)
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The list of commands."""
+        found: list[dict[str, Any]] = self.get("/v1/commands/").json()["commands"]
+        return found
+
+    def ended(self, command_id: str) -> dict[str, Any]:
+        """A command, once it has ended."""
+        found: dict[str, Any] = self.get(f"/v1/commands/{command_id}", wait="true").json()
+        return found
+
+
+def identity(url: str = "https://127.0.0.1:9999") -> Identity:
+    """Who it is to Ironic."""
+    return Identity(
+        node_uuid=UUID,
+        token=SecretStr(TOKEN),
+        callback_url=url,
+        certificate_pem=PAIR[0],
+        key_pem=SecretStr(PAIR[1]),
+        heartbeat_timeout_s=300,
+    )
+
+
+@contextmanager
+def serving(
+    host: FakeHost | Host,
+    folder: Path,
+    *,
+    boot: str = BOOT,
+    logs: Callable[[], bytes] = lambda: b"logs",
+    rows: Mapping[str, Command] | None = None,
+) -> Iterator[Agent]:
+    """A process. What it recorded stays on the host; `rows` are further commands."""
+    made = Agent(host)
+    record = Record(host.files, DIRECTORY, boot)
+    if record.held is None:
+        record.open(identity())
+    site = Site(host=host, node_uuid=UUID, logs=logs, rescue=made.rescued.append, over=made.over.append)
+    work = Work(site, DIRECTORY, boot, ImagePolicy())
+    made.commands = commands = Commands({**table(work), **(rows or {})}, record, made.news)
+    pem, ca = folder / "agent.pem", folder / "ca.pem"
+    pem.write_text("".join(PAIR))
+    ca.write_text(PAIR[0])
+    server = Server((LOCAL, 0), context(str(pem), "1.3"), commands, TOKEN, lambda: 1.5)
+    commands.resume()
+    thread = Thread(target=lambda: server.serve_forever(poll_interval=0.05), name="api")
+    thread.start()
+    made.url, made.ca = f"https://{LOCAL}:{server.server_address[1]}", str(ca)
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def strict(ca: str) -> ssl.SSLContext:
+    """As Python 3.13 checks certificates."""
+    made = ssl.create_default_context(cafile=ca)
+    made.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+    return made
