@@ -10,6 +10,13 @@ archive() (
         cpio --quiet --null --create --format=newc --reproducible | zstd --quiet -19 -T0
 )
 
+# empty_archive: an archive of nothing, not compressed, to be put first. Ironic's conductor unpacks a ramdisk that begins
+# as zstd and serves it four times as large ([conductor]disable_zstandard_decompression); the kernel goes from archive
+# to archive, however each is compressed (Documentation/driver-api/early-userspace/buffer-format.rst).
+empty_archive() {
+    cpio --quiet --create --format=newc --reproducible </dev/null
+}
+
 # refuse_oversize FILE LIMIT_BYTES
 refuse_oversize() {
     local size_bytes

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the lab boots and deploys: built by the scripts beside this package, or found in their cache."""
+"""What the lab boots, deploys and is controlled by: built by the scripts beside this package, or found in a cache."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ def ramdisk() -> Path:
 def sample_image() -> Path:
     """The sample image, chunked; image.json beside it describes it."""
     return _built("debian") / SAMPLE
+
+
+def ironic() -> Path:
+    """Ironic's virtual environment."""
+    return _built("ironic")
 
 
 def _built(name: str) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.bmc import USER
+from lab.controller import Controller
 from lab.daemon import wait_until
 from lab.fault import LabFault
 from lab.login import Login, make_key
@@ -31,7 +32,9 @@ JOB_TIMEOUT_S = 1800.0
 class Cloud:
     """The lab's controller as its operator and its user see it. `echo` is told every command that changes something."""
 
-    def __init__(self, site: Site, user: str = LOGIN_USER, echo: Callable[[str], object] = lambda _: None) -> None:
+    def __init__(
+        self, site: Site[Controller], user: str = LOGIN_USER, echo: Callable[[str], object] = lambda _: None
+    ) -> None:
         self.site = site
         self.user = user
         self.echo = echo

@@ -34,6 +34,9 @@ def healthy() -> bool:
 class Controller:
     """`bms-agent controller` with its data in a folder, so that it can be killed and started again."""
 
+    # iPXE expands ${netX/mac} itself: netX is the interface that it booted from.
+    boot_script = f"{CONTROLLER_URL}/boot/ipxe?mac=${{netX/mac}}"
+
     def __init__(self, data: Path, ramdisk: Path, log: Path) -> None:
         self.data = data
         self.log = log
@@ -43,6 +46,9 @@ class Controller:
     def start(self) -> None:
         self.data.mkdir(exist_ok=True)
         self.daemon.start(healthy)
+
+    def stop(self) -> None:
+        self.daemon.stop()
 
     @property
     def environment(self) -> dict[str, str]:

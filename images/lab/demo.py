@@ -16,7 +16,7 @@ from rich.console import Console
 
 from lab import artifacts
 from lab.cloud import SERVER, Cloud
-from lab.controller import BMSCTL
+from lab.controller import BMSCTL, Controller
 from lab.daemon import tail
 from lab.fault import LabFault
 from lab.firmware import Firmware
@@ -76,7 +76,7 @@ def act(story: Story, image: Path, *, keep: bool) -> None:
         story.delete()
 
 
-def show_ends(console: Console, site: Site) -> None:
+def show_ends(console: Console, site: Site[Controller]) -> None:
     """What the machine and the controller said last, and where the rest is."""
     for log in (site.machine.console_log, site.controller.log):
         console.rule(f"the end of {log}", align="left")

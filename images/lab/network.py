@@ -44,17 +44,13 @@ def setup_commands(namespace: str) -> list[list[str]]:
     ]
 
 
-def dnsmasq_argv() -> list[str]:
-    """DHCP and TFTP: firmware is given iPXE, and iPXE (it sends option 175) the address of the controller's script.
-
-    iPXE expands ${netX/mac} itself: netX is the interface that it booted from.
-    """
-    script = f"{CONTROLLER_URL}/boot/ipxe?mac=${{netX/mac}}"
+def dnsmasq_argv(boot_script: str) -> list[str]:
+    """DHCP and TFTP: firmware is given iPXE, and iPXE (it sends option 175) the address of the controller's script."""
     return [
         "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--log-facility=-", "--log-dhcp",
         "--port=0", f"--interface={BRIDGE}", "--bind-interfaces", "--leasefile-ro", "--no-ping", "--dhcp-authoritative",
         f"--dhcp-range={DHCP_RANGE}",
-        "--dhcp-match=set:ipxe,175", f"--dhcp-boot=tag:ipxe,{script}",
+        "--dhcp-match=set:ipxe,175", f"--dhcp-boot=tag:ipxe,{boot_script}",
         "--dhcp-match=set:uefi,option:client-arch,7", "--dhcp-boot=tag:!ipxe,tag:uefi,snponly.efi",
         "--dhcp-match=set:bios,option:client-arch,0", "--dhcp-boot=tag:!ipxe,tag:bios,undionly.kpxe",
         "--enable-tftp", f"--tftp-root={IPXE_FOLDER}",

@@ -14,9 +14,11 @@ import secrets
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Generic, Protocol, TypeVar
 
 import psutil
 
@@ -35,17 +37,31 @@ LOGS_KEPT = 5
 START_TOLERANCE_S = 2.0
 
 
-class Site:
+class Engine(Protocol):
+    """What a lab needs of its controller, whichever it is. It is started and asked from inside the namespace."""
+
+    log: Path
+
+    @property
+    def boot_script(self) -> str: ...  # what iPXE is led to
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+E = TypeVar("E", bound=Engine)
+
+
+class Site(Generic[E]):
     """The lab of one folder, which gives the namespace its name."""
 
-    def __init__(self, folder: Path, machine: Machine, ramdisk: Path) -> None:
+    def __init__(self, folder: Path, machine: Machine, controller: E) -> None:
         self.folder = folder
         self.network = Network(folder.name)
         self.machine = machine
         self.bmc_password_file = folder / "bmc-password"
         self.bmc_address = f"http://{CONTROLLER_ADDRESS}:{PORT}{system_path(machine.spec)}"
-        self.controller = Controller(folder / "controller", ramdisk, folder / "controller.log")
-        self._dnsmasq = Daemon(dnsmasq_argv(), folder / "dnsmasq.log")
+        self.controller = controller
+        self._dnsmasq = Daemon(dnsmasq_argv(controller.boot_script), folder / "dnsmasq.log")
         self._bmc = Daemon(
             [sys.executable, "-m", "lab.bmc", str(machine.folder), str(self.bmc_password_file)],
             folder / "bmc.log",
@@ -55,17 +71,24 @@ class Site:
         self._before = {signal.SIGINT: signal.getsignal(signal.SIGINT)}
         self._kept = False
 
+    @staticmethod
+    def create(spec: MachineSpec, ramdisk: Path) -> Site[Controller]:
+        """A new lab with the embedded controller, not yet running."""
+        return Site.with_engine(
+            spec, lambda folder: Controller(folder / "controller", ramdisk, folder / "controller.log")
+        )
+
     @classmethod
-    def create(cls, spec: MachineSpec, ramdisk: Path) -> Site:
-        """A new lab, not yet running; what dead ones left behind goes first."""
+    def with_engine(cls, spec: MachineSpec, engine: Callable[[Path], E]) -> Site[E]:
+        """The same with the controller that is made for its folder. What dead labs left behind goes first."""
         sweep()
         folder = LABS / f"bms-lab-{secrets.token_hex(3)}"
         folder.mkdir(parents=True)
         (folder / OWNER).write_text(json.dumps({"pid": os.getpid(), "started": psutil.Process().create_time()}))
         (folder / "bmc-password").write_text(secrets.token_urlsafe(12))
-        return cls(folder, Machine.create(folder / "machine", spec), ramdisk)
+        return cls(folder, Machine.create(folder / "machine", spec), engine(folder))
 
-    def __enter__(self) -> Site:
+    def __enter__(self) -> Site[E]:
         """Bring up the network and everything on it but the machine, and enter the namespace."""
         for number in (signal.SIGTERM, signal.SIGHUP):
             self._before[number] = signal.signal(number, _leave)
@@ -101,8 +124,8 @@ class Site:
             signal.signal(number, signal.SIG_IGN)
         try:
             self._inside.close()
-            for daemon in (self.controller.daemon, self._bmc, self._dnsmasq):
-                daemon.stop()
+            for part in (self.controller, self._bmc, self._dnsmasq):
+                part.stop()
             remove(self.folder, keep_logs=keep_logs)
         finally:
             for number, handler in self._before.items():

@@ -12,37 +12,10 @@ import requests
 
 from lab.bmc import Bmc
 from lab.boot_override import BootOverride, Enabled, Target
-from lab.fault import LabFault
 from lab.machine import MachineSpec
+from tests.lab.fake_machine import FakeMachine
 
 ENTRY = ("admin", "secret")
-
-
-class FakeMachine:
-    """Remembers its power, its boot order and what was pressed; with `broken` set, it does not start."""
-
-    def __init__(self) -> None:
-        self.spec = MachineSpec(name="m1")
-        self.is_on = False
-        self.boot_override = BootOverride()
-        self.pressed: list[str] = []
-        self.broken = False
-
-    def power_on(self) -> None:
-        if self.broken:
-            raise LabFault("powering on m1: no such disk")
-        self.is_on = True
-        self.pressed.append("on")
-
-    def power_off(self) -> None:
-        self.is_on = False
-        self.pressed.append("off")
-
-    def reset(self) -> None:
-        self.pressed.append("reset")
-
-    def press_power_button(self) -> None:
-        self.pressed.append("button")
 
 
 @pytest.fixture
