@@ -296,7 +296,9 @@ def names_in(initrd: Path) -> Iterator[str]:
     """The names in all archives of an initrd (kernel: Documentation/driver-api/early-userspace/buffer-format.rst)."""
     content = initrd.read_bytes()
     compressed = content[content.index(ZSTD) :]
-    data = subprocess.run(["zstd", "--decompress"], input=compressed, capture_output=True, check=True, timeout=60).stdout
+    data = subprocess.run(
+        ["zstd", "--decompress"], input=compressed, capture_output=True, check=True, timeout=60
+    ).stdout
     at = 0
     while (at := data.find(b"070701", at)) >= 0:
         size, name_size = int(data[at + 54 : at + 62], 16), int(data[at + 94 : at + 102], 16)
