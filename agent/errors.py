@@ -14,6 +14,7 @@
     ├── PreconditionError     the machine is not in the state that the plan stands on: nothing was touched
     │   ├── DiskInUse, DiskHoldsData, DiskChanged, DiskReadOnly
     │   ├── ImageTooLarge, SectorSizeMismatch, PartitionTableError
+    │   ├── NothingToBoot         no EFI system partition, or no loader on it
     │   ├── CaptureRefused        a disk that would make no image to deploy
     │   ├── PlanRefused           the checker found a plan that breaks an invariant
     │   └── ChangeUnderWay        somebody else is changing the same thing
@@ -183,6 +184,13 @@ class PartitionTableError(PreconditionError):
 
     code = "IMAGE.PARTITION_TABLE"
     advice = "Use an image with a GPT, or with at most three primary partitions, and room at the disk's end."
+
+
+class NothingToBoot(PreconditionError):
+    """The disk has no EFI system partition, or no loader for this machine on it."""
+
+    code = "BOOT.NOTHING"
+    advice = "Use an image that boots under UEFI, or boot this machine in BIOS mode."
 
 
 class CaptureRefused(PreconditionError):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
+from agent.apply.boot import forget_boot, select_boot
 from agent.apply.capture.take import capture_disk
 from agent.apply.config_drive import place_config_drive
 from agent.apply.erase import erase_disk, leave_disk
@@ -22,6 +23,7 @@ from agent.errors import InputError
 from agent.host.doors import Host
 from agent.inventory import take
 from agent.inventory.disk import disks
+from agent.inventory.efi import firmware_boot, system_partitions
 from agent.model.disk import DiskIdentity
 from agent.model.image import ImagePolicy, ImageRef
 from agent.model.inventory import Inventory
@@ -32,22 +34,34 @@ from agent.model.plan import (
     DiskMustBeIdle,
     Epilogue,
     EraseDisk,
+    ForgetBoot,
     LeaveDisk,
     PlaceConfigDrive,
     Plan,
     Precondition,
     SealDisk,
+    SelectBoot,
     Step,
     StopHolder,
     WipeMetadata,
     WriteImage,
 )
 from agent.model.protocol import Mode
-from agent.model.request import CaptureRequest, DeployRequest, EraseRequest, PowerOffRequest, RebootRequest, Request
+from agent.model.request import (
+    CaptureRequest,
+    DeployRequest,
+    EraseRequest,
+    ForgetBootRequest,
+    PowerOffRequest,
+    RebootRequest,
+    Request,
+    SelectBootRequest,
+)
 from agent.model.url import named
+from agent.plan.boot import plan_forget_boot, plan_select_boot
 from agent.plan.capture import plan_capture
 from agent.plan.check import check
-from agent.plan.disk import must_be_still
+from agent.plan.disk import disks_of, must_be_still, select
 from agent.plan.erase import plan_erase
 from agent.plan.image import NO_POLICY, plan_deploy
 from agent.plan.power import plan_power
@@ -68,6 +82,8 @@ VERBS: Mapping[str, Verb] = {
     "image.deploy": Verb("write an OS image and a config drive to a disk, and reboot into it", RAMDISK),
     "image.capture": Verb("read a disk into an image that other servers can be made of", RAMDISK),
     "disk.erase": Verb("erase local disks and prove it by reading back", RAMDISK),
+    "boot.select": Verb("let the firmware boot a disk: its loader first in the boot order", RAMDISK),
+    "boot.forget": Verb("remove boot entries of the firmware's", RAMDISK),
     "power.reboot": Verb("reboot the machine", ANYWHERE),
     "power.off": Verb("power the machine off", ANYWHERE),
 }
@@ -99,9 +115,21 @@ class Operations:
                 return plan_capture(self._inventory(), request)
             case EraseRequest():
                 return plan_erase(self._inventory(), request, begun)
+            case SelectBootRequest() | ForgetBootRequest():
+                return self._boot_planned(request)
             case RebootRequest() | PowerOffRequest():
                 return plan_power(request)
         assert_never(request)
+
+    def _boot_planned(self, request: SelectBootRequest | ForgetBootRequest) -> Plan:
+        """What a disk has to boot is looked at once it is known which disk is meant; with a BIOS there is nothing."""
+        firmware = firmware_boot(self._host)
+        if firmware is None:
+            return Plan()
+        if isinstance(request, ForgetBootRequest):
+            return plan_forget_boot(firmware, request)
+        disk = select(disks_of(self._inventory()), request.root_device, request.skip)
+        return plan_select_boot(disk, firmware, system_partitions(self._host, disk), request)
 
     def _must_be_remote(self, image: ImageRef) -> None:
         """Only an operator may name a file of this machine: a controller could have its secrets written to a disk."""
@@ -146,6 +174,10 @@ class Operations:
                 return stop_holder(self._host, step, advance)
             case CaptureDisk():
                 return capture_disk(self._host, step, advance)
+            case SelectBoot():
+                return select_boot(self._host, step)
+            case ForgetBoot():
+                return forget_boot(self._host, step)
         assert_never(step)
 
     def end(self, epilogue: Epilogue) -> None:

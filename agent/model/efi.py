@@ -6,7 +6,7 @@ partitions and files (section 10.3.5). Pure; whatever the bytes are, the answer 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from uuid import UUID
 
@@ -44,10 +44,11 @@ class LoadOption(Frozen):
 
 
 class BootEntry(Frozen):
-    """A load option and its number."""
+    """A load option and its number. `raw` is the variable, byte for byte."""
 
     number: int
     option: LoadOption
+    raw: bytes
 
     @property
     def name(self) -> str:
@@ -59,11 +60,14 @@ class BootEntry(Frozen):
 
 
 class FirmwareBoot(Frozen):
-    """The boot entries as the firmware has them; `current` is the one that this boot came from."""
+    """The boot entries as the firmware has them, and whose programs it starts (x86_64, aarch64 …). A number is `taken`
+    also where nobody can read what it stands for.
+    """
 
+    architecture: str
     entries: tuple[BootEntry, ...] = ()
+    taken: frozenset[int] = frozenset()
     order: tuple[int, ...] = ()
-    current: int | None = None
 
 
 class Node(NamedTuple):
@@ -94,6 +98,21 @@ class PartitionPath(NamedTuple):
         if self.table == MBR_KIND:
             table, name = "MBR", f"0x{int.from_bytes(self.signature[:4], 'little'):08x}"
         return f"HD({self.number},{table},{name},0x{self.first_lba:x},0x{self.sectors:x})"
+
+
+class SystemPartition(Frozen):
+    """An EFI system partition, and what on it has to do with booting: every program below /EFI/*/, and every list of
+    some, by which shim's fallback makes entries.
+    """
+
+    partition: PartitionPath
+    uuids: tuple[str, ...]
+    programs: tuple[str, ...] = ()
+    lists: tuple[tuple[str, bytes], ...] = ()
+    unreadable: str | None = None
+
+    def __str__(self) -> str:
+        return f"partition {self.partition.number} ({', '.join(self.uuids)})"
 
 
 def decode_option(raw: bytes) -> LoadOption:
@@ -198,10 +217,26 @@ def shown_node(node: Node) -> str:
         return str(partition)
     if file is not None:
         return f"File({file})"
+    special = SPECIAL.get((node.kind, node.subkind, len(node.body)))
+    if special is not None:
+        return special(node.body)
     name = NAMES.get((node.kind, node.subkind), f"Path({node.kind},{node.subkind})")
     return f"{name}({node.body.hex()})"
 
 
+def pci_root(body: bytes) -> str:
+    """PNP0A03 is one; other devices of ACPI have no short name."""
+    hid, uid = struct.unpack("<II", body)
+    return f"PciRoot(0x{uid:x})" if hid == PNP0A03 else f"Acpi(0x{hid:08x},0x{uid:x})"
+
+
+PNP0A03 = 0x0A0341D0
+SPECIAL: dict[tuple[int, int, int], Callable[[bytes], str]] = {
+    (1, 1, 2): lambda body: f"Pci(0x{body[1]:x},0x{body[0]:x})",
+    (2, 1, 8): pci_root,
+    (3, 11, 33): lambda body: f"MAC({body[:6].hex()},{body[32]})",
+}
+"""By kind, subkind and length."""
 NAMES = {
     (1, 1): "Pci",
     (1, 4): "VenHw",

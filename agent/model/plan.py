@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from agent.model.config_drive import ConfigDrive, DriveImage
 from agent.model.disk import DiskIdentity, Holder
+from agent.model.efi import BootEntry
 from agent.model.frozen import Frozen
 from agent.model.image import OPEN, Access, ImageRef
 
@@ -135,8 +136,36 @@ class CaptureDisk(Frozen):
     level: int | None = None
 
 
+class SelectBoot(Frozen):
+    """Let the firmware have this entry, as it is or anew, and this order, which was another `before`."""
+
+    kind: Literal["select_boot"] = "select_boot"
+    disk: DiskIdentity
+    entry: BootEntry
+    before: tuple[int, ...]
+    order: tuple[int, ...]
+
+
+class ForgetBoot(Frozen):
+    """Remove these boot entries of the firmware's, and their places in its order."""
+
+    kind: Literal["forget_boot"] = "forget_boot"
+    entries: tuple[BootEntry, ...]
+    before: tuple[int, ...]
+    order: tuple[int, ...]
+
+
 Step = Annotated[
-    WriteImage | PlaceConfigDrive | SealDisk | EraseDisk | LeaveDisk | WipeMetadata | StopHolder | CaptureDisk,
+    WriteImage
+    | PlaceConfigDrive
+    | SealDisk
+    | EraseDisk
+    | LeaveDisk
+    | WipeMetadata
+    | StopHolder
+    | CaptureDisk
+    | SelectBoot
+    | ForgetBoot,
     Field(discriminator="kind"),
 ]
 STEP: TypeAdapter[Step] = TypeAdapter(Step)

@@ -7,9 +7,10 @@ node that may obey it.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 
 from agent.model.config_drive import ConfigDrive, DriveImage
 from agent.model.device_hints import OperatorHints, SkipList
@@ -17,6 +18,18 @@ from agent.model.disk import RootDeviceHints
 from agent.model.frozen import Frozen
 from agent.model.generalise.table import CONFIG_DRIVE, NAMES
 from agent.model.image import OPEN, Access, ImageRef
+
+
+def _can_be_read(pattern: str) -> str:
+    """Raises `ValueError` for what is no regular expression."""
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_can_be_read)]
 
 
 class _Request(Frozen):
@@ -48,6 +61,26 @@ class EraseRequest(_Request):
         default=None, description="only disks with these serials or WWNs; None means every local disk"
     )
     skip: SkipList = Field(default=(), description="disks that are never written to: passed over, and reported")
+
+
+class SelectBootRequest(_Request):
+    """Let the firmware boot the disk that the hints select: an entry for its loader, first in the order. A machine with
+    a BIOS has nothing to be selected.
+    """
+
+    verb: Literal["boot.select"] = "boot.select"
+    root_device: RootDeviceHints | OperatorHints
+    skip: SkipList = ()
+    esp_uuid: str | None = Field(default=None, description="of its EFI system partition, or of the filesystem on it")
+
+
+class ForgetBootRequest(_Request):
+    """Remove boot entries of the firmware's whose paths, as efibootmgr shows them, fit one of these expressions."""
+
+    verb: Literal["boot.forget"] = "boot.forget"
+    match_patterns: tuple[Pattern, ...] = Field(
+        default=(r"^HD\(", r"shim.*\.efi", r"grub.*\.efi"), description="IPA's, without regard to case"
+    )
 
 
 class CaptureRequest(_Request):
@@ -91,6 +124,13 @@ class PowerOffRequest(_Request):
 
 
 Request = Annotated[
-    DeployRequest | EraseRequest | CaptureRequest | RebootRequest | PowerOffRequest, Field(discriminator="verb")
+    DeployRequest
+    | EraseRequest
+    | CaptureRequest
+    | SelectBootRequest
+    | ForgetBootRequest
+    | RebootRequest
+    | PowerOffRequest,
+    Field(discriminator="verb"),
 ]
 REQUEST: TypeAdapter[Request] = TypeAdapter(Request)

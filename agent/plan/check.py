@@ -16,10 +16,12 @@ from agent.model.plan import (
     DiskMustBe,
     DiskMustBeIdle,
     EraseDisk,
+    ForgetBoot,
     LeaveDisk,
     PlaceConfigDrive,
     Plan,
     SealDisk,
+    SelectBoot,
     Step,
     StopHolder,
     WipeMetadata,
@@ -45,6 +47,7 @@ def check(plan: Plan) -> Plan:
         *held_disks_are_freed_first(plan),
         *whole_ends_are_wiped(plan),
         *boot_sector_last(plan),
+        *boot_entries_stay(plan),
         *areas_apart(plan),
         *inside_the_disk(plan),
     ]
@@ -139,6 +142,29 @@ def boot_sector_last(plan: Plan) -> list[str]:
             broken.append("the seal would write another head than the one held back")
         if image.hold_back_bytes < MIB:
             broken.append(f"only {image.hold_back_bytes} bytes of the head are held back")
+    return broken
+
+
+def boot_entries_stay(plan: Plan) -> list[str]:
+    """Of the firmware's boot order nothing is lost but what is forgotten, and nothing trades places; what is to be
+    booted comes first, and its disk is pinned.
+    """
+    pinned = {one.disk for one in plan.preconditions}
+    broken = []
+    for step in plan.steps:
+        match step:
+            case SelectBoot():
+                others = tuple(number for number in step.before if number != step.entry.number)
+                kept = step.order == (step.entry.number, *others)
+                if step.disk not in pinned:
+                    broken.append(f"{step.disk} is to be booted, and no precondition pins it")
+            case ForgetBoot():
+                gone = {entry.number for entry in step.entries}
+                kept = step.order == tuple(number for number in step.before if number not in gone)
+            case _:
+                continue
+        if not kept:
+            broken.append(f"{step.kind} would change more of the boot order than its entries")
     return broken
 
 

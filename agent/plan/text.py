@@ -13,11 +13,13 @@ from agent.model.plan import (
     DiskMustBeIdle,
     Epilogue,
     EraseDisk,
+    ForgetBoot,
     LeaveDisk,
     PlaceConfigDrive,
     Plan,
     Precondition,
     SealDisk,
+    SelectBoot,
     Step,
     StopHolder,
     Wipe,
@@ -84,6 +86,11 @@ def line(step: Step) -> str:
             return (
                 f"{forgetting}read {step.disk} ({what}) into a chunked image at {named(step.to)}; it is not written to"
             )
+        case SelectBoot():
+            then = ",".join(f"{number:04X}" for number in step.order)
+            return f"let the firmware boot {step.disk} by {step.entry}; its boot order becomes {then}"
+        case ForgetBoot():
+            return f"remove the boot entries {'; '.join(map(str, step.entries))}"
     assert_never(step)
 
 

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the firmware boots: its entries, and what a disk's EFI system partitions have to offer.
+
+In: the firmware's variables, the bytes of a disk. Nothing is mounted: what a tenant may have written is read by us.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+from agent.errors import DecodeError
+from agent.host.doors import BlockDevice, Files, Host
+from agent.inventory.cpu import ARCHITECTURE
+from agent.model import gpt, mbr
+from agent.model.disk import MIB, Disk
+from agent.model.efi import (
+    GPT_KIND,
+    MBR_KIND,
+    BootEntry,
+    FirmwareBoot,
+    PartitionPath,
+    SystemPartition,
+    decode_option,
+    decode_order,
+)
+from agent.model.filesystem.fat_files import FatFiles
+
+ESP = UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
+ESP_IN_MBR = 0xEF
+PLATFORM_SIZE = "/sys/firmware/efi/fw_platform_size"
+ENTRY = re.compile(r"Boot([0-9A-F]{4})")
+LARGEST_LIST_BYTES = 64 * 1024
+
+
+def firmware_boot(host: Host) -> FirmwareBoot | None:
+    """The boot entries; `None` without UEFI. Raises `HostError`, `DecodeError`."""
+    if not host.efi.is_there():
+        return None
+    names = host.efi.names()
+    numbers = [int(found[1], 16) for name in names if (found := ENTRY.fullmatch(name))]
+    return FirmwareBoot(
+        architecture=architecture(host.files),
+        entries=tuple(one for number in numbers if (one := boot_entry(number, host.efi.read(f"Boot{number:04X}")))),
+        taken=frozenset(numbers),
+        order=decode_order(host.efi.read("BootOrder")) if "BootOrder" in names else (),
+    )
+
+
+def architecture(files: Files) -> str:
+    """Whose programs the firmware starts: on small x86-64 machines it may be one of 32 bits. Raises `HostError`."""
+    kernel = files.read_text(ARCHITECTURE).strip()
+    is_narrow = files.exists(PLATFORM_SIZE) and files.read_text(PLATFORM_SIZE).strip() == "32"
+    return "i686" if kernel == "x86_64" and is_narrow else kernel
+
+
+def boot_entry(number: int, raw: bytes) -> BootEntry | None:
+    """One entry; `None` where the firmware keeps something under its name that is none."""
+    try:
+        return BootEntry(number=number, option=decode_option(raw), raw=raw)
+    except DecodeError:
+        return None
+
+
+def system_partitions(host: Host, disk: Disk) -> tuple[SystemPartition, ...]:
+    """The disk's EFI system partitions. One that cannot be read says so in its place. Raises `DeviceError`."""
+    with host.block.open_read(disk.path) as device:
+        head = device.read(0, min(MIB, device.size_bytes))
+        return tuple(looked_into(device, one) for one in partitions(head, disk.logical_sector_bytes))
+
+
+def partitions(head: bytes, sector_bytes: int) -> Iterator[PartitionPath]:
+    """The ESPs of the table that is in force. A disk without a table has none."""
+    if mbr.is_in_force(head):
+        number = head[440:444].ljust(16, b"\0")
+        for record in mbr.parse(head) or ():
+            if record.kind == ESP_IN_MBR:
+                yield PartitionPath(record.slot + 1, record.first_lba, record.sectors, number, MBR_KIND)
+        return
+    try:
+        table = gpt.parse(head, sector_bytes)
+    except DecodeError:
+        return
+    for one in table.entries:
+        if one.type_guid == ESP:
+            sectors = one.last_lba - one.first_lba + 1
+            yield PartitionPath(one.slot + 1, one.first_lba, sectors, one.guid.bytes_le, GPT_KIND)
+
+
+def looked_into(device: BlockDevice, partition: PartitionPath) -> SystemPartition:
+    """What is on it. Raises `DeviceError`."""
+    sector = device.logical_sector_bytes
+    start, size = partition.first_lba * sector, partition.sectors * sector
+    names = (str(UUID(bytes_le=partition.signature)),) if partition.table == GPT_KIND else ()
+    try:
+        if start + size > device.size_bytes:
+            raise DecodeError("reading the EFI system partition", "it reaches past the disk's end")
+        files = FatFiles(lambda offset, length: within(device, start, size, offset, length), size)
+        programs = tuple(found(files, lambda name: name.endswith(".efi")))
+        lists = tuple(found(files, lambda name: name.startswith("boot") and name.endswith(".csv")))
+        contents = tuple((path, files.content(path, LARGEST_LIST_BYTES)) for path in lists)
+    except DecodeError as error:
+        return SystemPartition(partition=partition, uuids=names, unreadable=error.evidence)
+    return SystemPartition(partition=partition, uuids=(*names, files.uuid), programs=programs, lists=contents)
+
+
+def within(device: BlockDevice, start: int, size: int, offset: int, length: int) -> bytes:
+    """A read that stays in the partition. Raises `DecodeError` for one that would not."""
+    if offset + length > size:
+        raise DecodeError("reading the EFI system partition", f"byte {offset + length} of {size} is beyond it")
+    return device.read(start + offset, length)
+
+
+def found(files: FatFiles, fits: Callable[[str], bool]) -> Iterator[str]:
+    """Paths of the files whose names fit, in the folders of the distributions: /EFI/*/ and one deeper, as Windows'."""
+    for folder in files.names("/EFI"):
+        for name in files.names(f"/EFI/{folder}"):
+            path = f"/EFI/{folder}/{name}"
+            if fits(name.lower()) and files.find(path):
+                yield path
+            elif name.lower() == "boot":
+                yield from (f"{path}/{each}" for each in files.names(path) if fits(each.lower()))

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of a FAT filesystem, as of an EFI system partition: read from its bytes, so that nothing of a tenant's is
+mounted. FAT12, FAT16 and FAT32, with long names. Pure.
+
+Source: "Microsoft Extensible Firmware Initiative FAT32 File System Specification" 1.03. A chain of clusters that runs
+in a circle is an error; one that runs out of the filesystem ends there.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from agent.errors import DecodeError
+from agent.model.filesystem import Read
+from agent.model.filesystem.fat import BOOT_BYTES, FEWEST_FAT16, MOST_CLUSTERS
+
+FEWEST_FAT32 = 65525
+ENTRY = struct.Struct("<11sB8xHHHHI")
+ENTRY_BYTES = 32
+DELETED, LAST, HIDDEN_E5 = 0xE5, 0x00, 0x05
+LONG_NAME, VOLUME, DIRECTORY = 0x0F, 0x08, 0x10
+LONG_END = 0x40
+LARGEST_DIRECTORY_BYTES = 2 * 1024 * 1024
+"""65,536 entries: more than the specification allows in one."""
+DOING = "reading the FAT filesystem"
+
+
+class File(NamedTuple):
+    """A file or directory; `cluster` 0 has no content, or is the root's."""
+
+    name: str
+    is_directory: bool
+    cluster: int
+    size_bytes: int
+
+
+class FatFiles:
+    """One filesystem. Names are compared without regard to case, and paths begin with a slash."""
+
+    def __init__(self, read: Read, size_bytes: int) -> None:
+        """Raises `DecodeError` for what is none."""
+        if size_bytes < BOOT_BYTES:
+            raise DecodeError(DOING, f"{size_bytes} bytes hold none")
+        self._read = read
+        raw = read(0, BOOT_BYTES)
+        sector, per_cluster, reserved, copies, root_entries, small_total = struct.unpack_from("<HBHBHH", raw, 11)
+        (small_table,) = struct.unpack_from("<H", raw, 22)
+        large_total, large_table = struct.unpack_from("<II", raw, 32)
+        table, total = small_table or large_table, small_total or large_total
+        powers = [size and size & (size - 1) == 0 for size in (sector, per_cluster)]
+        if not all(powers) or sector < BOOT_BYTES or not (reserved and copies) or total * sector > size_bytes:
+            raise DecodeError(DOING, f"{total} sectors of {sector} bytes, on {size_bytes} bytes")
+        self._cluster_bytes = per_cluster * sector
+        self._root = ((reserved + copies * table) * sector, root_entries * ENTRY_BYTES)
+        self._data_at = self._root[0] + -(-self._root[1] // sector) * sector
+        self._clusters = (total - self._data_at // sector) // per_cluster
+        if not 0 < self._clusters <= MOST_CLUSTERS:
+            raise DecodeError(DOING, f"{self._clusters} clusters")
+        self._bits = 12 if self._clusters < FEWEST_FAT16 else 16 if small_table else 32
+        if (self._clusters + 2) * self._bits > table * sector * 8:
+            raise DecodeError(DOING, f"{self._clusters} clusters do not fit into its table")
+        (self._root_cluster,) = struct.unpack_from("<I", raw, 44) if self._bits == 32 else (0,)
+        self._table = read(reserved * sector, -(-(self._clusters + 2) * self._bits // 8))
+        serial = struct.unpack_from("<I", raw, 0x43 if self._bits == 32 else 0x27)[0]
+        self.uuid = f"{serial >> 16:04X}-{serial & 0xFFFF:04X}"
+
+    def names(self, directory: str) -> tuple[str, ...]:
+        """What is in a directory, as it is written; nothing if there is none of that name. Raises `DecodeError`."""
+        found = self._find(directory)
+        if found is None or not found.is_directory:
+            return ()
+        return tuple(each.name for each in self._listed(found))
+
+    def find(self, path: str) -> str | None:
+        """The path of a regular file as it is written there; `None` if there is none. Raises `DecodeError`."""
+        parent, _, _ = path.rpartition("/")
+        found = self._find(path)
+        return None if found is None or found.is_directory else f"{parent}/{found.name}"
+
+    def content(self, path: str, most_bytes: int) -> bytes:
+        """A file's content. Raises `DecodeError`: also where there is none, or it is larger."""
+        found = self._find(path)
+        if found is None or found.is_directory or found.size_bytes > most_bytes:
+            raise DecodeError(DOING, f"{path} is no file of at most {most_bytes} bytes")
+        return b"".join(self._chain(found.cluster, found.size_bytes))[: found.size_bytes]
+
+    def _find(self, path: str) -> File | None:
+        at = File("", True, 0, 0)
+        for part in (part for part in path.split("/") if part):
+            if not at.is_directory:
+                return None
+            inside = (each for each in self._listed(at) if each.name.casefold() == part.casefold())
+            found = next(inside, None)
+            if found is None:
+                return None
+            at = found
+        return at
+
+    def _listed(self, directory: File) -> list[File]:
+        if directory.cluster == 0 and self._bits != 32:
+            return list(entries(self._read(*self._root)))
+        cluster = directory.cluster or self._root_cluster
+        return list(entries(b"".join(self._chain(cluster, LARGEST_DIRECTORY_BYTES))))
+
+    def _chain(self, cluster: int, most_bytes: int) -> Iterator[bytes]:
+        """The content of a chain, up to that length."""
+        got, seen = 0, set()
+        while got < most_bytes and 2 <= cluster < self._clusters + 2:
+            if cluster in seen:
+                raise DecodeError(DOING, f"a chain of clusters runs in a circle at {cluster}")
+            seen.add(cluster)
+            yield self._read(self._data_at + (cluster - 2) * self._cluster_bytes, self._cluster_bytes)
+            got += self._cluster_bytes
+            cluster = self._next(cluster)
+
+    def _next(self, cluster: int) -> int:
+        if self._bits == 12:
+            pair = int.from_bytes(self._table[cluster * 3 // 2 : cluster * 3 // 2 + 2], "little")
+            return pair >> 4 if cluster % 2 else pair & 0xFFF
+        size = self._bits // 8
+        return int.from_bytes(self._table[cluster * size : (cluster + 1) * size], "little") & 0x0FFFFFFF
+
+
+def entries(raw: bytes) -> Iterator[File]:
+    """What a directory has, but for itself and the one above."""
+    long: list[bytes] = []
+    for at in range(0, len(raw) - ENTRY_BYTES + 1, ENTRY_BYTES):
+        short, attributes, high, _, _, low, size = ENTRY.unpack_from(raw, at)
+        if short[0] == LAST:
+            return
+        if short[0] == DELETED:
+            long = []
+        elif attributes & 0x3F == LONG_NAME:
+            piece = raw[at + 1 : at + 11] + raw[at + 14 : at + 26] + raw[at + 28 : at + 32]
+            long = [piece] if short[0] & LONG_END else [piece, *long]
+        else:
+            name = long_name(long) or short_name(short, raw[at + 12])
+            long = []
+            if not attributes & VOLUME and name not in (".", ".."):
+                yield File(name, bool(attributes & DIRECTORY), high << 16 | low, size)
+
+
+def long_name(pieces: list[bytes]) -> str:
+    """The pieces stand before their entry, the last one first."""
+    return b"".join(pieces).decode("utf-16-le", errors="replace").partition("\0")[0]
+
+
+def short_name(raw: bytes, case: int) -> str:
+    """Eight letters and three; Windows NT and Linux keep the case of each part in two bits (fs/fat/dir.c)."""
+    fixed = (b"\xe5" if raw[0] == HIDDEN_E5 else raw[:1]) + raw[1:]
+    stem, suffix = (fixed[:8].decode("cp437").rstrip(), fixed[8:].decode("cp437").rstrip())
+    stem, suffix = stem.lower() if case & 0x08 else stem, suffix.lower() if case & 0x10 else suffix
+    return f"{stem}.{suffix}" if suffix else stem
