@@ -13,6 +13,7 @@ import pytest
 from agent.controller.flow.nics import NicOrder
 from agent.controller.flow.order import ServerOrder, create
 from agent.controller.refusal import NoNodeFits, Refused
+from agent.model.disk import RootDeviceHints
 from agent.model.network import MAIN_TABLE
 from agent.model.request import DeployRequest
 from tests.controller.machine import Machine, disk
@@ -137,7 +138,7 @@ def test_the_users_hints_choose_the_disk(world: World, machine: Machine) -> None
     world.order(root_device={"size_gb": ">= 70"})
     request = machine.desired().request
 
-    assert isinstance(request, DeployRequest)
+    assert isinstance(request, DeployRequest) and isinstance(request.root_device, RootDeviceHints)
     assert (request.root_device.serial, request.root_device.wwn) == ("SN-sdb", disk("sdb").wwn)
     assert world.server()["root_disk"]["serial"] == "SN-sdb"
 
