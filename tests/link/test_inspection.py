@@ -33,10 +33,9 @@ NESTING = 25
 LARGEST_BYTES = 16 << 20
 
 
-def wishes(*collectors: str, **more: Any) -> Parameters:
+def wishes(*collectors: str, boot_interface: str = BOOTIF, **more: Any) -> Parameters:
     """What a kernel command line of an inspection says."""
-    fields = {"inspection_urls": ("http://192.0.2.1/v1/continue_inspection",), "boot_interface": BOOTIF}
-    return Parameters(collectors=collectors, **fields, **more)
+    return Parameters(collectors=collectors, boot_interface=boot_interface, **more)
 
 
 def body(host: FakeHost, parameters: Parameters, *, skip_bmc: bool = False) -> dict[str, Any]:
@@ -66,11 +65,13 @@ def depth(value: object) -> int:
     return 1 + max(map(depth, below), default=0)
 
 
-@pytest.mark.parametrize("name", ["qemu-q35", "synthetic-dell-r650"])
-def test_whole_document(name: str, golden: Callable[[Path, str], None]) -> None:
-    """Everything that Ironic gets of a machine is what was reviewed."""
+@pytest.mark.parametrize(
+    ("name", "boot_interface"), [("qemu-q35", "52:54:00:b0:00:01"), ("synthetic-dell-r650", BOOTIF)]
+)
+def test_whole_document(name: str, boot_interface: str, golden: Callable[[Path, str], None]) -> None:
+    """Everything that Ironic gets of a machine is what was reviewed; BOOTIF is passed on as the loader wrote it."""
     host = equipped.host() if "dell" in name else FakeHost.load(synthetic.HERE / name)
-    read = body(host, wishes(*EVERYTHING, collect_lldp=True))
+    read = body(host, wishes(*EVERYTHING, collect_lldp=True, boot_interface=boot_interface))
 
     golden(HERE / f"inspection-{name}.json", json.dumps(read, indent=1) + "\n")
 
