@@ -64,9 +64,9 @@ def run(host: Host, settings: Settings, parameters: Parameters, stop: Event, not
     wait_for_udev(host)
     if record.held is None:
         with notifier.kept_alive():
-            identity = introduced(host, parameters, client(parameters), stop)
-        if identity is not None:
-            record.open(identity)
+            found = introduced(host, parameters, client(parameters), stop)
+        if found is not None:
+            record.open(identity_of(host, parameters, found), found.node)
     if record.held is not None and not record.held.is_over:
         Conducted(host, settings, parameters, record, directory).run(record.held.identity, stop, notifier)
     notifier.ready("nothing more to do in this boot")
@@ -87,7 +87,7 @@ def wait_for_udev(host: Host) -> None:
         log.warning("udev is still busy", error=str(error))
 
 
-def introduced(host: Host, parameters: Parameters, ironic: Ironic, stop: Event) -> Identity | None:
+def introduced(host: Host, parameters: Parameters, ironic: Ironic, stop: Event) -> Lookup | None:
     """Inspected, if that is wanted, and looked up; None if only the inspection was wanted. Raises `LinkError`."""
     node_uuid = inspected(host, parameters, ironic, stop) if parameters.inspects else None
     if not parameters.api_urls:
@@ -99,7 +99,7 @@ def introduced(host: Host, parameters: Parameters, ironic: Ironic, stop: Event) 
 
     found = patiently(look_up, host.clock, stop, "looking this machine up in Ironic", LOOKUP_TRIES)
     log.info("looked up", node=found.node.uuid)
-    return identity_of(host, parameters, found)
+    return found
 
 
 def inspected(host: Host, parameters: Parameters, ironic: Ironic, stop: Event) -> str | None:
@@ -212,7 +212,7 @@ class Conducted:
 
         site = Site(
             host=self._host,
-            node_uuid=identity.node_uuid,
+            record=self._record,
             logs=lambda: bundle(self._host, LOGS_BYTES),
             rescue=lambda password_hash: open_rescue(self._host, password_hash),
             over=over,

@@ -12,9 +12,12 @@ from typing import Any
 
 from pydantic import Field
 
+from agent.errors import WrongNode
 from agent.host.doors import Files
 from agent.model.frozen import Frozen, Secret, decode
-from agent.model.ironic.wire import CommandResult
+from agent.model.ironic.wire import CommandResult, Node
+
+DISKS = ("root_device", "skip_block_devices")
 
 
 class Identity(Frozen):
@@ -30,10 +33,11 @@ class Identity(Frozen):
 
 
 class Held(Frozen):
-    """The whole record."""
+    """The whole record. Of the node there is only what says which disks are meant: some commands come without it."""
 
     boot_id: str
     identity: Identity
+    node: Node
     commands: tuple[CommandResult, ...] = ()
     is_over: bool = Field(default=False, description="rescued or locked down: nothing more is to be done")
 
@@ -44,6 +48,15 @@ class Order(Frozen):
     id: str
     name: str
     params: dict[str, Any]
+
+
+def about_disks(node: Node) -> Node:
+    """Nothing else, least of all its config drive."""
+    return Node(
+        uuid=node.uuid,
+        properties={name: node.properties[name] for name in DISKS if name in node.properties},
+        instance_info={name: node.instance_info[name] for name in DISKS if name in node.instance_info},
+    )
 
 
 class Record:
@@ -61,9 +74,22 @@ class Record:
         """None before the first lookup of this boot."""
         return self._held
 
-    def open(self, identity: Identity) -> None:
+    def open(self, identity: Identity, node: Node) -> None:
         """Ironic knows us now."""
-        self._write(Held(boot_id=self._boot_id, identity=identity))
+        self._write(Held(boot_id=self._boot_id, identity=identity, node=about_disks(node)))
+
+    def learn(self, node: Node) -> None:
+        """Ironic said more of the node. Raises `WrongNode` where it is another one."""
+        if node.uuid != self._present.identity.node_uuid:
+            told = f"it is for {node.uuid}, this is {self._present.identity.node_uuid}"
+            raise WrongNode("reading a command of Ironic's", told)
+        if (known := about_disks(node)) != self._present.node:
+            self._write(self._present.model_copy(update={"node": known}))
+
+    @property
+    def node(self) -> Node:
+        """As Ironic told of it last."""
+        return self._present.node
 
     def list(self, commands: tuple[CommandResult, ...]) -> None:
         """These are the commands now."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agent.api.ironic.translate import deploy_request, skipped
+from agent.api.ironic.translate import deploy_request, forget_request, skipped
 from agent.errors import InputError
 from agent.model.ironic.wire import MASTER, Node
 from agent.model.job import Result
@@ -83,6 +83,12 @@ def written(asked: Asked) -> Request:
     return deploy_request(asked.request_id, asked.node, asked.args)
 
 
+def forgotten(asked: Asked) -> Request:
+    """Boot entries of the firmware's."""
+    return forget_request(asked.request_id, asked.node, asked.args)
+
+
+PATTERNS = {"match_patterns": Argument("regular expressions; entries whose path has one of them are removed")}
 IMAGE = {
     "image_info": Argument("what Ironic says of the image: urls, disk_format, digest", required=True),
     "configdrive": Argument("URL, or base64 of a filesystem packed with gzip"),
@@ -94,6 +100,7 @@ STEPS: dict[str, Step] = {
     "deploy.erase_devices": Step(CLEAN, erase("zero"), priority=10),
     "deploy.erase_devices_metadata": Step(CLEAN_DEPLOY, erase("metadata"), priority=99),
     "deploy.erase_devices_express": Step(CLEAN, erase("metadata")),
+    "deploy.clean_uefi_nvram": Step(CLEAN_DEPLOY, forgotten, arguments=PATTERNS),
     "deploy.write_image": Step(DEPLOY_SERVICE, written, arguments=IMAGE),
 }
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from agent.api.ironic import steps
 from agent.api.ironic.commands import Command, Kind, Outcome, error_of
 from agent.api.ironic.refusal import bad_request
+from agent.api.ironic.translate import select_request
 from agent.api.ironic.work import JobFailed, Work
 from agent.host.rescue import HASH
 from agent.model.fault import Fault
@@ -36,6 +37,7 @@ def table(work: Work) -> dict[str, Command]:
         rows[f"{kind}.execute_{kind}_step"] = Command(Kind.STARTED, executing(work, kind), asked_rightly)
     return rows | {
         "standby.get_partition_uuids": Command(Kind.DONE, lambda *_: Outcome(result={})),
+        "image.install_bootloader": Command(Kind.STARTED, selecting(work)),
         "standby.sync": Command(Kind.DONE, syncing(work)),
         "standby.power_off": Command(Kind.STARTED, ending(work, PowerOffRequest)),
         "standby.run_image": Command(Kind.STARTED, ending(work, RebootRequest)),
@@ -72,6 +74,7 @@ def executing(work: Work, kind: steps.Kind) -> Any:
 
     def run(command_id: str, params: Params) -> Outcome:
         asked, node = read(params)
+        work.site.record.learn(node)
         used = params.get(f"{kind}_version")
         if used and used != VERSIONS:
             return Outcome(Status.CLEAN_VERSION_MISMATCH, error=mismatch(used))
@@ -82,6 +85,16 @@ def executing(work: Work, kind: steps.Kind) -> Any:
         except JobFailed as failed:
             return Outcome(Status.FAILED, error=error_of(failed.fault))
         return Outcome(result={f"{kind}_result": steps.told(asked.step, result), **echo})
+
+    return run
+
+
+def selecting(work: Work) -> Any:
+    """Let the firmware boot what was written. The image's own loader is there already: nothing of it is run."""
+
+    def run(command_id: str, params: Params) -> Outcome:
+        work.carry_out(select_request(command_id, work.site.record.node, params))
+        return Outcome()
 
     return run
 
@@ -111,7 +124,7 @@ def ending(work: Work, end: type[PowerOffRequest] | type[RebootRequest]) -> Any:
 
     def run(command_id: str, _: Params) -> Outcome:
         work.site.host.clock.wait(Event(), LEAVE_S)
-        work.carry_out(end(request_id=command_id, node_id=work.site.node_uuid))
+        work.carry_out(end(request_id=command_id, node_id=work.site.record.node.uuid))
         return Outcome()
 
     return run

@@ -18,7 +18,7 @@ from agent.model.device_hints import OperatorHints
 from agent.model.frozen import faults
 from agent.model.image import Access, ImageFormat, ImageRef
 from agent.model.ironic.wire import Node
-from agent.model.request import DeployRequest
+from agent.model.request import DeployRequest, ForgetBootRequest, SelectBootRequest
 
 FORMATS = {"raw": ImageFormat.RAW, "gpt": ImageFormat.RAW, "qcow2": ImageFormat.QCOW2}
 DIGESTS = {64: "sha256", 128: "sha512"}
@@ -50,6 +50,27 @@ def deploy_request(request_id: str, node: Node, args: dict[str, Any]) -> DeployR
         )
     except ValidationError as error:
         raise InputError(doing, faults(error)) from None
+
+
+def select_request(request_id: str, node: Node, params: dict[str, Any]) -> SelectBootRequest:
+    """Of `image.install_bootloader`: a boot entry; nothing is installed. Raises `InputError`."""
+    esp = params.get("efi_system_part_uuid")
+    return SelectBootRequest(
+        request_id=request_id,
+        node_id=node.uuid,
+        root_device=root_hints(node),
+        skip=skipped(node),
+        esp_uuid=str(esp) if esp else None,
+    )
+
+
+def forget_request(request_id: str, node: Node, args: dict[str, Any]) -> ForgetBootRequest:
+    """Of `clean_uefi_nvram`. Raises `InputError`."""
+    given = {"match_patterns": args["match_patterns"]} if args.get("match_patterns") else {}
+    try:
+        return ForgetBootRequest.model_validate({"request_id": request_id, "node_id": node.uuid, **given})
+    except ValidationError as error:
+        raise InputError("reading match_patterns", faults(error)) from None
 
 
 def image(info: dict[str, Any]) -> ImageRef:

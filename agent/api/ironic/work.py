@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
 
+from agent.api.ironic.record import Record
 from agent.errors import HostError
 from agent.host.doors import Clock, Host
 from agent.job.executor import Executor
@@ -51,13 +52,14 @@ class Answered:
 class Site:
     """What of the process the commands need.
 
+    record   what Ironic said in this boot
     logs     everything about this machine, as a tar.gz
     rescue   opens the rescue account with this password hash
     over     the API ends, once the answer is sent; `isolated` takes the NICs down, too
     """
 
     host: Host
-    node_uuid: str
+    record: Record
     logs: Callable[[], bytes]
     rescue: Callable[[str], None]
     over: Callable[[bool], None]

@@ -23,7 +23,7 @@ VERSION = "1.2"
 class Node(Reply):
     """A node as Ironic tells its agent of it: in a lookup only part of it, with a command all."""
 
-    uuid: str
+    uuid: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     properties: dict[str, Any] = Field(default_factory=dict)
     instance_info: dict[str, Any] = Field(default_factory=dict)
     driver_info: dict[str, Any] = Field(default_factory=dict)

@@ -23,9 +23,11 @@ from agent.api.ironic.work import Site, Work
 from agent.host.doors import Host
 from agent.host.fake import FakeHost
 from agent.model.image import ImagePolicy
+from agent.model.ironic.wire import Node
 
 TOKEN = "t" * 43
 UUID = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123"
+NODE = Node(uuid=UUID, properties={"root_device": {"serial": "S0"}})
 BOOT = "boot-1"
 DIRECTORY = "/run/bms-agent/ironic"
 LOCAL = "127.0.0.1"
@@ -98,8 +100,8 @@ def serving(
     made = Agent(host)
     record = Record(host.files, DIRECTORY, boot)
     if record.held is None:
-        record.open(identity())
-    site = Site(host=host, node_uuid=UUID, logs=logs, rescue=made.rescued.append, over=made.over.append)
+        record.open(identity(), NODE)
+    site = Site(host=host, record=record, logs=logs, rescue=made.rescued.append, over=made.over.append)
     work = Work(site, DIRECTORY, boot, ImagePolicy())
     made.commands = commands = Commands({**table(work), **(rows or {})}, record, made.news)
     pem, ca = folder / "agent.pem", folder / "ca.pem"

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps on a fake machine with disks: what Ironic asks for is on them afterwards, or its error says why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from agent.api.ironic.record import Record
+from agent.api.ironic.table import table
+from agent.api.ironic.work import Site, Work
+from agent.errors import AgentError
+from agent.host.fake import Died, Effect, FakeHost, FaultPlan, Machine
+from agent.model.config_drive import offset_bytes
+from agent.model.image import ImageFormat, ImagePolicy
+from tests.api.ironic.asked import ISO, VERSIONS, node, write_image
+from tests.api.ironic.served import BOOT, DIRECTORY, NODE, Agent, identity, serving
+from tests.apply.disks import MIB, boots, disk_of, gpt_image, machine, serve
+
+DISK = 160 * MIB
+IMAGE = gpt_image()
+
+
+def done(agent: Agent, command: str, params: dict[str, Any]) -> dict[str, Any]:
+    """A step, once it has ended."""
+    return agent.ended(agent.post(command, params)["id"])
+
+
+def config_drive(made: Machine) -> bytes:
+    """What is where it belongs."""
+    return disk_of(made).durable.read(offset_bytes(DISK), len(ISO))
+
+
+@pytest.mark.parametrize("packed", [ImageFormat.RAW, ImageFormat.QCOW2])
+def test_write_image(tmp_path: Path, packed: ImageFormat) -> None:
+    """Image and config drive are on the disk; the result has the step's two names, and no secret (T11)."""
+    made = machine(DISK, DISK)
+    image = serve(made, IMAGE, packed)
+    with serving(FakeHost.of(made), tmp_path) as agent:
+        ended = done(agent, "deploy.execute_deploy_step", write_image(image))
+
+    assert ended["command_status"] == "SUCCEEDED", ended["command_error"]
+    assert ended["command_name"] == "execute_deploy_step"
+    assert ended["command_result"]["deploy_step"] == {"interface": "deploy", "step": "write_image"}
+    assert ended["command_result"]["deploy_result"].startswith("write_image: ")
+    assert disk_of(made).durable.read(MIB, MIB) == IMAGE[MIB : 2 * MIB]
+    assert boots(disk_of(made))
+    assert config_drive(made) == ISO
+    assert not boots(disk_of(made, "/dev/sdb"))
+    assert made.power_orders == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"os_hash_value": "ab" * 32}, "IMAGE.DIGEST_MISMATCH"),
+        ({"os_hash_algo": "md5", "os_hash_value": "ab" * 16}, "os_hash_algo 'md5'; checked are sha256 and sha512"),
+        ({"os_hash_value": None, "checksum": "ab" * 16}, "only an MD5 or SHA-1 checksum is given"),
+        ({"os_hash_value": None}, "reading the image's checksum: there is none"),
+        ({"urls": ["http://images.example/gone"]}, "IMAGE.UNAVAILABLE"),
+        ({"urls": ["file:///etc/shadow"]}, "file:///etc/shadow is a file of this machine"),
+        ({"urls": []}, "urls is empty"),
+        ({"urls": ["ftp://x/y"]}, "INPUT.INVALID"),
+        ({"disk_format": "vmdk"}, "disk_format 'vmdk'; written are raw, gpt, qcow2"),
+        ({"image_type": "partition"}, "CVE-2026-43003"),
+    ],
+)
+def test_images_that_are_not_written(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+    """The step fails with the reason, and the disk does not boot."""
+    made = machine(DISK)
+    params = write_image(serve(made, IMAGE))
+    params["step"]["args"]["image_info"] |= changes
+    with serving(FakeHost.of(made), tmp_path) as agent:
+        ended = done(agent, "deploy.execute_deploy_step", params)
+
+    assert ended["command_status"] == "FAILED"
+    assert told in ended["command_error"]["details"]
+    assert not boots(disk_of(made))
+
+
+@pytest.mark.parametrize("drive", ["!", "AAAA====A", "H4sIAAAA", "H4sI" + "A" * 400])
+def test_drives_that_cannot_be_read(tmp_path: Path, drive: str) -> None:
+    """What is no filesystem is found out before anything is written."""
+    made = machine(DISK)
+    params = write_image(serve(made, IMAGE))
+    params["step"]["args"]["configdrive"] = drive
+    with serving(FakeHost.of(made), tmp_path) as agent:
+        ended = done(agent, "deploy.execute_deploy_step", params)
+
+    if drive != "AAAA====A":
+        assert ended["command_error"]["type"] == "INPUT.UNDECODABLE"
+    assert ended["command_status"] == "FAILED"
+    assert not any(disk_of(made).durable.read(0, DISK))
+
+
+def test_iso_on_large_sectors(tmp_path: Path) -> None:
+    """A drive that nobody could read on this disk is refused before the first write."""
+    made = machine(DISK, sector_bytes=4096)
+    image = serve(made, gpt_image(sector_bytes=4096))
+    with serving(FakeHost.of(made), tmp_path) as agent:
+        ended = done(agent, "deploy.execute_deploy_step", write_image(image))
+
+    assert ended["command_error"]["type"] == "IMAGE.SECTOR_SIZE"
+    assert "ISO 9660" in ended["command_error"]["details"]
+
+
+def test_hints_of_the_instance_come_first(tmp_path: Path) -> None:
+    """As operators know it from Ironic; and a disk that is to be skipped is never written to."""
+    made = machine(DISK, DISK, DISK)
+    asked = write_image(serve(made, IMAGE))
+    asked["node"] = node(
+        instance_info={"root_device": {"name": "s== /dev/sda"}},
+        properties={"root_device": {"serial": "S1"}, "skip_block_devices": [{"serial": "S0"}]},
+    )
+    with serving(FakeHost.of(made), tmp_path) as agent:
+        refused = done(agent, "deploy.execute_deploy_step", asked)
+        asked["node"]["properties"]["skip_block_devices"] = []
+        done(agent, "deploy.execute_deploy_step", asked)
+
+    assert refused["command_error"]["type"] == "DISK.NONE_MATCHES"
+    assert [boots(disk_of(made, f"/dev/sd{end}")) for end in "abc"] == [True, False, False]
+
+
+@pytest.mark.parametrize("name", ["erase_devices", "erase_devices_metadata", "erase_devices_express"])
+def test_erasing(tmp_path: Path, name: str) -> None:
+    """Every disk is erased but those to be skipped."""
+    made = machine(DISK, DISK)
+    for path in ("/dev/sda", "/dev/sdb"):
+        disk_of(made, path).write(0, IMAGE)
+    params = {
+        "step": {"interface": "deploy", "step": name, "priority": 10},
+        "node": node(properties={"skip_block_devices": [{"serial": "S1"}]}),
+        "clean_version": VERSIONS,
+    }
+    with serving(FakeHost.of(made), tmp_path) as agent:
+        ended = done(agent, "clean.execute_clean_step", params)
+
+    assert ended["command_status"] == "SUCCEEDED", ended["command_error"]
+    assert ended["command_result"]["clean_step"] == {"interface": "deploy", "step": name}
+    assert not boots(disk_of(made))
+    assert disk_of(made, "/dev/sdb").read(0, MIB) == IMAGE[:MIB]
+
+
+def test_of_another_node(tmp_path: Path) -> None:
+    """An order that names another node is refused, and nothing is touched."""
+    made = machine(DISK)
+    params = write_image(serve(made, IMAGE), node=node(uuid="another"))
+    with serving(FakeHost.of(made), tmp_path) as agent:
+        ended = done(agent, "deploy.execute_deploy_step", params)
+
+    assert ended["command_error"]["type"] == "INPUT.WRONG_NODE"
+    assert not any(disk_of(made).durable.read(0, DISK))
+
+
+def work_on(host: FakeHost) -> Work:
+    """A process, without its server."""
+    record = Record(host.files, DIRECTORY, BOOT)
+    if record.held is None:
+        record.open(identity(), NODE)
+    site = Site(host=host, record=record, logs=bytes, rescue=lambda _: None, over=lambda _: None)
+    return Work(site, DIRECTORY, BOOT, ImagePolicy())
+
+
+def attempted(host: FakeHost, params: dict[str, Any]) -> str | None:
+    """The status of a deploy step; None if the process died, or could not say."""
+    try:
+        return table(work_on(host))["deploy.execute_deploy_step"].run("command-1", params).status.value
+    except (AgentError, Died):
+        return None
+
+
+@pytest.mark.parametrize("effect", Effect)
+def test_every_fault(effect: Effect) -> None:
+    """Whichever call fails or is the last one: the step, gone on with under its id, ends with the right bytes or with
+    an error; and as long as it has not succeeded the disk does not boot (T2).
+    """
+    clean = machine(DISK)
+    counted = FakeHost.of(clean)
+    assert attempted(counted, write_image(serve(clean, IMAGE))) == "SUCCEEDED"
+    calls = len(counted.faults.calls)
+    for at in range(1, calls, max(1, calls // 60)):
+        made = machine(DISK)
+        params = write_image(serve(made, IMAGE))
+        status = attempted(FakeHost.of(made, FaultPlan(at=at, effect=effect)), params)
+        if status is None:
+            assert not boots(disk_of(made)) or config_drive(made) == ISO
+            status = attempted(FakeHost.of(made), params)
+        if status == "SUCCEEDED":
+            assert disk_of(made).durable.read(MIB, MIB) == IMAGE[MIB : 2 * MIB]
+            assert config_drive(made) == ISO
+        else:
+            assert not boots(disk_of(made))
+
+
+def test_progress_is_told(tmp_path: Path) -> None:
+    """While a step runs, there is something to tell of it, and afterwards nothing."""
+    made = machine(DISK)
+    work = work_on(FakeHost.of(made))
+    seen: list[object] = []
+    stop = Event()
+    command = table(work)["deploy.execute_deploy_step"]
+    advance = made.disk("/dev/sda")
+    assert advance is not None
+    whole = advance.write
+
+    def write(offset: int, data: bytes) -> None:
+        seen.append(work.progress)
+        whole(offset, data)
+
+    vars(advance)["write"] = write
+    command.run("command-1", write_image(serve(made, IMAGE)))
+    stop.set()
+
+    assert {getattr(one, "step", None) for one in seen} >= {"write_image", "seal_disk"}
+    assert work.progress is None
