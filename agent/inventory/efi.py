@@ -73,7 +73,7 @@ def system_partitions(host: Host, disk: Disk) -> tuple[SystemPartition, ...]:
 def partitions(head: bytes, sector_bytes: int) -> Iterator[PartitionPath]:
     """The ESPs of the table that is in force. A disk without a table has none."""
     if mbr.is_in_force(head):
-        number = head[440:444].ljust(16, b"\0")
+        number = head[mbr.DISK_NUMBER].ljust(16, b"\0")
         for record in mbr.parse(head) or ():
             if record.kind == ESP_IN_MBR:
                 yield PartitionPath(record.slot + 1, record.first_lba, record.sectors, number, MBR_KIND)

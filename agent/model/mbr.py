@@ -14,6 +14,7 @@ FAT32_LBA = 0x0C
 LBA_ONLY = b"\xfe\xff\xff"
 """The cylinder/head/sector of what lies beyond their reach."""
 FIRST_RECORD = 446
+DISK_NUMBER = slice(440, 444)
 PROTECTIVE = 0xEE
 """The type of the record that says: there is a GPT, leave this disk alone."""
 
