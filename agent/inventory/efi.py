@@ -32,6 +32,7 @@ ESP_IN_MBR = 0xEF
 PLATFORM_SIZE = "/sys/firmware/efi/fw_platform_size"
 ENTRY = re.compile(r"Boot([0-9A-F]{4})")
 LARGEST_LIST_BYTES = 64 * 1024
+MOST_FOLDERS, MOST_FILES = 64, 32
 
 
 def firmware_boot(host: Host) -> FirmwareBoot | None:
@@ -113,11 +114,11 @@ def within(device: BlockDevice, start: int, size: int, offset: int, length: int)
 
 
 def found(files: FatFiles, fits: Callable[[str], bool]) -> Iterator[str]:
-    """Paths of the files whose names fit, in the folders of the distributions: /EFI/*/ and one deeper, as Windows'."""
-    for folder in files.names("/EFI"):
-        for name in files.names(f"/EFI/{folder}"):
-            path = f"/EFI/{folder}/{name}"
-            if fits(name.lower()) and files.find(path):
-                yield path
-            elif name.lower() == "boot":
-                yield from (f"{path}/{each}" for each in files.names(path) if fits(each.lower()))
+    """Paths of the files whose names fit, in the folders of the distributions: /EFI/*/ and one deeper, as Windows'.
+    Of a crowd that no distribution makes only the first are looked at: an image must not keep us here for ever.
+    """
+    folders = [f"/EFI/{name}" for name in files.names("/EFI")[:MOST_FOLDERS]]
+    deeper = [f"{folder}/{name}" for folder in folders for name in files.names(folder) if name.lower() == "boot"]
+    for folder in (*folders, *deeper):
+        fitting = [f"{folder}/{name}" for name in files.names(folder) if fits(name.lower())]
+        yield from filter(files.find, fitting[:MOST_FILES])

@@ -242,6 +242,18 @@ def test_somebody_else_at_the_same_time() -> None:
     assert kept(made)["Boot0001"] == RECORDED[7]
 
 
+def test_a_crowd_of_files() -> None:
+    """An ESP with more folders and files than any distribution makes is looked at in part, and soon."""
+    crowd = {f"/EFI/{number}/X.EFI": b"" for number in range(80)}
+    crowd |= {f"/EFI/0/{number}.EFI": b"" for number in range(80)}
+    windows = {"/EFI/MS/BOOT/bootmgfw.efi": b"MZ"}
+    host = FakeHost.of(booted(windows | crowd))
+    (partition,) = system_partitions(host, plain(host.machine))
+
+    assert "/EFI/MS/BOOT/bootmgfw.efi" in partition.programs
+    assert len(partition.programs) == 62 + 32 + 1
+
+
 def test_only_in_the_ramdisk() -> None:
     """A controller may not ask the service of an installed system for it."""
     with pytest.raises(AgentError, match="service mode"):

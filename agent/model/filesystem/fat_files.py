@@ -62,7 +62,7 @@ class FatFiles:
         if (self._clusters + 2) * self._bits > table * sector * 8:
             raise DecodeError(DOING, f"{self._clusters} clusters do not fit into its table")
         (self._root_cluster,) = struct.unpack_from("<I", raw, 44) if self._bits == 32 else (0,)
-        self._table = read(reserved * sector, -(-(self._clusters + 2) * self._bits // 8))
+        self._table_at = reserved * sector
         serial = struct.unpack_from("<I", raw, 0x43 if self._bits == 32 else 0x27)[0]
         self.uuid = f"{serial >> 16:04X}-{serial & 0xFFFF:04X}"
 
@@ -116,11 +116,12 @@ class FatFiles:
             cluster = self._next(cluster)
 
     def _next(self, cluster: int) -> int:
+        """One entry of the table, which may be larger than memory, and of which a few are needed."""
+        raw = self._read(self._table_at + cluster * self._bits // 8, -(-self._bits // 8))
+        value = int.from_bytes(raw, "little")
         if self._bits == 12:
-            pair = int.from_bytes(self._table[cluster * 3 // 2 : cluster * 3 // 2 + 2], "little")
-            return pair >> 4 if cluster % 2 else pair & 0xFFF
-        size = self._bits // 8
-        return int.from_bytes(self._table[cluster * size : (cluster + 1) * size], "little") & 0x0FFFFFFF
+            return value >> 4 if cluster % 2 else value & 0xFFF
+        return value & 0x0FFFFFFF
 
 
 def entries(raw: bytes) -> Iterator[File]:
