@@ -309,7 +309,7 @@ def b64lines(size_bytes: int) -> bytes:
 
 
 def test_an_inspection_does_not_touch_the_machine() -> None:
-    """No file is written, and no command changes anything."""
+    """No file is written."""
     host = equipped.host()
     host.machine.tree.put("/sys/class/net/unused", LinkTo("/sys/class/net/eno1"))
     before = host.machine.tree.copy().entries

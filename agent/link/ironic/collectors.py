@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 
+from agent.apply.network.firmware_lldp import stop_firmware_lldp
 from agent.errors import AgentError
 from agent.host import smbios
 from agent.host.doors import Host
@@ -108,7 +109,9 @@ def wait_for_address(host: Host, parameters: Parameters, stop: Event) -> None:
 
 def lldp(host: Host, parameters: Parameters) -> Body:
     """What switches say: on every NIC with a carrier, [] where nothing was heard."""
-    names = [nic.name for nic in nics(host) if known(nic.carrier)]
+    plugged = [nic for nic in nics(host) if known(nic.carrier)]
+    names = [nic.name for nic in plugged]
+    stop_firmware_lldp(host, plugged)
     heard = host.lldp(names, parameters.lldp_timeout_s) if names else {}
     return {"lldp_raw": {name: raw(name, heard.get(name, b"")) for name in names}}
 
