@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ironic in a namespace of the tests' own; the end of its log is shown with every test that fails."""
+"""Ironic in a namespace of the tests' own. Its last words go where pytest shows what a failed test printed."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ def bench(ironic_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         stack.callback(ironic.stop)
         ironic.start()
         yield Bench(ironic, IronicApi(API_URL), machine, ramdisk)
+        print(ending(ironic.log, LOG_LINES))  # noqa: T201
 
 
 class _served:
@@ -85,12 +86,3 @@ class _served:
         self._bmc.shutdown()
         self._thread.join()
         self._bmc.server_close()
-
-
-@pytest.fixture(autouse=True)
-def shown(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Ironic's last words go where pytest shows what a failed test printed."""
-    yield
-    for name in ("bench", "lab"):
-        if name in request.fixturenames:
-            print(ending(request.getfixturevalue(name).ironic.log, LOG_LINES))  # noqa: T201

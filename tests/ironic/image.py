@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small whole-disk image, made by the tools that anybody makes images with, and what of it must be on a disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+from pathlib import Path
+
+from lab.command import run
+
+MIB = 1 << 20
+SIZE_MIB, ESP_MIB = 512, 64
+TABLE = f"label: gpt\nstart=1MiB, size={ESP_MIB}MiB, type=U, name=ESP\nstart={1 + ESP_MIB}MiB, type=L, name=root\n"
+# data with holes between, in the second partition
+DATA = {(100 + 37 * place) * MIB + 4096 * place: 3 * MIB + 12345 for place in range(8)}
+
+
+class Image:
+    """image.qcow2 in a folder, and the same as raw bytes."""
+
+    def __init__(self, folder: Path, loader: Path) -> None:
+        self.raw, self.file = folder / "image.raw", folder / "image.qcow2"
+        esp, table = folder / "esp", folder / "table"
+        with self.raw.open("wb") as raw:
+            raw.truncate(SIZE_MIB * MIB)
+        with esp.open("wb") as file:
+            file.truncate(ESP_MIB * MIB)
+        table.write_text(TABLE)
+        run(["mkfs.vfat", "-F", "32", "-n", "ESP", str(esp)])
+        run(["mmd", "-i", str(esp), "::EFI", "::EFI/BOOT"])
+        run(["mcopy", "-i", str(esp), str(loader), "::EFI/BOOT/BOOTX64.EFI"])
+        run(["sh", "-c", 'exec sfdisk --quiet "$1" <"$2"', "sh", str(self.raw), str(table)])
+        self._put(MIB, esp.read_bytes())
+        content = random.Random(1)
+        for offset, size in DATA.items():
+            self._put(offset, content.randbytes(size))
+        run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", str(self.raw), str(self.file)], 120)
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.file.read_bytes()).hexdigest()
+
+    def serve(self, folder: Path) -> str:
+        """Where Ironic's web server finds it; its name there."""
+        shutil.copyfile(self.file, folder / self.file.name)
+        return self.file.name
+
+    def differences(self, disk: Path) -> list[str]:
+        """Where the disk is not the image: boot code and partitions; then all but the two copies of the GPT.
+
+        The GPT itself is another afterwards, since its second copy must go to the end of the larger disk.
+        """
+        wrong = [] if _partitions(disk) == _partitions(self.raw) else [f"partitions: {_partitions(disk)}"]
+        with self.raw.open("rb") as image, disk.open("rb") as found:
+            if image.read(440) != found.read(440):
+                wrong.append("boot code")
+            for offset in range(MIB, (SIZE_MIB - 1) * MIB, MIB):
+                if os.pread(image.fileno(), MIB, offset) != os.pread(found.fileno(), MIB, offset):
+                    wrong.append(f"MiB {offset // MIB}")
+        return wrong
+
+    def _put(self, offset: int, content: bytes) -> None:
+        with self.raw.open("r+b") as raw:
+            raw.seek(offset)
+            raw.write(content)
+
+
+def _partitions(disk: Path) -> list[str]:
+    """As sfdisk sees them, without the disk's own path; its complaint, if there is none."""
+    lines = run(["sfdisk", "--dump", str(disk)]).splitlines()
+    return [line.partition(" : ")[2] for line in lines if " : " in line]
