@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls to Ironic's API: what is sent, and what its answers mean."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import SecretStr
+
+from agent.errors import ControllerRefused, DecodeError, LinkError
+from agent.link.ironic.client import Ironic
+from agent.model.ironic.wire import Beat
+from tests.link.answers import answering
+
+UUID = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123"
+NOBODY = "http://127.0.0.1:9"
+LOOKUP = {
+    "node": {"uuid": UUID, "properties": {"root_device": {"wwn": "0x5"}}, "instance_info": {}, "links": []},
+    "config": {"heartbeat_timeout": 300, "agent_token": "t" * 43, "tls_min_version": "1.3", "metrics": {}},
+}
+BEAT = Beat(
+    callback_url="https://192.0.2.10:9999",
+    agent_token=SecretStr("t" * 43),
+    agent_version="x",
+    agent_verify_ca="PEM",
+    agent_status_message="idle",
+)
+
+
+def refusal(status: int, text: str) -> tuple[int, str]:
+    """As Ironic says it: JSON in JSON."""
+    return status, json.dumps({"error_message": json.dumps({"faultstring": text, "faultcode": "Client"})})
+
+
+def test_lookup() -> None:
+    """By all MACs and, after an inspection, the UUID; fields that are not known are no harm."""
+    with answering((200, json.dumps(LOOKUP))) as server:
+        found = Ironic([server.url]).lookup(["aa:bb:cc:dd:ee:ff", "aa:bb:cc:dd:ee:fe"], UUID)
+
+    path = "/v1/lookup?addresses=aa%3Abb%3Acc%3Add%3Aee%3Aff%2Caa%3Abb%3Acc%3Add%3Aee%3Afe&node_uuid=" + UUID
+    assert [asked[0] for asked in server.asked] == [path]
+    assert found.node.properties == {"root_device": {"wwn": "0x5"}}
+    assert found.config.agent_token is not None
+    assert found.config.agent_token.get_secret_value() == "t" * 43
+
+
+def test_heartbeat() -> None:
+    """Token, certificate and URL are in the body, nothing of it in the URL."""
+    with answering((202, "")) as server:
+        Ironic([server.url]).heartbeat(UUID, BEAT)
+
+    ((path, _, body),) = server.asked
+    assert path == f"/v1/heartbeat/{UUID}"
+    assert json.loads(body) == {
+        "callback_url": "https://192.0.2.10:9999",
+        "agent_token": "t" * 43,
+        "agent_version": "x",
+        "agent_verify_ca": "PEM",
+        "agent_status_message": "idle",
+    }
+
+
+def test_inspection() -> None:
+    """The node's UUID comes back; an answer without it is no answer."""
+    with answering((202, json.dumps({"uuid": UUID})), (202, "[]")) as server:
+        ironic = Ironic([])
+        assert ironic.inspected([f"{server.url}/v1/continue_inspection"], b"{}") == UUID
+        with pytest.raises(DecodeError):
+            ironic.inspected([server.url], b"{}")
+
+
+def test_who_does_not_answer_is_passed_over() -> None:
+    """Several APIs may be named; the first that answers counts, whatever it says."""
+    with (
+        answering(refusal(404, "Node not found")) as server,
+        pytest.raises(ControllerRefused, match="404: Node not found"),
+    ):
+        Ironic([NOBODY, server.url, NOBODY]).lookup([], None)
+    with pytest.raises(LinkError, match="ConnectionError"):
+        Ironic([NOBODY]).lookup([], None)
+
+
+@pytest.mark.parametrize("status", [409, 500, 503])
+def test_another_time(status: int) -> None:
+    """A node that is locked, or an API that is ill, is asked again."""
+    with answering(refusal(status, "locked")) as server, pytest.raises(LinkError, match="locked") as caught:
+        Ironic([server.url]).heartbeat(UUID, BEAT)
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403])
+def test_no(status: int) -> None:
+    """A redirect could lead the token anywhere: it is not followed."""
+    with answering(refusal(status, "no")) as server, pytest.raises(ControllerRefused) as caught:
+        Ironic([server.url]).heartbeat(UUID, BEAT)
+    assert not caught.value.retryable
+    assert "t" * 43 not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", ["", "nonsense", "[]", '{"error_message": 5}', '{"error_message": "plain"}', "<html>"])
+def test_whatever_stands_between(body: str) -> None:
+    """A proxy's answer is shown as it is."""
+    with answering((400, body)) as server, pytest.raises(ControllerRefused, match="400: "):
+        Ironic([server.url]).lookup([], None)

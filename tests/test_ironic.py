@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ramdisk under Ironic: how it introduces itself, and what it does with what it is told."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+import requests
+
+from agent.api.ironic.record import Record
+from agent.config import Settings
+from agent.errors import ControllerRefused, LinkError
+from agent.host.doors import Host
+from agent.host.fake import FakeHost, Machine
+from agent.host.files import RealFiles
+from agent.host.real import host as real_host
+from agent.host.sd_notify import Notifier
+from agent.ironic import callback_url, identity_of, message, run
+from agent.model.ironic.parameters import Parameters
+from agent.model.ironic.wire import MASKED, Lookup
+from agent.model.job import Progress
+from tests.apply.disks import machine
+from tests.hardware import link
+from tests.link.answers import Scripted, answering
+from tests.link.test_ironic import LOOKUP, UUID
+
+TOKEN = "t" * 43
+PATIENCE_S = 20.0
+
+
+def conducted(folder: Path, made: Machine | None = None) -> Host:
+    """A fake machine whose files, clock and routes are real: the API needs them."""
+    files = RealFiles(str(folder))
+    for path, text in {
+        "/proc/sys/kernel/random/boot_id": "boot-1\n",
+        "/proc/net/if_inet6": "",
+        "/sys/class/net/eno1/device/vendor": "0x8086\n",
+    }.items():
+        files.write(path, text.encode())
+    real = real_host()
+    made = made or machine()
+    made.links["eno1"] = link(up=True)
+    return replace(FakeHost.of(made), files=files, clock=real.clock, probe=real.probe)
+
+
+def free_port() -> int:
+    """Where nobody listens."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+class Process:
+    """The agent in a thread."""
+
+    def __init__(self, host: Host, parameters: Parameters) -> None:
+        self._stop = Event()
+        self.died: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                run(host, Settings(), parameters, self._stop, Notifier({}))
+            except BaseException as error:  # noqa: BLE001 - told at the end
+                self.died.append(error)
+
+        self.thread = Thread(target=work, name="ramdisk")
+        self.thread.start()
+
+    def end(self) -> None:
+        """As SIGTERM does."""
+        self._stop.set()
+        self.thread.join(PATIENCE_S)
+        assert not self.thread.is_alive()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """It will be so."""
+    end_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
+def bodies(server: Scripted, part: str) -> list[Any]:
+    """What was sent to these pages."""
+    return [json.loads(body or b"{}") for path, _, body in server.asked if part in path]
+
+
+def test_introduced_called_and_restarted(tmp_path: Path) -> None:
+    """It looks itself up once, beats at once, is called where it says; and after a restart it is the same to Ironic:
+    no second lookup, the same URL, certificate and token, and the list of its commands (T2, T5, T16).
+    """
+    host = conducted(tmp_path)
+    with answering((200, json.dumps(LOOKUP)), (202, "")) as server:
+        parameters = Parameters(api_urls=(server.url,), listen_port=free_port(), listen_host="127.0.0.1")
+        first = Process(host, parameters)
+        until(lambda: bool(bodies(server, "heartbeat")))
+        (tmp_path / "ca").write_text(bodies(server, "heartbeat")[0]["agent_verify_ca"])
+        url = f"{bodies(server, 'heartbeat')[0]['callback_url']}/v1/commands/?agent_token={TOKEN}"
+        order = {"name": "clean.get_clean_steps", "params": {}}
+        done = requests.post(url, json=order, verify=str(tmp_path / "ca"), timeout=PATIENCE_S).json()
+        until(lambda: len(bodies(server, "heartbeat")) > 1)  # at once: something ended
+        first.end()
+        second = Process(host, parameters)
+        until(lambda: len(bodies(server, "heartbeat")) > 2)
+        listed = requests.get(url, verify=str(tmp_path / "ca"), timeout=PATIENCE_S).json()["commands"]
+        second.end()
+
+    beats = bodies(server, "heartbeat")
+    assert len(bodies(server, "lookup")) == 1
+    assert len({(one["callback_url"], one["agent_verify_ca"], one["agent_token"]) for one in beats}) == 1
+    assert beats[0]["agent_token"] == TOKEN
+    assert [one["id"] for one in listed] == [done["id"]]
+    assert not first.died + second.died
+
+
+def test_inspection_alone(tmp_path: Path) -> None:
+    """Without an API there is no lookup and no heartbeat: the machine is posted, and waits to be switched off (T21)."""
+    with answering((202, json.dumps({"uuid": UUID}))) as server:
+        callback = f"{server.url}/v1/continue_inspection"
+        process = Process(
+            conducted(tmp_path), Parameters(inspection_urls=(callback,), collectors=("default",), dhcp_wait_s=0)
+        )
+        until(lambda: bool(server.asked))
+        time.sleep(0.3)
+        process.end()
+
+    assert [path for path, _, _ in server.asked] == ["/v1/continue_inspection"]
+    assert bodies(server, "continue")[0]["inventory"]["interfaces"][0]["mac_address"]
+    assert not process.died
+
+
+def test_lockdown_ends_it(tmp_path: Path) -> None:
+    """Once locked down it neither beats nor answers, nor does it after a restart (T24)."""
+    made = machine()
+    made.programs["ip"] = made.programs["networkctl"]
+    host = conducted(tmp_path, made)
+    with answering((200, json.dumps(LOOKUP)), (202, "")) as server:
+        parameters = Parameters(api_urls=(server.url,), listen_port=free_port(), listen_host="127.0.0.1")
+        process = Process(host, parameters)
+        until(lambda: bool(bodies(server, "heartbeat")))
+        (tmp_path / "ca").write_text(bodies(server, "heartbeat")[0]["agent_verify_ca"])
+        url = f"{bodies(server, 'heartbeat')[0]['callback_url']}/v1/commands/?agent_token={TOKEN}"
+        order = {"name": "system.lockdown", "params": {}}
+        answer = requests.post(url, json=order, verify=str(tmp_path / "ca"), timeout=PATIENCE_S)
+        until(lambda: ["ip", "link", "set", "dev", "eno1", "down"] in [list(argv) for argv in made.commands])
+        with pytest.raises(requests.ConnectionError):
+            requests.get(url, verify=str(tmp_path / "ca"), timeout=PATIENCE_S)
+        process.end()
+        told = len(server.asked)
+        again = Process(host, parameters)
+        time.sleep(0.3)
+        again.end()
+
+    assert answer.json()["command_status"] == "SUCCEEDED"
+    assert len(server.asked) == told
+    record = Record(host.files, "/run/bms-agent/ironic", "boot-1")
+    assert record.held is not None
+    assert record.held.is_over
+
+
+def looked_up(token: str | None) -> Lookup:
+    """An answer with this token."""
+    return Lookup.model_validate({**LOOKUP, "config": {"agent_token": token}})
+
+
+@pytest.mark.parametrize("told", [None, MASKED])
+def test_a_token_that_somebody_else_has(told: str | None) -> None:
+    """Without a token nothing can be done: an error that says what to do. With virtual media it came before (T16)."""
+    host = FakeHost.with_files({})
+    with pytest.raises(ControllerRefused) as caught:
+        identity_of(host, Parameters(api_urls=("http://127.0.0.1",)), looked_up(told))
+    assert "power this machine off and on" in caught.value.hint
+    given = Parameters.model_validate(
+        {"api_urls": ("http://127.0.0.1",), "agent_token": "v" * 43, "advertise_host": "192.0.2.7"}
+    )
+    found = identity_of(host, given, looked_up(told))
+    assert found.token.get_secret_value() == "v" * 43
+    assert found.callback_url == "https://192.0.2.7:9999"
+
+
+def test_no_way_to_ironic() -> None:
+    """A machine without an address cannot be called."""
+    with pytest.raises(LinkError, match="no route leads to"):
+        identity_of(FakeHost.with_files({}), Parameters(api_urls=("http://192.0.2.1",)), looked_up(TOKEN))
+
+
+def test_words() -> None:
+    """Addresses of IPv6 stand in brackets; progress is one line."""
+    assert callback_url("2001:db8::1", 9999) == "https://[2001:db8::1]:9999"
+    now = Progress(request_id="1", step="write_image", done_bytes=1_500_000_000, total_bytes=3_000_000_000)
+    assert message(now) == "write_image: 1500 of 3000 MB"
+    assert message(now.model_copy(update={"limited_by": "the disk, 510 MB/s"})).endswith(
+        "limited by the disk, 510 MB/s"
+    )
