@@ -36,7 +36,7 @@ def table(work: Work) -> dict[str, Command]:
         rows[f"{kind}.get_{kind}_steps"] = Command(Kind.DONE, listing(kind))
         rows[f"{kind}.execute_{kind}_step"] = Command(Kind.STARTED, executing(work, kind), asked_rightly)
     return rows | {
-        "standby.get_partition_uuids": Command(Kind.DONE, lambda *_: Outcome(result={})),
+        "standby.get_partition_uuids": Command(Kind.DONE, lambda *_: Outcome(result=work.partition_uuids())),
         "image.install_bootloader": Command(Kind.STARTED, selecting(work)),
         "standby.sync": Command(Kind.DONE, syncing(work)),
         "standby.power_off": Command(Kind.STARTED, ending(work, PowerOffRequest)),

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from threading import Event
 
 from agent.api.ironic.record import Record
+from agent.api.ironic.translate import root_hints, skipped
 from agent.errors import HostError
 from agent.host.doors import Clock, Host
+from agent.inventory.disk import disks
+from agent.inventory.partitions import partition_uuids
 from agent.job.executor import Executor
 from agent.job.journal import Journal
 from agent.model.fault import Fault
@@ -21,6 +24,7 @@ from agent.model.image import ImagePolicy
 from agent.model.job import JobReport, JobState, Progress, Result
 from agent.model.request import Request
 from agent.operations import Operations
+from agent.plan.disk import select
 
 SYNC_TIMEOUT_S = 50.0
 
@@ -85,6 +89,11 @@ class Work:
         if job.state is JobState.SUCCEEDED:
             return job.result
         raise JobFailed(job.fault or Fault(code="AGENT.ERROR", message="it failed, and nothing says why"))
+
+    def partition_uuids(self) -> dict[str, str]:
+        """Of the disk that is meant. Raises `AgentError`."""
+        host, node = self.site.host, self.site.record.node
+        return partition_uuids(host, select(disks(host), root_hints(node), skipped(node)))
 
     def flush(self) -> None:
         """What we write is on the medium before we say so; here goes whatever else."""

@@ -53,6 +53,18 @@ def test_write_image(tmp_path: Path, packed: ImageFormat) -> None:
     assert made.power_orders == []
 
 
+def test_what_ironic_asks_after_writing(tmp_path: Path) -> None:
+    """The disk's number, flushed, and, where a BIOS booted this machine, nothing for the firmware."""
+    made = machine(DISK, DISK)
+    with serving(FakeHost.of(made), tmp_path) as agent:
+        done(agent, "deploy.execute_deploy_step", write_image(serve(made, IMAGE)))
+        uuids = agent.post("standby.get_partition_uuids", wait=True)
+        loader = done(agent, "image.install_bootloader", {"root_uuid": "0x0", "target_boot_mode": "bios"})
+
+    assert uuids["command_result"] == {"root uuid": f"0x{int.from_bytes(IMAGE[440:444], 'little'):08x}"}
+    assert loader["command_status"] == "SUCCEEDED"
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
