@@ -19,7 +19,6 @@ from agent.errors import HostError
 ETHERTYPE = 0x88CC
 GROUPS = tuple(bytes.fromhex(f"0180c20000{last}") for last in ("0e", "03", "00"))
 LARGEST_BYTES = 9216
-OUTGOING = 4  # linux/if_packet.h: PACKET_OUTGOING
 SOL_PACKET, ADD_MEMBERSHIP, MR_MULTICAST = 263, 1, 0
 MREQ = struct.Struct("=iHH8s")
 """struct packet_mreq: interface, type, length of the address, address."""
@@ -36,19 +35,17 @@ class RealLldp:
             silent = {stack.enter_context(listening(name)): name for name in links}
             while silent and (left_s := end_s - time.monotonic()) > 0:
                 for ready in select.select(list(silent), [], [], left_s)[0]:
-                    try:
-                        unit, sender = ready.recvfrom(LARGEST_BYTES)
-                    except OSError:  # ENETDOWN: it is listened to no more
-                        silent.pop(ready)
-                        continue
-                    if sender[2] != OUTGOING:
-                        heard[silent.pop(ready)] = unit
+                    name = silent.pop(ready)
+                    with suppress(OSError):  # ENETDOWN: it is listened to no more
+                        heard[name] = ready.recv(LARGEST_BYTES)
         return heard
 
 
 @contextmanager
 def listening(name: str) -> Iterator[socket.socket]:
-    """A socket that hears LLDP on this link, and nothing else. SOCK_DGRAM leaves the Ethernet header out."""
+    """A socket that hears LLDP on this link, and nothing else: not what we send either, for it is bound to a protocol
+    (net/core/dev.c, dev_queue_xmit_nit). SOCK_DGRAM leaves the Ethernet header out.
+    """
     try:
         opened = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
     except OSError as error:
