@@ -2,7 +2,7 @@
 """Ironic's own client of the agent, `AgentClient`, as the judge of an agent's answers.
 
 It runs by the Python of Ironic's environment: `oracle.py CALLBACK_URL CA_FILE TOKEN NODE`. In: a JSON line for each
-call, `["execute_clean_step", {"step": …}]`; node and ports are added where the client wants them, and what the conductor
+call, `["execute_clean_step", {"step": …}]`; node and ports are added where the client wants them, and what Ironic
 remembers of earlier answers. Out: a line for each, with what the conductor would go on with, or what it would fail
 with: `{"result": …}`, `{"error": "AgentInProgress", "text": …}`.
 """
