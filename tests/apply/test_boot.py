@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from agent.apply.boot import forget_boot, select_boot
+from agent.cli.job import perform
 from agent.errors import AgentError, ChangeUnderWay, DeviceError, NothingToBoot
 from agent.host.fake import Died, Effect, FakeHost, FaultPlan, Machine
 from agent.host.fake.efi import FakeEfi
@@ -271,3 +272,15 @@ def test_what_is_seen() -> None:
     assert set(partition.programs) == {path for path in FILES if path.lower().endswith(".efi")}
     assert partition.lists == (("/EFI/debian/BOOTX64.CSV", FILES["/EFI/debian/BOOTX64.CSV"]),)
     assert partition.partition.signature == PARTITION.bytes_le
+
+
+def test_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    """An operator sees the plan, and has it done; on a machine with a BIOS, that there is nothing to do."""
+    made = booted()
+    perform(FakeHost.of(made), SELECT, plan_only=True)
+    assert "1. let the firmware boot /dev/sda" in capsys.readouterr().out and kept(made) == BEFORE
+    perform(FakeHost.of(made), SELECT, plan_only=False, as_json=True)
+    assert capsys.readouterr().out.rstrip().endswith("}") and "Boot0001" in kept(made)
+    made.variables = None
+    perform(FakeHost.of(made), SELECT, plan_only=True)
+    assert capsys.readouterr().out == "nothing to do\n"
