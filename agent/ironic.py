@@ -51,7 +51,7 @@ AGAIN_S = (5.0, 10.0, 20.0)
 """After something ended: Ironic drops a heartbeat, and says nothing, while the node is locked
 (ironic/conductor/manager.py, `heartbeat`)."""
 LEAVE_S = 1.0
-LOGS_BYTES = 16 << 20
+LOGS_BYTES = 11 << 20  # 15 MiB in base64
 
 log = structlog.get_logger("ironic")
 

@@ -81,7 +81,7 @@ def executing(work: Work, kind: steps.Kind) -> Any:
         step = steps.known(kind, asked.interface, asked.step)
         echo = {f"{kind}_step": {"interface": asked.interface, "step": asked.step}}
         try:
-            result = work.carry_out(step.request(steps.Asked(command_id, node, asked.args)))
+            result = work.carry_out(step.request(steps.Asked(command_id, node, work.with_drive(asked.args))))
         except JobFailed as failed:
             return Outcome(Status.FAILED, error=error_of(failed.fault))
         return Outcome(result={f"{kind}_result": steps.told(asked.step, result), **echo})

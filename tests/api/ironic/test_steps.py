@@ -13,10 +13,10 @@ from agent.api.ironic.record import Record
 from agent.api.ironic.table import table
 from agent.api.ironic.work import Site, Work
 from agent.errors import AgentError
-from agent.host.fake import Died, Effect, FakeHost, FaultPlan, Machine
+from agent.host.fake import Died, Effect, FakeHost, FaultPlan, Machine, Page
 from agent.model.config_drive import offset_bytes
 from agent.model.image import ImageFormat, ImagePolicy
-from tests.api.ironic.asked import ISO, VERSIONS, node, write_image
+from tests.api.ironic.asked import DRIVE, ISO, VERSIONS, node, write_image
 from tests.api.ironic.served import BOOT, DIRECTORY, NODE, Agent, identity, serving
 from tests.apply.disks import MIB, boots, disk_of, gpt_image, machine, serve
 
@@ -106,6 +106,23 @@ def test_drives_that_cannot_be_read(tmp_path: Path, drive: str) -> None:
         assert ended["command_error"]["type"] == "INPUT.UNDECODABLE"
     assert ended["command_status"] == "FAILED"
     assert not any(disk_of(made).durable.read(0, DISK))
+
+
+def test_a_drive_behind_a_url(tmp_path: Path) -> None:
+    """It is fetched, and placed; one that is not there fails the step before anything is written."""
+    made = machine(DISK)
+    params = write_image(serve(made, IMAGE))
+    params["step"]["args"]["configdrive"] = "http://images.example/drive?signature=s3cret"
+    with serving(FakeHost.of(made), tmp_path) as agent:
+        missing = done(agent, "deploy.execute_deploy_step", params)
+        untouched = not any(disk_of(made).durable.read(0, DISK))
+        made.web["http://images.example/drive?signature=s3cret"] = Page(DRIVE.encode())
+        placed = done(agent, "deploy.execute_deploy_step", params)
+
+    assert (missing["command_status"], untouched) == ("FAILED", True)
+    assert "s3cret" not in missing["command_error"]["details"]
+    assert placed["command_status"] == "SUCCEEDED"
+    assert config_drive(made) == ISO
 
 
 def test_iso_on_large_sectors(tmp_path: Path) -> None:
