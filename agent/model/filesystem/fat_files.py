@@ -14,17 +14,14 @@ from typing import NamedTuple
 
 from agent.errors import DecodeError
 from agent.model.filesystem import Read
-from agent.model.filesystem.fat import BOOT_BYTES, FEWEST_FAT16, MOST_CLUSTERS
+from agent.model.filesystem.fat import DOING, ENTRY_BYTES, layout
 
-FEWEST_FAT32 = 65525
 ENTRY = struct.Struct("<11sB8xHHHHI")
-ENTRY_BYTES = 32
 DELETED, LAST, HIDDEN_E5 = 0xE5, 0x00, 0x05
 LONG_NAME, VOLUME, DIRECTORY = 0x0F, 0x08, 0x10
 LONG_END = 0x40
 LARGEST_DIRECTORY_BYTES = 2 * 1024 * 1024
 """65,536 entries: more than the specification allows in one."""
-DOING = "reading the FAT filesystem"
 
 
 class File(NamedTuple):
@@ -41,30 +38,9 @@ class FatFiles:
 
     def __init__(self, read: Read, size_bytes: int) -> None:
         """Raises `DecodeError` for what is none."""
-        if size_bytes < BOOT_BYTES:
-            raise DecodeError(DOING, f"{size_bytes} bytes hold none")
         self._read = read
-        raw = read(0, BOOT_BYTES)
-        sector, per_cluster, reserved, copies, root_entries, small_total = struct.unpack_from("<HBHBHH", raw, 11)
-        (small_table,) = struct.unpack_from("<H", raw, 22)
-        large_total, large_table = struct.unpack_from("<II", raw, 32)
-        table, total = small_table or large_table, small_total or large_total
-        powers = [size and size & (size - 1) == 0 for size in (sector, per_cluster)]
-        if not all(powers) or sector < BOOT_BYTES or not (reserved and copies) or total * sector > size_bytes:
-            raise DecodeError(DOING, f"{total} sectors of {sector} bytes, on {size_bytes} bytes")
-        self._cluster_bytes = per_cluster * sector
-        self._root = ((reserved + copies * table) * sector, root_entries * ENTRY_BYTES)
-        self._data_at = self._root[0] + -(-self._root[1] // sector) * sector
-        self._clusters = (total - self._data_at // sector) // per_cluster
-        if not 0 < self._clusters <= MOST_CLUSTERS:
-            raise DecodeError(DOING, f"{self._clusters} clusters")
-        self._bits = 12 if self._clusters < FEWEST_FAT16 else 16 if small_table else 32
-        if (self._clusters + 2) * self._bits > table * sector * 8:
-            raise DecodeError(DOING, f"{self._clusters} clusters do not fit into its table")
-        (self._root_cluster,) = struct.unpack_from("<I", raw, 44) if self._bits == 32 else (0,)
-        self._table_at = reserved * sector
-        serial = struct.unpack_from("<I", raw, 0x43 if self._bits == 32 else 0x27)[0]
-        self.uuid = f"{serial >> 16:04X}-{serial & 0xFFFF:04X}"
+        self._layout = layout(read, size_bytes)
+        self.uuid = self._layout.uuid
 
     def names(self, directory: str) -> tuple[str, ...]:
         """What is in a directory, as it is written; nothing if there is none of that name. Raises `DecodeError`."""
@@ -99,27 +75,27 @@ class FatFiles:
         return at
 
     def _listed(self, directory: File) -> list[File]:
-        if directory.cluster == 0 and self._bits != 32:
-            return list(entries(self._read(*self._root)))
-        cluster = directory.cluster or self._root_cluster
+        cluster = directory.cluster or self._layout.root_cluster
+        if not cluster:
+            return list(entries(self._read(self._layout.root_at, self._layout.root_bytes)))
         return list(entries(b"".join(self._chain(cluster, LARGEST_DIRECTORY_BYTES))))
 
     def _chain(self, cluster: int, most_bytes: int) -> Iterator[bytes]:
         """The content of a chain, up to that length."""
-        got, seen = 0, set()
-        while got < most_bytes and 2 <= cluster < self._clusters + 2:
+        at, got, seen = self._layout, 0, set()
+        while got < most_bytes and 2 <= cluster < at.clusters + 2:
             if cluster in seen:
                 raise DecodeError(DOING, f"a chain of clusters runs in a circle at {cluster}")
             seen.add(cluster)
-            yield self._read(self._data_at + (cluster - 2) * self._cluster_bytes, self._cluster_bytes)
-            got += self._cluster_bytes
+            yield self._read(at.data_at + (cluster - 2) * at.cluster_bytes, at.cluster_bytes)
+            got += at.cluster_bytes
             cluster = self._next(cluster)
 
     def _next(self, cluster: int) -> int:
         """One entry of the table, which may be larger than memory, and of which a few are needed."""
-        raw = self._read(self._table_at + cluster * self._bits // 8, -(-self._bits // 8))
-        value = int.from_bytes(raw, "little")
-        if self._bits == 12:
+        bits = self._layout.bits
+        value = int.from_bytes(self._read(self._layout.table_at + cluster * bits // 8, -(-bits // 8)), "little")
+        if bits == 12:
             return value >> 4 if cluster % 2 else value & 0xFFF
         return value & 0x0FFFFFFF
 
