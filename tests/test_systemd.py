@@ -26,6 +26,14 @@ CEILINGS = {
     "bms-agent-importer.service": 14,
 }
 
+PROGRAMS = (
+    "/usr/bin/bms-agent",
+    "/usr/lib/systemd/systemd-networkd-wait-online",
+    "/usr/libexec/bms-rescue",
+    "/usr/sbin/dropbear",
+    "/usr/sbin/nft",
+)
+
 pytestmark = [
     pytest.mark.commands,
     pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"),
@@ -41,7 +49,7 @@ def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def verify(unit: Path, directory: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
     """`systemd-analyze verify` of a copy whose programs exist on this machine."""
     text = unit.read_text(encoding="utf-8") if text is None else text
-    for program in ("/usr/bin/bms-agent", "/usr/sbin/nft", "/usr/lib/systemd/systemd-networkd-wait-online"):
+    for program in PROGRAMS:
         text = text.replace(program, "/bin/true")
     copy = directory / unit.name.replace("@.", "@tty2.")
     copy.write_text(text, encoding="utf-8")

@@ -43,11 +43,15 @@ class Guest:
         said, self._read = self.console[self._read : place], place + len(text)
         return said
 
+    def type(self, text: str) -> None:
+        """At the console, whoever reads there."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(text.encode())
+        self._process.stdin.flush()
+
     def do(self, command: str, timeout_s: float = 60) -> str:
         """A command at the shell on the console; what it printed. It must end well."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"echo beg''in; {command}; ended=$?; echo; echo en''d $ended.\n".encode())
-        self._process.stdin.flush()
+        self.type(f"echo beg''in; {command}; ended=$?; echo; echo en''d $ended.\n")
         self.wait_for("begin\n", timeout_s)
         said = self.wait_for("\nend ", timeout_s)
         assert self.wait_for(".", timeout_s) == "0", said
