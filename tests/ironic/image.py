@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 from lab.command import run
 
-MIB = 1 << 20
+MIB, SECTOR_BYTES = 1 << 20, 512
 SIZE_MIB, ESP_MIB = 512, 64
 TABLE = f"label: gpt\nstart=1MiB, size={ESP_MIB}MiB, type=U, name=ESP\nstart={1 + ESP_MIB}MiB, type=L, name=root\n"
 # data with holes between, in the second partition
@@ -49,11 +51,13 @@ class Image:
         return self.file.name
 
     def differences(self, disk: Path) -> list[str]:
-        """Where the disk is not the image: boot code and partitions; then all but the two copies of the GPT.
+        """Where the disk is not the image: boot code and its partitions; then all but the two copies of the GPT.
 
-        The GPT itself is another afterwards, since its second copy must go to the end of the larger disk.
+        The GPT itself is another afterwards: its second copy goes to the end of the larger disk, and a config drive may
+        be added.
         """
-        wrong = [] if _partitions(disk) == _partitions(self.raw) else [f"partitions: {_partitions(disk)}"]
+        missing = [part for part in partitions(self.raw) if part not in partitions(disk)]
+        wrong = [f"missing partition: {part}" for part in missing]
         with self.raw.open("rb") as image, disk.open("rb") as found:
             if image.read(440) != found.read(440):
                 wrong.append("boot code")
@@ -68,7 +72,7 @@ class Image:
             raw.write(content)
 
 
-def _partitions(disk: Path) -> list[str]:
-    """As sfdisk sees them, without the disk's own path; its complaint, if there is none."""
-    lines = run(["sfdisk", "--dump", str(disk)]).splitlines()
-    return [line.partition(" : ")[2] for line in lines if " : " in line]
+def partitions(disk: Path) -> list[dict[str, Any]]:
+    """As sfdisk sees them, without their device nodes."""
+    table = json.loads(run(["sfdisk", "--json", str(disk)]))["partitiontable"]
+    return [{key: value for key, value in part.items() if key != "node"} for part in table.get("partitions", [])]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import shutil
 import time
 from collections.abc import Iterator
@@ -22,7 +24,7 @@ from lab.machine import MachineSpec
 from lab.network import CONTROLLER_ADDRESS
 from lab.redfish import system_path
 from lab.site import Site
-from tests.ironic.image import Image
+from tests.ironic.image import SECTOR_BYTES, Image, partitions
 
 pytestmark = [pytest.mark.machine, pytest.mark.root]
 
@@ -31,6 +33,8 @@ STATE_S, BOOT_S = 400, 120
 CONSOLE_LINES = 60
 LOG_LINES = 80
 ROOT = MachineSpec().disks[0]
+# as much of an ISO 9660 filesystem as makes it one (ECMA-119, 8.1)
+ISO = b"\0" * 0x8001 + b"CD001" + bytes(range(256)) * 100
 
 
 class Chain:
@@ -49,10 +53,10 @@ class Chain:
         self.node = self.api.enrol("bm-1", spec.mac, driver_info)
         self.disk = site.machine.disk(ROOT.name)
 
-    def go(self, target: str, state: str) -> Any:
+    def go(self, target: str, state: str, **more: Any) -> Any:
         """Order it and wait for where it leads."""
         began = time.monotonic()
-        self.api.order(self.node, target)
+        self.api.order(self.node, target, **more)
         found = self.api.wait(self.node, state, STATE_S, poll_s=1)
         print(f"{target} -> {state}: {time.monotonic() - began:.0f} s")  # noqa: T201
         return found
@@ -108,13 +112,22 @@ def test_from_enrolment_to_a_deployed_disk_and_back(site: Site[Ironic], tmp_path
     }
     chain.api.set(chain.node, instance_info=instance)
     said = len(site.machine.console_log.read_bytes())
-    chain.go("active", "active")
+    chain.go("active", "active", configdrive=base64.b64encode(gzip.compress(ISO)).decode())
     assert image.differences(chain.disk) == []
+    assert config_drive(chain.disk) == ISO
     assert site.machine.boot_override == BootOverride(enabled=Enabled.CONTINUOUS, target=Target.DISK)
     wait_until("the firmware to start from the disk", lambda: "HD(1,GPT" in console(site, said), BOOT_S)
 
     chain.go("deleted", "available")
     assert not is_bootable(chain.disk)
+
+
+def config_drive(disk: Path) -> bytes:
+    """What is in the partition of that label, as long as what was sent."""
+    (found,) = [part for part in partitions(disk) if part.get("name") == "config-2"]
+    with disk.open("rb") as file:
+        file.seek(found["start"] * SECTOR_BYTES)
+        return file.read(len(ISO))
 
 
 def console(site: Site[Ironic], start: int) -> str:
