@@ -18,6 +18,7 @@ from agent.apply.erase import erase_disk, leave_disk
 from agent.apply.holder import stop_holder
 from agent.apply.image import write_image
 from agent.apply.metadata import wipe_metadata
+from agent.apply.raid import build_raid
 from agent.apply.seal import seal_disk
 from agent.errors import InputError
 from agent.host.doors import Host
@@ -29,6 +30,7 @@ from agent.model.image import ImagePolicy, ImageRef
 from agent.model.inventory import Inventory
 from agent.model.job import Advance, Result
 from agent.model.plan import (
+    BuildRaid,
     CaptureDisk,
     DiskMustBe,
     DiskMustBeIdle,
@@ -49,6 +51,8 @@ from agent.model.plan import (
 from agent.model.protocol import Mode
 from agent.model.request import (
     CaptureRequest,
+    CreateRaidRequest,
+    DeleteRaidRequest,
     DeployRequest,
     EraseRequest,
     ForgetBootRequest,
@@ -65,6 +69,7 @@ from agent.plan.disk import disks_of, must_be_still, select
 from agent.plan.erase import plan_erase
 from agent.plan.image import NO_POLICY, plan_deploy
 from agent.plan.power import plan_power
+from agent.plan.raid import plan_create_raid, plan_delete_raid
 
 ANYWHERE: frozenset[Mode] = frozenset({"ramdisk", "service"})
 RAMDISK: frozenset[Mode] = frozenset({"ramdisk"})
@@ -82,6 +87,8 @@ VERBS: Mapping[str, Verb] = {
     "image.deploy": Verb("write an OS image and a config drive to a disk, and reboot into it", RAMDISK),
     "image.capture": Verb("read a disk into an image that other servers can be made of", RAMDISK),
     "disk.erase": Verb("erase local disks and prove it by reading back", RAMDISK),
+    "raid.create": Verb("make software RAID arrays of local disks", RAMDISK),
+    "raid.delete": Verb("take software RAID arrays down, and wipe their disks' metadata", RAMDISK),
     "boot.select": Verb("let the firmware boot a disk: its loader first in the boot order", RAMDISK),
     "boot.forget": Verb("remove boot entries of the firmware's", RAMDISK),
     "power.reboot": Verb("reboot the machine", ANYWHERE),
@@ -115,6 +122,10 @@ class Operations:
                 return plan_capture(self._inventory(), request)
             case EraseRequest():
                 return plan_erase(self._inventory(), request, begun)
+            case CreateRaidRequest():
+                return plan_create_raid(self._inventory(), request, begun)
+            case DeleteRaidRequest():
+                return plan_delete_raid(self._inventory(), request, begun)
             case SelectBootRequest() | ForgetBootRequest():
                 return self._boot_planned(request)
             case RebootRequest() | PowerOffRequest():
@@ -172,6 +183,8 @@ class Operations:
                 return wipe_metadata(self._host, step, advance)
             case StopHolder():
                 return stop_holder(self._host, step, advance)
+            case BuildRaid():
+                return build_raid(self._host, step, advance)
             case CaptureDisk():
                 return capture_disk(self._host, step, advance)
             case SelectBoot():

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from agent import __version__
-from agent.cli import boot, disk, image, inventory, network, resident
+from agent.cli import boot, disk, image, inventory, network, raid, resident
 from agent.cli.controller import controller as run_controller
 from agent.cli.logs import configure
 from agent.errors import AgentError
@@ -25,6 +25,7 @@ app.command("service")(resident.service)
 app.command("inventory")(inventory.show)
 app.add_typer(image.app, name="image")
 app.add_typer(disk.app, name="disk")
+app.add_typer(raid.app, name="raid")
 app.add_typer(boot.app, name="boot")
 app.add_typer(network.app, name="network")
 app.command("controller")(run_controller)

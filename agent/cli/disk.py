@@ -20,11 +20,17 @@ def disk() -> None:
 @app.command("erase")
 def erase(
     disks: Annotated[list[str], typer.Argument(help="serials or WWNs of the disks to erase")],
+    metadata: Annotated[bool, typer.Option("--metadata", help="only what says what they hold: in seconds")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="only show what would be done")] = False,
 ) -> None:
-    """Erase these disks, all of each, and prove it by reading back."""
+    """Erase these disks, all of each, and prove it by reading back. Idle arrays and volumes on them are taken down."""
     from agent.cli.job import BY_HAND, new_request_id, perform
     from agent.host.real import host as open_host
 
-    request = EraseRequest(request_id=new_request_id(), node_id=BY_HAND, serials=tuple(disks))
+    request = EraseRequest(
+        request_id=new_request_id(),
+        node_id=BY_HAND,
+        serials=tuple(disks),
+        method="metadata" if metadata else "zero",
+    )
     perform(open_host(), request, plan_only=plan)

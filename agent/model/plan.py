@@ -16,6 +16,7 @@ from agent.model.disk import DiskIdentity, Holder
 from agent.model.efi import BootEntry
 from agent.model.frozen import Frozen
 from agent.model.image import OPEN, Access, ImageRef
+from agent.model.raid import Level
 
 
 class Epilogue(StrEnum):
@@ -120,6 +121,30 @@ class StopHolder(Frozen):
     holder: Holder
 
 
+class DiskTable(Frozen):
+    """A new GPT for a disk, with these partitions and no others."""
+
+    disk: DiskIdentity
+    partitions: tuple[Partition, ...]
+
+
+class Array(Frozen):
+    """A RAID array of partitions."""
+
+    node: str = Field(pattern=r"^/dev/md[0-9]+$")
+    level: Level
+    name: str
+    members: tuple[str, ...] = Field(description="nodes of partitions, such as /dev/sda1")
+
+
+class BuildRaid(Frozen):
+    """Write these partition tables, and make these arrays of their partitions; see that the kernel has them whole."""
+
+    kind: Literal["build_raid"] = "build_raid"
+    tables: tuple[DiskTable, ...]
+    arrays: tuple[Array, ...]
+
+
 class CaptureDisk(Frozen):
     """Read the disk into a chunked image at `to`: allocated blocks only, up to the end of the last partition. With
     items to `forget`, a copy of it in memory forgets them first.
@@ -163,6 +188,7 @@ Step = Annotated[
     | LeaveDisk
     | WipeMetadata
     | StopHolder
+    | BuildRaid
     | CaptureDisk
     | SelectBoot
     | ForgetBoot,

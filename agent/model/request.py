@@ -18,6 +18,7 @@ from agent.model.disk import RootDeviceHints
 from agent.model.frozen import Frozen
 from agent.model.generalise.table import CONFIG_DRIVE, NAMES
 from agent.model.image import OPEN, Access, ImageRef
+from agent.model.raid import LogicalDisk
 
 
 def _can_be_read(pattern: str) -> str:
@@ -61,6 +62,22 @@ class EraseRequest(_Request):
         default=None, description="only disks with these serials or WWNs; None means every local disk"
     )
     skip: SkipList = Field(default=(), description="disks that are never written to: passed over, and reported")
+
+
+class CreateRaidRequest(_Request):
+    """Make software RAID arrays of local disks, by mdadm. Present arrays are deleted before, by `raid.delete`."""
+
+    verb: Literal["raid.create"] = "raid.create"
+    logical_disks: tuple[LogicalDisk, ...] = Field(min_length=1, max_length=16)
+    overwrite: bool = Field(default=False, description="the disks' present data may be destroyed")
+    skip: SkipList = ()
+
+
+class DeleteRaidRequest(_Request):
+    """Take every software RAID array down, and wipe the local disks that hold parts of one: tables, signatures."""
+
+    verb: Literal["raid.delete"] = "raid.delete"
+    skip: SkipList = ()
 
 
 class SelectBootRequest(_Request):
@@ -126,6 +143,8 @@ class PowerOffRequest(_Request):
 Request = Annotated[
     DeployRequest
     | EraseRequest
+    | CreateRaidRequest
+    | DeleteRaidRequest
     | CaptureRequest
     | SelectBootRequest
     | ForgetBootRequest

@@ -12,6 +12,7 @@ from agent.errors import PlanRefused
 from agent.model.disk import MIB, DiskIdentity, Holder
 from agent.model.generalise.table import NAMES
 from agent.model.plan import (
+    BuildRaid,
     CaptureDisk,
     DiskMustBe,
     DiskMustBeIdle,
@@ -27,6 +28,7 @@ from agent.model.plan import (
     WipeMetadata,
     WriteImage,
 )
+from agent.plan.check_raid import arrays_of_new_partitions
 
 DiskStep = WriteImage | PlaceConfigDrive | SealDisk | EraseDisk
 
@@ -35,6 +37,8 @@ def written(step: Step) -> tuple[DiskIdentity, ...]:
     """The disks that a step writes to."""
     if isinstance(step, WipeMetadata):
         return tuple(wipe.disk for wipe in step.wipes)
+    if isinstance(step, BuildRaid):
+        return tuple(table.disk for table in step.tables)
     return (step.disk,) if isinstance(step, DiskStep) else ()
 
 
@@ -46,6 +50,7 @@ def check(plan: Plan) -> Plan:
         *left_disks_are_left(plan),
         *held_disks_are_freed_first(plan),
         *whole_ends_are_wiped(plan),
+        *arrays_of_new_partitions(plan),
         *boot_sector_last(plan),
         *boot_entries_stay(plan),
         *areas_apart(plan),

@@ -33,9 +33,7 @@ def plan_erase(inventory: Inventory, request: EraseRequest, begun: tuple[DiskIde
     left = to_be_left(meant, request.skip)
     chosen = tuple(disk for disk in meant if disk.identity not in {step.disk for step in left})
     must_all_be_there(chosen, begun)
-    for disk in chosen:
-        if disk.read_only:
-            raise DiskReadOnly(f"preparing {disk.identity}", "the kernel says it is read-only: it cannot be erased")
+    must_be_writable(chosen)
     stopping = stops(chosen)
     pins = tuple(DiskMustBe(disk=disk.identity, holders=disk.holders) for disk in chosen)
     return Plan(preconditions=pins, steps=(*left, *stopping, *erasures(chosen, request.method)))
@@ -50,6 +48,13 @@ def erasures(chosen: tuple[Disk, ...], method: Literal["zero", "metadata"]) -> t
         EraseDisk(disk=disk.identity, sample_offsets=sample_offsets(disk.size_bytes), sample_bytes=MIB)
         for disk in ordered
     )
+
+
+def must_be_writable(disks: tuple[Disk, ...]) -> None:
+    """Raises `DiskReadOnly`."""
+    for disk in disks:
+        if disk.read_only:
+            raise DiskReadOnly(f"preparing {disk.identity}", "the kernel says it is read-only: it cannot be erased")
 
 
 def to_be_left(disks: tuple[Disk, ...], skip: SkipList) -> tuple[LeaveDisk, ...]:

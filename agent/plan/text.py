@@ -8,6 +8,7 @@ from typing import assert_never
 from agent.model.config_drive import DriveImage
 from agent.model.disk import GB, MIB
 from agent.model.plan import (
+    BuildRaid,
     CaptureDisk,
     DiskMustBe,
     DiskMustBeIdle,
@@ -80,6 +81,11 @@ def line(step: Step) -> str:
             return f"wipe what says what is on them, and read it back: {'; '.join(map(wiped, step.wipes))}"
         case StopHolder():
             return f"take down {step.holder}, which stands on {', '.join(step.holder.on)}"
+        case BuildRaid():
+            made = "; ".join(
+                f"{one.node} ({one.name}), RAID {one.level} of {', '.join(one.members)}" for one in step.arrays
+            )
+            return f"partition {', '.join(str(table.disk) for table in step.tables)} anew; make {made}"
         case CaptureDisk():
             forgetting = f"on a copy in memory, forget {', '.join(step.forget)}; then " if step.forget else ""
             what = "what is allocated" + ("" if step.keep_drive else ", but for the config drive")

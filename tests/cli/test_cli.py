@@ -24,6 +24,7 @@ from tests.apply.disks import MIB, URL, disk_of, gpt_image, machine, request, se
 MACHINES = Path(__file__).parents[1] / "machines"
 COMMANDS = ["", "ramdisk", "service", "inventory", "image", "image write",
             "image capture", "image pack", "image unpack", "image inspect", "image verify", "disk", "disk erase",
+            "raid", "raid create", "raid delete",
             "boot", "boot select", "boot forget",
             "network", "network show", "network apply", "controller", "version"]  # fmt: skip
 
