@@ -107,7 +107,6 @@ def test_from_enrolment_to_a_deployed_disk_and_back(site: Site[Ironic], tmp_path
         "image_source": f"{FILES_URL}/{image.serve(site.controller.served)}",
         "image_os_hash_algo": "sha256",
         "image_os_hash_value": image.sha256,
-        "image_disk_format": "qcow2",
         "root_device": {"wwn": ROOT.wwn},
     }
     chain.api.set(chain.node, instance_info=instance)

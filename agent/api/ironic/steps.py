@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agent.api.ironic.translate import deploy_request, forget_request, skipped
+from agent.api.ironic.translate import deploy_request, forget_request, must_have_no_arrays, skipped
 from agent.errors import InputError
 from agent.model.ironic.wire import MASTER, Node
 from agent.model.job import Result
@@ -71,6 +71,7 @@ def erase(method: Literal["zero", "metadata"]) -> Callable[[Asked], Request]:
     """Every local disk, but those that are to be passed over."""
 
     def request(asked: Asked) -> Request:
+        must_have_no_arrays(asked.node)
         return EraseRequest(
             request_id=asked.request_id, node_id=asked.node.uuid, method=method, skip=skipped(asked.node)
         )

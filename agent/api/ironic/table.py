@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from agent.api.ironic import steps
 from agent.api.ironic.commands import Command, Kind, Outcome, error_of
+from agent.api.ironic.fetched import completed
 from agent.api.ironic.refusal import bad_request
 from agent.api.ironic.translate import select_request
 from agent.api.ironic.work import JobFailed, Work
@@ -81,7 +82,7 @@ def executing(work: Work, kind: steps.Kind) -> Any:
         step = steps.known(kind, asked.interface, asked.step)
         echo = {f"{kind}_step": {"interface": asked.interface, "step": asked.step}}
         try:
-            result = work.carry_out(step.request(steps.Asked(command_id, node, work.with_drive(asked.args))))
+            result = work.carry_out(step.request(steps.Asked(command_id, node, completed(work.site.host, asked.args))))
         except JobFailed as failed:
             return Outcome(Status.FAILED, error=error_of(failed.fault))
         return Outcome(result={f"{kind}_result": steps.told(asked.step, result), **echo})

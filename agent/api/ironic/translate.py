@@ -33,6 +33,7 @@ MD5 = "only an MD5 or SHA-1 checksum is given, and anybody can make another imag
 def deploy_request(request_id: str, node: Node, args: dict[str, Any]) -> DeployRequest:
     """Of step `write_image`. Raises `InputError`."""
     doing = "reading what write_image asks for"
+    must_have_no_arrays(node)
     info = args.get("image_info")
     if not isinstance(info, dict):
         raise InputError(doing, "there is no image_info")
@@ -66,7 +67,7 @@ def select_request(request_id: str, node: Node, params: dict[str, Any]) -> Selec
 
 def forget_request(request_id: str, node: Node, args: dict[str, Any]) -> ForgetBootRequest:
     """Of `clean_uefi_nvram`. Raises `InputError`."""
-    given = {"match_patterns": args["match_patterns"]} if args.get("match_patterns") else {}
+    given = {"match_patterns": args["match_patterns"]} if args.get("match_patterns") is not None else {}
     try:
         return ForgetBootRequest.model_validate({"request_id": request_id, "node_id": node.uuid, **given})
     except ValidationError as error:
@@ -105,18 +106,35 @@ def digest(info: dict[str, Any]) -> dict[str, str]:
 
 
 def access(info: dict[str, Any]) -> Access:
-    """How its server lets us in. Raises `ValidationError`."""
+    """How its server lets us in. Raises `InputError`."""
     user, password = info.get("image_server_user"), info.get("image_server_password")
     proxies = info.get("proxies")
     https = str(info["urls"][0]).startswith("https")
     proxy = proxies.get("https" if https else "http") if isinstance(proxies, dict) else None
-    return Access.model_validate({"username": user or None, "password": password or None, "proxy": proxy or None})
+    try:
+        return Access.model_validate({"username": user or None, "password": password or None, "proxy": proxy or None})
+    except ValidationError as error:
+        raise InputError("reading how the image's server lets us in", faults(error)) from None
+
+
+def must_have_no_arrays(node: Node) -> None:
+    """Raises `InputError` for a node whose disks Ironic has made software RAID of: to this agent they are single disks,
+    one of which it would write to.
+    """
+    logical = (node.raid_config or {}).get("logical_disks")
+    arrays = [one for one in logical if isinstance(one, dict)] if isinstance(logical, list) else []
+    if any(one.get("controller") == "software" for one in arrays):
+        raise InputError(
+            "reading the node's raid_config",
+            "it has software RAID, which this agent does not keep under Ironic",
+            hint="Deploy this node with ironic-python-agent, or delete its software RAID.",
+        )
 
 
 def root_hints(node: Node) -> OperatorHints:
     """Those of the instance come before those of the machine. Raises `InputError`."""
     found = node.instance_info.get("root_device") or node.properties.get("root_device") or {}
-    return hints(found, "reading root_device")
+    return OperatorHints.of(found)
 
 
 def skipped(node: Node) -> tuple[OperatorHints, ...]:
@@ -124,12 +142,6 @@ def skipped(node: Node) -> tuple[OperatorHints, ...]:
     found = node.properties.get("skip_block_devices") or []
     if not isinstance(found, list):
         raise InputError("reading properties.skip_block_devices", "it is no list")
-    return tuple(hints(one, "reading properties.skip_block_devices") for one in found)
-
-
-def hints(specs: object, doing: str) -> OperatorHints:
-    """Raises `InputError`."""
-    try:
-        return OperatorHints.model_validate({"specs": specs})
-    except ValidationError as error:
-        raise InputError(doing, faults(error)) from None
+    if {} in found:
+        raise InputError("reading properties.skip_block_devices", "an entry without hints names no disk")
+    return tuple(OperatorHints.of(one) for one in found)

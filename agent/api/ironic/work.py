@@ -10,27 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
-from typing import Any
 
 from agent.api.ironic.record import Record
 from agent.api.ironic.translate import root_hints, skipped
-from agent.errors import DecodeError, HostError
+from agent.errors import HostError
 from agent.host.doors import Clock, Host
 from agent.inventory.disk import disks
 from agent.inventory.partitions import partition_uuids
 from agent.job.executor import Executor
 from agent.job.journal import Journal
-from agent.model.config_drive import SIZE_BYTES
 from agent.model.fault import Fault
 from agent.model.image import ImagePolicy
 from agent.model.job import JobReport, JobState, Progress, Result
 from agent.model.request import Request
-from agent.model.url import named
 from agent.operations import Operations
 from agent.plan.disk import select
 
 SYNC_TIMEOUT_S = 50.0
-LARGEST_DRIVE_BYTES = 2 * SIZE_BYTES
 
 
 class JobFailed(HostError):
@@ -98,20 +94,6 @@ class Work:
         """Of the disk that is meant. Raises `AgentError`."""
         host, node = self.site.host, self.site.record.node
         return partition_uuids(host, select(disks(host), root_hints(node), skipped(node)))
-
-    def with_drive(self, args: dict[str, Any]) -> dict[str, Any]:
-        """The arguments of a step, with the config drive itself where they have its URL. Raises `LinkError`,
-        `ImageUnavailable`, `DecodeError`.
-        """
-        url = args.get("configdrive")
-        if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-            return args
-        room = bytearray(LARGEST_DRIVE_BYTES + 1)
-        with self.site.host.fetch(url) as body:
-            length = body.fill(memoryview(room))
-        if length > LARGEST_DRIVE_BYTES or not room[:length].isascii():
-            raise DecodeError(f"fetching the config drive from {named(url)}", "it is too large, or not base64")
-        return {**args, "configdrive": room[:length].decode()}
 
     def flush(self) -> None:
         """What we write is on the medium before we say so; here goes whatever else."""

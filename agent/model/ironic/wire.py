@@ -28,7 +28,7 @@ class Node(Reply):
     instance_info: dict[str, Any] = Field(default_factory=dict)
     driver_info: dict[str, Any] = Field(default_factory=dict)
     driver_internal_info: dict[str, Any] = Field(default_factory=dict)
-    target_raid_config: dict[str, Any] | None = None
+    raid_config: dict[str, Any] | None = None
 
 
 class LookupConfig(Reply):

@@ -34,13 +34,17 @@ def config_drive(made: Machine) -> bytes:
     return disk_of(made).durable.read(offset_bytes(DISK), len(ISO))
 
 
+@pytest.mark.parametrize("told", [True, False])
 @pytest.mark.parametrize("packed", [ImageFormat.RAW, ImageFormat.QCOW2])
-def test_write_image(tmp_path: Path, packed: ImageFormat) -> None:
-    """Image and config drive are on the disk; the result has the step's two names, and no secret (T11)."""
+def test_write_image(tmp_path: Path, packed: ImageFormat, *, told: bool) -> None:
+    """Image and config drive are on the disk, whether or not Ironic told the format; the result has the step's two
+    names, and no secret (T11).
+    """
     made = machine(DISK, DISK)
-    image = serve(made, IMAGE, packed)
+    params = write_image(serve(made, IMAGE, packed))
+    params["step"]["args"]["image_info"]["disk_format"] = packed.value if told else None
     with serving(FakeHost.of(made), tmp_path) as agent:
-        ended = done(agent, "deploy.execute_deploy_step", write_image(image))
+        ended = done(agent, "deploy.execute_deploy_step", params)
 
     assert ended["command_status"] == "SUCCEEDED", ended["command_error"]
     assert ended["command_name"] == "execute_deploy_step"
@@ -171,6 +175,36 @@ def test_erasing(tmp_path: Path, name: str) -> None:
     assert ended["command_result"]["clean_step"] == {"interface": "deploy", "step": name}
     assert not boots(disk_of(made))
     assert disk_of(made, "/dev/sdb").read(0, MIB) == IMAGE[:MIB]
+
+
+def test_a_skip_list_that_names_nothing(tmp_path: Path) -> None:
+    """It is refused by every step that would go by it: nobody knows which disk was meant."""
+    made = machine(DISK)
+    params = {
+        "step": {"interface": "deploy", "step": "erase_devices_metadata"},
+        "node": node(properties={"skip_block_devices": [{}]}),
+    }
+    with serving(FakeHost.of(made), tmp_path) as agent:
+        erased = done(agent, "clean.execute_clean_step", params)
+        selected = done(agent, "image.install_bootloader", {})
+
+    for one in (erased, selected):
+        assert "an entry without hints names no disk" in one["command_error"]["details"]
+
+
+def test_software_raid_is_left_alone(tmp_path: Path) -> None:
+    """A node whose disks are parts of arrays of Ironic's is neither erased nor written to."""
+    made = machine(DISK)
+    arrays = {"logical_disks": [{"controller": "software", "raid_level": "1", "size_gb": "MAX"}]}
+    deploying = write_image(serve(made, IMAGE), node=node(raid_config=arrays))
+    cleaning = {"step": {"interface": "deploy", "step": "erase_devices_metadata"}, "node": node(raid_config=arrays)}
+    with serving(FakeHost.of(made), tmp_path) as agent:
+        written = done(agent, "deploy.execute_deploy_step", deploying)
+        erased = done(agent, "clean.execute_clean_step", cleaning)
+
+    for one in (written, erased):
+        assert "it has software RAID" in one["command_error"]["details"]
+    assert not any(disk_of(made).durable.read(0, DISK))
 
 
 def test_of_another_node(tmp_path: Path) -> None:
