@@ -178,10 +178,10 @@ class Conducted:
 
     def run(self, identity: Identity, stop: Event, notifier: Notifier) -> None:
         """Until stopped, or Ironic has no more use for us. Raises what killed a thread."""
-        work = self._work(identity)
-        commands = Commands(table(work), self._record, self._news)
-        server = self._server(identity, commands)
         died: list[BaseException] = []
+        work = self._work(identity)
+        commands = Commands(table(work), self._record, self._news, died.append)
+        server = self._server(identity, commands)
         ending = Event()
         loops: list[tuple[str, Callable[[], None]]] = [
             ("api", lambda: server.serve_forever(poll_interval=0.2)),

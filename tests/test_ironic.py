@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
@@ -26,6 +25,7 @@ from agent.ironic import callback_url, identity_of, message, run
 from agent.model.ironic.parameters import Parameters
 from agent.model.ironic.wire import MASKED, Lookup
 from agent.model.job import Progress
+from tests.api.ironic.served import until
 from tests.apply.disks import machine
 from tests.hardware import link
 from tests.link.answers import Scripted, answering
@@ -79,14 +79,6 @@ class Process:
         self._stop.set()
         self.thread.join(PATIENCE_S)
         assert not self.thread.is_alive()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """It will be so."""
-    end_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end_s
-        time.sleep(0.02)
 
 
 def bodies(server: Scripted, part: str) -> list[Any]:

@@ -2,7 +2,7 @@
 """The list of commands, one of which may run. Ironic goes on by what the last entry says.
 
 Every entry is durable before Ironic hears of it; a running one goes on under its id after the process was killed. What
-only looks is answered at any time, and while something runs leaves no entry: it would be the last one.
+only looks is answered at any time, and leaves no entry: it would be the last one.
 """
 
 from __future__ import annotations
@@ -37,6 +37,14 @@ class Kind(Enum):
     LOOKED = "done, then answered; changes nothing, so at any time"
 
 
+class Failed(Exception):
+    """A command failed in a way that was told already."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command came to."""
@@ -60,11 +68,16 @@ class Command:
 class Commands:
     """What Ironic ordered in this boot."""
 
-    def __init__(self, table: Mapping[str, Command], record: Record, news: Event) -> None:
-        """`news` is set whenever something came to its end."""
+    def __init__(
+        self, table: Mapping[str, Command], record: Record, news: Event, died: Callable[[BaseException], None]
+    ) -> None:
+        """`news` is set whenever something came to its end; `died` is told what kept that from being recorded: only
+        another process can go on then.
+        """
         self._table = table
         self._record = record
         self._news = news
+        self._died = died
         self._changed = Condition()
         self._listed: list[CommandResult] = list(record.held.commands) if record.held else []
         self._running: str | None = None
@@ -90,16 +103,13 @@ class Commands:
             raise bad_request("400 Bad Request: Missing or invalid name or params")
         command = self._known(name)
         order = Order(id=str(uuid4()), name=name, params=params)
+        if command.kind is Kind.LOOKED:
+            return ended(order, outcome_of(command, order))
         with self._changed:
             if self._running is not None:
-                if command.kind is not Kind.LOOKED:
-                    raise busy(self._running)
-                begun = None
-            else:
-                command.check(params)
-                begun = self._begin(order, command)
-        if begun is None:
-            return ended(order, outcome_of(command, order))
+                raise busy(self._running)
+            command.check(params)
+            begun = self._begin(order, command)
         if command.kind is not Kind.STARTED:
             return self._end(order, outcome_of(command, order))
         self._start(order, command)
@@ -141,7 +151,10 @@ class Commands:
 
     def _start(self, order: Order, command: Command) -> None:
         def run() -> None:
-            self._end(order, outcome_of(command, order))
+            try:
+                self._end(order, outcome_of(command, order))
+            except BaseException as error:  # noqa: BLE001 - the process ends of it
+                self._died(error)
 
         Thread(target=run, name=short(order.name), daemon=True).start()
 
@@ -189,6 +202,8 @@ def outcome_of(command: Command, order: Order) -> Outcome:
     """Whatever happens, there is one."""
     try:
         return command.run(order.id, order.params)
+    except Failed as failed:
+        return Outcome(Status.FAILED, error=error_of(failed.fault))
     except Exception as error:
         fault = Fault.of(error)
         if fault.code == "AGENT.BUG":

@@ -28,7 +28,8 @@ from agent.model.ironic.wire import CommandResult
 LARGEST_BODY_BYTES = 128 << 20
 """A config drive comes three times in one request, 64 MiB at most, and compressed."""
 DRAINED_BYTES = 1 << 20
-CONNECTIONS = 16
+CONNECTIONS = 64
+HANDSHAKE_S = 5.0
 PATIENCE_S = 60.0
 TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 
@@ -66,9 +67,10 @@ class Server(ThreadingHTTPServer):
     def finish_request(self, request: Any, client_address: Any) -> None:
         """In the connection's own thread: who is slow at shaking hands holds nobody else up."""
         with self._free:
-            request.settimeout(PATIENCE_S)
+            request.settimeout(HANDSHAKE_S)
             try:
                 with self._context.wrap_socket(request, server_side=True) as secured:
+                    secured.settimeout(PATIENCE_S)
                     super().finish_request(secured, client_address)
             except (OSError, ValueError) as error:
                 log.debug("connection lost", peer=str(client_address[0]), error=str(error))

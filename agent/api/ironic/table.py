@@ -7,17 +7,15 @@ import base64
 from threading import Event
 from typing import Any
 
-import structlog
 from pydantic import ValidationError
 
 from agent.api.ironic import steps
-from agent.api.ironic.commands import Command, Kind, Outcome, error_of
+from agent.api.ironic.commands import Command, Kind, Outcome
 from agent.api.ironic.fetched import completed
 from agent.api.ironic.refusal import bad_request
 from agent.api.ironic.translate import select_request
-from agent.api.ironic.work import JobFailed, Work
+from agent.api.ironic.work import Work
 from agent.host.rescue import HASH
-from agent.model.fault import Fault
 from agent.model.frozen import faults
 from agent.model.ironic.wire import MASTER, VERSION, CommandError, Node, Status, StepAsked
 from agent.model.request import PowerOffRequest, RebootRequest
@@ -26,8 +24,6 @@ VERSIONS = {MASTER: VERSION}
 LEAVE_S = 1.0
 """From the answer to the end of this boot: it must have left the machine."""
 Params = dict[str, Any]
-
-log = structlog.get_logger("ironic")
 
 
 def table(work: Work) -> dict[str, Command]:
@@ -81,10 +77,7 @@ def executing(work: Work, kind: steps.Kind) -> Any:
             return Outcome(Status.CLEAN_VERSION_MISMATCH, error=mismatch(used))
         step = steps.known(kind, asked.interface, asked.step)
         echo = {f"{kind}_step": {"interface": asked.interface, "step": asked.step}}
-        try:
-            result = work.carry_out(step.request(steps.Asked(command_id, node, completed(work.site.host, asked.args))))
-        except JobFailed as failed:
-            return Outcome(Status.FAILED, error=error_of(failed.fault))
+        result = work.carry_out(step.request(steps.Asked(command_id, node, completed(work.site.host, asked.args))))
         return Outcome(result={f"{kind}_result": steps.told(asked.step, result), **echo})
 
     return run
@@ -162,11 +155,7 @@ def rescuing(work: Work) -> Any:
     """The machine is its owner's to log in to; our API ends."""
 
     def run(_: str, params: Params) -> Outcome:
-        try:
-            work.site.rescue(params["rescue_password"])
-        except Exception as error:
-            log.exception("no rescue account")
-            return Outcome(Status.FAILED, error=error_of(Fault.of(error)))
+        work.site.rescue(params["rescue_password"])
         work.site.over(False)
         return Outcome()
 

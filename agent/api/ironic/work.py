@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
 
+from agent.api.ironic.commands import Failed
 from agent.api.ironic.record import Record
 from agent.api.ironic.translate import root_hints, skipped
-from agent.errors import HostError
 from agent.host.doors import Clock, Host
 from agent.inventory.disk import disks
 from agent.inventory.partitions import partition_uuids
@@ -27,14 +27,6 @@ from agent.operations import Operations
 from agent.plan.disk import select
 
 SYNC_TIMEOUT_S = 50.0
-
-
-class JobFailed(HostError):
-    """An operation failed; its fault says how."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message, hint=fault.hint)
-        self.fault = fault
 
 
 class Answered:
@@ -84,11 +76,11 @@ class Work:
         return self._executor.progress
 
     def carry_out(self, request: Request) -> Result:
-        """Bring it to its end. Raises `JobFailed`."""
+        """Bring it to its end. Raises `Failed`."""
         job = self._executor.serve(request, Event())
         if job.state is JobState.SUCCEEDED:
             return job.result
-        raise JobFailed(job.fault or Fault(code="AGENT.ERROR", message="it failed, and nothing says why"))
+        raise Failed(job.fault or Fault(code="AGENT.ERROR", message="it failed, and nothing says why"))
 
     def partition_uuids(self) -> dict[str, str]:
         """Of the disk that is meant. Raises `AgentError`."""

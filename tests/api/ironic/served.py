@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class Agent:
     news: Event = field(default_factory=Event)
     rescued: list[str] = field(default_factory=list)
     over: list[bool] = field(default_factory=list)
+    died: list[BaseException] = field(default_factory=list)
     commands: Commands | None = None
 
     def get(self, path: str, token: str | None = TOKEN, **query: str) -> requests.Response:
@@ -103,7 +105,7 @@ def serving(
         record.open(identity(), NODE)
     site = Site(host=host, record=record, logs=logs, rescue=made.rescued.append, over=made.over.append)
     work = Work(site, DIRECTORY, boot, ImagePolicy())
-    made.commands = commands = Commands({**table(work), **(rows or {})}, record, made.news)
+    made.commands = commands = Commands({**table(work), **(rows or {})}, record, made.news, made.died.append)
     pem, ca = folder / "agent.pem", folder / "ca.pem"
     pem.write_text("".join(PAIR))
     ca.write_text(PAIR[0])
@@ -118,6 +120,14 @@ def serving(
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """It will be so."""
+    end_s = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
 
 
 def strict(ca: str) -> ssl.SSLContext:

@@ -12,8 +12,8 @@ import pytest
 
 from agent.api.ironic.commands import Command, Kind, Outcome
 from agent.errors import HostError
-from agent.host.fake import FakeHost
-from tests.api.ironic.served import BOOT, DIRECTORY, TIMEOUT_S, UUID, Agent, serving
+from agent.host.fake import Effect, FakeHost
+from tests.api.ironic.served import BOOT, DIRECTORY, TIMEOUT_S, UUID, Agent, serving, until
 from tests.api.ironic.test_server import KEYS
 
 
@@ -93,6 +93,24 @@ def test_logs_while_a_step_runs(agent: Agent, gate: Gate) -> None:
 
     assert (logs["command_status"], logs["command_result"]) == ("SUCCEEDED", {"system_logs": "bG9ncw=="})
     assert [one["id"] for one in agent.listed()] == [first["id"]]
+
+
+def test_logs_leave_no_entry(agent: Agent) -> None:
+    """They are megabytes, and Ironic reads the whole list every time."""
+    assert agent.post("log.collect_system_logs", wait=True)["command_status"] == "SUCCEEDED"
+    assert agent.listed() == []
+
+
+def test_what_cannot_be_recorded_ends_the_process(tmp_path: Path, gate: Gate) -> None:
+    """A step that has ended, and of which that cannot be said, would run for ever; the next process goes on with it."""
+    host = FakeHost.with_files({})
+    with serving(host, tmp_path, rows=gate.rows) as agent:
+        first = agent.post("test.slow")
+        host.faults.at, host.faults.effect = len(host.faults.calls) + 1, Effect.FAIL
+        gate.open.set()
+        until(lambda: bool(agent.died))
+    with serving(host.restarted(), tmp_path, rows=gate.rows) as agent:
+        assert agent.ended(first["id"])["command_status"] == "SUCCEEDED"
 
 
 def test_an_error_is_told_whole(agent: Agent) -> None:

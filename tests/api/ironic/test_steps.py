@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from agent.api.ironic.record import Record
+from agent.api.ironic.commands import outcome_of
+from agent.api.ironic.record import Order, Record
 from agent.api.ironic.table import table
 from agent.api.ironic.work import Site, Work
 from agent.errors import AgentError
@@ -230,7 +231,8 @@ def work_on(host: FakeHost) -> Work:
 def attempted(host: FakeHost, params: dict[str, Any]) -> str | None:
     """The status of a deploy step; None if the process died, or could not say."""
     try:
-        return table(work_on(host))["deploy.execute_deploy_step"].run("command-1", params).status.value
+        order = Order(id="command-1", name="deploy.execute_deploy_step", params=params)
+        return outcome_of(table(work_on(host))[order.name], order).status.value
     except (AgentError, Died):
         return None
 
