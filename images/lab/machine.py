@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,7 @@ def qemu_argv(spec: MachineSpec, folder: Path, *, disk_first: bool = False) -> l
         "-m", str(spec.memory_mib), "-nodefaults", "-display", "none", "-uuid", spec.uuid,
         "-smbios", f"type=1,manufacturer={spec.manufacturer},product={spec.product},serial={spec.serial}",
         "-chardev", f"file,id=console,path={folder / 'console.log'},append=on", "-serial", "chardev:console",
+        "-chardev", f"socket,id=shell,path={folder / 'shell.sock'},server=on,wait=off", "-serial", "chardev:shell",
         "-qmp", f"unix:{folder / 'qmp.sock'},server=on,wait=off",
         "-device", "virtio-rng-pci",
         *_firmware_argv(spec.firmware, folder),
@@ -176,6 +179,13 @@ class Machine:
         if process := self.process():
             process.kill()
             psutil.wait_procs([process], timeout=END_TIMEOUT_S)
+
+    @contextmanager
+    def shell(self) -> Iterator[socket.socket]:
+        """The second serial port, where a ramdisk that booted with `bms.shell` has a root shell."""
+        with socket.socket(socket.AF_UNIX) as door:
+            door.connect(str(self.folder / "shell.sock"))
+            yield door
 
     def reset(self) -> None:
         self._qmp("system_reset")

@@ -8,7 +8,9 @@ import gzip
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -32,6 +34,11 @@ pytestmark = [pytest.mark.machine, pytest.mark.root]
 STATE_S, BOOT_S = 400, 120
 CONSOLE_LINES = 60
 LOG_LINES = 80
+STRIKE = """\
+until [ -s /run/bms-agent/ironic/order.json ]; do sleep 0.1; done; sleep 1
+kill -9 $(systemctl show --value -p MainPID bms-agent-ramdisk)
+"""
+"""The first order is to write the image, which takes seconds."""
 ROOT = MachineSpec().disks[0]
 # as much of an ISO 9660 filesystem as makes it one (ECMA-119, 8.1)
 ISO = b"\0" * 0x8001 + b"CD001" + bytes(range(256)) * 100
@@ -50,6 +57,7 @@ class Chain:
             "redfish_username": USER,
             "redfish_password": site.bmc_password_file.read_text(),
         }
+        driver_info["kernel_append_params"] = "nofb vga=normal console=ttyS0 bms.shell"
         self.node = self.api.enrol("bm-1", spec.mac, driver_info)
         self.disk = site.machine.disk(ROOT.name)
 
@@ -91,7 +99,10 @@ def check_inventory(found: Any) -> None:
 
 
 def test_from_enrolment_to_a_deployed_disk_and_back(site: Site[Ironic], tmp_path: Path) -> None:
-    """manage, inspect, provide, active, deleted: the disk holds the image, byte for byte, boots, and is empty again."""
+    """manage, inspect, provide, active, deleted: the disk holds the image, byte for byte, boots, and is empty again.
+
+    The agent is killed while it writes the image. Ironic does not notice: it neither skips the step nor begins anew.
+    """
     image = Image(tmp_path, artifacts.ramdisk() / "vmlinuz")
     chain = Chain(site)
     chain.go("manage", "manageable")
@@ -111,7 +122,9 @@ def test_from_enrolment_to_a_deployed_disk_and_back(site: Site[Ironic], tmp_path
     }
     chain.api.set(chain.node, instance_info=instance)
     said = len(site.machine.console_log.read_bytes())
-    chain.go("active", "active", configdrive=base64.b64encode(gzip.compress(ISO)).decode())
+    with striking(site):
+        chain.go("active", "active", configdrive=base64.b64encode(gzip.compress(ISO)).decode())
+    assert "going on with a command after a restart" in console(site, said)
     assert image.differences(chain.disk) == []
     assert config_drive(chain.disk) == ISO
     assert site.machine.boot_override == BootOverride(enabled=Enabled.CONTINUOUS, target=Target.DISK)
@@ -119,6 +132,30 @@ def test_from_enrolment_to_a_deployed_disk_and_back(site: Site[Ironic], tmp_path
 
     chain.go("deleted", "available")
     assert not is_bootable(chain.disk)
+
+
+@contextmanager
+def striking(site: Site[Ironic]) -> Iterator[None]:
+    """Somebody kills the agent as soon as it writes an image, once."""
+    over = Event()
+    thread = Thread(target=lambda: strike(site, over), name="strike")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def strike(site: Site[Ironic], over: Event) -> None:
+    """Once there is a shell, it is told what to wait for."""
+    while not over.wait(1):
+        with suppress(OSError), site.machine.shell() as door:
+            door.settimeout(1)
+            door.sendall(b"\n")
+            if b"# " in door.recv(4096):
+                door.sendall(STRIKE.encode())
+                over.wait(STATE_S)
 
 
 def config_drive(disk: Path) -> bytes:
