@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from threading import Event, Thread
 from urllib.parse import urlsplit
 
@@ -66,7 +67,7 @@ def run(host: Host, settings: Settings, parameters: Parameters, stop: Event, not
         with notifier.kept_alive():
             found = introduced(host, parameters, client(parameters), stop)
         if found is not None:
-            record.open(identity_of(host, parameters, found), found.node)
+            record.open(identity_of(parameters, found), found.lookup.node)
     if record.held is not None and not record.held.is_over:
         Conducted(host, settings, parameters, record, directory).run(record.held.identity, stop, notifier)
     notifier.ready("nothing more to do in this boot")
@@ -87,18 +88,32 @@ def wait_for_udev(host: Host) -> None:
         log.warning("udev is still busy", error=str(error))
 
 
-def introduced(host: Host, parameters: Parameters, ironic: Ironic, stop: Event) -> Lookup | None:
+@dataclass(frozen=True)
+class Introduced:
+    """What Ironic said, and what it will call us by. The latter comes first: a token is given once, and is lost if
+    anything fails between it and the record.
+    """
+
+    address: str
+    certificate_pem: str
+    key_pem: str
+    lookup: Lookup
+
+
+def introduced(host: Host, parameters: Parameters, ironic: Ironic, stop: Event) -> Introduced | None:
     """Inspected, if that is wanted, and looked up; None if only the inspection was wanted. Raises `LinkError`."""
     node_uuid = inspected(host, parameters, ironic, stop) if parameters.inspects else None
     if not parameters.api_urls:
         return None
 
-    def look_up() -> Lookup:
+    def look_up() -> Introduced:
+        address = parameters.advertise_host or own_address(host, parameters.api_urls)
+        pair = certificate(address)
         macs = [nic.mac for nic in nics(host)]
-        return ironic.lookup(macs, node_uuid)
+        return Introduced(address, *pair, ironic.lookup(macs, node_uuid))
 
     found = patiently(look_up, host.clock, stop, "looking this machine up in Ironic", LOOKUP_TRIES)
-    log.info("looked up", node=found.node.uuid)
+    log.info("looked up", node=found.lookup.node.uuid)
     return found
 
 
@@ -123,9 +138,10 @@ def inspected(host: Host, parameters: Parameters, ironic: Ironic, stop: Event) -
     return uuid
 
 
-def identity_of(host: Host, parameters: Parameters, found: Lookup) -> Identity:
-    """Who we are from now on. Raises `ControllerRefused` without a token, `LinkError` without an address."""
-    given = found.config.agent_token
+def identity_of(parameters: Parameters, found: Introduced) -> Identity:
+    """Who we are from now on. Raises `ControllerRefused` without a token."""
+    config = found.lookup.config
+    given = config.agent_token
     token = parameters.agent_token if given is None or given.get_secret_value() == MASKED else given
     if token is None:
         raise ControllerRefused(
@@ -133,17 +149,15 @@ def identity_of(host: Host, parameters: Parameters, found: Lookup) -> Identity:
             "it has given this boot's token to somebody else",
             hint="Ironic hands a token out once a boot: let it power this machine off and on.",
         )
-    address = parameters.advertise_host or own_address(host, parameters.api_urls)
-    certificate_pem, key_pem = certificate(address)
     return Identity.model_validate(
         {
-            "node_uuid": found.node.uuid,
+            "node_uuid": found.lookup.node.uuid,
             "token": token,
-            "callback_url": callback_url(address, parameters.advertise_port or parameters.listen_port),
-            "certificate_pem": certificate_pem,
-            "key_pem": key_pem,
-            "heartbeat_timeout_s": found.config.heartbeat_timeout,
-            "tls_min_version": found.config.tls_min_version,
+            "callback_url": callback_url(found.address, parameters.advertise_port or parameters.listen_port),
+            "certificate_pem": found.certificate_pem,
+            "key_pem": found.key_pem,
+            "heartbeat_timeout_s": config.heartbeat_timeout,
+            "tls_min_version": config.tls_min_version,
         }
     )
 
@@ -216,11 +230,12 @@ class Conducted:
             logs=lambda: bundle(self._host, LOGS_BYTES),
             rescue=lambda password_hash: open_rescue(self._host, password_hash),
             over=over,
+            needs_no_boot_entry=self._parameters.needs_no_boot_entry,
         )
         return Work(site, self._directory, boot_id(self._host.files), self._settings.images)
 
     def _server(self, identity: Identity, commands: Commands) -> Server:
-        path = f"{self._directory}/agent.pem"
+        path = self._record.pem_path
         pem = identity.certificate_pem + identity.key_pem.get_secret_value()
         self._host.files.write(path, pem.encode(), mode=0o600)
         began_s = self._host.clock.monotonic_s()

@@ -21,7 +21,8 @@ from agent.host.fake import FakeHost, Machine
 from agent.host.files import RealFiles
 from agent.host.real import host as real_host
 from agent.host.sd_notify import Notifier
-from agent.ironic import callback_url, identity_of, message, run
+from agent.ironic import Introduced, callback_url, identity_of, introduced, message, run
+from agent.link.ironic.client import Ironic
 from agent.model.ironic.parameters import Parameters
 from agent.model.ironic.wire import MASKED, Lookup
 from agent.model.job import Progress
@@ -159,30 +160,34 @@ def test_lockdown_ends_it(tmp_path: Path) -> None:
     assert record.held.is_over
 
 
-def looked_up(token: str | None) -> Lookup:
+def looked_up(token: str | None) -> Introduced:
     """An answer with this token."""
-    return Lookup.model_validate({**LOOKUP, "config": {"agent_token": token}})
+    return Introduced(
+        "192.0.2.7", "certificate", "key", Lookup.model_validate({**LOOKUP, "config": {"agent_token": token}})
+    )
 
 
 @pytest.mark.parametrize("told", [None, MASKED])
 def test_a_token_that_somebody_else_has(told: str | None) -> None:
     """Without a token nothing can be done: an error that says what to do. With virtual media it came before (T16)."""
-    host = FakeHost.with_files({})
     with pytest.raises(ControllerRefused) as caught:
-        identity_of(host, Parameters(api_urls=("http://127.0.0.1",)), looked_up(told))
+        identity_of(Parameters(api_urls=("http://127.0.0.1",)), looked_up(told))
     assert "power this machine off and on" in caught.value.hint
-    given = Parameters.model_validate(
-        {"api_urls": ("http://127.0.0.1",), "agent_token": "v" * 43, "advertise_host": "192.0.2.7"}
-    )
-    found = identity_of(host, given, looked_up(told))
+    given = Parameters.model_validate({"api_urls": ("http://127.0.0.1",), "agent_token": "v" * 43})
+    found = identity_of(given, looked_up(told))
     assert found.token.get_secret_value() == "v" * 43
     assert found.callback_url == "https://192.0.2.7:9999"
 
 
 def test_no_way_to_ironic() -> None:
-    """A machine without an address cannot be called."""
-    with pytest.raises(LinkError, match="no route leads to"):
-        identity_of(FakeHost.with_files({}), Parameters(api_urls=("http://192.0.2.1",)), looked_up(TOKEN))
+    """A machine without an address cannot be called. That is found out before the token is asked for."""
+    host = FakeHost.with_files({})
+    stop = Event()
+    stop.set()
+    with answering((200, json.dumps(LOOKUP))) as server:
+        with pytest.raises(LinkError, match="no route leads to"):
+            introduced(host, Parameters(api_urls=(server.url,)), Ironic([server.url]), stop)
+        assert server.asked == []
 
 
 def test_words() -> None:

@@ -62,6 +62,12 @@ class EraseRequest(_Request):
         default=None, description="only disks with these serials or WWNs; None means every local disk"
     )
     skip: SkipList = Field(default=(), description="disks that are never written to: passed over, and reported")
+    strict: bool = Field(
+        default=False, description="refused where a removable or remote disk is neither erased nor to be skipped"
+    )
+    leave_read_only: bool = Field(
+        default=False, description="disks that cannot be written are passed over, and reported"
+    )
 
 
 class CreateRaidRequest(_Request):

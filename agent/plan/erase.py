@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from agent.errors import DiskChanged, DiskReadOnly, HostError, NoDiskMatches, SeveralDisksMatch
+from agent.errors import DiskChanged, DiskReadOnly, HostError, NoDiskMatches, SelectionError, SeveralDisksMatch
 from agent.model.device_hints import SkipList
 from agent.model.disk import MIB, Disk, DiskIdentity
 from agent.model.fact import known
@@ -30,7 +30,11 @@ def plan_erase(inventory: Inventory, request: EraseRequest, begun: tuple[DiskIde
     """
     local = tuple(disk for disk in disks_of(inventory) if is_local(disk))
     meant = local if request.serials is None else named(local, request.serials)
+    if request.strict:
+        must_be_skipped(tuple(disk for disk in disks_of(inventory) if not is_local(disk)), request.skip)
     left = to_be_left(meant, request.skip)
+    if request.leave_read_only:
+        left += tuple(LeaveDisk(disk=disk.identity, why="read-only") for disk in meant if disk.read_only)
     chosen = tuple(disk for disk in meant if disk.identity not in {step.disk for step in left})
     must_all_be_there(chosen, begun)
     must_be_writable(chosen)
@@ -55,6 +59,24 @@ def must_be_writable(disks: tuple[Disk, ...]) -> None:
     for disk in disks:
         if disk.read_only:
             raise DiskReadOnly(f"preparing {disk.identity}", "the kernel says it is read-only: it cannot be erased")
+
+
+def must_be_skipped(disks: tuple[Disk, ...], skip: SkipList) -> None:
+    """Disks that are no part of this machine: an image may have been written to one, and it may as well be somebody
+    else's. Raises `SelectionError` where the request does not say. What a BMC plugs in is nobody's.
+    """
+    skipped = {step.disk for step in to_be_left(disks, skip)}
+    untold = [
+        disk.identity
+        for disk in disks
+        if disk.identity not in skipped and not disk.read_only and "virtual" not in str(known(disk.model)).lower()
+    ]
+    if untold:
+        raise SelectionError(
+            "erasing every disk",
+            f"removable or remote, and perhaps not this machine's: {', '.join(map(str, untold))}",
+            hint="Say in skip_block_devices that it is to be left alone; or erase it, and detach it.",
+        )
 
 
 def to_be_left(disks: tuple[Disk, ...], skip: SkipList) -> tuple[LeaveDisk, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from threading import Condition, Event, Thread
@@ -111,7 +112,7 @@ class Commands:
             command.check(params)
             begun = self._begin(order, command)
         if command.kind is not Kind.STARTED:
-            return self._end(order, outcome_of(command, order))
+            return self._finish(order, command)
         self._start(order, command)
         return self.found(order.id, wait=True) if wait else begun
 
@@ -151,12 +152,18 @@ class Commands:
 
     def _start(self, order: Order, command: Command) -> None:
         def run() -> None:
-            try:
-                self._end(order, outcome_of(command, order))
-            except BaseException as error:  # noqa: BLE001 - the process ends of it
-                self._died(error)
+            with suppress(Refusal):  # nobody waits for an answer
+                self._finish(order, command)
 
         Thread(target=run, name=short(order.name), daemon=True).start()
+
+    def _finish(self, order: Order, command: Command) -> CommandResult:
+        result = outcome_of(command, order)
+        try:
+            return self._end(order, result)
+        except Exception as error:
+            self._died(error)
+            raise Refusal(500, f"the end of {short(order.name)} cannot be recorded; the agent starts again") from error
 
     def _end(self, order: Order, outcome: Outcome) -> CommandResult:
         result = ended(order, outcome)

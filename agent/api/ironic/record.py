@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from agent.errors import WrongNode
 from agent.host.doors import Files
@@ -66,6 +66,7 @@ class Record:
         self._files = files
         self._path = f"{directory}/held.json"
         self._order_path = f"{directory}/order.json"
+        self.pem_path = f"{directory}/agent.pem"
         self._held = self._read(boot_id)
         self._boot_id = boot_id
 
@@ -96,8 +97,12 @@ class Record:
         self._write(self._present.model_copy(update={"commands": commands}))
 
     def end(self) -> None:
-        """Nothing more is to be done in this boot."""
-        self._write(self._present.model_copy(update={"is_over": True}))
+        """Nothing more is to be done in this boot. Whoever has the machine from now on finds no secret of Ironic's."""
+        nothing = SecretStr("")
+        identity = self._present.identity.model_copy(update={"token": nothing, "key_pem": nothing})
+        self._write(self._present.model_copy(update={"is_over": True, "identity": identity, "commands": ()}))
+        self.drop()
+        self._files.remove(self.pem_path)
 
     def keep(self, order: Order) -> None:
         """Before it is listed: what is listed as running can be gone on with."""

@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -23,6 +24,7 @@ import structlog
 from agent import __version__
 from agent.api.ironic.commands import Commands
 from agent.api.ironic.refusal import Refusal, bad_request, no_such_page, wrong_token
+from agent.errors import AgentError
 from agent.model.ironic.wire import CommandResult
 
 LARGEST_BODY_BYTES = 128 << 20
@@ -62,7 +64,8 @@ class Server(ThreadingHTTPServer):
         """Both families, where the kernel has both."""
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        super().server_bind()
+        TCPServer.server_bind(self)  # HTTPServer's asks the name service who we are, and waits for it
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """In the connection's own thread: who is slow at shaking hands holds nobody else up."""
@@ -84,6 +87,7 @@ class Handler(BaseHTTPRequestHandler):
     """One request."""
 
     server: Server
+    path = ""
     server_version = "bms-agent"
     sys_version = ""
 
@@ -104,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """The path alone."""
-        log.debug("request", method=self.command, path=urlsplit(self.path).path[:200], status=int(code))
+        log.debug("request", method=self.command, path=self.path.partition("?")[0][:200], status=int(code))
 
     def _answered(self, route: Callable[[list[str], dict[str, str]], object]) -> None:
         try:
@@ -115,6 +119,8 @@ class Handler(BaseHTTPRequestHandler):
         except Refusal as refusal:
             status, body = refusal.status, refusal.body
             self._drain()
+        except AgentError as error:
+            status, body = 500, Refusal(500, str(error)).body
         except ValueError:
             status, body = 400, bad_request("400 Bad Request: it cannot be read").body
         self._say(status, body)
@@ -170,6 +176,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _say(self, status: int, body: object) -> None:
         data = json.dumps(body).encode()
+        self.request_version = "HTTP/1.1"  # of a request that is none it is HTTP/0.9, which has no status
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))

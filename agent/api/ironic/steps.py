@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agent.api.ironic.translate import deploy_request, forget_request, must_have_no_arrays, skipped
+from agent.api.ironic.translate import deploy_request, erase_request, forget_request
 from agent.errors import InputError
 from agent.model.ironic.wire import MASTER, Node
 from agent.model.job import Result
-from agent.model.request import EraseRequest, Request
+from agent.model.request import Request
 
 Kind = Literal["clean", "deploy", "service"]
 KINDS: tuple[Kind, ...] = ("clean", "deploy", "service")
@@ -71,10 +71,7 @@ def erase(method: Literal["zero", "metadata"]) -> Callable[[Asked], Request]:
     """Every local disk, but those that are to be passed over."""
 
     def request(asked: Asked) -> Request:
-        must_have_no_arrays(asked.node)
-        return EraseRequest(
-            request_id=asked.request_id, node_id=asked.node.uuid, method=method, skip=skipped(asked.node)
-        )
+        return erase_request(asked.request_id, asked.node, method)
 
     return request
 
@@ -100,7 +97,8 @@ DEPLOY_SERVICE: frozenset[Kind] = frozenset({"deploy", "service"})
 STEPS: dict[str, Step] = {
     "deploy.erase_devices": Step(CLEAN, erase("zero"), priority=10),
     "deploy.erase_devices_metadata": Step(CLEAN_DEPLOY, erase("metadata"), priority=99),
-    "deploy.erase_devices_express": Step(CLEAN, erase("metadata")),
+    # of a drive that can forget everything at once, IPA's leaves nothing; one that cannot tell says too little
+    "deploy.erase_devices_express": Step(CLEAN, erase("zero")),
     "deploy.clean_uefi_nvram": Step(CLEAN_DEPLOY, forgotten, arguments=PATTERNS),
     "deploy.write_image": Step(DEPLOY_SERVICE, written, arguments=IMAGE),
 }

@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent.api.ironic import steps
-from agent.api.ironic.commands import Command, Kind, Outcome
+from agent.api.ironic.commands import Command, Failed, Kind, Outcome
 from agent.api.ironic.fetched import completed
 from agent.api.ironic.refusal import bad_request
 from agent.api.ironic.translate import select_request
 from agent.api.ironic.work import Work
+from agent.errors import PreconditionError
 from agent.host.rescue import HASH
 from agent.model.frozen import faults
 from agent.model.ironic.wire import MASTER, VERSION, CommandError, Node, Status, StepAsked
@@ -87,7 +88,16 @@ def selecting(work: Work) -> Any:
     """Let the firmware boot what was written. The image's own loader is there already: nothing of it is run."""
 
     def run(command_id: str, params: Params) -> Outcome:
-        work.carry_out(select_request(command_id, work.site.record.node, params))
+        if params.get("target_boot_mode") == "uefi" and not work.site.host.efi.is_there():
+            raise PreconditionError(
+                "selecting what the firmware boots", "this machine was booted by a BIOS, not by UEFI"
+            )
+        try:
+            work.carry_out(select_request(command_id, work.site.record.node, params))
+        except Failed as failed:
+            if not work.site.needs_no_boot_entry:
+                raise
+            return Outcome(result={"result": f"no boot entry: {failed}"})
         return Outcome()
 
     return run

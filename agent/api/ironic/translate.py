@@ -8,7 +8,7 @@ extensions/standby.py (`_validate_image_info`).
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import SecretStr, ValidationError
 
@@ -18,7 +18,8 @@ from agent.model.device_hints import OperatorHints
 from agent.model.frozen import faults
 from agent.model.image import Access, ImageFormat, ImageRef
 from agent.model.ironic.wire import Node
-from agent.model.request import DeployRequest, ForgetBootRequest, SelectBootRequest
+from agent.model.request import DeployRequest, EraseRequest, ForgetBootRequest, SelectBootRequest
+from agent.model.url import origin
 
 FORMATS = {"raw": ImageFormat.RAW, "gpt": ImageFormat.RAW, "qcow2": ImageFormat.QCOW2}
 DIGESTS = {64: "sha256", 128: "sha512"}
@@ -51,6 +52,27 @@ def deploy_request(request_id: str, node: Node, args: dict[str, Any]) -> DeployR
         )
     except ValidationError as error:
         raise InputError(doing, faults(error)) from None
+
+
+def erase_request(request_id: str, node: Node, method: Literal["zero", "metadata"]) -> EraseRequest:
+    """Of the steps that erase. Raises `InputError`: also for settings of Ironic's that ask for more than we do."""
+    must_have_no_arrays(node)
+    settings = node.driver_internal_info
+    iterations = settings.get("agent_erase_devices_iterations", 1)
+    if method == "zero" and iterations not in (0, 1):
+        raise InputError(
+            "reading agent_erase_devices_iterations",
+            f"{iterations!r}: disks are overwritten once, with zeroes, and read back",
+            hint="Set [deploy]shred_random_overwrite_iterations to 1, or clean this node with ironic-python-agent.",
+        )
+    return EraseRequest(
+        request_id=request_id,
+        node_id=node.uuid,
+        method=method,
+        skip=skipped(node),
+        strict=True,
+        leave_read_only=method == "metadata" or settings.get("agent_erase_skip_read_only") is True,
+    )
 
 
 def select_request(request_id: str, node: Node, params: dict[str, Any]) -> SelectBootRequest:
@@ -108,13 +130,23 @@ def digest(info: dict[str, Any]) -> dict[str, str]:
 def access(info: dict[str, Any]) -> Access:
     """How its server lets us in. Raises `InputError`."""
     user, password = info.get("image_server_user"), info.get("image_server_password")
-    proxies = info.get("proxies")
-    https = str(info["urls"][0]).startswith("https")
-    proxy = proxies.get("https" if https else "http") if isinstance(proxies, dict) else None
+    if info.get("image_request_authorization"):
+        raise InputError("reading image_info", "image_request_authorization is not supported: give a user and password")
+    given = {"username": user or None, "password": password or None, "proxy": proxy(info)}
     try:
-        return Access.model_validate({"username": user or None, "password": password or None, "proxy": proxy or None})
+        return Access.model_validate(given)
     except ValidationError as error:
         raise InputError("reading how the image's server lets us in", faults(error)) from None
+
+
+def proxy(info: dict[str, Any]) -> str | None:
+    """On the way to the image, unless `no_proxy` has its host, or a domain that it is in."""
+    scheme, host, _ = origin(str(info["urls"][0]))
+    proxies = info.get("proxies")
+    without = [one.strip().lstrip(".").lower() for one in str(info.get("no_proxy") or "").split(",") if one.strip()]
+    if not isinstance(proxies, dict) or any(f".{host.lower()}".endswith(f".{one}") for one in without):
+        return None
+    return str(proxies[scheme]) if proxies.get(scheme) else None
 
 
 def must_have_no_arrays(node: Node) -> None:
@@ -144,4 +176,8 @@ def skipped(node: Node) -> tuple[OperatorHints, ...]:
         raise InputError("reading properties.skip_block_devices", "it is no list")
     if {} in found:
         raise InputError("reading properties.skip_block_devices", "an entry without hints names no disk")
-    return tuple(OperatorHints.of(one) for one in found)
+    entries = tuple(OperatorHints.of(one) for one in found)
+    if any("volume_name" in one.specs for one in entries):
+        told = "volume_name names a RAID array, which this agent does not keep under Ironic"
+        raise InputError("reading properties.skip_block_devices", told, hint="Use ironic-python-agent for this node.")
+    return entries

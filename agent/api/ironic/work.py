@@ -51,6 +51,7 @@ class Site:
     record   what Ironic said in this boot
     logs     everything about this machine, as a tar.gz
     rescue   opens the rescue account with this password hash
+    needs_no_boot_entry   a firmware that takes none still boots (`ipa-ignore-bootloader-failure`)
     over     the API ends, once the answer is sent; `isolated` takes the NICs down, too
     """
 
@@ -59,7 +60,7 @@ class Site:
     logs: Callable[[], bytes]
     rescue: Callable[[str], None]
     over: Callable[[bool], None]
-    inject_files_priority: int = 0
+    needs_no_boot_entry: bool = False
 
 
 class Work:

@@ -32,7 +32,7 @@ FIELDS = {
     "ipa-lldp-timeout": "lldp_timeout_s",
     "ipa-collect-lldp": "collect_lldp",
     "ipa-inspection-dhcp-wait-timeout": "dhcp_wait_s",
-    "ipa-inject-files-priority": "inject_files_priority",
+    "ipa-ignore-bootloader-failure": "needs_no_boot_entry",
     "BOOTIF": "boot_interface",
     "boot_method": "boot_method",
 }
@@ -62,7 +62,7 @@ class Parameters(Frozen):
     lldp_timeout_s: float = Field(default=30.0, ge=0)
     collect_lldp: bool = False
     dhcp_wait_s: float = Field(default=60.0, ge=0)
-    inject_files_priority: int = Field(default=0, ge=0, le=99)
+    needs_no_boot_entry: bool = False
     boot_interface: str | None = None
     boot_method: str | None = None
 
@@ -106,7 +106,7 @@ def parameters(cmdline: str) -> Parameters | None:
     for field in ("api_urls", "inspection_urls", "collectors"):
         if field in given:
             given[field] = tuple(one for one in given[field].split(",") if one)
-    for field in ("insecure", "collect_lldp"):
+    for field in ("insecure", "collect_lldp", "needs_no_boot_entry"):
         if field in given:
             given[field] = given[field].lower() in TRUE
     try:

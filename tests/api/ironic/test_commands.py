@@ -113,6 +113,18 @@ def test_what_cannot_be_recorded_ends_the_process(tmp_path: Path, gate: Gate) ->
         assert agent.ended(first["id"])["command_status"] == "SUCCEEDED"
 
 
+def test_what_cannot_be_recorded_is_not_busy_for_ever(agent: Agent) -> None:
+    """Of a command that is done at once, too: the process ends, and says so."""
+    assert isinstance(agent.host, FakeHost)
+    faults = agent.host.faults
+    faults.at, faults.effect = len(faults.calls) + 2, Effect.FAIL  # listed as running, then its end
+    answer = agent.post("deploy.get_deploy_steps")
+
+    assert (answer["status"], answer["faultcode"]) == (500, "Server")
+    assert "cannot be recorded" in answer["faultstring"]
+    assert agent.died
+
+
 def test_an_error_is_told_whole(agent: Agent) -> None:
     """Ironic shows the details alone: what failed, why, and what to do; and a list with it can be read (T13)."""
     failed = agent.ended(agent.post("test.failing")["id"])

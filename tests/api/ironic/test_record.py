@@ -44,7 +44,7 @@ def test_of_a_node_only_its_disks() -> None:
 
 
 def test_the_end() -> None:
-    """Once Ironic has no more use for us, a restart does not begin again."""
+    """Once Ironic has no more use for us, a restart does not begin again; and a rescued tenant finds no secret."""
     host = FakeHost.with_files({})
     record = Record(host.files, DIRECTORY, BOOT)
     record.open(identity(), NODE)
@@ -53,3 +53,5 @@ def test_the_end() -> None:
     held = Record(host.files, DIRECTORY, BOOT).held
     assert held is not None
     assert held.is_over
+    assert "t" * 43 not in host.files.read_text(f"{DIRECTORY}/held.json")
+    assert not host.files.exists(record.pem_path)

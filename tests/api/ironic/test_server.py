@@ -133,9 +133,9 @@ def test_what_is_no_request(agent: Agent, request_bytes: bytes) -> None:
     """Whatever the bytes are, it is their sender's fault, said in JSON; and the next one is served."""
     head, body = raw(agent, request_bytes)
 
-    if body or head:
-        assert 400 <= int(head.split(b" ")[1]) < 500 or head.split(b" ")[1] == b"505"
+    if request_bytes.strip():
         assert isinstance(json.loads(body)["faultstring"], str)
+        assert 400 <= int(head.split(b" ")[1]) < 500 or head.split(b" ")[1] == b"505"
     assert agent.listed() == []
 
 

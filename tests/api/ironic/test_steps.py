@@ -12,6 +12,7 @@ import pytest
 from agent.api.ironic.commands import outcome_of
 from agent.api.ironic.record import Order, Record
 from agent.api.ironic.table import table
+from agent.api.ironic.translate import access
 from agent.api.ironic.work import Site, Work
 from agent.errors import AgentError
 from agent.host.fake import Died, Effect, FakeHost, FaultPlan, Machine, Page
@@ -176,6 +177,83 @@ def test_erasing(tmp_path: Path, name: str) -> None:
     assert ended["command_result"]["clean_step"] == {"interface": "deploy", "step": name}
     assert not boots(disk_of(made))
     assert disk_of(made, "/dev/sdb").read(0, MIB) == IMAGE[:MIB]
+
+
+def cleaning(step: str = "erase_devices_metadata", **changes: Any) -> dict[str, Any]:
+    """The parameters of a clean step."""
+    return {"step": {"interface": "deploy", "step": step}, "node": node(**changes)}
+
+
+def with_fact(made: Machine, name: str, fact: str, value: str) -> None:
+    """A disk of another kind."""
+    made.tree.put(f"/sys/block/{name}/{fact}", f"{value}\n".encode())
+
+
+@pytest.mark.parametrize("step", ["erase_devices", "erase_devices_metadata"])
+def test_no_disk_is_passed_over_in_silence(tmp_path: Path, step: str) -> None:
+    """One that a tenant may have written to, and that is not erased, fails the step unless the operator said so: else
+    the next tenant would read it.
+    """
+    made = machine(DISK, DISK)
+    with_fact(made, "sdb", "removable", "1")
+    with serving(FakeHost.of(made), tmp_path) as agent:
+        refused = done(agent, "clean.execute_clean_step", cleaning(step))
+        told = cleaning(step, properties={"skip_block_devices": [{"serial": "S1"}]})
+        erased = done(agent, "clean.execute_clean_step", told)
+
+    assert refused["command_error"]["type"] == "DISK.SELECTION"
+    assert "/dev/sdb" in refused["command_error"]["details"]
+    assert erased["command_status"] == "SUCCEEDED", erased["command_error"]
+
+
+def test_read_only_disks(tmp_path: Path) -> None:
+    """They fail no cleaning of metadata, and are reported; erasing fails unless Ironic says that they may be left."""
+    made = machine(DISK, DISK)
+    with_fact(made, "sdb", "ro", "1")
+    leave = {"driver_internal_info": {"agent_erase_skip_read_only": True}}
+    with serving(FakeHost.of(made), tmp_path) as agent:
+        metadata = done(agent, "clean.execute_clean_step", cleaning())
+        refused = done(agent, "clean.execute_clean_step", cleaning("erase_devices"))
+        erased = done(agent, "clean.execute_clean_step", cleaning("erase_devices", **leave))
+
+    assert "skipped S1 read-only" in metadata["command_result"]["clean_result"]
+    assert refused["command_error"]["type"] == "DISK.READ_ONLY"
+    assert erased["command_status"] == "SUCCEEDED", erased["command_error"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"properties": {"skip_block_devices": [{"volume_name": "data"}]}}, "volume_name names a RAID array"),
+        ({"driver_internal_info": {"agent_erase_devices_iterations": 3}}, "3: disks are overwritten once"),
+    ],
+)
+def test_what_erasing_cannot_do(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+    """Settings that ask for more are not met by less."""
+    made = machine(DISK)
+    with serving(FakeHost.of(made), tmp_path) as agent:
+        ended = done(agent, "clean.execute_clean_step", cleaning("erase_devices", **changes))
+
+    assert told in ended["command_error"]["details"]
+
+
+def test_boot_entries_that_cannot_be(tmp_path: Path) -> None:
+    """Where Ironic wants UEFI and a BIOS booted, that is an error, not a success."""
+    with serving(FakeHost.of(machine(DISK)), tmp_path) as agent:
+        ended = done(agent, "image.install_bootloader", {"target_boot_mode": "uefi"})
+
+    assert "this machine was booted by a BIOS" in ended["command_error"]["details"]
+
+
+@pytest.mark.parametrize(
+    ("without", "proxy"),
+    [("", "http://proxy:1"), ("other", "http://proxy:1"), ("images.example", None), (" x, .example", None)],
+)
+def test_proxies(without: str, proxy: str | None) -> None:
+    """Not for hosts that are to be asked without."""
+    info = {"urls": ["http://images.example/i"], "proxies": {"http": "http://proxy:1"}, "no_proxy": without}
+
+    assert access(info).proxy == proxy
 
 
 def test_a_skip_list_that_names_nothing(tmp_path: Path) -> None:
