@@ -35,7 +35,7 @@ STATE_S, BOOT_S = 400, 120
 CONSOLE_LINES = 60
 LOG_LINES = 80
 STRIKE = """\
-until [ -s /run/bms-agent/ironic/order.json ]; do sleep 0.1; done; sleep 1
+until [ -s /run/bms-agent/ironic/order.json ]; do sleep 0.1; done
 kill -9 $(systemctl show --value -p MainPID bms-agent-ramdisk)
 """
 """The first order is to write the image, which takes seconds."""
@@ -151,9 +151,12 @@ def strike(site: Site[Ironic], over: Event) -> None:
     """Once there is a shell, it is told what to wait for."""
     while not over.wait(1):
         with suppress(OSError), site.machine.shell() as door:
-            door.settimeout(1)
+            door.settimeout(2)
             door.sendall(b"\n")
-            if b"# " in door.recv(4096):
+            heard = b""
+            while b"# " not in heard and (more := door.recv(4096)):  # the prompt; silence, or an end, ends this try
+                heard += more
+            if b"# " in heard:
                 door.sendall(STRIKE.encode())
                 over.wait(STATE_S)
 
