@@ -21,7 +21,7 @@ import structlog
 from pydantic import SecretStr
 
 from agent.config import Settings
-from agent.errors import AgentError
+from agent.errors import AgentError, HostError
 from agent.host.doors import Clock, Host
 from agent.host.identity import boot_id
 from agent.host.sd_notify import Notifier
@@ -226,6 +226,16 @@ def guarded(loop: Callable[[], None], died: list[BaseException]) -> Callable[[],
             died.append(error)
 
     return run
+
+
+def wait_for_udev(host: Host) -> None:
+    """Until all drivers are there; not for ever: a disk that hangs shall be seen by the operator, with its node, and
+    must not keep a server off its network.
+    """
+    try:
+        host.udev.settle()
+    except HostError as error:
+        log.warning("udev is still busy", error=str(error))
 
 
 def new_session(host: Host, mode: Mode, version: str) -> Session:

@@ -26,8 +26,8 @@ from agent.api.ironic.server import Server, context
 from agent.api.ironic.table import table
 from agent.api.ironic.work import Site, Work
 from agent.config import Settings
-from agent.daemon import guarded
-from agent.errors import AgentError, ControllerRefused, HostError, LinkError
+from agent.daemon import guarded, wait_for_udev
+from agent.errors import AgentError, ControllerRefused, LinkError
 from agent.host.doors import Host
 from agent.host.identity import boot_id
 from agent.host.rescue import open_rescue
@@ -78,14 +78,6 @@ def run(host: Host, settings: Settings, parameters: Parameters, stop: Event, not
 def client(parameters: Parameters) -> Ironic:
     """A connection to Ironic's API."""
     return Ironic(parameters.api_urls, insecure=parameters.insecure, request_id=parameters.request_id)
-
-
-def wait_for_udev(host: Host) -> None:
-    """Not for ever: a disk that hangs is one that Ironic shall hear of."""
-    try:
-        host.udev.settle()
-    except HostError as error:
-        log.warning("udev is still busy", error=str(error))
 
 
 @dataclass(frozen=True)

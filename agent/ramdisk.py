@@ -13,8 +13,8 @@ import structlog
 
 from agent import __version__
 from agent.config import Settings
-from agent.daemon import Daemon, Open, new_session
-from agent.errors import ConfigError, HostError
+from agent.daemon import Daemon, Open, new_session, wait_for_udev
+from agent.errors import ConfigError
 from agent.host.doors import Host
 from agent.host.sd_notify import Notifier
 from agent.inventory import take
@@ -32,14 +32,6 @@ def run(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> None
     notifier.status(f"enrolling with {settings.controller}")
     opened = enrol(host, settings, stop, notifier)
     Daemon(host, settings, opened, convergence=None).run(stop, notifier)
-
-
-def wait_for_udev(host: Host) -> None:
-    """Until all drivers are there; not for ever: a disk that hangs shall be seen by the operator, with its node."""
-    try:
-        host.udev.settle()
-    except HostError as error:
-        log.warning("udev is still busy", error=str(error))
 
 
 def enrolment(host: Host, settings: Settings, session: Session) -> Enroll:

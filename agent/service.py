@@ -14,7 +14,7 @@ import structlog
 
 from agent import __version__
 from agent.config import Settings
-from agent.daemon import Daemon, Open, new_session
+from agent.daemon import Daemon, Open, new_session, wait_for_udev
 from agent.errors import AgentError, ConfigError, HostError
 from agent.host.config_drive import read_config_drive
 from agent.host.doors import Host
@@ -78,14 +78,6 @@ def drive_text(host: Host, *, is_needed: bool) -> bytes | None:
             raise
         log.warning("config drive not read", error=str(error))
         return None
-
-
-def wait_for_udev(host: Host) -> None:
-    """Until it has seen drive and NICs; not for ever: a disk that hangs must not keep this server off its network."""
-    try:
-        host.udev.settle()
-    except HostError as error:
-        log.warning("udev is still busy", error=str(error))
 
 
 def begin_network(host: Host, settings: Settings, identity: ServiceIdentity, url: str) -> Convergence:

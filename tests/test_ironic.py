@@ -87,6 +87,14 @@ def bodies(server: Scripted, part: str) -> list[Any]:
     return [json.loads(body or b"{}") for path, _, body in server.asked if part in path]
 
 
+def called_at(server: Scripted, ca: Path) -> str:
+    """Once it has beaten: where its commands are; its certificate is written to `ca`."""
+    until(lambda: bool(bodies(server, "heartbeat")))
+    first = bodies(server, "heartbeat")[0]
+    ca.write_text(first["agent_verify_ca"])
+    return f"{first['callback_url']}/v1/commands/?agent_token={TOKEN}"
+
+
 def test_introduced_called_and_restarted(tmp_path: Path) -> None:
     """It looks itself up once, beats at once, is called where it says; and after a restart it is the same to Ironic:
     no second lookup, the same URL, certificate and token, and the list of its commands (T2, T5, T16).
@@ -95,9 +103,7 @@ def test_introduced_called_and_restarted(tmp_path: Path) -> None:
     with answering((200, json.dumps(LOOKUP)), (202, "")) as server:
         parameters = Parameters(api_urls=(server.url,), listen_port=free_port(), listen_host="127.0.0.1")
         first = Process(host, parameters)
-        until(lambda: bool(bodies(server, "heartbeat")))
-        (tmp_path / "ca").write_text(bodies(server, "heartbeat")[0]["agent_verify_ca"])
-        url = f"{bodies(server, 'heartbeat')[0]['callback_url']}/v1/commands/?agent_token={TOKEN}"
+        url = called_at(server, tmp_path / "ca")
         order = {"name": "clean.get_clean_steps", "params": {}}
         done = requests.post(url, json=order, verify=str(tmp_path / "ca"), timeout=PATIENCE_S).json()
         until(lambda: len(bodies(server, "heartbeat")) > 1)  # at once: something ended
@@ -139,9 +145,7 @@ def test_lockdown_ends_it(tmp_path: Path) -> None:
     with answering((200, json.dumps(LOOKUP)), (202, "")) as server:
         parameters = Parameters(api_urls=(server.url,), listen_port=free_port(), listen_host="127.0.0.1")
         process = Process(host, parameters)
-        until(lambda: bool(bodies(server, "heartbeat")))
-        (tmp_path / "ca").write_text(bodies(server, "heartbeat")[0]["agent_verify_ca"])
-        url = f"{bodies(server, 'heartbeat')[0]['callback_url']}/v1/commands/?agent_token={TOKEN}"
+        url = called_at(server, tmp_path / "ca")
         order = {"name": "system.lockdown", "params": {}}
         answer = requests.post(url, json=order, verify=str(tmp_path / "ca"), timeout=PATIENCE_S)
         until(lambda: ["ip", "link", "set", "dev", "eno1", "down"] in [list(argv) for argv in made.commands])

@@ -10,13 +10,14 @@ from threading import Event
 import pytest
 
 from agent.config import Settings
+from agent.daemon import wait_for_udev
 from agent.errors import ConfigError
 from agent.host.fake import FakeHost, FaultPlan, Machine, Tree
 from agent.host.fake.doors import FakeClock
 from agent.host.fake.faults import Effect
 from agent.host.fake.machine import Record
 from agent.host.sd_notify import Notifier
-from agent.ramdisk import enrol, wait_for_udev
+from agent.ramdisk import enrol
 from tests.hardware import MAC, link
 from tests.link.answers import answering
 

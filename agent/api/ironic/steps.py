@@ -19,7 +19,6 @@ from agent.model.request import Request
 
 Kind = Literal["clean", "deploy", "service"]
 KINDS: tuple[Kind, ...] = ("clean", "deploy", "service")
-ALWAYS: frozenset[Kind] = frozenset(KINDS)
 
 
 @dataclass(frozen=True)

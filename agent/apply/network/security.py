@@ -99,11 +99,11 @@ def add_chains(
         made.rule(f"always-{direction}", text)
     for group in groups:
         made.chain(f"group-{group.id}-{direction}")
-        rules = [rule for rule in group.rules if rule.direction is direction]
-        for match, some in grouped(rule for rule in rules if not is_reach(rule)).items():
+        reaches, others = apart(rule for rule in group.rules if rule.direction is direction)
+        for match, some in grouped(others).items():
             for text in rules_of(made, group.id, match, remotes_of(some), few):
                 made.rule(f"group-{group.id}-{direction}", text)
-        for (version, protocol), reach in reaches_of(rule for rule in rules if is_reach(rule)).items():
+        for (version, protocol), reach in reaches.items():
             for text in rules_of_reach(made, (group.id, direction, version, protocol), reach, few):
                 made.rule(f"group-{group.id}-{direction}", text)
     for link, ids in links.items():
@@ -118,19 +118,19 @@ def add_chains(
         made.rule(HOOKS[direction], f"{key} vmap {name}")
 
 
-def is_reach(rule: SecurityRule) -> bool:
-    """Is it about addresses and ports? All such are looked up at once."""
-    return rule.first_port is not None and rule.remote is not None and rule.remote.prefixlen > 0
-
-
-def reaches_of(rules: Iterable[SecurityRule]) -> dict[tuple[int, str], Reach]:
-    """By version and protocol."""
-    found: dict[tuple[int, str], Reach] = {}
+def apart(rules: Iterable[SecurityRule]) -> tuple[dict[tuple[int, str], Reach], list[SecurityRule]]:
+    """What is about addresses and ports, by version and protocol: all of it is looked up at once; and the others."""
+    reaches: dict[tuple[int, str], Reach] = {}
+    others: list[SecurityRule] = []
     for rule in rules:
-        if rule.remote is not None and rule.first_port is not None and rule.last_port is not None:
-            of = (rule.version, str(rule.protocol))
-            found.setdefault(of, Reach(rule.version)).add(rule.remote, (rule.first_port, rule.last_port))
-    return found
+        if rule.remote is None or not rule.remote.prefixlen or rule.first_port is None or rule.last_port is None:
+            others.append(rule)
+            continue
+        of = (rule.version, str(rule.protocol))
+        if of not in reaches:
+            reaches[of] = Reach(rule.version)
+        reaches[of].add(rule.remote, (rule.first_port, rule.last_port))
+    return reaches, others
 
 
 def grouped(rules: Iterable[SecurityRule]) -> dict[Match, list[SecurityRule]]:
