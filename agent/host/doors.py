@@ -15,6 +15,7 @@ from datetime import datetime
 from threading import Event
 from typing import Protocol
 
+from agent.host.device_doors import Drives, Ethtool, Tpm
 from agent.host.network_doors import Lldp, Netlink, Probe
 from agent.host.packet_doors import Nftables, Traffic
 from agent.model.generalise import Look
@@ -143,6 +144,10 @@ class Udev(Protocol):
 
     def block_devices(self) -> Mapping[str, Mapping[str, str]]:
         """Kernel name → properties (ID_SERIAL, ID_WWN, ID_BUS, ID_FS_TYPE, DEVTYPE …), of disks and partitions."""
+        ...
+
+    def devices(self, subsystem: str) -> Mapping[str, Mapping[str, str]]:
+        """The same of another subsystem's: pci, usb."""
         ...
 
     def settle(self, timeout_s: float = 30.0) -> None:
@@ -356,3 +361,6 @@ class Host:
     efi: Efi
     ipmi: Ipmi
     lldp: Lldp
+    drives: Drives
+    ethtool: Ethtool
+    tpm: Tpm

@@ -27,6 +27,7 @@ class RealFiles:
 
     def __init__(self, root: str = "/") -> None:
         self._root = Path(root).resolve()
+        self._is_whole = self._root == Path("/")
 
     def read_text(self, path: str) -> str:
         """The whole file; bytes that are no UTF-8 are shown as replacement characters."""
@@ -35,18 +36,18 @@ class RealFiles:
     def read_bytes(self, path: str) -> bytes:
         """The whole file."""
         with doing(f"reading {path}"):
-            return self._locate(path).read_bytes()
+            return self._look_at(path).read_bytes()
 
     def exists(self, path: str) -> bool:
         """Whether something is there, behind whatever links lead to it."""
         with doing(f"looking for {path}"):
-            return self._locate(path).exists()
+            return self._look_at(path).exists()
 
     def names(self, directory: str) -> tuple[str, ...]:
         """Names in a directory, sorted; empty if the directory is not there."""
         with doing(f"listing {directory}"):
             try:
-                return tuple(sorted(each.name for each in self._locate(directory).iterdir()))
+                return tuple(sorted(os.listdir(self._look_at(directory))))  # noqa: PTH208 - half the time of iterdir
             except (FileNotFoundError, NotADirectoryError):
                 return ()
 
@@ -160,6 +161,10 @@ class RealFiles:
     def below(self, root: str) -> Tree:
         """What is mounted there."""
         return ForeignTree(self._locate(root))
+
+    def _look_at(self, path: str) -> Path:
+        """To read from. The whole machine's links the kernel follows itself: a path in sysfs has a dozen parts."""
+        return Path(path) if self._is_whole else self._locate(path)
 
     def _locate(self, path: str) -> Path:
         return self._root / follow(path, self._link_at).lstrip("/")

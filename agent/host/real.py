@@ -7,7 +7,9 @@ from agent.host.block import RealBlock
 from agent.host.clock import RealClock
 from agent.host.counters import RealCounters
 from agent.host.doors import Host
+from agent.host.drives import RealDrives
 from agent.host.efi import RealEfi
+from agent.host.ethtool import RealEthtool
 from agent.host.fetch import RealFetch
 from agent.host.files import RealFiles
 from agent.host.ipmi import RealIpmi
@@ -18,6 +20,7 @@ from agent.host.nftables import RealNftables
 from agent.host.power import RealPower
 from agent.host.probe import RealProbe
 from agent.host.run import RealRun
+from agent.host.tpm import RealTpm
 from agent.host.traffic import RealTraffic
 from agent.host.udev import RealUdev
 
@@ -43,4 +46,7 @@ def host(root: str = "/") -> Host:
         efi=RealEfi(files),
         ipmi=RealIpmi(),
         lldp=RealLldp(),
+        drives=RealDrives(),
+        ethtool=RealEthtool(),
+        tpm=RealTpm(),
     )

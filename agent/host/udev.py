@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The door to the udev database: the only module that uses pyudev.
 
-In: nothing. Out: properties of block devices as udev's rules left them. It must not guess where udev says nothing.
+In: nothing. Out: properties of devices as udev's rules left them. It must not guess where udev says nothing.
 """
 
 from __future__ import annotations
@@ -27,10 +27,14 @@ class RealUdev:
 
     def block_devices(self) -> Mapping[str, Mapping[str, str]]:
         """Kernel name → properties, of disks and partitions."""
+        return self.devices("block")
+
+    def devices(self, subsystem: str) -> Mapping[str, Mapping[str, str]]:
+        """Kernel name → properties, of one subsystem's devices."""
         doing = "reading the udev database"
         try:
             with self._lock:
-                devices = self._opened().list_devices(subsystem="block")
+                devices = self._opened().list_devices(subsystem=subsystem)
                 return {str(device.sys_name): dict(device.properties) for device in devices}
         except ImportError as error:
             raise HostError(doing, "libudev is not installed") from error

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.host.doors import Host
+from agent.host.fake.devices import FakeDrives, FakeEthtool, FakeTpm
 from agent.host.fake.disk import FakeDisk
 from agent.host.fake.doors import (
     FakeBlock,
@@ -86,6 +87,9 @@ class FakeHost(Host):
             efi=FakeEfi(machine, faults),
             ipmi=FakeIpmi(machine, faults),
             lldp=FakeLldp(machine, faults),
+            drives=FakeDrives(machine, faults),
+            ethtool=FakeEthtool(machine, faults),
+            tpm=FakeTpm(machine, faults),
             machine=machine,
             faults=faults,
         )

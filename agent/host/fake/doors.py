@@ -31,6 +31,12 @@ class FakeUdev(FakeDoor):
         return {name: dict(properties) for name, properties in self.machine.record.udev.items()}
 
     @counted
+    def devices(self, subsystem: str) -> Mapping[str, Mapping[str, str]]:
+        """As `machine.described` has them; blocks are in the record."""
+        found = self.machine.record.udev if subsystem == "block" else self.machine.described.get(subsystem, {})
+        return {name: dict(properties) for name, properties in found.items()}
+
+    @counted
     def settle(self, timeout_s: float = 30.0) -> None:
         """There is nothing to wait for."""
 

@@ -70,6 +70,10 @@ class Machine:
     limits: dict[int, Bandwidth] = field(default_factory=dict)
     bmc: dict[bytes, bytes] | None = None
     announcements: dict[str, bytes] = field(default_factory=dict)
+    drives: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    drivers: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    tpm: dict[bytes, bytes] | None = None
+    described: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     web: dict[str, Page] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=lambda: dict(PROGRAMS))
     commands: list[tuple[str, ...]] = field(default_factory=list)

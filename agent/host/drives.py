@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door to what disks say of themselves: NVMe admin commands, and SCSI and ATA commands by SG_IO.
+
+Only commands that read are made here; a node is opened for reading, so udev hears nothing of it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from agent.errors import DeviceError
+from agent.host.device_doors import AtaAnswer
+
+TIMEOUT_MS = 4000
+NVME_ADMIN = 0xC0484E41  # _IOWR('N', 0x41, struct nvme_passthru_cmd), linux/nvme_ioctl.h
+IDENTIFY, GET_LOG_PAGE = 0x06, 0x02
+ALL_NAMESPACES = 0xFFFFFFFF
+IDENTIFY_BYTES = 4096
+NVME_NOT_KNOWN = frozenset({0x01, 0x02, 0x0B, 0x109})
+"""Status: invalid opcode, field, namespace or log page (NVMe Base 2.0, figures 95 and 97)."""
+SG_IO = 0x2285
+FROM_DEVICE, NO_DATA = -3, -1
+SENSE_BYTES, SECTOR_BYTES, LOG_BYTES = 64, 512, 4096
+LOG_SENSE, ATA_16 = 0x4D, 0x85
+ATA_IDENTIFY, ATA_SMART = 0xEC, 0xB0
+SMART_STATUS = 0xDA
+SMART_MID, SMART_HIGH = 0x4F, 0xC2
+PIO_IN, NON_DATA = 4 << 1, 3 << 1
+ONE_SECTOR, WANT_REGISTERS = 0x0E, 0x20
+CHECK_CONDITION = 0x02
+ILLEGAL_REQUEST, ABORTED = 0x05, 0x0B
+DESCRIPTOR_SENSE, ATA_DESCRIPTOR = 0x72, 0x09
+
+
+class NvmeCommand(ctypes.Structure):
+    """struct nvme_passthru_cmd."""
+
+    _fields_ = (
+        ("opcode", ctypes.c_uint8),
+        ("flags", ctypes.c_uint8),
+        ("reserved", ctypes.c_uint16),
+        ("namespace", ctypes.c_uint32),
+        ("cdw2", ctypes.c_uint32),
+        ("cdw3", ctypes.c_uint32),
+        ("metadata", ctypes.c_uint64),
+        ("address", ctypes.c_uint64),
+        ("metadata_length", ctypes.c_uint32),
+        ("data_length", ctypes.c_uint32),
+        ("cdw10", ctypes.c_uint32),
+        ("cdw11", ctypes.c_uint32),
+        ("cdw12", ctypes.c_uint32),
+        ("cdw13", ctypes.c_uint32),
+        ("cdw14", ctypes.c_uint32),
+        ("cdw15", ctypes.c_uint32),
+        ("timeout_ms", ctypes.c_uint32),
+        ("result", ctypes.c_uint32),
+    )
+
+
+class ScsiRequest(ctypes.Structure):
+    """struct sg_io_hdr (scsi/sg.h)."""
+
+    _fields_ = (
+        ("interface", ctypes.c_int),
+        ("direction", ctypes.c_int),
+        ("command_length", ctypes.c_ubyte),
+        ("sense_room", ctypes.c_ubyte),
+        ("iovec_count", ctypes.c_ushort),
+        ("data_length", ctypes.c_uint),
+        ("data", ctypes.c_void_p),
+        ("command", ctypes.c_void_p),
+        ("sense", ctypes.c_void_p),
+        ("timeout_ms", ctypes.c_uint),
+        ("flags", ctypes.c_uint),
+        ("pack_id", ctypes.c_int),
+        ("user", ctypes.c_void_p),
+        ("status", ctypes.c_ubyte),
+        ("masked_status", ctypes.c_ubyte),
+        ("message_status", ctypes.c_ubyte),
+        ("sense_written", ctypes.c_ubyte),
+        ("host_status", ctypes.c_ushort),
+        ("driver_status", ctypes.c_ushort),
+        ("residue", ctypes.c_int),
+        ("duration_ms", ctypes.c_uint),
+        ("info", ctypes.c_uint),
+    )
+
+
+class RealDrives:
+    """`doors.Drives` over ioctls."""
+
+    def nvme_identify(self, node: str, structure: int, namespace: int = 0) -> bytes | None:
+        """Identify."""
+        command = NvmeCommand(opcode=IDENTIFY, namespace=namespace, cdw10=structure)
+        return nvme(node, command, IDENTIFY_BYTES, f"asking {node} what it is (NVMe identify, CNS {structure:#x})")
+
+    def nvme_log(self, node: str, page: int, length: int) -> bytes | None:
+        """Get Log Page; the length is told in double words, from zero."""
+        cdw10 = page | (length // 4 - 1) << 16
+        command = NvmeCommand(opcode=GET_LOG_PAGE, namespace=ALL_NAMESPACES, cdw10=cdw10)
+        return nvme(node, command, length, f"asking {node} for its NVMe log page {page:#04x}")
+
+    def ata_identify(self, node: str) -> bytes | None:
+        """IDENTIFY DEVICE."""
+        answer = ata(node, ATA_IDENTIFY, 0, f"asking {node} what it is (ATA identify)")
+        return None if answer is None else answer.data
+
+    def ata_smart(self, node: str, feature: int) -> AtaAnswer | None:
+        """SMART."""
+        return ata(node, ATA_SMART, feature, f"asking {node} how it is (ATA SMART {feature:#04x})")
+
+    def scsi_log(self, node: str, page: int) -> bytes | None:
+        """LOG SENSE: page control 1 is the cumulative values."""
+        cdb = bytes([LOG_SENSE, 0, 0x40 | page, 0, 0, 0, 0, *LOG_BYTES.to_bytes(2), 0])
+        data, sense = scsi(node, cdb, LOG_BYTES, f"asking {node} for its SCSI log page {page:#04x}")
+        return data if not sense else None
+
+
+def nvme(node: str, command: NvmeCommand, length: int, doing: str) -> bytes | None:
+    """An admin command that reads. Raises `DeviceError`."""
+    room = ctypes.create_string_buffer(length)
+    command.address, command.data_length, command.timeout_ms = ctypes.addressof(room), length, TIMEOUT_MS
+    with opened(node, doing) as fd:
+        status = fcntl.ioctl(fd, NVME_ADMIN, command)
+    if status and status & 0x7FF in NVME_NOT_KNOWN:
+        return None
+    if status:
+        raise DeviceError(doing, f"its status is {status:#06x}")
+    return room.raw
+
+
+def ata(node: str, command: int, feature: int, doing: str) -> AtaAnswer | None:
+    """By ATA PASS-THROUGH (16) (SAT-4, section 12.2.3). Raises `DeviceError`."""
+    reads_data = not (command == ATA_SMART and feature == SMART_STATUS)
+    is_smart = command == ATA_SMART
+    cdb = bytes(
+        [
+            ATA_16,
+            PIO_IN if reads_data else NON_DATA,
+            ONE_SECTOR if reads_data else WANT_REGISTERS,
+            *(0, feature, 0, int(reads_data), 0, 0, 0, SMART_MID if is_smart else 0, 0),
+            *(SMART_HIGH if is_smart else 0, 0, command, 0),
+        ]
+    )
+    data, sense = scsi(node, cdb, SECTOR_BYTES if reads_data else 0, doing)
+    if reads_data:
+        return AtaAnswer(data) if not sense else None
+    if sense[:1] != bytes([DESCRIPTOR_SENSE]) or sense[8:9] != bytes([ATA_DESCRIPTOR]) or len(sense) < 22:
+        return None
+    return AtaAnswer(lba_mid=sense[17], lba_high=sense[19])
+
+
+def scsi(node: str, cdb: bytes, length: int, doing: str) -> tuple[bytes, bytes]:
+    """Data and sense of a command that reads; with sense there are no data. Raises `DeviceError`."""
+    room = ctypes.create_string_buffer(length or 1)
+    sense = ctypes.create_string_buffer(SENSE_BYTES)
+    command = ctypes.create_string_buffer(cdb, len(cdb))
+    request = ScsiRequest(
+        interface=ord("S"),
+        direction=FROM_DEVICE if length else NO_DATA,
+        command_length=len(cdb),
+        sense_room=SENSE_BYTES,
+        data_length=length,
+        data=ctypes.addressof(room) if length else None,
+        command=ctypes.addressof(command),
+        sense=ctypes.addressof(sense),
+        timeout_ms=TIMEOUT_MS,
+    )
+    with opened(node, doing) as fd:
+        fcntl.ioctl(fd, SG_IO, request)
+    if request.host_status:
+        raise DeviceError(doing, f"the host adapter's status is {request.host_status:#x}")
+    if request.status == CHECK_CONDITION:
+        return b"", judged(sense.raw[: request.sense_written], bool(length), doing)
+    if request.status:
+        raise DeviceError(doing, f"its SCSI status is {request.status:#04x}")
+    return room.raw[: length - max(0, request.residue)], b""
+
+
+def judged(sense: bytes, wants_data: bool, doing: str) -> bytes:
+    """The sense, where it says "no such command", or has registers that were asked for. Raises `DeviceError`."""
+    if len(sense) < 8:
+        raise DeviceError(doing, "it failed without saying why")
+    key = (sense[1] if sense[0] & 0x7F >= DESCRIPTOR_SENSE else sense[2]) & 0x0F
+    if wants_data and key not in (ILLEGAL_REQUEST, ABORTED):  # ATA aborts what it does not know
+        raise DeviceError(doing, f"its sense key is {key:#x} (sense {sense[:16].hex()})")
+    return sense
+
+
+@contextmanager
+def opened(node: str, doing: str) -> Iterator[int]:
+    """For reading. A node whose driver does not have such commands (virtio) says ENOTTY: raises `DeviceError`."""
+    try:
+        fd = os.open(node, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+    except OSError as error:
+        why = error.strerror or str(error)
+        if error.errno == errno.EPERM:
+            why += " (drive commands need root, or CAP_SYS_RAWIO)"
+        raise DeviceError(doing, why) from error

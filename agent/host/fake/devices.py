@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fake doors to devices that answer questions: disks, NICs' drivers, the TPM. They have learnt their answers.
+
+`machine.drives` is by node and question ("/dev/nvme0n1", "identify 1"), `machine.drivers` by link and ethtool's number,
+`machine.tpm` by command. What they were not taught they do not know.
+"""
+
+from __future__ import annotations
+
+from agent.errors import DeviceError
+from agent.host.device_doors import AtaAnswer
+from agent.host.fake.faults import FakeDoor, counted
+
+NO_SUCH_VALUE = bytes.fromhex("80010000000a0000018b")
+
+
+class FakeDrives(FakeDoor):
+    """`doors.Drives`."""
+
+    noun = "drives"
+    failure = DeviceError
+
+    @counted
+    def nvme_identify(self, node: str, structure: int, namespace: int = 0) -> bytes | None:
+        """As learnt."""
+        return self._taught(node, f"identify {structure} {namespace}")
+
+    @counted
+    def nvme_log(self, node: str, page: int, length: int) -> bytes | None:
+        """As learnt."""
+        return self._taught(node, f"log {page}")
+
+    @counted
+    def ata_identify(self, node: str) -> bytes | None:
+        """As learnt."""
+        return self._taught(node, "ata")
+
+    @counted
+    def ata_smart(self, node: str, feature: int) -> AtaAnswer | None:
+        """As learnt; a status is the two registers."""
+        found = self._taught(node, f"smart {feature}")
+        if found is None:
+            return None
+        return AtaAnswer(found) if len(found) > 2 else AtaAnswer(lba_mid=found[0], lba_high=found[1])
+
+    @counted
+    def scsi_log(self, node: str, page: int) -> bytes | None:
+        """As learnt."""
+        return self._taught(node, f"scsi {page}")
+
+    def _taught(self, node: str, question: str) -> bytes | None:
+        return self.machine.drives.get((node, question))
+
+
+class FakeEthtool(FakeDoor):
+    """`doors.Ethtool`."""
+
+    noun = "ethtool"
+    failure = DeviceError
+
+    def __call__(self, link: str, request: bytes) -> bytes | None:
+        """One counted call."""
+        return self.ask(link, int.from_bytes(request[:4], "little"), request)
+
+    @counted
+    def ask(self, link: str, command: int, request: bytes) -> bytes | None:
+        """As learnt, cut to the room that there is, as the kernel does."""
+        found = self.machine.drivers.get((link, command))
+        return None if found is None else found[: len(request)].ljust(len(request), b"\0")
+
+
+class FakeTpm(FakeDoor):
+    """`doors.Tpm`. Without a `tpm`, there is none."""
+
+    noun = "tpm"
+    failure = DeviceError
+
+    @counted
+    def is_there(self) -> bool:
+        """If the machine has one."""
+        return self.machine.tpm is not None
+
+    @counted
+    def ask(self, command: bytes) -> bytes:
+        """As learnt."""
+        if self.machine.tpm is None:
+            raise DeviceError("asking the TPM", "No such file or directory")
+        return self.machine.tpm.get(command, NO_SUCH_VALUE)
