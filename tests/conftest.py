@@ -16,6 +16,7 @@ GUARD = Guard()
 NEEDS_ROOT = ("root", "machine")
 UNGUARDED = (*NEEDS_ROOT, "commands")
 LEFT_OUT = "needs root: run as root to include it"
+LONG = "ironic_long"
 
 # How fast an example runs says how busy the machine is, not whether the code is right.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,8 +24,9 @@ settings.load_profile("house")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """One flag rewrites every golden file; the diff is then to be reviewed."""
+    """One flag rewrites every golden file, the diff of which is then to be reviewed; one adds what takes too long."""
     parser.addoption("--rewrite-golden", action="store_true", help="write what is there now into the golden files")
+    parser.addoption("--ironic", action="store_true", help="run the long flows through real Ironic, too")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,8 +34,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "commands: fast, but starts commands on purpose (the run door, linters)")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes minutes comes last. Without root, tests that need it are skipped."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes comes last, or is left for those who ask. Without root, tests that need it are skipped."""
+    if not config.getoption("--ironic"):
+        long = [item for item in items if item.get_closest_marker(LONG)]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
     items.sort(key=lambda item: item.get_closest_marker("machine") is not None)
     if os.geteuid() == 0:
         return

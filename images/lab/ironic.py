@@ -111,15 +111,19 @@ def healthy() -> bool:
 
 
 class Ironic:
-    """Its processes, with their data and logs in the lab's folder. `home` is its virtual environment."""
+    """Its processes, with their data and logs in the lab's folder. `home` is its virtual environment; `changes` are
+    settings that are to be others.
+    """
 
     boot_script = f"{FILES_URL}/boot.ipxe"
 
-    def __init__(self, folder: Path, home: Path, ramdisk: Path) -> None:
+    def __init__(self, folder: Path, home: Path, ramdisk: Path, changes: Settings | None = None) -> None:
         self.data = folder / "ironic"
         self.served = self.data / "http"
         self.log = folder / "ironic.log"
+        self.ramdisk_logs = self.data / "ramdisk-logs"
         self._ramdisk = ramdisk
+        self._changes = changes or {}
         self._config = self.data / "ironic.conf"
         self._python = [str(home / "bin" / "python"), "-P"]
         self._home = home
@@ -145,6 +149,7 @@ class Ironic:
         config = RawConfigParser()
         config.optionxform = str  # type: ignore[assignment,method-assign]
         config.read_dict(settings(self.data, self._ramdisk))
+        config.read_dict(self._changes)
         with self._config.open("w") as file:
             config.write(file)
 

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import random
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,11 @@ DATA = {(100 + 37 * place) * MIB + 4096 * place: 3 * MIB + 12345 for place in ra
 
 
 class Image:
-    """image.qcow2 in a folder, and the same as raw bytes."""
+    """image.qcow2 in a folder, and the same as raw bytes; another `seed` makes another content."""
 
-    def __init__(self, folder: Path, loader: Path) -> None:
-        self.raw, self.file = folder / "image.raw", folder / "image.qcow2"
+    def __init__(self, folder: Path, loader: Path, seed: int = 1) -> None:
+        folder.mkdir(exist_ok=True)
+        self.raw, self.file = folder / f"image-{seed}.raw", folder / f"image-{seed}.qcow2"
         esp, table = folder / "esp", folder / "table"
         with self.raw.open("wb") as raw:
             raw.truncate(SIZE_MIB * MIB)
@@ -36,19 +36,16 @@ class Image:
         run(["mcopy", "-i", str(esp), str(loader), "::EFI/BOOT/BOOTX64.EFI"])
         run(["sh", "-c", 'exec sfdisk --quiet "$1" <"$2"', "sh", str(self.raw), str(table)])
         self._put(MIB, esp.read_bytes())
-        content = random.Random(1)
+        content = random.Random(seed)
         for offset, size in DATA.items():
             self._put(offset, content.randbytes(size))
         run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", str(self.raw), str(self.file)], 120)
 
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.file.read_bytes()).hexdigest()
-
-    def serve(self, folder: Path) -> str:
-        """Where Ironic's web server finds it; its name there."""
-        shutil.copyfile(self.file, folder / self.file.name)
-        return self.file.name
+    @staticmethod
+    def digest(file: Path) -> str:
+        """SHA-256, as Ironic is told it."""
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
 
     def differences(self, disk: Path) -> list[str]:
         """Where the disk is not the image: boot code and its partitions; then all but the two copies of the GPT.

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad luck for the agent at a chosen moment: what a person would type into the ramdisk's shell, and be quick enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
+
+from lab.ironic import Ironic
+from lab.site import Site
+from tests.ironic.chain import STATE_S
+
+STATE = "/run/bms-agent/ironic"
+ORDER = f"{STATE}/order.json"
+PROMPT_S = 2
+
+
+def when(condition: str, signal: str = "KILL") -> str:
+    """This signal for the agent, as soon as that is so: the pauses are short, as the moments are."""
+    running = "until pid=$(systemctl show --value -p MainPID bms-agent-ramdisk) && [ $pid != 0 ]; do sleep 1; done"
+    return f"{running}; until {condition}; do sleep 0.02; done; kill -{signal} $pid\n"
+
+
+def under_way(name: str) -> str:
+    """That command, with its parameters, is on record as running."""
+    return f"grep -q '\"{name}\"' {ORDER} 2>/dev/null"
+
+
+@contextmanager
+def struck(site: Site[Ironic], order: str) -> Iterator[None]:
+    """The ramdisk that boots next is told this, once."""
+    over = Event()
+    thread = Thread(target=lambda: _tell(site, order, over), name="strike")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _tell(site: Site[Ironic], order: str, over: Event) -> None:
+    """As soon as there is a shell; it is held open, since it ends with who called it."""
+    while not over.wait(1):
+        with suppress(OSError), site.machine.shell() as door:
+            door.settimeout(PROMPT_S)
+            door.sendall(b"\n")
+            heard = b""
+            while b"# " not in heard and (more := door.recv(4096)):  # the prompt; silence, or an end, ends this try
+                heard += more
+            if b"# " in heard:
+                door.sendall(order.encode())
+                over.wait(STATE_S)
