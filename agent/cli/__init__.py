@@ -1,47 +1,78 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bms-agent`: the operator's command, and the entry of both resident modes. A dispatch table; one file a noun."""
+"""`bms-agent`: the operator's command, and the entry of both resident modes. A dispatch table; one file a noun.
+
+A row's module is imported when its command is asked for; nothing of the agent is imported here but its errors.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import Annotated
 
 import typer
 
-from agent import __version__
-from agent.cli import boot, disk, image, inventory, network, raid, resident
-from agent.cli.controller import controller as run_controller
-from agent.cli.logs import configure
+from agent.cli.lazy import Commands, Row
 from agent.errors import AgentError
 
-app = typer.Typer(
-    name="bms-agent",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="The host agent of a bare-metal cloud.",
-)
-app.command("ramdisk")(resident.ramdisk)
-app.command("service")(resident.service)
-app.command("inventory")(inventory.show)
-app.add_typer(image.app, name="image")
-app.add_typer(disk.app, name="disk")
-app.add_typer(raid.app, name="raid")
-app.add_typer(boot.app, name="boot")
-app.add_typer(network.app, name="network")
-app.command("controller")(run_controller)
+PROGRAM = "bms-agent"
+COMPLETE = "_BMS_AGENT_COMPLETE"
+ROWS = {
+    "ramdisk": Row("agent.cli.resident:ramdisk", "Take this machine in: what the PXE-booted ramdisk runs."),
+    "service": Row("agent.cli.resident:service", "Stay with a deployed server: what its OS runs."),
+    "inventory": Row("agent.cli.inventory:show", "Show this machine's hardware."),
+    "image": Row("agent.cli.image:app", "Images."),
+    "disk": Row("agent.cli.disk:app", "Disks."),
+    "raid": Row("agent.cli.raid:app", "Software RAID."),
+    "boot": Row("agent.cli.boot:app", "Boot entries of UEFI firmware."),
+    "network": Row("agent.cli.network:app", "The network of this machine."),
+    "controller": Row("agent.cli.controller:controller", "Run the embedded controller."),
+    "completion": Row("agent.cli.manual:completion", "Print what completes this command in a shell."),
+    "man": Row("agent.cli.manual:man", "Print the manual page."),
+    "version": Row("agent.cli.manual:version", "Print the version."),
+}
 
 
-@app.command("version")
-def version() -> None:
-    """Print the version."""
-    typer.echo(__version__)
+class Root(Commands):
+    """All commands."""
+
+    rows = ROWS
+
+
+app = typer.Typer(name=PROGRAM, cls=Root, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+def without_colours(asked: bool) -> None:
+    """NO_COLOR (no-color.org) is what everything that draws asks for, tools included."""
+    if asked:
+        os.environ["NO_COLOR"] = "1"
+
+
+NoColour = Annotated[
+    bool,
+    typer.Option(
+        "--no-color", is_eager=True, callback=without_colours, help="plain text; so does NO_COLOR in the environment"
+    ),
+]
+
+
+@app.callback(no_args_is_help=True, epilog="Exit statuses, and all of this on one page: bms-agent man")
+def root(context: typer.Context, no_color: NoColour = False) -> None:
+    """The host agent of a bare-metal cloud."""
+    if context.invoked_subcommand not in ("ramdisk", "service"):  # those set up their logs themselves
+        from agent.cli.logs import configure
+
+        configure("info", "text")  # what waits and tries again says so, not among the results
 
 
 def main() -> None:
     """Run, and turn an error into its text and its exit status."""
-    configure("info", "text")  # what waits and tries again says so, not among the results
+    if COMPLETE in os.environ:
+        from typer.completion import get_completion_inspect_parameters
+
+        get_completion_inspect_parameters()  # teaches Typer the shells
     try:
-        app()
+        app(prog_name=PROGRAM)
     except AgentError as error:
         sys.stderr.write(said(error))
         sys.exit(error.exit_status)

@@ -133,6 +133,8 @@ def render(
     file: File,
     manager: Annotated[Manager | None, typer.Option(help="left out, it is what the system uses")] = None,
     root: Annotated[Path | None, typer.Option(help="a mounted system; its files are written")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="show the files, whatever --root says")] = False,
+    json: Annotated[bool, typer.Option("--json", help="path and text of each, as JSON")] = False,
 ) -> None:
     """Show the files with which a boot begins with this network, or write them into a mounted system."""
     from agent.apply.network.persist import write_into
@@ -142,23 +144,34 @@ def render(
 
     host = open_host(str(root or "/"))
     texts = rendered(read(file), manager or manager_of(host.files))
-    if root is not None:
-        for path in write_into(host.files, texts):
-            typer.echo(path)
+    if root is not None and not plan:
+        write_into(host.files, texts)
+    if json:
+        typer.echo(json_text.dumps(texts, indent=2))
         return
     for path, text in texts.items():
-        typer.echo(f"# {path}\n{text}")
+        typer.echo(f"# {path}\n{text}" if root is None or plan else path)
 
 
 @app.command("revert")
-def revert(state: State = Path(STATE)) -> None:
+def revert(
+    plan: Annotated[bool, typer.Option("--plan", help="only show what would be done")] = False,
+    state: State = Path(STATE),
+) -> None:
     """Take back a change that was neither proven nor taken back, if there is one."""
     from agent.host.real import host as open_host
     from agent.job.commit import NetworkCommit
     from agent.networking import Networking
+    from agent.plan.network.text import text
 
     host = open_host()
-    taken_back = NetworkCommit(host, Networking(host), str(state)).recover()
+    networking = Networking(host)
+    commit = NetworkCommit(host, networking, str(state))
+    if plan and (pending := commit.record.pending()) is not None:
+        now = networking.network_state(pending.failed)
+        typer.echo(text(networking.plan_revert(now, pending.snapshot, pending.failed)))
+        return
+    taken_back = not plan and commit.recover()
     typer.echo("taken back" if taken_back else "there is nothing to take back")
 
 

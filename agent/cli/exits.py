@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this command's exit statuses mean: the one table of them. They are stable: scripts go by them.
+
+Errors bring their own (`AgentError.exit_status`); a test holds both against each other.
+"""
+
+from __future__ import annotations
+
+SOMETHING_WRONG = 8
+EXIT_STATUSES = {
+    0: "It is done, or shown.",
+    1: "An error of a kind that has no number of its own, or a fault of bms-agent itself.",
+    2: "What was asked for is wrong: the command line, a request, a file, a setting. Nothing was touched.",
+    3: "No disk, or no single disk, is the one that was meant. Nothing was touched.",
+    4: "The machine is not as it must be for this, such as a disk in use. Nothing was touched.",
+    5: "The image did not arrive as promised. The disk was left unable to boot.",
+    6: "The operating system, or the hardware, said no.",
+    7: "A controller, or an image server, could not be reached, or refused.",
+    SOMETHING_WRONG: "diagnose found something that keeps this machine from working.",
+    130: "Interrupted at the keyboard (SIGINT).",
+}
