@@ -24,7 +24,7 @@ from lab.site import Site
 from tests.ironic.image import Image
 
 # The machine is emulated, and other work may share the computer.
-STATE_S, BOOT_S = 400, 120
+STATE_S, BOOT_S = 900, 300
 CONSOLE_LINES, LOG_LINES = 60, 80
 ROOT = MachineSpec().disks[0]
 DISK_FIRST = BootOverride(enabled=Enabled.CONTINUOUS, target=Target.DISK)
