@@ -22,6 +22,11 @@ def when(condition: str, signal: str = "KILL") -> str:
     return f"{running}; until {condition}; do sleep 0.02; done; kill -{signal} $pid\n"
 
 
+def answered(condition: str, seconds: float = 0.7) -> str:
+    """A moment later: Ironic has heard that it began. (An order that it hears nothing of has failed, to Ironic.)"""
+    return f"{condition} && sleep {seconds}"
+
+
 def under_way(name: str) -> str:
     """That command, with its parameters, is on record as running."""
     return f"grep -q '\"{name}\"' {ORDER} 2>/dev/null"

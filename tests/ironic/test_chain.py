@@ -19,7 +19,7 @@ from lab.machine import MachineSpec
 from lab.site import Site
 from tests.ironic.chain import BOOT_S, DISK_FIRST, ROOT, Chain, running
 from tests.ironic.image import SECTOR_BYTES, Image, partitions
-from tests.ironic.strike import struck, under_way, when
+from tests.ironic.strike import answered, struck, under_way, when
 
 pytestmark = [pytest.mark.machine, pytest.mark.root]
 
@@ -68,7 +68,9 @@ def test_from_enrolment_to_a_deployed_disk_and_back(site: Site[Ironic], tmp_path
 
     chain.want(image.file)
     said = chain.said
-    with struck(site, when(under_way("deploy.execute_deploy_step"))):  # the first such order is to write the image
+    with struck(
+        site, when(answered(under_way("deploy.execute_deploy_step")))
+    ):  # the first such order is to write the image
         chain.go("active", "active", configdrive=base64.b64encode(gzip.compress(ISO)).decode())
     assert "going on with a command after a restart" in chain.console(said)
     assert image.differences(chain.disk) == []
