@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Pin what is installed: write agent.lock or ironic.lock beside this file, as the command line says.
+"""Pin what is installed: write agent.lock, ironic.lock or ipa.lock beside this file, as the command line says.
 
-In: for the agent, `dependencies` of pyproject.toml; for Ironic, its version below. pip resolves them for the oldest
+In: for the agent, `dependencies` of pyproject.toml; for Ironic and for the ramdisk of its own agent (IPA), which ours is
+measured against, the versions below. pip resolves them for the oldest
 Python, and finds the same versions for the others. Out: every wheel's exact version and digests. It installs nothing,
 and takes no extra: the controller's packages stay outside of the agent.
 """
@@ -14,8 +15,17 @@ import tomllib
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-IRONIC = "ironic==39.0.0"
-PYTHONS = {"agent": ("3.11", "3.13"), "ironic": ("3.11", "3.12", "3.13")}  # Debian 12, Ubuntu 24.04, Debian 13
+REQUIREMENTS = {
+    "ironic": ["ironic==39.0.0"],
+    "ipa": [
+        "ironic-python-agent==13.0.0",
+        "ironic-python-agent-builder==7.4.0",
+        "diskimage-builder==3.43.0",
+        "glean==1.25.1",
+    ],
+}
+# Debian 12, Ubuntu 24.04, Debian 13
+PYTHONS = {"agent": ("3.11", "3.13"), "ironic": ("3.11", "3.12", "3.13"), "ipa": ("3.13",)}
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux2010_x86_64")
 HEAD = "# SPDX-License-Identifier: Apache-2.0\n# {} and its dependencies, pinned; made by ./images/build/lock.py {}.\n"
 HERE = Path(__file__).resolve().parent
@@ -43,7 +53,7 @@ def agent_requirements() -> list[str]:
 def main() -> None:
     subject = sys.argv[1]
     oldest, *others = PYTHONS[subject]
-    found = resolve(agent_requirements() if subject == "agent" else [IRONIC], oldest)
+    found = resolve(agent_requirements() if subject == "agent" else REQUIREMENTS[subject], oldest)
     digests = {name: {sha256} for name, sha256 in found}
     for python in others:
         for name, sha256 in resolve(list(digests), python, "--no-deps"):
