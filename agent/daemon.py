@@ -4,6 +4,7 @@
     listen ──► ledger ──► worker (executor) ──► outbox ──► deliver
                    └────► network (convergence) ◄── hear (the kernel's changes)
                                 └──► beat: what is observed
+    survey: once an hour, what has become of the hardware
 
 A thread that dies takes the process with it: systemd starts it again, and the journal knows where it was.
 """
@@ -30,10 +31,12 @@ from agent.job.executor import Executor
 from agent.job.journal import Journal
 from agent.job.ledger import Ledger
 from agent.job.outbox import Outbox
+from agent.job.survey import Survey
 from agent.link.client import Client
 from agent.link.loops import Listener, beat, deliver
 from agent.model.fault import Fault
-from agent.model.protocol import Desired, Heartbeat, Mode, Session
+from agent.model.inventory import Inventory
+from agent.model.protocol import Acknowledged, Desired, Heartbeat, Mode, Session
 from agent.model.request import Request
 from agent.operations import Operations
 
@@ -168,7 +171,13 @@ class Daemon:
             convergence = self._convergence
             loops.append(("network", lambda: self._converge(convergence, stop)))
             loops.append(("hear", lambda: self._hear(stop)))
+            survey = Survey(self._host, str(settings.state_dir), self._tell)
+            loops.append(("survey", lambda: survey.loop(clock, stop)))
         return loops
+
+    def _tell(self, inventory: Inventory) -> None:
+        """The controller, that this machine is another than it was."""
+        self._client().post("/v1/agent/inventory", inventory, Acknowledged)
 
     def _client(self) -> Client:
         return Client(self._opened.url, self._opened.credential)

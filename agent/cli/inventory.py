@@ -3,30 +3,75 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from agent.errors import InputError
 from agent.model.disk import GB, MIB, Content, Disk
 from agent.model.fact import Unknown
 from agent.model.inventory import Inventory
 from agent.model.network import Nic
 
+if TYPE_CHECKING:
+    from agent.host.doors import Host
+    from agent.model.hardware import Hardware
+
 FIRM_COLUMNS = 3
 
 
-def show(json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False) -> None:
-    """Show this machine's hardware."""
-    from agent.host.real import host as open_host
-    from agent.inventory import take
+def show(
+    json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="What that JSON is, as a JSON schema.")] = False,
+    diff: Annotated[str | None, typer.Option(metavar="FILE", help="Only what is another than in this JSON.")] = None,
+    last: Annotated[bool, typer.Option("--last", help="Only what is another than at the last boot.")] = False,
+    lldp: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Listen so long to the switches.")] = 0,
+) -> None:
+    """Show this machine's hardware: all that it tells of itself, without changing anything.
 
-    found = take(open_host())
-    if json:
+    Switches announce themselves every 30 seconds by default: --lldp 35 hears them all.
+    """
+    from agent.cli.hardware import compared, details
+    from agent.host.real import host as open_host
+    from agent.inventory.hardware import take_in_full
+    from agent.model.hardware import Hardware
+
+    if schema:
+        typer.echo(dumps(Hardware.model_json_schema(mode="serialization"), indent=2))
+        return
+    host = open_host()
+    before = earlier(host, diff, last=last)
+    found = take_in_full(host, listen_s=lldp)
+    if before is not None:
+        from agent.plan.differences import differences
+
+        news = differences(before, found)
+        if json:
+            typer.echo(dumps([one.model_dump(mode="json") for one in news], indent=2))
+        else:
+            compared(news, Console())
+    elif json:
         typer.echo(found.model_dump_json(indent=2))
     else:
         render(found, Console())
+        details(found, Console())
+
+
+def earlier(host: Host, path: str | None, *, last: bool) -> Hardware | None:
+    """What to compare with, if anything. Raises `InputError`, `DecodeError`, `HostError`."""
+    from agent.cli.resident import settings_of
+    from agent.job import survey
+
+    if path is not None and last:
+        raise InputError("reading the command line", "--diff and --last are two", hint="Say which one is meant.")
+    if path is not None:
+        return survey.read(host.files, str(Path(path).absolute()))
+    return survey.last(host, str(settings_of(host, with_cmdline=False).state_dir)) if last else None
 
 
 def render(found: Inventory, console: Console) -> None:
@@ -92,8 +137,13 @@ def shown(fact: object) -> str:
 
 def reasons(things: tuple[Disk, ...] | tuple[Nic, ...]) -> list[str]:
     """Why facts are unknown, each reason once."""
-    facts = [(thing.name, getattr(thing, name)) for thing in things for name in type(thing).model_fields]
+    facts = [(one.name, getattr(one, name)) for one in things for name in shown_fields(one)]
     return sorted({f"? {name}: {fact.unknown}" for name, fact in facts if isinstance(fact, Unknown)})
+
+
+def shown_fields(one: Disk | Nic) -> Iterable[str]:
+    """What only a full inventory has, `agent.cli.hardware` shows."""
+    return (Disk if isinstance(one, Disk) else Nic).model_fields
 
 
 def disk_table(disks: tuple[Disk, ...]) -> Table:

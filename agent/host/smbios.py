@@ -29,6 +29,9 @@ MEMORY_KINDS = {
     0x1E: "LPDDR4", 0x20: "HBM", 0x21: "HBM2", 0x22: "DDR5", 0x23: "LPDDR5", 0x24: "HBM3",
 }  # fmt: skip
 
+# 7.17.3, table 76
+CORRECTIONS = {3: "None", 4: "Parity", 5: "Single-bit ECC", 6: "Multi-bit ECC", 7: "CRC"}
+
 
 @dataclass(frozen=True)
 class Structure:
@@ -102,17 +105,23 @@ class MemoryDevice:
     manufacturer: str | None
     serial: str | None
     part: str | None
+    configured_speed_mts: int | None = None
+    ranks: int | None = None
+    data_width_bits: int | None = None
+    total_width_bits: int | None = None
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What the firmware says of the machine."""
+    """What the firmware says of the machine. `correction` is of its system memory (type 16)."""
 
     firmware: Firmware | None
     product: Product | None
     chassis: Chassis | None
     processors: tuple[Processor, ...]
     memory: tuple[MemoryDevice, ...]
+    correction: str | None = None
+    has_bmc: bool = False
 
 
 def read(files: Files) -> Tables | None:
@@ -133,6 +142,8 @@ def parse(table: bytes, spoken: tuple[int, int] = (3, 0)) -> Tables:
         chassis=next((Chassis(each.text(0x07), each.text(0x08)) for each in every if each.kind == 3), None),
         processors=tuple(each for each in processors if each is not None),
         memory=tuple(memory_device(each) for each in every if each.kind == 17),
+        correction=next((correction(each) for each in every if each.kind == 16 and each.number(0x05, 1) == 3), None),
+        has_bmc=any(each.kind == 38 for each in every),
     )
 
 
@@ -215,7 +226,22 @@ def memory_device(each: Structure) -> MemoryDevice:
         manufacturer=each.text(0x17),
         serial=each.text(0x18),
         part=each.text(0x1A),
+        configured_speed_mts=(each.number(0x58, 4) if each.number(0x20, 2) == 0xFFFF else each.number(0x20, 2)) or None,
+        ranks=(each.number(0x1B, 1) or 0) & 0x0F or None,
+        data_width_bits=width(each, 0x0A),
+        total_width_bits=width(each, 0x08),
     )
+
+
+def width(each: Structure, offset: int) -> int | None:
+    """Of a module; all ones is not known."""
+    bits = each.number(offset, 2)
+    return bits if bits and bits != 0xFFFF else None
+
+
+def correction(each: Structure) -> str | None:
+    """Of an array of memory (7.17.3); "Other" and "Unknown" say nothing."""
+    return CORRECTIONS.get(each.number(0x06, 1) or 0)
 
 
 def memory_bytes(each: Structure) -> int | None:

@@ -17,6 +17,7 @@ from agent.host.doors import Host, Ipmi
 from agent.model.bmc import Bmc
 
 TRANSPORT, GET_LAN_CONFIGURATION = 0x0C, 0x02
+APPLICATION, GET_DEVICE_ID = 0x06, 0x01
 CHANNELS = range(1, 12)  # 0 is IPMB, from 12 on they are reserved (table 6-1)
 ADDRESS, MAC, ENABLES, V6_STATUS, V6_STATIC, V6_DYNAMIC = 3, 5, 51, 55, 56, 59  # table 23-4
 V6_ENABLES = (1, 2)  # IPv6 alone, or both
@@ -45,7 +46,13 @@ def bmc(host: Host) -> Bmc | None:
         v4, v6 = v4 or here_v4, v6 or here_v6
         if v4 and v6:
             break
-    return Bmc(v4=v4, v6=v6, mac=mac)
+    return Bmc(v4=v4, v6=v6, mac=mac, firmware=firmware(host.ipmi))
+
+
+def firmware(ipmi: Ipmi) -> str | None:
+    """Its revision (section 20.1): major in seven bits, minor in BCD. Raises `DeviceError`."""
+    answer = ipmi.ask(APPLICATION, GET_DEVICE_ID, b"")
+    return f"{answer[3] & 0x7F}.{answer[4]:02x}" if answer[:1] == b"\0" and len(answer) >= 5 else None
 
 
 def is_there(host: Host) -> bool:

@@ -19,6 +19,7 @@ def memory(host: Host, tables: Fact[Tables]) -> Memory:
     return Memory(
         total_bytes=host.counters.memory_total_bytes(),
         physical_bytes=of(plugged, lambda every: sum(each.size_bytes for each in every) or None),
+        error_correction=of(tables, lambda found: found.correction),
         slots=of(devices, lambda every: len(every) or None),
         dimms=plugged if plugged is not None else Unknown(unknown="this machine's firmware has no SMBIOS tables"),
     )
@@ -32,6 +33,10 @@ def dimm(number: int, device: MemoryDevice) -> Dimm:
         size_bytes=device.size_bytes or 0,
         kind=device.kind,
         speed_mts=device.speed_mts,
+        configured_speed_mts=device.configured_speed_mts,
+        rank_count=device.ranks,
+        data_width_bits=device.data_width_bits,
+        total_width_bits=device.total_width_bits,
         manufacturer=said(device.manufacturer),
         serial=said(device.serial),
         part=said(device.part),

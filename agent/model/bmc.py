@@ -16,3 +16,4 @@ class Bmc(Frozen):
     v4: IPv4Address | None = None
     v6: IPv6Address | None = None
     mac: str | None = Field(default=None, description="of the LAN channel that has an address")
+    firmware: str | None = None

@@ -54,6 +54,10 @@ class Dimm(Frozen):
     size_bytes: int
     kind: str | None = Field(default=None, description="DDR4, DDR5 …")
     speed_mts: int | None = None
+    configured_speed_mts: int | None = Field(default=None, description="at which it runs")
+    rank_count: int | None = None
+    data_width_bits: int | None = None
+    total_width_bits: int | None = Field(default=None, description="more than the data: it has ECC")
     manufacturer: str | None = None
     serial: str | None = None
     part: str | None = None
@@ -65,4 +69,5 @@ class Memory(Frozen):
     total_bytes: int
     physical_bytes: Fact[int] = None
     slots: Fact[int] = None
+    error_correction: Fact[str] = Field(default=None, description="Single-bit ECC, None … (SMBIOS type 16)")
     dimms: tuple[Dimm, ...] | Unknown = ()

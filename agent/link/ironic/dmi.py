@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from agent.host.smbios import MEMORY_KINDS, Structure, memory_bytes
+from agent.host.smbios import CORRECTIONS, MEMORY_KINDS, Structure, memory_bytes
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 FIRMWARE, PROCESSOR, ARRAY, DEVICE = 0, 4, 16, 17
 PROCESSOR_KINDS = {1: "Other", 2: "Unknown", 3: "Central Processor", 4: "Math Processor", 5: "DSP Processor"}
 LOCATIONS = {1: "Other", 2: "Unknown", 3: "System Board Or Motherboard"}
 USES = {1: "Other", 2: "Unknown", 3: "System Memory", 4: "Video Memory", 5: "Flash Memory", 7: "Cache Memory"}
-CORRECTIONS = {1: "Other", 2: "Unknown", 3: "None", 4: "Parity", 5: "Single-bit ECC", 6: "Multi-bit ECC", 7: "CRC"}
 FORMS = {1: "Other", 2: "Unknown", 3: "SIMM", 9: "DIMM", 11: "Row Of Chips", 13: "SODIMM", 15: "FB-DIMM", 16: "Die"}
 NOT_GIVEN = "Not Specified"
 
@@ -185,7 +184,7 @@ PROCESSOR_FIELDS: dict[str, Field] = {
 ARRAY_FIELDS: dict[str, Field] = {
     "Location": worded(0x04, LOCATIONS),
     "Use": worded(0x05, USES),
-    "Error Correction Type": worded(0x06, CORRECTIONS),
+    "Error Correction Type": worded(0x06, {1: "Other", 2: "Unknown", **CORRECTIONS}),
     "Maximum Capacity": capacity,
     "Error Information Handle": handle(0x0B),
 }

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Disks in full: each is asked itself, all side by side, so that one that hangs hides no other."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+from agent.errors import AgentError, DecodeError, DeviceError
+from agent.host.device_doors import Drives
+from agent.host.doors import Host
+from agent.inventory.disk import disks
+from agent.inventory.fact import attempt, number, of
+from agent.inventory.hardware.membership import memberships
+from agent.inventory.hardware.side_by_side import side_by_side
+from agent.inventory.network.nic import PCI_ADDRESS
+from agent.model.disk import Disk
+from agent.model.fact import Fact, Unknown, known
+from agent.model.hardware import ata, nvme, scsi
+from agent.model.hardware.disk import DiskHealth, DiskInFull, LbaFormat, Namespace
+
+BLOCK = "/sys/block"
+SILENT = frozenset({"virtio", "mmc", "nbd"})
+"""Transports without commands of their own for a disk's health."""
+
+
+class Told(NamedTuple):
+    """What a disk said of itself."""
+
+    health: Fact[DiskHealth] = None
+    namespaces: tuple[Namespace, ...] | Unknown = ()
+    formats: tuple[LbaFormat, ...] | Unknown = ()
+    nvme_version: Fact[str] = None
+    capacity_bytes: Fact[int] = None
+    unallocated_bytes: Fact[int] = None
+    rotation_rpm: Fact[int] = None
+    form_factor_inches: Fact[float] = None
+    link_gbps: Fact[float] = None
+    is_locked: Fact[bool] = None
+
+
+def disks_in_full(host: Host, limit_s: float) -> tuple[DiskInFull, ...]:
+    """Every disk, by name; each has that long for its answers. Raises `HostError`, as `disks` does."""
+    found = disks(host)
+    told = side_by_side(
+        {one.name: partial(asked, host.drives, one, number(host.files, f"{BLOCK}/{one.name}/nsid")) for one in found},
+        limit_s,
+    )
+    return tuple(in_full(host, one, told[one.name]) for one in found)
+
+
+def in_full(host: Host, one: Disk, told: Told | Unknown) -> DiskInFull:
+    """All of one disk. What did not answer is unknown in every place."""
+    path = attempt(lambda: host.files.resolve(f"{BLOCK}/{one.name}"))
+    functions = [part for part in (known(path) or "").split("/") if PCI_ADDRESS.fullmatch(part)]
+    pci = functions[-1] if functions else None
+    answers = dict.fromkeys(Told._fields, told) if isinstance(told, Unknown) else told._asdict()
+    return DiskInFull(
+        **dict(one),
+        **answers,
+        pci_address=path if isinstance(path, Unknown) else pci,
+        numa_node=number(host.files, f"/sys/bus/pci/devices/{pci}/numa_node") if pci else None,
+        memberships=attempt(lambda: memberships(host.files, one)),
+    )
+
+
+def asked(drives: Drives, one: Disk, own: Fact[int]) -> Told:
+    """By its own commands; `own` is its NVMe namespace. A transport that is not known is taken for SCSI: its commands
+    harm nobody.
+    """
+    transport = known(one.transport)
+    if transport in SILENT or one.name.startswith(("vd", "xvd")):
+        return Told()
+    if transport == "nvme":
+        return of_nvme(drives, one.path, own)
+    return of_ata(drives, one.path) if transport == "sata" else of_scsi(drives, one.path)
+
+
+def of_nvme(drives: Drives, node: str, number: Fact[int]) -> Told:
+    """Controller, namespaces, the health log."""
+    controller = attempt(lambda: decoded_controller(drives, node))
+    told = known(controller)
+    why = controller if isinstance(controller, Unknown) else None
+    spaces = attempt(lambda: namespaces(drives, node))
+    return Told(
+        health=attempt(lambda: nvme_health(drives, node)),
+        namespaces=spaces,
+        formats=of(spaces, lambda found: formats(found, number)) or (),
+        nvme_version=why or (told.version if told else None),
+        capacity_bytes=why or (told.capacity_bytes if told else None),
+        unallocated_bytes=why or (told.unallocated_bytes if told else None),
+    )
+
+
+def decoded_controller(drives: Drives, node: str) -> nvme.Controller | None:
+    """Raises `DeviceError`, `DecodeError`."""
+    raw = drives.nvme_identify(node, nvme.CONTROLLER)
+    return None if raw is None else nvme.controller(raw)
+
+
+def nvme_health(drives: Drives, node: str) -> DiskHealth | None:
+    """Raises `DeviceError`, `DecodeError`."""
+    raw = drives.nvme_log(node, nvme.HEALTH_PAGE, nvme.HEALTH_BYTES)
+    return None if raw is None else nvme.health(raw)
+
+
+def namespaces(drives: Drives, node: str) -> tuple[Namespace, ...]:
+    """Those that are active. Raises `DeviceError`, `DecodeError`."""
+    raw = drives.nvme_identify(node, nvme.ACTIVE_NAMESPACES)
+    numbers = () if raw is None else nvme.active_namespaces(raw)
+    answers = [(one, drives.nvme_identify(node, nvme.NAMESPACE, one)) for one in numbers]
+    return tuple(nvme.namespace(answer, one) for one, answer in answers if answer is not None)
+
+
+def formats(found: tuple[Namespace, ...], number: Fact[int]) -> tuple[LbaFormat, ...]:
+    """Of the namespace that the disk is: the only one, or the one that sysfs says."""
+    own = [one for one in found if len(found) == 1 or one.number == number]
+    return own[0].formats if own else ()
+
+
+def of_ata(drives: Drives, node: str) -> Told:
+    """IDENTIFY and SMART."""
+    try:
+        raw = drives.ata_identify(node)
+        told = None if raw is None else ata.identity(raw)
+    except AgentError as error:
+        why = Unknown(unknown=str(error))
+        return Told(health=why, rotation_rpm=why, form_factor_inches=why, link_gbps=why, is_locked=why)
+    if told is None:
+        return Told()
+    return Told(
+        health=attempt(lambda: ata_health(drives, node)) if told.has_smart else None,
+        rotation_rpm=told.rotation_rpm,
+        form_factor_inches=told.form_factor_inches,
+        link_gbps=told.link_gbps,
+        is_locked=told.is_locked,
+    )
+
+
+def ata_health(drives: Drives, node: str) -> DiskHealth | None:
+    """The verdict, and the attributes where they can be read; what has neither tells nothing. Raises `DeviceError`."""
+    verdict = drives.ata_smart(node, ata.SMART_STATUS)
+    data, limits = drives.ata_smart(node, ata.SMART_DATA), drives.ata_smart(node, ata.SMART_THRESHOLDS)
+    if verdict is None and data is None:
+        return None
+    found = () if data is None else ata.attributes(data.data)
+    edges = {} if limits is None else ata.thresholds(limits.data)
+    return ata.health(None if verdict is None else ata.passed((verdict.lba_mid, verdict.lba_high)), found, edges)
+
+
+def of_scsi(drives: Drives, node: str) -> Told:
+    """Log pages; SATA disks behind a SAS adapter answer them too, by its translation."""
+    return Told(health=attempt(lambda: scsi_health(drives, node)))
+
+
+def scsi_health(drives: Drives, node: str) -> DiskHealth | None:
+    """Of the pages that it has; a page that is damaged is told, if no other is there. Raises `DeviceError`."""
+    pages: dict[int, scsi.Parameters] = {}
+    damaged: DecodeError | None = None
+    for page in scsi.PAGES:
+        raw = drives.scsi_log(node, page)
+        if raw is None:
+            continue
+        try:
+            pages[page] = scsi.parameters(raw, page)
+        except DecodeError as error:
+            damaged = error
+    if damaged is not None and not pages:
+        raise DeviceError(damaged.doing, damaged.evidence) from damaged
+    return scsi.health(pages)

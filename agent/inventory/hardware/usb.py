@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""USB devices in full."""
+
+from __future__ import annotations
+
+import re
+
+from agent.errors import DecodeError
+from agent.host.doors import Host
+from agent.inventory.devices import HUB, USB
+from agent.inventory.hardware.folder import Folder, each
+from agent.inventory.hardware.names import Names, names
+from agent.model.hardware.device import UsbInFull
+
+
+def usb(host: Host) -> tuple[UsbInFull, ...]:
+    """Every device but hubs; interfaces (`1-1:1.0`) are parts of devices. Raises `HostError`, `DecodeError`."""
+    devices = [(name, one) for name, one in each(host.files, USB) if ":" not in name]
+    plugged = [(name, one) for name, one in devices if one.line("bDeviceClass") != HUB]
+    known = names(host, "usb") if plugged else {}
+    return tuple(device(name, one, known.get(name, Names())) for name, one in plugged)
+
+
+def device(name: str, one: Folder, known: Names) -> UsbInFull:
+    """One. It has words for itself, or udev has them. Raises `HostError`, `DecodeError`."""
+    speed = one.line("speed") or ""
+    return UsbInFull(
+        port=name,
+        bus=one.whole("busnum") or 0,
+        number=one.whole("devnum") or 0,
+        vendor=number(one, "idVendor"),
+        product=number(one, "idProduct"),
+        vendor_name=one.words("manufacturer") or known.vendor,
+        product_name=one.words("product") or known.product,
+        serial=one.words("serial"),
+        speed_mbps=float(speed) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", speed) else None,
+    )
+
+
+def number(one: Folder, name: str) -> str:
+    """Four hexadecimal digits. Raises `HostError`, `DecodeError`."""
+    text = one.line(name) or ""
+    if not re.fullmatch(r"[0-9a-f]{4}", text):
+        raise DecodeError(f"reading {one.path}/{name}", f"{text!r} is no number of a USB device")
+    return text
