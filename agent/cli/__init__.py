@@ -20,7 +20,11 @@ COMPLETE = "_BMS_AGENT_COMPLETE"
 ROWS = {
     "ramdisk": Row("agent.cli.resident:ramdisk", "Take this machine in: what the PXE-booted ramdisk runs."),
     "service": Row("agent.cli.resident:service", "Stay with a deployed server: what its OS runs."),
-    "inventory": Row("agent.cli.inventory:show", "Show this machine's hardware."),
+    "inventory": Row(
+        "agent.cli.inventory:show",
+        "Show this machine's hardware: all that it tells of itself, without changing anything.",
+    ),
+    "diagnose": Row("agent.cli.diagnose:app", "Say what is wrong with this machine, why, and what to do about it."),
     "image": Row("agent.cli.image:app", "Images."),
     "disk": Row("agent.cli.disk:app", "Disks."),
     "raid": Row("agent.cli.raid:app", "Software RAID."),

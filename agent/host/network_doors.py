@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from agent.model.ladder import Ladder
 from agent.model.network import IPAddress, LinkState, Route, Rule
 from agent.model.network.step import (
     AddAddress,
@@ -99,6 +100,24 @@ class Probe(Protocol):
 
     def source(self, host: str, port: int) -> IPAddress | None:
         """Our address as that host sees it, by the kernel's routes; None if none leads there. Nothing is sent."""
+        ...
+
+    def climb(self, url: str, timeout_s: float, *, insecure: bool = False) -> Ladder:
+        """The way to a web server, rung by rung, as far as it leads."""
+        ...
+
+
+class Datagrams(Protocol):
+    """Questions of one UDP datagram each. Silence, and what keeps it from asking, is no answer."""
+
+    def ask(self, host: str, port: int, question: bytes, timeout_s: float) -> bytes | None:
+        """What that host answers; None if nothing comes in time."""
+        ...
+
+    def ask_around(
+        self, links: Sequence[str], groups: Sequence[IPAddress], port: int, question: bytes, timeout_s: float
+    ) -> Iterator[bytes]:
+        """What members of these multicast groups on these links answer, as it comes, until the time is over."""
         ...
 
 

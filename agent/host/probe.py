@@ -18,6 +18,7 @@ from agent.errors import HostError
 from agent.host.rtnetlink.channel import Change, Channel, channel
 from agent.host.rtnetlink.message import CREATE, FAMILY, REPLACE, attribute, attributes, message, messages
 from agent.host.rtnetlink.route import DELNEIGH, GETNEIGH, NDA_DST, NDMSG, NEWNEIGH
+from agent.model.ladder import Ladder
 from agent.model.network import IPAddress
 
 POLL_S = 0.02
@@ -102,6 +103,12 @@ class RealProbe:
                 if not found.is_link_local:
                     return found
         return None
+
+    def climb(self, url: str, timeout_s: float, *, insecure: bool = False) -> Ladder:
+        """Rung by rung."""
+        from agent.host.ladder import climb  # it brings HTTP and TLS, which nobody else here needs
+
+        return climb(url, timeout_s, insecure=insecure)
 
 
 def asked(talk: Channel, index: int, address: IPAddress, timeout_s: float) -> bool:

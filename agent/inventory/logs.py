@@ -2,25 +2,30 @@
 """Everything about this machine that helps whoever was not there: a tar.gz of texts, made at once and within bounds.
 
 In: a host, and how many bytes it may be. Out: the archive. Its names are ironic-python-agent's where it has the same.
-A source that fails is a text that says why; a source that hangs is not waited for. Secrets are taken out of all texts,
-and of our own state only the files' names are told: it is made of them. What is too large loses its oldest lines.
+A source that fails is a text that says why; a source that hangs is not waited for. Secrets are taken out of all texts:
+what stands behind a secret's name, and what this machine keeps as one, wherever it turns up. Of our own state only the
+files' names are told: it is made of secrets. What is too large loses its oldest lines; the manifest says how much.
 """
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import re
 import tarfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import datetime
 
+from agent import __version__
 from agent.errors import AgentError
 from agent.host.doors import Files, Host
 from agent.inventory import take
-from agent.inventory.secrets import redacted
+from agent.inventory.secrets import redacted, values
+from agent.model.bundle import FILE, BundledFile, Manifest
 
 READY_S = 25.0
 COMMAND_S = 20.0
@@ -33,6 +38,9 @@ KEPT = 0.8
 EFI_VARIABLES = "/sys/firmware/efi/efivars"
 EFI_GUID = "8be4df61-93ca-11d2-aa0d-00e098032b8c"  # EFI_GLOBAL_VARIABLE (UEFI 2.10, section 3.3)
 STATE = ("/run/bms-agent", "/var/lib/bms-agent")
+SETTINGS = "/etc/bms-agent/agent.toml"
+LARGEST_STATE_BYTES = 4 << 20
+"""Of a file of ours that is searched for secrets: images that a capture lays aside are no texts."""
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "journal": ("journalctl", "--boot", "--no-pager", "--output=short-precise", f"--lines={JOURNAL_LINES}"),
@@ -54,6 +62,7 @@ FILES: Mapping[str, str] = {
     "net_dev": "/proc/net/dev",
     "partitions": "/proc/partitions",
     "resolv.conf": "/etc/resolv.conf",
+    "agent.toml": SETTINGS,
     "uptime": "/proc/uptime",
     "version": "/proc/version",
 }
@@ -62,8 +71,36 @@ Texts = dict[str, str]
 
 def bundle(host: Host, limit_bytes: int) -> bytes:
     """The archive. It never raises an `AgentError`."""
-    texts = {name: redacted(text) for name, text in gathered(sources(host)).items()}
+    return collected(host, sources(host), limit_bytes)[0]
+
+
+def collected(host: Host, asked: Mapping[str, Callable[[], Texts]], limit_bytes: int) -> tuple[bytes, Manifest]:
+    """An archive of what these sources bring, and what is in it."""
+    secrets = kept_secrets(host.files)
+    texts = {name: redacted(text, secrets) for name, text in gathered(asked).items()}
     return packed(texts, host.clock.now(), limit_bytes)
+
+
+def kept_secrets(files: Files) -> frozenset[str]:
+    """Every secret that this machine was given: in its settings, on its command line, in the agent's own state. What
+    cannot be read here is not in another text either, or stands there behind a secret's name.
+    """
+    found: set[str] = set()
+    for root in (FILES["cmdline"], SETTINGS, *STATE):
+        with suppress(AgentError):
+            for path in listing(files, root).splitlines():
+                with suppress(AgentError):
+                    if files.exists(path) and not files.names(path):
+                        found |= values(beginning(files, path))
+    return frozenset(found)
+
+
+def beginning(files: Files, path: str) -> str:
+    """As much of a text as secrets are looked for in."""
+    with files.open_large(path) as file:
+        buffer = bytearray(min(file.size_bytes or LARGEST_STATE_BYTES, LARGEST_STATE_BYTES))
+        count = file.read_into(0, memoryview(buffer))
+    return buffer[:count].decode("utf-8", errors="replace")
 
 
 def sources(host: Host) -> dict[str, Callable[[], Texts]]:
@@ -137,11 +174,11 @@ def boot_entries(files: Files) -> str:
         variable, _, guid = name.partition("-")
         if guid == EFI_GUID and variable.startswith("Boot"):
             value = files.read_bytes(f"{EFI_VARIABLES}/{name}")[4:]
-            rows.append(f"{variable}: {described(variable, value)}\n")
+            rows.append(f"{variable}: {entry(variable, value)}\n")
     return "".join(rows) or "no boot entries: this machine was not booted by UEFI\n"
 
 
-def described(variable: str, value: bytes) -> str:
+def entry(variable: str, value: bytes) -> str:
     """An entry's own name (UEFI 2.10, section 3.1.3: behind 6 bytes, UTF-16), or the numbers of a list of entries."""
     if not re.fullmatch("Boot[0-9A-F]{4}", variable):
         return " ".join(f"{int.from_bytes(value[at : at + 2], 'little'):04X}" for at in range(0, len(value), 2))
@@ -155,14 +192,31 @@ def listing(files: Files, path: str, depth: int = 5) -> str:
     return f"{path}\n" + "".join(listing(files, f"{path}/{name}", depth - 1) for name in below)
 
 
-def packed(texts: Texts, now: datetime, limit_bytes: int) -> bytes:
-    """Within the limit: the largest lose their oldest lines until it is so."""
+def packed(texts: Texts, now: datetime, limit_bytes: int) -> tuple[bytes, Manifest]:
+    """Within the limit: the largest lose their oldest lines until it is so. The manifest is the last to go."""
+    left = texts
     for _ in range(ROUNDS):
-        archive = archived(texts, now)
+        manifest = described(left, texts, now, limit_bytes)
+        archive = archived({FILE: manifest.model_dump_json(indent=1) + "\n", **left}, now)
         if len(archive) <= limit_bytes:
-            return archive
-        texts = shortened(texts, KEPT * min(1.0, limit_bytes / len(archive)))
-    return archived({}, now)
+            return archive, manifest
+        left = shortened(left, KEPT * min(1.0, limit_bytes / len(archive)))
+    return archived({}, now), described({}, {}, now, limit_bytes)
+
+
+def described(texts: Texts, whole: Texts, now: datetime, limit_bytes: int) -> Manifest:
+    """What is in it, and how much of each there was."""
+    contents = {name: texts[name].encode("utf-8", errors="replace") for name in sorted(texts)}
+    files = (
+        BundledFile(
+            name=name,
+            size_bytes=len(content),
+            whole_bytes=len(whole[name].encode("utf-8", errors="replace")),
+            sha256=hashlib.sha256(content).hexdigest(),
+        )
+        for name, content in contents.items()
+    )
+    return Manifest(agent_version=__version__, made_at=now, limit_bytes=limit_bytes, files=tuple(files))
 
 
 def shortened(texts: Texts, share: float) -> Texts:

@@ -131,6 +131,14 @@ class Journal:
         self._log.replace([entry for job in self._jobs.values() for entry in job.entries()])
 
 
+def recalled(files: Files, directory: str) -> tuple[Job, ...]:
+    """What a journal says, oldest first, for whoever only looks: its writer may be at work. Raises as opening does."""
+    jobs: dict[str, Job] = {}
+    for entry in Log(files, f"{directory}/journal.log", ENTRY).peek():
+        jobs[entry.request_id] = learned(jobs.get(entry.request_id), entry)
+    return tuple(jobs.values())
+
+
 def learned(job: Job | None, entry: Entry) -> Job:
     """The job after this entry: the fold of the journal."""
     if isinstance(entry, Accepted):

@@ -39,16 +39,24 @@ class Log(Generic[Record]):
 
     def replay(self) -> list[Record]:
         """Every record, in order; cuts a torn tail off. Raises `DecodeError` on damage elsewhere."""
+        records, intact_bytes, length_bytes = self._read()
+        if intact_bytes < length_bytes:
+            self._files.truncate(self._path, intact_bytes)
+        return records
+
+    def peek(self) -> list[Record]:
+        """The same, and nothing is touched: what looks torn may be what another process is just writing."""
+        return self._read()[0]
+
+    def _read(self) -> tuple[list[Record], int, int]:
         if not self._files.exists(self._path):
-            return []
+            return [], 0, 0
         data = self._files.read_bytes(self._path)
         bodies, intact_bytes = unframe(data)
-        if intact_bytes < len(data):
-            if b"\n" in data[intact_bytes:-1]:
-                raise DecodeError(f"reading {self._path}", f"damaged at byte {intact_bytes}, before its end")
-            self._files.truncate(self._path, intact_bytes)
+        if b"\n" in data[intact_bytes:-1]:
+            raise DecodeError(f"reading {self._path}", f"damaged at byte {intact_bytes}, before its end")
         try:
-            return [self._records.validate_json(body) for body in bodies]
+            return [self._records.validate_json(body) for body in bodies], intact_bytes, len(data)
         except ValidationError as error:
             raise DecodeError(
                 f"reading {self._path}", f"a record of another version: {error.error_count()} faults"

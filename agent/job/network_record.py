@@ -39,6 +39,15 @@ class Pending(Frozen):
     held: Held = Field(description="what held before")
 
 
+def remembered(files: Files, directory: str) -> tuple[Held | None, Pending | None]:
+    """Both, for whoever only looks: nothing is put aside. Raises `DecodeError`, `HostError`."""
+    held, pending = f"{directory}/network.json", f"{directory}/network-change.json"
+    return (
+        decode(Held, files.read_bytes(held), f"reading {held}") if files.exists(held) else None,
+        decode(Pending, files.read_bytes(pending), f"reading {pending}") if files.exists(pending) else None,
+    )
+
+
 class NetworkRecord:
     """Both files. Each is replaced atomically, and durable on return."""
 

@@ -115,6 +115,18 @@ class Outbox:
         self._log.replace([opened, *(Put(sequenced=one) for one in self._waiting)])
 
 
+def waiting_in(files: Files, directory: str) -> tuple[SequencedReport, ...]:
+    """What waits in an outbox, oldest first, for whoever only looks. Raises as opening does."""
+    waiting: dict[int, SequencedReport] = {}
+    for slip in Log(files, f"{directory}/outbox.log", SLIP).peek():
+        match slip:
+            case Put(sequenced=one):
+                waiting[one.sequence] = one
+            case Confirmed(sequence=sequence):
+                waiting = {number: one for number, one in waiting.items() if number > sequence}
+    return tuple(bounded(list(waiting.values())))
+
+
 def bounded(waiting: list[SequencedReport]) -> list[SequencedReport]:
     """At most `BOUND`, as long as there is one to drop that is not final."""
     surplus = len(waiting) - BOUND

@@ -20,6 +20,7 @@ from agent.host.fake.programs import PROGRAMS, Program
 from agent.host.fake.tree import Tree, parse, render
 from agent.host.fake.web import Page
 from agent.model.frozen import Frozen, decode
+from agent.model.ladder import Ladder
 from agent.model.network import Bandwidth, LinkState, Route, Rule
 from agent.model.partition_table import partitions
 
@@ -64,20 +65,24 @@ class Machine:
     locks: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
     names: dict[str, str] = field(default_factory=dict)
+    ladders: dict[str, Ladder] = field(default_factory=dict)
     variables: dict[str, bytes] | None = None
     disks: dict[str, FakeDisk] = field(default_factory=dict)
     nf_tables: dict[str, FakeTable] = field(default_factory=dict)
     limits: dict[int, Bandwidth] = field(default_factory=dict)
     bmc: dict[bytes, bytes] | None = None
     announcements: dict[str, bytes] = field(default_factory=dict)
+    correspondents: dict[tuple[str, int], Callable[[bytes], list[bytes]]] = field(default_factory=dict)
     drives: dict[tuple[str, str], bytes] = field(default_factory=dict)
     drivers: dict[tuple[str, int], bytes] = field(default_factory=dict)
     tpm: dict[bytes, bytes] | None = None
     described: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     web: dict[str, Page] = field(default_factory=dict)
+    trusted: tuple[str | None, bool] | None = None
     programs: dict[str, Program] = field(default_factory=lambda: dict(PROGRAMS))
     commands: list[tuple[str, ...]] = field(default_factory=list)
     power_orders: list[str] = field(default_factory=list)
+    dresses: dict[str, tuple[int | None, int | None, int | None]] = field(default_factory=dict)
     file_extents: dict[str, tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
     stdin: bytes = b""
     stdout: bytes = b""

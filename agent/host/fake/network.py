@@ -15,6 +15,7 @@ from typing import Any, assert_never
 from agent.errors import HostError
 from agent.host.fake.faults import FakeDoor, counted
 from agent.host.network_doors import KernelStep, Tables, Watch
+from agent.model.ladder import Ladder, Rung, Step
 from agent.model.network import Bond, IPAddress, LinkState, Route, Vxlan
 from agent.model.network.step import (
     AddAddress,
@@ -266,3 +267,9 @@ class FakeProbe(FakeDoor):
         """The first address of the first link that has one."""
         found = [one.ip for link in self.machine.links.values() for one in link.addresses]
         return found[0] if found else None
+
+    @counted
+    def climb(self, url: str, timeout_s: float, *, insecure: bool = False) -> Ladder:
+        """As learnt in `machine.ladders`; a server that is not known there has no name."""
+        nameless = Rung(step=Step.DNS, took_ms=0.0, fault="Name or service not known")
+        return self.machine.ladders.get(url, Ladder(url=url, rungs=(nameless,)))

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules about the agent itself: whether it runs, how it ended, what it was at, what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agent.diagnose.seen import Ending, Seen, items
+from agent.model.fact import Unknown
+from agent.model.fault import Fault
+from agent.model.finding import Finding, Severity
+from agent.model.job import JobState
+
+OFTEN = 3
+"""Endings within a boot from which on it is no accident."""
+
+
+def not_asked(seen: Seen) -> Iterator[Finding]:
+    """Without root, half of the questions cannot be asked."""
+    if seen.is_root is False:
+        yield Finding(
+            severity=Severity.NOTICE,
+            code="DIAGNOSE.NOT_ROOT",
+            what="this was not run as root, so not everything could be looked at",
+            why="gateways, disks and the agent's own state are open to root only",
+            to_do="Run it as root.",
+        )
+
+
+def configuration(seen: Seen) -> Iterator[Finding]:
+    """Settings that nobody can go by."""
+    if not isinstance(seen.place, Unknown) and (fault := seen.place.fault) is not None:
+        yield of_fault(fault, Severity.ERROR, "the agent cannot start: its settings are wrong")
+
+
+def not_running(seen: Seen) -> Iterator[Finding]:
+    """It is installed, and is not there."""
+    if seen.is_running is not False:
+        return
+    units = items(seen.units)
+    yield Finding(
+        severity=Severity.ERROR,
+        code="AGENT.NOT_RUNNING",
+        what="the agent does not run",
+        why=", ".join(f"{unit.name} is {unit.state}, restarted {unit.restarts} times" for unit in units),
+        to_do=f"systemctl status {units[0].name}; journalctl -u {units[0].name}; then systemctl restart it.",
+    )
+
+
+def crashed(seen: Seen) -> Iterator[Finding]:
+    """In this boot, and in the last one before it of which there is a log."""
+    if isinstance(seen.boot_id, Unknown):
+        return
+    found = items(seen.endings)
+    now = [one for one in found if one.boot_id == seen.boot_id]
+    if now:
+        yield ended(now, "AGENT.CRASHED", "in this boot", Severity.ERROR if len(now) >= OFTEN else Severity.WARNING)
+    earlier = [one for one in found if one.boot_id != seen.boot_id]
+    last = [one for one in earlier if one.boot_id == earlier[-1].boot_id] if earlier else []
+    if last:
+        yield ended(last, "AGENT.CRASHED_BEFORE", "in an earlier boot", Severity.WARNING)
+
+
+def ended(endings: list[Ending], code: str, when: str, severity: Severity) -> Finding:
+    """A finding about some endings."""
+    last = endings[-1]
+    return Finding(
+        severity=severity,
+        code=code,
+        what=f"the agent ended {times(len(endings))} {when}, otherwise than it should",
+        why=f"{last.unit}: {last.how}, at {last.at:%Y-%m-%d %H:%M:%S} UTC",
+        to_do=f"Read what it said before: journalctl -u {last.unit} --until '{last.at:%Y-%m-%d %H:%M:%S} UTC' -n 50",
+    )
+
+
+def times(count: int) -> str:
+    """In words."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def memory_damaged(seen: Seen) -> Iterator[Finding]:
+    """What the agent remembers is there, and cannot be read: it cannot go on either."""
+    for name, fact in (("journal", seen.jobs), ("outbox", seen.reports), ("desired state", seen.desired)):
+        if isinstance(fact, Unknown) and ("damaged at byte" in fact.unknown or "of another version" in fact.unknown):
+            yield Finding(
+                severity=Severity.ERROR,
+                code="AGENT.MEMORY_DAMAGED",
+                what=f"the agent's {name} cannot be read",
+                why=fact.unknown,
+                to_do="Keep a copy of the file for its makers, take it away, and restart the agent: it begins anew.",
+            )
+
+
+def job_failed(seen: Seen) -> Iterator[Finding]:
+    """The last thing that was ordered did not work out."""
+    jobs = items(seen.jobs)
+    if jobs and jobs[-1].state is JobState.FAILED:
+        last = jobs[-1]
+        fault = last.fault or Fault(code="AGENT.BUG", message="nobody said why")
+        step = f" in step {last.step}" if last.step else ""
+        told = of_fault(fault, Severity.ERROR, f"the last job, {last.verb}, failed{step}: {fault.code}")
+        yield told.model_copy(update={"code": "JOB.FAILED"})
+
+
+def job_unfinished(seen: Seen) -> Iterator[Finding]:
+    """It was begun, and has no end: that is as it should be while the agent is at it."""
+    for job in items(seen.jobs):
+        if job.state.final or seen.is_running is None:
+            continue
+        disks = ", ".join(str(disk) for disk in job.disks) or "no disk"
+        why = f"request {job.request_id}, step {job.step or 'none yet'}, on {disks}"
+        if seen.is_running:
+            yield Finding(
+                severity=Severity.NOTICE,
+                code="JOB.UNDER_WAY",
+                what=f"a job is under way: {job.verb}",
+                why=why,
+                to_do="Wait for its end; bms-agent status shows how far it is.",
+            )
+        else:
+            yield Finding(
+                severity=Severity.ERROR,
+                code="JOB.UNFINISHED",
+                what=f"a job was begun and not finished: {job.verb}",
+                why=f"{why}; the agent does not run",
+                to_do="Start the agent: it looks at the machine again and brings the job to its end. Until then the "
+                "disk may hold half of something.",
+            )
+
+
+def own_words(seen: Seen) -> Iterator[Finding]:
+    """What the agent says that is wrong."""
+    if not isinstance(seen.status, Unknown) and seen.status is not None and seen.is_running is not False:
+        for fault in seen.status.faults:
+            yield of_fault(fault, Severity.ERROR, f"the agent ({seen.status.doing}): {fault.message}")
+
+
+def reports_waiting(seen: Seen) -> Iterator[Finding]:
+    """The controller does not know yet what happened."""
+    if not isinstance(seen.reports, Unknown) and seen.reports:
+        yield Finding(
+            severity=Severity.WARNING,
+            code="JOB.REPORTS_WAITING",
+            what=f"the controller has not confirmed {seen.reports} reports, and may show an older state",
+            why="they are in the outbox, and are sent again until they are confirmed",
+            to_do="If it stays so, see to the way to the controller.",
+        )
+
+
+def of_fault(fault: Fault, severity: Severity, what: str) -> Finding:
+    """A fault as a finding: its code, evidence and advice are good enough."""
+    why = "; ".join(part for part in (fault.message if fault.message not in what else "", fault.details) if part)
+    return Finding(
+        severity=severity,
+        code=fault.code,
+        what=what,
+        why=why or "it said no more",
+        to_do=fault.hint or "See the agent's log.",
+    )
