@@ -24,6 +24,7 @@ from agent.api.ironic.commands import Commands
 from agent.api.ironic.record import Identity, Record
 from agent.api.ironic.server import Server, context
 from agent.api.ironic.table import table
+from agent.api.ironic.together import Together
 from agent.api.ironic.work import Site, Work
 from agent.config import Settings
 from agent.daemon import guarded, wait_for_udev
@@ -37,14 +38,13 @@ from agent.inventory.network import nics
 from agent.link.client import patiently
 from agent.link.ironic.client import Ironic
 from agent.link.ironic.collectors import posted
+from agent.link.ironic.prepare import client, forget, prepared, wait_for_disks
 from agent.model.ironic.parameters import Parameters
 from agent.model.ironic.wire import MASKED, Beat, Lookup
 from agent.model.job import Progress
 from agent.model.url import PORTS
 
 INSPECTION_TRIES = 5
-LOOKUP_TRIES = 20
-"""About a quarter of an hour; then the process ends, is started again, and inspects the machine again, if told to."""
 TICK_S = 1.0
 RETRY_S = 5.0
 BUSY_S = 20.0
@@ -57,6 +57,16 @@ LOGS_BYTES = 11 << 20  # 15 MiB in base64
 log = structlog.get_logger("ironic")
 
 
+def begin(host: Host, settings: Settings, cmdline: str, stop: Event, notifier: Notifier) -> None:
+    """As the kernel command line, and whatever it leads to, say. Raises as `run` does."""
+    directory = f"{settings.runtime_dir}/ironic"
+    is_first = Record(host.files, directory, boot_id(host.files)).held is None
+    notifier.status("doing what Ironic told this machine at boot")
+    with notifier.kept_alive():
+        host, parameters = prepared(host, cmdline, directory, stop, is_first=is_first)
+    run(host, settings, parameters, stop, notifier)
+
+
 def run(host: Host, settings: Settings, parameters: Parameters, stop: Event, notifier: Notifier) -> None:
     """Until stopped, or until the machine reboots. Raises `AgentError` where starting again may help."""
     directory = f"{settings.runtime_dir}/ironic"
@@ -65,7 +75,8 @@ def run(host: Host, settings: Settings, parameters: Parameters, stop: Event, not
     wait_for_udev(host)
     if record.held is None:
         with notifier.kept_alive():
-            found = introduced(host, parameters, client(parameters), stop)
+            wait_for_disks(host, parameters, stop)
+            found = introduced(host, parameters, client(host, parameters, directory), stop)
         if found is not None:
             record.open(identity_of(parameters, found), found.lookup.node)
     if record.held is not None and not record.held.is_over:
@@ -73,11 +84,6 @@ def run(host: Host, settings: Settings, parameters: Parameters, stop: Event, not
     notifier.ready("nothing more to do in this boot")
     while not host.clock.wait(stop, TICK_S):
         notifier.watchdog()
-
-
-def client(parameters: Parameters) -> Ironic:
-    """A connection to Ironic's API."""
-    return Ironic(parameters.api_urls, insecure=parameters.insecure, request_id=parameters.request_id)
 
 
 @dataclass(frozen=True)
@@ -99,12 +105,19 @@ def introduced(host: Host, parameters: Parameters, ironic: Ironic, stop: Event) 
         return None
 
     def look_up() -> Introduced:
-        address = parameters.advertise_host or own_address(host, parameters.api_urls)
-        pair = certificate(address)
+        address = parameters.advertise_host or own_address(host, parameters, stop)
+        pair = certificate(address, parameters.tls_curve)
         macs = [nic.mac for nic in nics(host)]
         return Introduced(address, *pair, ironic.lookup(macs, node_uuid))
 
-    found = patiently(look_up, host.clock, stop, "looking this machine up in Ironic", LOOKUP_TRIES)
+    found = patiently(
+        look_up,
+        host.clock,
+        stop,
+        "looking this machine up in Ironic",
+        within_s=parameters.lookup_timeout_s,
+        first_pause_s=parameters.lookup_interval_s,
+    )
     log.info("looked up", node=found.lookup.node.uuid)
     return found
 
@@ -149,19 +162,38 @@ def identity_of(parameters: Parameters, found: Introduced) -> Identity:
             "certificate_pem": found.certificate_pem,
             "key_pem": found.key_pem,
             "heartbeat_timeout_s": config.heartbeat_timeout,
-            "tls_min_version": config.tls_min_version,
+            "tls_min_version": config.tls_min_version or parameters.tls_min_version,
+            "tls_ciphers": config.tls_cipher_suites or parameters.tls_ciphers,
         }
     )
 
 
-def own_address(host: Host, urls: tuple[str, ...]) -> str:
-    """From which this machine calls Ironic: there Ironic may call it. Raises `LinkError`."""
-    for url in urls:
+def own_address(host: Host, parameters: Parameters, stop: Event) -> str:
+    """From which this machine calls Ironic, or of the NIC that was named: there Ironic may call it. An address may come
+    late: it is looked for as long as IPA would. Raises `LinkError`.
+    """
+    end_s = host.clock.monotonic_s() + (parameters.address_attempts - 1) * parameters.address_pause_s
+    while (found := address_now(host, parameters)) is None:
+        if host.clock.monotonic_s() >= end_s or host.clock.wait(stop, TICK_S):
+            told = f"no route leads to {', '.join(parameters.api_urls)}"
+            if parameters.network_interface:
+                told = f"{parameters.network_interface} has none"
+            raise LinkError("finding out this machine's address", told)
+    return found
+
+
+def address_now(host: Host, parameters: Parameters) -> str | None:
+    """As it is at this moment."""
+    if parameters.network_interface:
+        mine = [nic for nic in nics(host) if parameters.network_interface in (nic.name, nic.mac)]
+        there = [one.ip for nic in mine for one in nic.addresses if not one.ip.is_link_local]
+        return str(min(there, key=lambda ip: ip.version)) if there else None
+    for url in parameters.api_urls:
         parts = urlsplit(url)
         found = host.probe.source(parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0))
         if found is not None:
             return str(found)
-    raise LinkError("finding out this machine's address", f"no route leads to {', '.join(urls)}")
+    return None
 
 
 def callback_url(address: str, port: int) -> str:
@@ -214,15 +246,20 @@ class Conducted:
         def over(isolated: bool) -> None:
             self._is_isolated = isolated
             self._record.end()
+            forget(self._host, self._directory)
             self._over.set()
 
         site = Site(
             host=self._host,
             record=self._record,
-            logs=lambda: bundle(self._host, LOGS_BYTES),
+            logs=Together(lambda: bundle(self._host, LOGS_BYTES)),
             rescue=lambda password_hash: open_rescue(self._host, password_hash),
             over=over,
             needs_no_boot_entry=self._parameters.needs_no_boot_entry,
+            inject_priority=self._parameters.inject_priority,
+            guards_shared=self._parameters.guards_shared,
+            disk_attempts=self._parameters.disk_attempts,
+            disk_pause_s=self._parameters.disk_pause_s,
         )
         return Work(site, self._directory, boot_id(self._host.files), self._settings.images)
 
@@ -233,7 +270,7 @@ class Conducted:
         began_s = self._host.clock.monotonic_s()
         return Server(
             (self._parameters.listen_host or listening_host(self._host), self._parameters.listen_port),
-            context(self._host.files.real_path(path), identity.tls_min_version),
+            context(self._host.files.real_path(path), identity.tls_min_version, identity.tls_ciphers),
             commands,
             identity.token.get_secret_value(),
             lambda: self._host.clock.monotonic_s() - began_s,
@@ -241,7 +278,7 @@ class Conducted:
 
     def _beat(self, identity: Identity, progress: Callable[[], Progress | None], ending: Event) -> None:
         """A client of its own: it belongs to one thread."""
-        ironic = client(self._parameters)
+        ironic = client(self._host, self._parameters, self._directory)
         again = list(AGAIN_S)
         while not ending.is_set():
             self._news.clear()

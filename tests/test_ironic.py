@@ -101,7 +101,9 @@ def test_introduced_called_and_restarted(tmp_path: Path) -> None:
     """
     host = conducted(tmp_path)
     with answering((200, json.dumps(LOOKUP)), (202, "")) as server:
-        parameters = Parameters(api_urls=(server.url,), listen_port=free_port(), listen_host="127.0.0.1")
+        parameters = Parameters(
+            api_urls=(server.url,), listen_port=free_port(), listen_host="127.0.0.1", disk_attempts=0
+        )
         first = Process(host, parameters)
         url = called_at(server, tmp_path / "ca")
         order = {"name": "clean.get_clean_steps", "params": {}}
@@ -126,7 +128,8 @@ def test_inspection_alone(tmp_path: Path) -> None:
     with answering((202, json.dumps({"uuid": UUID}))) as server:
         callback = f"{server.url}/v1/continue_inspection"
         process = Process(
-            conducted(tmp_path), Parameters(inspection_urls=(callback,), collectors=("default",), dhcp_wait_s=0)
+            conducted(tmp_path),
+            Parameters(inspection_urls=(callback,), collectors=("default",), dhcp_wait_s=0, disk_attempts=0),
         )
         until(lambda: bool(server.asked))
         time.sleep(0.3)
@@ -143,7 +146,9 @@ def test_lockdown_ends_it(tmp_path: Path) -> None:
     made.programs["ip"] = made.programs["networkctl"]
     host = conducted(tmp_path, made)
     with answering((200, json.dumps(LOOKUP)), (202, "")) as server:
-        parameters = Parameters(api_urls=(server.url,), listen_port=free_port(), listen_host="127.0.0.1")
+        parameters = Parameters(
+            api_urls=(server.url,), listen_port=free_port(), listen_host="127.0.0.1", disk_attempts=0
+        )
         process = Process(host, parameters)
         url = called_at(server, tmp_path / "ca")
         order = {"name": "system.lockdown", "params": {}}

@@ -33,20 +33,23 @@ def ramdisk() -> None:
     from agent.daemon import stop_on_signals
     from agent.host.real import host as open_host
     from agent.host.sd_notify import Notifier
-    from agent.model.ironic.parameters import parameters
+    from agent.model.ironic.parameters import is_for_ironic, is_true, words_of
 
     host = open_host()
     settings = settings_of(host, with_cmdline=True)
     configure(settings.log_level, settings.log_format)
-    conducted = parameters(cmdline_of(host)) if settings.controller is None else None
-    if conducted is None:
+    cmdline = cmdline_of(host)
+    words = words_of(cmdline)
+    if settings.controller is not None or not is_for_ironic(words):
         from agent import ramdisk as mode
 
         mode.run(host, settings, stop_on_signals(), Notifier())
     else:
         from agent import ironic
 
-        ironic.run(host, settings, conducted, stop_on_signals(), Notifier())
+        if is_true(words.get("ipa-debug")):
+            configure("debug", settings.log_format)
+        ironic.begin(host, settings, cmdline, stop_on_signals(), Notifier())
 
 
 def service() -> None:

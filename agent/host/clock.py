@@ -7,6 +7,8 @@ import time
 from datetime import UTC, datetime
 from threading import Event
 
+from agent.errors import HostError
+
 
 class RealClock:
     """`doors.Clock` over the operating system."""
@@ -14,6 +16,13 @@ class RealClock:
     def now(self) -> datetime:
         """The time of day, in UTC."""
         return datetime.now(UTC)
+
+    def set(self, now: datetime) -> None:
+        """The system's clock; the one that runs on a battery is left to the kernel and to who has the machine."""
+        try:
+            time.clock_settime(time.CLOCK_REALTIME, now.timestamp())
+        except OSError as error:
+            raise HostError(f"setting the clock to {now:%Y-%m-%d %H:%M:%S} UTC", error.strerror or "") from error
 
     def monotonic_s(self) -> float:
         """Seconds that never go back, whatever is done to the time of day."""

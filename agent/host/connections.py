@@ -15,6 +15,7 @@ import socket
 import ssl
 import struct
 import time
+import warnings
 from functools import cache
 from http.client import HTTPResponse
 from pathlib import Path
@@ -180,11 +181,17 @@ def proxy_of(scheme: str, host: str, port: int) -> str | None:
     return f"http://{found}" if found and "://" not in found else found
 
 
-def trust(ca_pem: str | None) -> ssl.SSLContext:
+def trust(ca_pem: str | None, *, insecure: bool = False) -> ssl.SSLContext:
     """These anchors and no other, be they roots or not; without any, the system's, or certifi's where it has none.
+    `insecure`: whoever answers is trusted.
 
     Raises `ssl.SSLError` for what is no certificate.
     """
+    if insecure:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        warnings.filterwarnings("ignore", "Unverified HTTPS request")  # who chose it was told once
+        return context
     if ca_pem is not None:
         context = ssl.create_default_context(cadata=ca_pem)
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

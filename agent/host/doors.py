@@ -16,7 +16,8 @@ from threading import Event
 from typing import Protocol
 
 from agent.host.device_doors import Drives, Ethtool, Tpm
-from agent.host.network_doors import Lldp, Netlink, Probe
+from agent.host.load_doors import Peer, Processors
+from agent.host.network_doors import Datagrams, Lldp, Netlink, Probe
 from agent.host.packet_doors import Nftables, Traffic
 from agent.model.generalise import Look
 from agent.model.image import OPEN, Access
@@ -67,6 +68,14 @@ class Tree(Look, Protocol):
 
     def write(self, path: str, data: bytes) -> None:
         """In place, so that owner, mode and labels stay; what is no file yet comes to be with mode 0644."""
+        ...
+
+    def make_folder(self, path: str, mode: int | None) -> None:
+        """A directory and those above it, where they are not yet; `mode` is of the last, if it is made."""
+        ...
+
+    def dress(self, path: str, mode: int | None, owner: int | None, group: int | None) -> None:
+        """Mode, owner and group of a regular file; `None` is as it is."""
         ...
 
     def remove(self, path: str) -> int:
@@ -268,6 +277,12 @@ class Fetch(Protocol):
         """
         ...
 
+    def trusting(self, ca_pem: str | None, *, insecure: bool = False) -> Fetch:
+        """The same door where these authorities and no others are trusted for all that brings none of its own; or
+        where every server's certificate is good.
+        """
+        ...
+
     def send(self, url: str, pieces: Iterable[bytes | memoryview], *, access: Access = OPEN) -> None:
         """PUT these pieces, one after another. Raises as a GET does; also what `pieces` raises."""
         ...
@@ -284,6 +299,10 @@ class Clock(Protocol):
     """Time. `wait` is the only way to sleep, so that every wait can be stopped."""
 
     def now(self) -> datetime: ...
+    def set(self, now: datetime) -> None:
+        """Let it be that time of day from now on. Raises `HostError`."""
+        ...
+
     def monotonic_s(self) -> float: ...
     def wait(self, stop: Event, timeout_s: float) -> bool:
         """Wait until `stop` is set (True) or the time is over (False)."""
@@ -351,6 +370,7 @@ class Host:
     block: Block
     netlink: Netlink
     probe: Probe
+    datagrams: Datagrams
     lock: Lock
     nftables: Nftables
     traffic: Traffic
@@ -363,4 +383,6 @@ class Host:
     lldp: Lldp
     drives: Drives
     ethtool: Ethtool
+    processors: Processors
+    peer: Peer
     tpm: Tpm

@@ -36,11 +36,20 @@ SMALL_BYTES = 16 * 1024
 class RealFetch:
     """`doors.Fetch` by urllib3."""
 
-    def __init__(self, read_timeout_s: float = READ_TIMEOUT_S) -> None:
+    def __init__(
+        self, read_timeout_s: float = READ_TIMEOUT_S, ca_pem: str | None = None, *, insecure: bool = False
+    ) -> None:
+        """`ca_pem`, `insecure`: see `trusting`."""
         self._read_timeout_s = read_timeout_s
+        self._ca_pem = ca_pem
+        self._insecure = insecure
         self._lock = Lock()
         self._trust: dict[str | None, SSLContext] = {}
         self._of_this_thread = local()
+
+    def trusting(self, ca_pem: str | None, *, insecure: bool = False) -> RealFetch:
+        """Connections of its own."""
+        return RealFetch(self._read_timeout_s, ca_pem, insecure=insecure)
 
     @contextmanager
     def __call__(
@@ -162,7 +171,10 @@ class RealFetch:
         from agent.host.connections import trust
 
         with self._lock:
-            context = self._trust[ca_pem] = self._trust.get(ca_pem) or trust(ca_pem)
+            context = self._trust.get(ca_pem)
+            if context is None:
+                insecure = self._insecure and ca_pem is None
+                context = self._trust[ca_pem] = trust(ca_pem or self._ca_pem, insecure=insecure)
         return context
 
 

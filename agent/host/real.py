@@ -6,6 +6,7 @@ from __future__ import annotations
 from agent.host.block import RealBlock
 from agent.host.clock import RealClock
 from agent.host.counters import RealCounters
+from agent.host.datagrams import RealDatagrams
 from agent.host.doors import Host
 from agent.host.drives import RealDrives
 from agent.host.efi import RealEfi
@@ -17,8 +18,10 @@ from agent.host.lldp import RealLldp
 from agent.host.lock import RealLock
 from agent.host.netlink import RealNetlink
 from agent.host.nftables import RealNftables
+from agent.host.peer import RealPeer
 from agent.host.power import RealPower
 from agent.host.probe import RealProbe
+from agent.host.processors import RealProcessors
 from agent.host.run import RealRun
 from agent.host.tpm import RealTpm
 from agent.host.traffic import RealTraffic
@@ -36,6 +39,7 @@ def host(root: str = "/") -> Host:
         block=RealBlock(),
         netlink=RealNetlink(),
         probe=RealProbe(),
+        datagrams=RealDatagrams(),
         lock=RealLock(files),
         nftables=RealNftables(),
         traffic=RealTraffic(),
@@ -48,5 +52,7 @@ def host(root: str = "/") -> Host:
         lldp=RealLldp(),
         drives=RealDrives(),
         ethtool=RealEthtool(),
+        processors=RealProcessors(),
+        peer=RealPeer(),
         tpm=RealTpm(),
     )

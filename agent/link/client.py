@@ -85,8 +85,18 @@ def refusal(body: bytes, status: int) -> Fault:
         return Fault(code=f"HTTP.{status}", message=f"status {status} without a fault: is this our controller?")
 
 
-def patiently(call: Callable[[], T], clock: Clock, stop: Event, what: str, tries: int | None = None) -> T:
-    """Call until it succeeds, with growing pauses: for ever (the controller may be away for hours), or so many times.
+def patiently(
+    call: Callable[[], T],
+    clock: Clock,
+    stop: Event,
+    what: str,
+    tries: int | None = None,
+    *,
+    within_s: float | None = None,
+    first_pause_s: float = 1.0,
+) -> T:
+    """Call until it succeeds, with growing pauses: for ever (the controller may be away for hours), or so many times,
+    or for so long.
 
     Even a refusal may end: an operator approves, a database comes back. Raises the last error once `stop` is set, or
     after the last try.
@@ -100,10 +110,16 @@ def patiently(call: Callable[[], T], clock: Clock, stop: Event, what: str, tries
     def pause(seconds: float) -> None:
         clock.wait(stop, seconds)
 
+    began_s = clock.monotonic_s()
+    stops = stop_any(stop_when_event_set(stop), stop_after_attempt(tries) if tries else stop_never)
+
+    def is_over(state: RetryCallState) -> bool:
+        return stops(state) or (within_s is not None and clock.monotonic_s() - began_s >= within_s)
+
     retrying = Retrying(
         retry=retry_if_exception_type((LinkError, DecodeError)),
-        wait=wait_exponential_jitter(initial=1.0, max=LONGEST_PAUSE_S, jitter=1.0),
-        stop=stop_any(stop_when_event_set(stop), stop_after_attempt(tries) if tries else stop_never),
+        wait=wait_exponential_jitter(initial=first_pause_s, max=LONGEST_PAUSE_S, jitter=1.0),
+        stop=is_over,
         sleep=pause,
         before_sleep=tell,
         reraise=True,

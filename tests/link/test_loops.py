@@ -39,6 +39,9 @@ class Rounds:
         """Always the same."""
         return NOW
 
+    def set(self, now: datetime) -> None:
+        """It stays the same."""
+
     def monotonic_s(self) -> float:
         """The sum of the waits."""
         return sum(self.waits)

@@ -31,9 +31,12 @@ SIGNING_ONLY = x509.KeyUsage(
 )
 
 
-def certificate(host: str) -> tuple[str, str]:
+CURVES: dict[str, type[ec.EllipticCurve]] = {"p256": ec.SECP256R1, "p384": ec.SECP384R1, "p521": ec.SECP521R1}
+
+
+def certificate(host: str, curve: str = "p384") -> tuple[str, str]:
     """(certificate, key) as PEM for a server that is called by this address or name."""
-    key = ec.generate_private_key(ec.SECP384R1())
+    key = ec.generate_private_key(CURVES[curve]())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])])
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     builder = (

@@ -30,6 +30,7 @@ class Identity(Frozen):
     key_pem: Secret
     heartbeat_timeout_s: float
     tls_min_version: str | None = None
+    tls_ciphers: str | None = None
 
 
 class Held(Frozen):
@@ -56,6 +57,7 @@ def about_disks(node: Node) -> Node:
         uuid=node.uuid,
         properties={name: node.properties[name] for name in DISKS if name in node.properties},
         instance_info={name: node.instance_info[name] for name in DISKS if name in node.instance_info},
+        raid_config=node.raid_config,
     )
 
 

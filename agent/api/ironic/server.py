@@ -8,9 +8,11 @@ Every connection has a thread, a limit of time and one request. Whatever is wron
 from __future__ import annotations
 
 import hmac
+import io
 import json
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +27,7 @@ from agent import __version__
 from agent.api.ironic.commands import Commands
 from agent.api.ironic.refusal import Refusal, bad_request, no_such_page, wrong_token
 from agent.errors import AgentError
+from agent.model.ironic.parameters import ciphers_of_1_2
 from agent.model.ironic.wire import CommandResult
 
 LARGEST_BODY_BYTES = 128 << 20
@@ -32,10 +35,38 @@ LARGEST_BODY_BYTES = 128 << 20
 DRAINED_BYTES = 1 << 20
 CONNECTIONS = 64
 HANDSHAKE_S = 5.0
-PATIENCE_S = 60.0
+HEAD_S = 15.0
+"""For a request's first line and headers, however it drips; and, refused, for what of it is read nevertheless."""
+BODY_S, BODY_BYTES_PER_S = 30.0, 64 * 1024
+"""More time for a body, once who sends it is known: that is less than a modem's speed, and has an end."""
+ANSWER_S = 60.0
 TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 
 log = structlog.get_logger("ironic")
+
+
+class Punctual(io.RawIOBase):
+    """What a peer sends, for as long as its time lasts: a limit of each read alone would let it drip for ever."""
+
+    def __init__(self, sock: socket.socket, time_s: float) -> None:
+        self._sock = sock
+        self._ends_s = time.monotonic() + time_s
+
+    def extend(self, time_s: float) -> None:
+        """So much from now on."""
+        self._ends_s = time.monotonic() + time_s
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """What is there, at least a byte; 0 at the end. Raises `TimeoutError`."""
+        left_s = self._ends_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the peer's time is over")
+        self._sock.settimeout(left_s)
+        return self._sock.recv_into(buffer)
 
 
 class Server(ThreadingHTTPServer):
@@ -69,14 +100,17 @@ class Server(ThreadingHTTPServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """In the connection's own thread: who is slow at shaking hands holds nobody else up."""
-        with self._free:
+        if not self._free.acquire(timeout=HANDSHAKE_S):
+            log.warning("a connection too many", peer=str(client_address[0]))
+            return
+        try:
             request.settimeout(HANDSHAKE_S)
-            try:
-                with self._context.wrap_socket(request, server_side=True) as secured:
-                    secured.settimeout(PATIENCE_S)
-                    super().finish_request(secured, client_address)
-            except (OSError, ValueError) as error:
-                log.debug("connection lost", peer=str(client_address[0]), error=str(error))
+            with self._context.wrap_socket(request, server_side=True) as secured:
+                super().finish_request(secured, client_address)
+        except (OSError, ValueError) as error:
+            log.debug("connection lost", peer=str(client_address[0]), error=str(error))
+        finally:
+            self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """What no handler foresaw."""
@@ -90,6 +124,13 @@ class Handler(BaseHTTPRequestHandler):
     path = ""
     server_version = "bms-agent"
     sys_version = ""
+
+    def setup(self) -> None:
+        """What comes is read against the clock."""
+        super().setup()
+        self.rfile.close()
+        self._peer = Punctual(self.connection, HEAD_S)
+        self.rfile = io.BufferedReader(self._peer)
 
     def do_GET(self) -> None:
         """Looking."""
@@ -160,6 +201,7 @@ class Handler(BaseHTTPRequestHandler):
             raise Refusal(411, "411 Length Required: a body without Content-Length is not read")
         if int(length) > LARGEST_BODY_BYTES:
             raise Refusal(413, f"413 Content Too Large: {length} bytes; {LARGEST_BODY_BYTES} is the end")
+        self._peer.extend(BODY_S + int(length) / BODY_BYTES_PER_S)
         data = self.rfile.read(int(length))
         del self.headers["Content-Length"]
         try:
@@ -181,6 +223,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.send_header("Connection", "close")
+        self.connection.settimeout(ANSWER_S)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
@@ -188,11 +231,16 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
 
-def context(pem_path: str, lowest: str | None) -> ssl.SSLContext:
-    """TLS with the certificate and key in this file; `lowest` is "1.2" or "1.3"."""
+def context(pem_path: str, lowest: str | None, ciphers: str | None = None) -> ssl.SSLContext:
+    """TLS with the certificate and key in this file; `lowest` is "1.2" or "1.3", `ciphers` OpenSSL's list for 1.2."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_3 if lowest == "1.3" else ssl.TLSVersion.TLSv1_2
     made.load_cert_chain(pem_path)
+    if chosen := ciphers_of_1_2(ciphers):
+        try:
+            made.set_ciphers(chosen)
+        except ssl.SSLError as error:
+            log.error("no such ciphers: the library's own are kept", asked=chosen, error=error.reason)
     return made
 
 

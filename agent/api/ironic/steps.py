@@ -7,15 +7,19 @@ Interfaces, priorities and arguments: ironic_python_agent/hardware.py (`GenericH
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agent.api.ironic.translate import deploy_request, erase_request, forget_request
+from agent.api.ironic.burn_in import burn_in_request
+from agent.api.ironic.inject import inject_request
+from agent.api.ironic.raid import asked_for, create_request, delete_request
+from agent.api.ironic.translate import deploy_request, erase_request, forget_request, shared_too, skipped
 from agent.errors import InputError
+from agent.model.burn_in import Part
 from agent.model.ironic.wire import MASTER, Node
 from agent.model.job import Result
-from agent.model.request import Request
+from agent.model.request import ErasePstoreRequest, Request
 
 Kind = Literal["clean", "deploy", "service"]
 KINDS: tuple[Kind, ...] = ("clean", "deploy", "service")
@@ -23,11 +27,17 @@ KINDS: tuple[Kind, ...] = ("clean", "deploy", "service")
 
 @dataclass(frozen=True)
 class Asked:
-    """A step that is to be done, under this request id."""
+    """A step that is to be done, under this request id.
+
+    named    the node and its ports as Ironic sent them, which URLs may name fields of
+    guards   filesystems of several machines are not written to
+    """
 
     request_id: str
     node: Node
     args: dict[str, Any]
+    named: Mapping[str, Any] = field(default_factory=dict)
+    guards: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,19 +50,23 @@ class Argument:
 
 @dataclass(frozen=True)
 class Step:
-    """A row. `priority`: 0 is for who names it, higher ones are done by themselves in automated cleaning."""
+    """A row. `priority`: 0 is for who names it, higher ones are done by themselves in automated cleaning. `before` is
+    done first; `kept` is what Ironic takes as the result, where it wants more than a text.
+    """
 
     kinds: frozenset[Kind]
     request: Callable[[Asked], Request]
     interface: str = "deploy"
     priority: int = 0
     arguments: dict[str, Argument] = field(default_factory=dict)
+    before: Callable[[Asked], tuple[Request, ...]] = lambda _: ()
+    kept: Callable[[Asked], dict[str, Any]] | None = None
 
-    def shown(self, name: str, kind: Kind) -> dict[str, Any]:
-        """As Ironic reads it."""
+    def shown(self, name: str, kind: Kind, priority: int | None = None) -> dict[str, Any]:
+        """As Ironic reads it; with another `priority`, if this boot has one."""
         found: dict[str, Any] = {
             "step": name.rpartition(".")[2],
-            "priority": self.priority if kind == "clean" else 0,
+            "priority": (self.priority if kind == "clean" else 0) if priority is None else priority,
             "interface": self.interface,
             "reboot_requested": False,
         }
@@ -66,18 +80,19 @@ class Step:
         return found
 
 
-def erase(method: Literal["zero", "metadata"]) -> Callable[[Asked], Request]:
+def erase(method: Literal["zero", "metadata", "express"]) -> Callable[[Asked], Request]:
     """Every local disk, but those that are to be passed over."""
 
     def request(asked: Asked) -> Request:
-        return erase_request(asked.request_id, asked.node, method)
+        return erase_request(asked.request_id, asked.node, method, guards=asked.guards)
 
     return request
 
 
 def written(asked: Asked) -> Request:
     """An image, and a config drive."""
-    return deploy_request(asked.request_id, asked.node, asked.args)
+    request = deploy_request(asked.request_id, asked.node, asked.args)
+    return request.model_copy(update={"shared_too": shared_too(asked.node, guards=asked.guards)})
 
 
 def forgotten(asked: Asked) -> Request:
@@ -85,6 +100,59 @@ def forgotten(asked: Asked) -> Request:
     return forget_request(asked.request_id, asked.node, asked.args)
 
 
+def pstore_erased(asked: Asked) -> Request:
+    """What crashed kernels left."""
+    return ErasePstoreRequest(request_id=asked.request_id, node_id=asked.node.uuid)
+
+
+def injected(asked: Asked) -> Request:
+    """Files, into the system that was written."""
+    return inject_request(asked.request_id, asked.node, asked.args, asked.named)
+
+
+def burnt_in(part: Part) -> Callable[[Asked], Request]:
+    """One kind of hardware."""
+
+    def request(asked: Asked) -> Request:
+        return burn_in_request(asked.request_id, asked.node, part, guards=asked.guards)
+
+    return request
+
+
+def raid_deleted(asked: Asked) -> Request:
+    """All arrays, but those to be skipped."""
+    return delete_request(asked.request_id, asked.node, skipped(asked.node))
+
+
+def raid_created(asked: Asked) -> Request:
+    """The node's own arrays."""
+    return create_request(asked.request_id, asked.node, asked_for(asked.node, asked.args), skipped(asked.node))
+
+
+def raid_applied(asked: Asked) -> Request:
+    """Arrays that come with the step."""
+    return create_request(asked.request_id, asked.node, asked.args.get("raid_config"), skipped(asked.node))
+
+
+def deleted_before(asked: Asked) -> tuple[Request, ...]:
+    """Unless the step says no. That the new ones can be read is seen first."""
+    raid_applied(asked)
+    if asked.args.get("delete_existing", True) is False:
+        return ()
+    return (delete_request(f"{asked.request_id}:delete", asked.node, skipped(asked.node)),)
+
+
+FILES = {
+    "files": Argument(
+        "a list of objects with path, partition, content (base64, or a URL), deleted, mode, dirmode, owner, group; "
+        "those of node.properties[inject_files] come before"
+    ),
+    "verify_ca": Argument("whether certificates are verified: always"),
+}
+RAID = {
+    "raid_config": Argument("the arrays, as in target_raid_config", required=True),
+    "delete_existing": Argument("whether present arrays are deleted before; they are, if nothing is said"),
+}
 PATTERNS = {"match_patterns": Argument("regular expressions; entries whose path has one of them are removed")}
 IMAGE = {
     "image_info": Argument("what Ironic says of the image: urls, disk_format, digest", required=True),
@@ -92,24 +160,61 @@ IMAGE = {
 }
 CLEAN: frozenset[Kind] = frozenset({"clean"})
 CLEAN_DEPLOY: frozenset[Kind] = frozenset({"clean", "deploy"})
+CLEAN_SERVICE: frozenset[Kind] = frozenset({"clean", "service"})
 DEPLOY_SERVICE: frozenset[Kind] = frozenset({"deploy", "service"})
+INJECT = "deploy.inject_files"
 STEPS: dict[str, Step] = {
     "deploy.erase_devices": Step(CLEAN, erase("zero"), priority=10),
     "deploy.erase_devices_metadata": Step(CLEAN_DEPLOY, erase("metadata"), priority=99),
-    # of a drive that can forget everything at once, IPA's leaves nothing; one that cannot tell says too little
-    "deploy.erase_devices_express": Step(CLEAN, erase("zero")),
+    "deploy.erase_devices_express": Step(CLEAN, erase("express")),
+    "deploy.erase_pstore": Step(CLEAN, pstore_erased),
     "deploy.clean_uefi_nvram": Step(CLEAN_DEPLOY, forgotten, arguments=PATTERNS),
+    "raid.delete_configuration": Step(CLEAN_SERVICE, raid_deleted, interface="raid"),
+    "raid.create_configuration": Step(
+        CLEAN_SERVICE, raid_created, interface="raid", kept=lambda asked: asked_for(asked.node, asked.args)
+    ),
+    "raid.apply_configuration": Step(
+        DEPLOY_SERVICE,
+        raid_applied,
+        interface="raid",
+        arguments=RAID,
+        before=deleted_before,
+        kept=lambda asked: dict(asked.args["raid_config"]),
+    ),
+    "deploy.burnin_cpu": Step(CLEAN_SERVICE, burnt_in("cpu")),
+    "deploy.burnin_gpu": Step(CLEAN_SERVICE, burnt_in("gpu")),
+    "deploy.burnin_disk": Step(CLEAN, burnt_in("disk")),
+    "deploy.burnin_memory": Step(CLEAN_SERVICE, burnt_in("memory")),
+    "deploy.burnin_network": Step(CLEAN_SERVICE, burnt_in("network")),
     "deploy.write_image": Step(DEPLOY_SERVICE, written, arguments=IMAGE),
+    INJECT: Step(DEPLOY_SERVICE, injected, arguments=FILES),
 }
 
 
-def listed(kind: Kind) -> dict[str, list[dict[str, Any]]]:
+REFUSED = {
+    "deploy.execute_bootc_install": (
+        "not supported: bootc runs a program of the image's as root, and nothing of an image is run here",
+        "Make a disk image of the container (bootc-image-builder), and deploy it with deploy_interface direct.",
+    ),
+}
+"""Steps that IPA has and that are not in the list above: why not, and what to do."""
+
+
+ON_ROOT_DISK = frozenset({"write_image", "inject_files"})
+"""Steps that fail without it: a disk that turns up late is waited for."""
+
+
+def listed(kind: Kind, inject_priority: int = 0) -> dict[str, list[dict[str, Any]]]:
     """What Ironic may ask for, by who offers it."""
-    return {MASTER: [step.shown(name, kind) for name, step in STEPS.items() if kind in step.kinds]}
+    own = {INJECT: inject_priority}
+    return {MASTER: [step.shown(name, kind, own.get(name)) for name, step in STEPS.items() if kind in step.kinds]}
 
 
 def known(kind: Kind, interface: str, name: str) -> Step:
     """Raises `InputError`, which lists what there is."""
+    if f"{interface}.{name}" in REFUSED:
+        told, hint = REFUSED[f"{interface}.{name}"]
+        raise InputError(f"beginning {kind} step {interface}.{name}", told, hint=hint)
     step = STEPS.get(f"{interface}.{name}")
     if step is None or kind not in step.kinds:
         there = ", ".join(one for one, row in STEPS.items() if kind in row.kinds)

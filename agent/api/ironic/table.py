@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from agent.api.ironic import steps
 from agent.api.ironic.commands import Command, Failed, Kind, Outcome
 from agent.api.ironic.fetched import completed
+from agent.api.ironic.raid import has_arrays
 from agent.api.ironic.refusal import bad_request
 from agent.api.ironic.translate import select_request
 from agent.api.ironic.work import Work
@@ -31,7 +32,7 @@ def table(work: Work) -> dict[str, Command]:
     """All of them, bound to a process."""
     rows: dict[str, Command] = {}
     for kind in steps.KINDS:
-        rows[f"{kind}.get_{kind}_steps"] = Command(Kind.DONE, listing(kind))
+        rows[f"{kind}.get_{kind}_steps"] = Command(Kind.DONE, listing(work, kind))
         rows[f"{kind}.execute_{kind}_step"] = Command(Kind.STARTED, executing(work, kind), asked_rightly)
     return rows | {
         "standby.get_partition_uuids": Command(Kind.DONE, lambda *_: Outcome(result=work.partition_uuids())),
@@ -45,11 +46,12 @@ def table(work: Work) -> dict[str, Command]:
     }
 
 
-def listing(kind: steps.Kind) -> Any:
+def listing(work: Work, kind: steps.Kind) -> Any:
     """The steps that there are, and who offers them, in a version that never changes within a boot."""
 
     def run(_: str, __: Params) -> Outcome:
-        return Outcome(result={f"{kind}_steps": steps.listed(kind), "hardware_manager_version": VERSIONS})
+        found = steps.listed(kind, work.site.inject_priority)
+        return Outcome(result={f"{kind}_steps": found, "hardware_manager_version": VERSIONS})
 
     return run
 
@@ -78,10 +80,24 @@ def executing(work: Work, kind: steps.Kind) -> Any:
             return Outcome(Status.CLEAN_VERSION_MISMATCH, error=mismatch(used))
         step = steps.known(kind, asked.interface, asked.step)
         echo = {f"{kind}_step": {"interface": asked.interface, "step": asked.step}}
-        result = work.carry_out(step.request(steps.Asked(command_id, node, completed(work.site.host, asked.args))))
-        return Outcome(result={f"{kind}_result": steps.told(asked.step, result), **echo})
+        if has_arrays(node):
+            work.assemble()
+        if asked.step in steps.ON_ROOT_DISK:
+            work.await_root_disk()
+        args = completed(work.site.host, asked.args)
+        wanted = steps.Asked(command_id, node, args, named_of(params), work.site.guards_shared)
+        for request in step.before(wanted):
+            work.carry_out(request)
+        result = work.carry_out(step.request(wanted))
+        answer = step.kept(wanted) if step.kept else steps.told(asked.step, result)
+        return Outcome(result={f"{kind}_result": answer, **echo})
 
     return run
+
+
+def named_of(params: Params) -> dict[str, Any]:
+    """What a URL of a step's may name fields of."""
+    return {name: params.get(name) or [] for name in ("node", "ports")}
 
 
 def selecting(work: Work) -> Any:

@@ -8,16 +8,19 @@ extensions/standby.py (`_validate_image_info`).
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from typing import Any, Literal
 
 from pydantic import SecretStr, ValidationError
 
+from agent.api.ironic.raid import array_names, root_array
 from agent.errors import InputError
 from agent.model.config_drive import DriveImage
 from agent.model.device_hints import OperatorHints
 from agent.model.frozen import faults
 from agent.model.image import Access, ImageFormat, ImageRef
 from agent.model.ironic.wire import Node
+from agent.model.layout import Layout
 from agent.model.request import DeployRequest, EraseRequest, ForgetBootRequest, SelectBootRequest
 from agent.model.url import origin
 
@@ -25,16 +28,19 @@ FORMATS = {"raw": ImageFormat.RAW, "gpt": ImageFormat.RAW, "qcow2": ImageFormat.
 DIGESTS = {64: "sha256", 128: "sha512"}
 """By the number of hexadecimal digits."""
 HEX = re.compile(r"[0-9a-f]+")
-PARTITION_IMAGE = (
-    "it is a partition image, which needs a boot loader installed; that ran the tenant's code as root (CVE-2026-43003)"
+BY_UEFI = (
+    "it is a partition image, which a BIOS starts only if a program of the image's installs a boot loader: that ran "
+    "the tenant's code as root (CVE-2026-43003), and nothing of an image is run here"
 )
+TRUTH = {"1": True, "t": True, "true": True, "on": True, "y": True, "yes": True,
+         "0": False, "f": False, "false": False, "off": False, "n": False, "no": False, "none": False}  # fmt: skip
+"""As OpenStack's services read it (oslo.utils, strutils.bool_from_string)."""
 MD5 = "only an MD5 or SHA-1 checksum is given, and anybody can make another image that has the same"
 
 
 def deploy_request(request_id: str, node: Node, args: dict[str, Any]) -> DeployRequest:
     """Of step `write_image`. Raises `InputError`."""
     doing = "reading what write_image asks for"
-    must_have_no_arrays(node)
     info = args.get("image_info")
     if not isinstance(info, dict):
         raise InputError(doing, "there is no image_info")
@@ -47,6 +53,7 @@ def deploy_request(request_id: str, node: Node, args: dict[str, Any]) -> DeployR
             root_device=root_hints(node),
             skip=skipped(node),
             overwrite=True,
+            layout=layout(info),
             config_drive=DriveImage(data=SecretStr(drive)) if isinstance(drive, str) else None,
             reboot=False,
         )
@@ -54,9 +61,10 @@ def deploy_request(request_id: str, node: Node, args: dict[str, Any]) -> DeployR
         raise InputError(doing, faults(error)) from None
 
 
-def erase_request(request_id: str, node: Node, method: Literal["zero", "metadata"]) -> EraseRequest:
+def erase_request(
+    request_id: str, node: Node, method: Literal["zero", "metadata", "express"], *, guards: bool = True
+) -> EraseRequest:
     """Of the steps that erase. Raises `InputError`: also for settings of Ironic's that ask for more than we do."""
-    must_have_no_arrays(node)
     settings = node.driver_internal_info
     iterations = settings.get("agent_erase_devices_iterations", 1)
     if method == "zero" and iterations not in (0, 1):
@@ -70,9 +78,25 @@ def erase_request(request_id: str, node: Node, method: Literal["zero", "metadata
         node_id=node.uuid,
         method=method,
         skip=skipped(node),
+        keep_arrays=array_names(node),
         strict=True,
-        leave_read_only=method == "metadata" or settings.get("agent_erase_skip_read_only") is True,
+        leave_read_only=method != "zero" or settings.get("agent_erase_skip_read_only") is True,
+        at_once=at_once(settings.get("disk_erasure_concurrency")),
+        shared_too=shared_too(node, guards=guards),
     )
+
+
+def at_once(told: object) -> int:
+    """How many disks side by side: Ironic's own default where it says nothing that could be meant."""
+    return min(told, 1024) if isinstance(told, int) and told >= 1 else 4
+
+
+def shared_too(node: Node, *, guards: bool) -> bool:
+    """Whether a filesystem that several machines use may be lost: where `ipa-guard-special-filesystems` says that
+    nothing is guarded, or the node that it may go.
+    """
+    told = (node.driver_internal_info, node.driver_info)
+    return not guards or any(one.get("wipe_special_filesystems") is True for one in told)
 
 
 def select_request(request_id: str, node: Node, params: dict[str, Any]) -> SelectBootRequest:
@@ -99,8 +123,6 @@ def forget_request(request_id: str, node: Node, args: dict[str, Any]) -> ForgetB
 def image(info: dict[str, Any]) -> ImageRef:
     """What is to be written. Raises `InputError`, `ValidationError`."""
     doing = "reading image_info"
-    if info.get("image_type") == "partition":
-        raise InputError(doing, PARTITION_IMAGE, hint="Use a whole-disk image.")
     urls = info.get("urls")
     if not isinstance(urls, list) or not urls:
         raise InputError(doing, "urls is empty")
@@ -109,6 +131,32 @@ def image(info: dict[str, Any]) -> ImageRef:
         raise InputError(doing, f"disk_format {name!r}; written are {', '.join(FORMATS)}")
     given = {"url": urls[0], "mirrors": tuple(urls[1:]), "format": FORMATS[name], "access": access(info)}
     return ImageRef.model_validate({**given, **digest(info)})
+
+
+def layout(info: dict[str, Any]) -> Layout | None:
+    """The partitions of a partition image; `None` for one of a whole disk, of which Ironic tells no type. Raises
+    `InputError`, `ValidationError`.
+    """
+    if info.get("image_type") != "partition":
+        return None
+    doing = "reading image_info of a partition image"
+    if str(info.get("deploy_boot_mode") or "uefi").lower() != "uefi":
+        raise InputError(doing, BY_UEFI, hint="Use boot_mode:uefi, or a whole-disk image.")
+    if info.get("boot_option") not in (None, "local"):
+        raise InputError(doing, f"boot_option {info['boot_option']!r}: what is written here boots from its disk")
+    ephemeral = info.get("ephemeral_mb") or 0
+    preserve = TRUTH.get(str(info.get("preserve_ephemeral")).strip().lower())
+    if preserve is None:  # whether data is lost is nothing to guess
+        raise InputError(doing, f"preserve_ephemeral {info.get('preserve_ephemeral')!r} is neither true nor false")
+    return Layout.model_validate(
+        {
+            "root_mib": info.get("root_mb") or 0,
+            "swap_mib": info.get("swap_mb") or 0,
+            "ephemeral_mib": ephemeral,
+            "ephemeral_format": info.get("ephemeral_format") or "ext4",
+            "preserve_ephemeral": preserve and str(ephemeral) != "0",
+        }
+    )
 
 
 def digest(info: dict[str, Any]) -> dict[str, str]:
@@ -130,13 +178,30 @@ def digest(info: dict[str, Any]) -> dict[str, str]:
 def access(info: dict[str, Any]) -> Access:
     """How its server lets us in. Raises `InputError`."""
     user, password = info.get("image_server_user"), info.get("image_server_password")
+    given = {"username": user or None, "password": password or None}
     if info.get("image_request_authorization"):
-        raise InputError("reading image_info", "image_request_authorization is not supported: give a user and password")
-    given = {"username": user or None, "password": password or None, "proxy": proxy(info)}
+        given = authorized(info["image_request_authorization"])
     try:
-        return Access.model_validate(given)
+        return Access.model_validate({**given, "proxy": proxy(info)})
     except ValidationError as error:
         raise InputError("reading how the image's server lets us in", faults(error)) from None
+
+
+def authorized(header: object) -> dict[str, str | None]:
+    """The whole Authorization header in base64, as Ironic sends it to an image's server (RFC 6750, RFC 7617). Raises
+    `InputError`, without a word of it.
+    """
+    doing = "reading image_request_authorization"
+    try:
+        scheme, _, value = b64decode(str(header), validate=True).decode("ascii").strip().partition(" ")
+        if scheme.lower() == "bearer" and value.strip():
+            return {"bearer": value.strip()}
+        if scheme.lower() == "basic":
+            user, _, password = b64decode(value.strip(), validate=True).decode().partition(":")
+            return {"username": user, "password": password}
+    except ValueError:
+        raise InputError(doing, "it is no base64 of a header") from None
+    raise InputError(doing, "it is neither Bearer nor Basic")
 
 
 def proxy(info: dict[str, Any]) -> str | None:
@@ -149,35 +214,19 @@ def proxy(info: dict[str, Any]) -> str | None:
     return str(proxies[scheme]) if proxies.get(scheme) else None
 
 
-def must_have_no_arrays(node: Node) -> None:
-    """Raises `InputError` for a node whose disks Ironic has made software RAID of: to this agent they are single disks,
-    one of which it would write to.
-    """
-    logical = (node.raid_config or {}).get("logical_disks")
-    arrays = [one for one in logical if isinstance(one, dict)] if isinstance(logical, list) else []
-    if any(one.get("controller") == "software" for one in arrays):
-        raise InputError(
-            "reading the node's raid_config",
-            "it has software RAID, which this agent does not keep under Ironic",
-            hint="Deploy this node with ironic-python-agent, or delete its software RAID.",
-        )
-
-
 def root_hints(node: Node) -> OperatorHints:
-    """Those of the instance come before those of the machine. Raises `InputError`."""
+    """Those of the instance come before those of the machine, and both before the root volume of its arrays. Raises
+    `InputError`.
+    """
     found = node.instance_info.get("root_device") or node.properties.get("root_device") or {}
-    return OperatorHints.of(found)
+    return root_array(node, OperatorHints.of(found))
 
 
 def skipped(node: Node) -> tuple[OperatorHints, ...]:
-    """Disks that are never written to. Raises `InputError`."""
+    """Disks and arrays that are never written to. Raises `InputError`."""
     found = node.properties.get("skip_block_devices") or []
     if not isinstance(found, list):
         raise InputError("reading properties.skip_block_devices", "it is no list")
     if {} in found:
         raise InputError("reading properties.skip_block_devices", "an entry without hints names no disk")
-    entries = tuple(OperatorHints.of(one) for one in found)
-    if any("volume_name" in one.specs for one in entries):
-        told = "volume_name names a RAID array, which this agent does not keep under Ironic"
-        raise InputError("reading properties.skip_block_devices", told, hint="Use ironic-python-agent for this node.")
-    return entries
+    return tuple(OperatorHints.of(one) for one in found)

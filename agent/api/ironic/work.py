@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
+from typing import Any
 
 from agent.api.ironic.commands import Failed
 from agent.api.ironic.record import Record
 from agent.api.ironic.translate import root_hints, skipped
+from agent.apply.raid import assemble
+from agent.errors import NoDiskMatches
 from agent.host.doors import Clock, Host
+from agent.inventory.array import arrays
 from agent.inventory.disk import disks
-from agent.inventory.partitions import partition_uuids
+from agent.inventory.partitions import layout_uuids, partition_uuids
 from agent.job.executor import Executor
 from agent.job.journal import Journal
 from agent.model.fault import Fault
@@ -52,6 +56,9 @@ class Site:
     logs     everything about this machine, as a tar.gz
     rescue   opens the rescue account with this password hash
     needs_no_boot_entry   a firmware that takes none still boots (`ipa-ignore-bootloader-failure`)
+    disk_attempts, disk_pause_s   how often a root disk that is not there yet is looked for (`ipa-disk-wait-attempts`)
+    inject_priority   at which a deployment injects files by itself; 0: not at all (`ipa-inject-files-priority`)
+    guards_shared     filesystems of several machines are not written to (`ipa-guard-special-filesystems`)
     over     the API ends, once the answer is sent; `isolated` takes the NICs down, too
     """
 
@@ -61,6 +68,10 @@ class Site:
     rescue: Callable[[str], None]
     over: Callable[[bool], None]
     needs_no_boot_entry: bool = False
+    inject_priority: int = 0
+    guards_shared: bool = True
+    disk_attempts: int = 1
+    disk_pause_s: float = 0.0
 
 
 class Work:
@@ -83,10 +94,26 @@ class Work:
             return job.result
         raise Failed(job.fault or Fault(code="AGENT.ERROR", message="it failed, and nothing says why"))
 
-    def partition_uuids(self) -> dict[str, str]:
+    def partition_uuids(self) -> dict[str, Any]:
         """Of the disk that is meant. Raises `AgentError`."""
         host, node = self.site.host, self.site.record.node
-        return partition_uuids(host, select(disks(host), root_hints(node), skipped(node)))
+        is_layout = node.driver_internal_info.get("is_whole_disk_image") is False
+        told = layout_uuids if is_layout else partition_uuids
+        return told(host, select(disks(host), root_hints(node), skipped(node), arrays(host)))
+
+    def await_root_disk(self) -> None:
+        """Some disks turn up late. Whether it is there then, is the planner's to say."""
+        site, node = self.site, self.site.record.node
+        for _ in range(site.disk_attempts - 1):
+            try:
+                select(disks(site.host), root_hints(node), skipped(node), arrays(site.host))
+                return
+            except NoDiskMatches:
+                site.host.clock.wait(Event(), site.disk_pause_s)
+
+    def assemble(self) -> None:
+        """The arrays that Ironic has made run from here on: nobody else starts them. Raises `HostError`."""
+        assemble(self.site.host)
 
     def flush(self) -> None:
         """What we write is on the medium before we say so; here goes whatever else."""

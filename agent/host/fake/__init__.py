@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.host.doors import Host
+from agent.host.fake.datagrams import FakeDatagrams
 from agent.host.fake.devices import FakeDrives, FakeEthtool, FakeTpm
 from agent.host.fake.disk import FakeDisk
 from agent.host.fake.doors import (
@@ -29,6 +30,7 @@ from agent.host.fake.efi import FakeEfi
 from agent.host.fake.faults import Died, Effect, FaultPlan
 from agent.host.fake.files import FakeFiles
 from agent.host.fake.listening import FakeIpmi, FakeLldp
+from agent.host.fake.load import FakePeer, FakeProcessors
 from agent.host.fake.machine import Counts, Machine, Record
 from agent.host.fake.network import FakeNetlink, FakeProbe
 from agent.host.fake.packets import FakeNftables, FakeTraffic
@@ -77,6 +79,7 @@ class FakeHost(Host):
             block=FakeBlock(machine, faults),
             netlink=FakeNetlink(machine, faults),
             probe=FakeProbe(machine, faults),
+            datagrams=FakeDatagrams(machine, faults),
             lock=FakeLock(machine),
             nftables=FakeNftables(machine, faults),
             traffic=FakeTraffic(machine, faults),
@@ -89,6 +92,8 @@ class FakeHost(Host):
             lldp=FakeLldp(machine, faults),
             drives=FakeDrives(machine, faults),
             ethtool=FakeEthtool(machine, faults),
+            processors=FakeProcessors(machine, faults),
+            peer=FakePeer(machine, faults),
             tpm=FakeTpm(machine, faults),
             machine=machine,
             faults=faults,

@@ -220,6 +220,10 @@ class FakeClock:
         """The machine's time."""
         return self._machine.now
 
+    def set(self, now: datetime) -> None:
+        """The machine has another time."""
+        self._machine.now = now
+
     def monotonic_s(self) -> float:
         """The machine's time since it was switched on."""
         return self._machine.uptime_s

@@ -83,6 +83,11 @@ class FakeFetch(FakeDoor):
         page.accepted.append(told["accept"])
         return FakeBody(wanted, page, told["validator"], self.faults, self.machine)
 
+    def trusting(self, ca_pem: str | None, *, insecure: bool = False) -> FakeFetch:
+        """No page here asks who is trusted; what was said stands in `machine.trusted`."""
+        self.machine.trusted = (ca_pem, insecure)
+        return self
+
     def send(self, url: str, pieces: Iterable[bytes | memoryview], *, access: Access = OPEN) -> None:
         """What was sent is kept in `machine.web`."""
         self.put(url, pieces, access)

@@ -29,12 +29,14 @@ from agent.inventory.logs import bundle
 from agent.inventory.network import nics
 from agent.inventory.network.link_local import link_locals
 from agent.inventory.numa import numa_topology
+from agent.link.ironic.attach import tagged_links
 from agent.link.ironic.dmi import dmi
 from agent.link.ironic.extra_hardware import extra_hardware
 from agent.link.ironic.inspection import RawTlvs, Surroundings, document, faults, with_lldp
 from agent.model.fact import Unknown, known
 from agent.model.ironic.parameters import Parameters
 from agent.model.lldp import tlvs
+from agent.model.network import Nic
 
 DEFAULT, LOGS = "default", "logs"
 LOGS_BYTES = 8 << 20  # 11 MiB in base64: Ironic takes 16 MiB in all ([api]max_json_body_size_inspection)
@@ -88,6 +90,8 @@ def default(host: Host, parameters: Parameters, skip_bmc: bool, stop: Event) -> 
         faults=[f"there is no collector {name!r}, but {', '.join(KNOWN)}" for name in names if name not in KNOWN],
     )
     inventory = take(host)
+    if parameters.vlans:
+        inventory = inventory.model_copy(update={"nics": (*(known(inventory.nics) or ()), *tagged_links(host))})
     for fault in faults(inventory):
         log.error("inspection fails", reason=fault)
     return document(inventory, around)
@@ -99,12 +103,17 @@ def wait_for_address(host: Host, parameters: Parameters, stop: Event) -> None:
     """
     end_s = host.clock.monotonic_s() + parameters.dhcp_wait_s
     while host.clock.monotonic_s() < end_s:
-        found = attempt(lambda: [nic for nic in nics(host) if nic.mac == parameters.boot_mac])
+        found = attempt(lambda: [nic for nic in nics(host) if is_meant(nic, parameters)])
         waiting = [nic for nic in known(found) or () if not nic.addresses]
         if not waiting or host.clock.wait(stop, LOOK_S):
             return
     if parameters.dhcp_wait_s:
         log.warning("the NIC that booted has no address", mac=parameters.boot_mac, waited_s=parameters.dhcp_wait_s)
+
+
+def is_meant(nic: Nic, parameters: Parameters) -> bool:
+    """Whether its address is waited for: the NIC that booted, or each with a cable in it."""
+    return nic.mac == parameters.boot_mac or (parameters.dhcp_all and known(nic.carrier) is True)
 
 
 def lldp(host: Host, parameters: Parameters) -> Body:

@@ -61,7 +61,7 @@ def smallest(disks: Sequence[Disk]) -> Disk | None:
 
 def document(inventory: Inventory, around: Surroundings, choose: Choice = smallest) -> dict[str, object]:
     """The body of the default collector, and `error`; `choose` finds the root disk."""
-    disks = known(inventory.disks) or ()
+    disks = (*(known(inventory.disks) or ()), *(known(inventory.arrays) or ()))
     root = choose(disks)
     return {
         "inventory": {

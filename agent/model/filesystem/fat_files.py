@@ -40,7 +40,7 @@ class FatFiles:
         """Raises `DecodeError` for what is none."""
         self._read = read
         self._layout = layout(read, size_bytes)
-        self.uuid = self._layout.uuid
+        self.uuid, self.label = self._layout.uuid, self._layout.label
 
     def names(self, directory: str) -> tuple[str, ...]:
         """What is in a directory, as it is written; nothing if there is none of that name. Raises `DecodeError`."""

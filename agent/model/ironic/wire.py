@@ -29,6 +29,7 @@ class Node(Reply):
     driver_info: dict[str, Any] = Field(default_factory=dict)
     driver_internal_info: dict[str, Any] = Field(default_factory=dict)
     raid_config: dict[str, Any] | None = None
+    target_raid_config: dict[str, Any] | None = None
 
 
 class LookupConfig(Reply):
@@ -38,6 +39,7 @@ class LookupConfig(Reply):
     agent_token: Secret | None = None
     agent_skip_bmc_detect: bool = False
     tls_min_version: Literal["1.2", "1.3"] | None = None
+    tls_cipher_suites: str | None = None
 
 
 class Lookup(Reply):

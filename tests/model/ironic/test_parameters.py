@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import ConfigError
-from agent.model.ironic.parameters import Parameters, parameters
+from agent.model.ironic.options import words_of_options
+from agent.model.ironic.parameters import (
+    FIELDS,
+    OTHERS,
+    OVERRIDES,
+    Parameters,
+    ciphers_of_1_2,
+    not_followed,
+    parameters,
+    words_of,
+)
 
 DEPLOY = (
     "deploy_kernel selinux=0 troubleshoot=0 text nofb vga=normal ipa-debug=1 ipa-api-url=http://192.0.2.1:6385/ "
@@ -20,6 +30,55 @@ INSPECT = (
     "ipa-inspection-callback-url=http://192.0.2.1:6385/v1/continue_inspection "
     "ipa-inspection-collectors=default,pci-devices,lldp BOOTIF=01-aa-bb-cc-dd-ee-ff"
 )
+
+# ironic_python_agent/config.py, utils.py: every name that it reads from the kernel command line, and one value each
+IPA = {
+    "ipa-api-url": "http://other:6385",
+    "ipa-use-mdns": "True",
+    "ipa-global-request-id": "req-1",
+    "ipa-agent-token": "t" * 43,
+    "ipa-listen-host": "192.0.2.9",
+    "ipa-listen-port": "9998",
+    "ipa-advertise-host": "192.0.2.9",
+    "ipa-advertise-port": "9998",
+    "ipa-advertise-protocol": "https",
+    "ipa-network-interface": "eno1",
+    "ipa-ip-lookup-attempts": "9",
+    "ipa-ip-lookup-timeout": "3",
+    "ipa-lookup-timeout": "60",
+    "ipa-lookup-interval": "2",
+    "ipa-http-request-timeout": "5",
+    "ipa-ironic-api-version": "1.68",
+    "ipa-insecure": "1",
+    "ipa-tls-min-version": "1.3",
+    "ipa-tls-cipher-suites": "ECDHE-RSA-AES256-GCM-SHA384,ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ipa-tls-certificate-curve": "p521",
+    "ipa-debug": "1",
+    "ipa-inspection-callback-url": "http://other/v1/continue_inspection",
+    "ipa-inspection-collectors": "default",
+    "ipa-inspection-dhcp-wait-timeout": "5",
+    "ipa-inspection-dhcp-all-interfaces": "yes",
+    "ipa-inspection-benchmarks": "cpu,disk,mem",
+    "ipa-collect-lldp": "1",
+    "ipa-lldp-timeout": "5",
+    "ipa-enable-vlan-interfaces": "eth0.100,all",
+    "ipa-hardware-initialization-delay": "5",
+    "ipa-disk-wait-attempts": "3",
+    "ipa-disk-wait-delay": "1",
+    "ipa-image-download-connection-timeout": "5",
+    "ipa-image-download-connection-retries": "1",
+    "ipa-image-download-connection-retry-interval": "1",
+    "ipa-image-download-max-duration": "60",
+    "ipa-ignore-bootloader-failure": "1",
+    "ipa-inject-files-priority": "50",
+    "ipa-guard-special-filesystems": "False",
+    "ipa-enable-discard-erase": "1",
+    "ipa-ntp-server": "pool.ntp.example",
+    "BOOTIF": "01-aa-bb-cc-dd-ee-ff",
+    "boot_method": "vmedia",
+    "boot_server": "192.0.2.1",
+    "ir_pub_id": "3f9a7c0e-0000-4000-8000-000000000001",
+}
 
 
 def read(cmdline: str) -> Parameters:
@@ -69,7 +128,13 @@ def test_the_last_word_counts() -> None:
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("ipa-api-url=mdns", "multicast DNS is not supported"),
+        ("ipa-api-url=ftp://x", "no http:// or https:// URL, nor mdns"),
+        ("ipa-api-url=mdns,http://x", "mdns is no http"),
+        ("ipa-insecure=perhaps", "insecure"),
+        ("ipa-tls-min-version=1.1", "tls_min_version"),
+        ("ipa-tls-certificate-curve=p224", "tls_curve"),
+        ("ipa-ironic-api-version=latest", "api_version"),
+        ("ipa-ntp-server=-x", "ntp_server"),
         ("ipa-listen-port=x", "listen_port"),
         ("ipa-advertise-port=70000", "advertise_port"),
         ("ipa-lookup-timeout=-1", "lookup_timeout_s"),
@@ -91,3 +156,86 @@ def test_any_command_line(text: str) -> None:
     """It is read, or refused, in our words."""
     with suppress(ConfigError):
         parameters(f"ipa-api-url=http://a {text}")
+
+
+@pytest.mark.parametrize("name", IPA)
+def test_every_parameter_of_ipas(name: str) -> None:
+    """It is done, and then something here is another; or it is known, and said with what is done instead."""
+    words = {"ipa-api-url": "http://a", name: IPA[name]}
+    found = read(" ".join(f"{word}={value}" for word, value in words.items()))
+
+    if name in FIELDS:
+        assert getattr(found, FIELDS[name]) != getattr(read("ipa-api-url=http://a"), FIELDS[name])
+        assert name not in not_followed(words)
+    else:
+        assert not_followed(words)[name] == OTHERS[name]
+
+
+def test_the_tables_are_of_one_piece() -> None:
+    """Each name is in one of them, and each field is filled by one name; what multicast DNS may say is known."""
+    assert not set(FIELDS) & set(OTHERS)
+    assert len(set(FIELDS.values())) == len(FIELDS)
+    assert set(FIELDS.values()) | {"ca_pem", "client_pem"} == set(Parameters.model_fields)
+    assert set(OVERRIDES) < set(FIELDS)
+
+
+def test_what_nobody_knows_is_told_and_does_no_harm() -> None:
+    """A parameter of a later Ironic; a word that is not Ironic's is not spoken of."""
+    words = words_of("ipa-api-url=http://a ipa-from-the-future=1 quiet=1")
+
+    assert not_followed(words) == {"ipa-from-the-future": "it is not known here"}
+    assert read("ipa-api-url=http://a ipa-from-the-future=1 quiet=1").api_urls == ("http://a",)
+
+
+def test_nothing_is_quoted() -> None:
+    """A quotation mark is a character as others are, and white space ends a word."""
+    assert words_of('a="b c" a=d=e  f= g') == {"a": "d=e", "f": ""}
+
+
+@pytest.mark.parametrize(
+    ("word", "mac"),
+    [
+        ("aa:bb:cc:dd:ee:ff", "aa:bb:cc:dd:ee:ff"),
+        ("01-AA-BB-CC-DD-EE-FF", "aa:bb:cc:dd:ee:ff"),
+        ("aa-bb-cc-dd-ee-ff", "aa:bb:cc:dd:ee:ff"),
+        ("eth0", None),
+        ("20-aa-bb-cc-dd-ee-ff", None),
+    ],
+)
+def test_forms_of_bootif(word: str, mac: str | None) -> None:
+    """iPXE's, pxelinux's; what is none names no NIC."""
+    assert read(f"ipa-api-url=http://a BOOTIF={word}").boot_mac == mac
+
+
+@pytest.mark.parametrize(
+    "cmdline",
+    ["ipa-api-url=mdns", "ipa-inspection-callback-url=mdns", "ipa-use-mdns=true", "boot_method=vmedia ir_pub_id=x"],
+)
+def test_ironics_boots(cmdline: str) -> None:
+    """Each of these words says that Ironic booted the kernel; others may follow by other ways."""
+    assert read(cmdline) is not None
+
+
+def test_ciphers() -> None:
+    """OpenSSL's list for TLS 1.2; the suites of 1.3 have names of their own, and are not chosen."""
+    assert ciphers_of_1_2("ECDHE-A,TLS_AES_256_GCM_SHA384:ECDHE-B") == "ECDHE-A:ECDHE-B"
+    assert [ciphers_of_1_2(one) for one in (None, "", "TLS_AES_256_GCM_SHA384")] == [None] * 3
+
+
+def test_a_configuration_file() -> None:
+    """oslo.config's: options of two sections are words; of those that are said twice the last counts."""
+    said = "# said by Ironic\n[DEFAULT]\ncafile = /etc/a b.crt\ncafile = /x\nip_lookup_sleep=3\n"
+    text = f"{said}[mdns]\nuse_mdns=1\n[disk_utils]\nz=1"
+
+    assert words_of_options(text, "x.conf") == {
+        "ipa-cafile": "/x",
+        "ipa-ip-lookup-timeout": "3",
+        "ipa-use-mdns": "1",
+    }
+
+
+@given(st.text())
+def test_any_configuration_file(text: str) -> None:
+    """It is read, or refused, in our words."""
+    with suppress(ConfigError):
+        words_of_options(text, "x.conf")

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is done with a machine before Ironic is called: all that it was told at boot is brought about, in this order.
+
+    parameters ─► drivers' time ─► network ─► tagged links ─► Ironic's address ─► clock
+
+A process that is started again within a boot does it all once more, where it changes nothing, but for the waits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from threading import Event
+
+import structlog
+
+from agent.errors import AgentError
+from agent.host.doors import Host
+from agent.inventory.disk import disks
+from agent.link.ironic.attach import add_vlans, attach
+from agent.link.ironic.boot import FILE, told
+from agent.link.ironic.client import Ironic, Manner
+from agent.link.ironic.clock import set_clock
+from agent.link.ironic.discovery import discovered
+from agent.model.ironic.parameters import Parameters
+from agent.plan.disk import LEAST_BYTES
+
+CA_FILE, CLIENT_FILE = "ca.pem", "client.pem"
+
+log = structlog.get_logger("boot")
+
+
+def prepared(host: Host, cmdline: str, directory: str, stop: Event, *, is_first: bool) -> tuple[Host, Parameters]:
+    """The host, which trusts whom it shall trust, and what Ironic wants of it. `is_first`: Ironic does not know us yet
+    in this boot. Raises `ConfigError`; `LinkError`, where trying again may help.
+    """
+    parameters, media = told(host, cmdline, directory, stop)
+    if is_first and parameters.hardware_delay_s:
+        log.info("the hardware is given time", seconds=parameters.hardware_delay_s)
+        host.clock.wait(stop, parameters.hardware_delay_s)
+    if media.network_data is not None:
+        attach(host, media.network_data, stop)
+    if parameters.vlans:
+        add_vlans(host, parameters.vlans, parameters.lldp_timeout_s)
+    parameters = discovered(host, parameters, stop)
+    if is_first:
+        set_clock(host, parameters, stop)
+    if parameters.insecure:
+        log.warning("nobody's certificate is verified: ipa-insecure says so")
+    if parameters.ca_pem or parameters.insecure:
+        host = replace(host, fetch=host.fetch.trusting(parameters.ca_pem, insecure=parameters.insecure))
+    return host, parameters
+
+
+def client(host: Host, parameters: Parameters, directory: str) -> Ironic:
+    """A connection to Ironic's API, in the manner that was told. Raises `ConfigError`."""
+    pair = parameters.client_pem
+    manner = Manner(
+        ca_path=kept(host, f"{directory}/{CA_FILE}", parameters.ca_pem),
+        client_path=kept(host, f"{directory}/{CLIENT_FILE}", pair.get_secret_value() if pair else None),
+        insecure=parameters.insecure,
+        tls_min_version=parameters.tls_min_version,
+        tls_ciphers=parameters.tls_ciphers,
+        request_id=parameters.request_id,
+        api_version=parameters.api_version,
+        answer_timeout_s=parameters.answer_timeout_s,
+    )
+    return Ironic(parameters.api_urls, manner)
+
+
+def kept(host: Host, path: str, text: str | None) -> str | None:
+    """A file with that text, as TLS wants it."""
+    if text is None:
+        return None
+    host.files.write(path, text.encode(), mode=0o600)
+    return host.files.real_path(path)
+
+
+def forget(host: Host, directory: str) -> None:
+    """Nothing of what was told is left for whoever has the machine from now on."""
+    for name in (FILE, CA_FILE, CLIENT_FILE):
+        host.files.remove(f"{directory}/{name}")
+
+
+def wait_for_disks(host: Host, parameters: Parameters, stop: Event) -> None:
+    """Some drivers take their time: until there is a disk that may be a root disk, a few times. A machine without one
+    is Ironic's to judge.
+    """
+    for attempt in range(parameters.disk_attempts):
+        try:
+            if any(disk.size_bytes >= LEAST_BYTES for disk in disks(host)):
+                return
+        except AgentError as error:
+            log.warning("the disks cannot be read yet", error=str(error))
+        if attempt + 1 < parameters.disk_attempts and host.clock.wait(stop, parameters.disk_pause_s):
+            return
+    if parameters.disk_attempts:
+        log.warning("no disk of 4 GiB or more has turned up", looked=parameters.disk_attempts)

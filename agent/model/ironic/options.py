@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration files of ironic-python-agent (oslo.config), as words of a command line. Pure.
+
+On virtual media Ironic brings one that names its authority (ironic/drivers/modules/image_utils.py,
+_TLS_CONFIG_TEMPLATE); an operator may have more of them in a ramdisk. What they say goes before the command line.
+"""
+
+from __future__ import annotations
+
+from configparser import Error, RawConfigParser
+
+from agent.errors import ConfigError
+
+SECTIONS = ("DEFAULT", "mdns")
+RENAMED = {"ip_lookup_sleep": "ip-lookup-timeout"}
+
+
+def words_of_options(text: str, name: str) -> dict[str, str]:
+    """`cafile = x` in [DEFAULT] is ipa-cafile=x. Raises `ConfigError`; `name` is the file's."""
+    parser = RawConfigParser(strict=False, default_section="")
+    try:
+        parser.read_string(text)
+    except Error as error:
+        raise ConfigError(f"reading {name}", str(error).replace("\n", " ")[:200]) from None
+    found = {option: value for section in SECTIONS if section in parser for option, value in parser[section].items()}
+    return {f"ipa-{RENAMED.get(option, option.replace('_', '-'))}": value.strip() for option, value in found.items()}
