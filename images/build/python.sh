@@ -30,10 +30,12 @@ need_venv() {
     exec {lock}>&-
 }
 
-# need_lab_packages: what the virtual machines stand on. Firmware files are no commands: their absence names the package.
+# need_lab_packages: what the virtual machines stand on, and what Ironic makes images and config drives with. Firmware
+# files are no commands: their absence names the package.
 need_lab_packages() {
     # shellcheck disable=SC2046  # each prints one word or none
     need_packages qemu-system-x86_64=qemu-system-x86 dnsmasq=dnsmasq-base ip=iproute2 ssh=openssh-client \
+        qemu-img=qemu-utils xorrisofs=xorriso \
         $(absent /usr/share/OVMF ovmf) $(absent /usr/lib/ipxe/snponly.efi ipxe) $(absent /usr/lib/ipxe/qemu ipxe-qemu)
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator and a user do with the lab's one machine, all of it by `bmsctl`.
+"""What an operator and a user do with the lab's one machine under the embedded controller, all of it by `bmsctl`.
 
 The demo shows it to a person, the machine tests judge it. Nothing here reaches into the controller.
 """
@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from lab.bmc import USER
-from lab.controller import Controller
+from lab.controller import BMSCTL, Controller
 from lab.daemon import wait_until
 from lab.fault import LabFault
 from lab.login import Login, make_key
 from lab.network import TENANT_CIDR, TENANT_GATEWAY
 from lab.site import Site
+from lab.story import Phase
 
 FLAVOR, IMAGE, VPC, SUBNET, GROUP, KEY, SERVER = "bm.small", "debian", "lab", "front", "web", "demo", "web-1"
 LOGIN_USER = "debian"
@@ -30,7 +31,9 @@ JOB_TIMEOUT_S = 1800.0
 
 
 class Cloud:
-    """The lab's controller as its operator and its user see it. `echo` is told every command that changes something."""
+    """`lab.story.Cloud` by bmsctl. `echo` is told every command that changes something."""
+
+    login_timeout_s = LOGIN_TIMEOUT_S
 
     def __init__(
         self, site: Site[Controller], user: str = LOGIN_USER, echo: Callable[[str], object] = lambda _: None
@@ -53,6 +56,65 @@ class Cloud:
         """The command's own output, for the person at the terminal."""
         self.echo(shlex.join(["bmsctl", *words]))
         self.site.controller.show(*words, timeout_s=timeout_s)
+
+    def taking_in(self) -> list[Phase]:
+        """The machine boots the ramdisk, which enrols it; its inventory is there."""
+        return [
+            Phase("power on, boot the ramdisk over the network, enrol", self._power_on, spinner=True),
+            Phase("look at the node, tell its BMC", self._look_at_node),
+        ]
+
+    def _power_on(self) -> None:
+        self.site.machine.power_on()
+        self.wait_for_node("available")
+
+    def _look_at_node(self) -> None:
+        node = self.wait_for_node("available")
+        self.show("node", "show", node)
+        self.give_bmc(node)
+
+    def creating(self, image: Path) -> list[Phase]:
+        """The user's catalogue, and a server of it."""
+        return [
+            Phase("register flavor, image, subnet, security group, key pair", lambda: self.register(image)),
+            Phase(
+                "create the server: write the image, boot it, be told by it", lambda: self._follow(self.create_server())
+            ),
+        ]
+
+    def deleting(self) -> list[Phase]:
+        """The ramdisk wipes the node."""
+        return [
+            Phase(
+                "delete the server: boot the ramdisk again, wipe every disk", lambda: self._follow(self.delete_server())
+            )
+        ]
+
+    def _follow(self, job_id: str) -> list[tuple[str, float]]:
+        """Show the job until it is over; its phases."""
+        self.show("job", "wait", job_id, timeout_s=JOB_TIMEOUT_S)
+        return self.phases(job_id)
+
+    def check_available(self) -> None:
+        """Seen in the list of nodes."""
+        self.wait_for_node("available")
+        self.show("node", "list")
+
+    def show_server(self) -> None:
+        """With its addresses."""
+        self.show("server", "show", self.server()["name"])
+
+    def what_to_try(self) -> list[str]:
+        """Commands, in the lab's namespace."""
+        inside = f"ip netns exec {self.site.network.namespace}"
+        exports = " ".join(f"{name}={value}" for name, value in self.site.controller.environment.items())
+        orders = (f"server show {SERVER}", f"server reinstall {SERVER} --wait", f"server delete {SERVER} --wait")
+        return [
+            f"export {exports}",
+            f"{inside} {BMSCTL} node list",
+            f"{inside} {' '.join(self.login().argv)}",
+            *(f"{inside} {BMSCTL} {order}" for order in orders),
+        ]
 
     def wait_for_node(self, state: str, timeout_s: float = ENROL_TIMEOUT_S) -> str:
         """The name of the one node, once it is in this state."""

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import requests
@@ -14,6 +15,7 @@ from lab.fault import LabFault
 VERSION = "1.95"
 TIMEOUT_S = 60.0
 POLL_S = 0.5
+SECRETS = ("redfish_password", "rescue_password")
 FAILED = (
     "adopt failed", "clean failed", "deploy failed", "error", "inspect failed", "rescue failed", "service failed",
     "unrescue failed",
@@ -21,15 +23,18 @@ FAILED = (
 
 
 class IronicApi:
-    """The API at one address."""
+    """The API at one address. `echo` is told every request that changes something, as it is sent."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, echo: Callable[[str], object] = lambda _: None) -> None:
         self._url = url
+        self._echo = echo
         self._session = requests.Session()
         self._session.headers["X-OpenStack-Ironic-API-Version"] = VERSION
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """The decoded answer; None where there is none. Raises `LabFault` with Ironic's own words."""
+        if method != "GET":
+            self._echo(f"{method} {path} {json.dumps(without_secrets(body))}")
         answer = self._session.request(method, f"{self._url}{path}", json=body, timeout=TIMEOUT_S)
         if not answer.ok:
             raise LabFault(f"asking Ironic for {method} {path}: {answer.status_code} {answer.text}")
@@ -75,8 +80,18 @@ class IronicApi:
             time.sleep(poll_s)
 
 
+def without_secrets(body: Any) -> Any:
+    """What may be shown of it, as Ironic itself shows it."""
+    match body:
+        case dict():
+            return {name: "******" if name in SECRETS else without_secrets(value) for name, value in body.items()}
+        case list():
+            return [without_secrets(value) for value in body]
+    return body
+
+
 def _why(node: Any, wanted: Collection[str], timeout_s: float, *, failed: bool) -> str:
     state = f"{node['provision_state']} (target {node['target_provision_state']}, power {node['power_state']})"
     what = "failed" if failed else f"not within {timeout_s:.0f} seconds"
-    step = node["clean_step"] or node["deploy_step"]
+    step = node["clean_step"] or node["deploy_step"] or node["service_step"]
     return f"waiting for the node to be {' or '.join(wanted)}: {what}: it is {state}: {node['last_error']} {step or ''}"

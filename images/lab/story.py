@@ -1,19 +1,63 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The main job, told in phases: what `images/demo` plays, one method a phase.
+"""The main job, told in phases: what `images/demo` plays, whichever controller has the machine.
 
 Each phase ends only when what it is about was seen; else it raises `LabFault`. Nothing is decided here about the lab.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
-from lab.cloud import JOB_TIMEOUT_S, LOGIN_TIMEOUT_S, Cloud
 from lab.disk import first_nonzero_byte
 from lab.fault import LabFault
+from lab.login import Login
+from lab.site import Site
 from lab.timeline import Timeline
 
 LEFT_BEHIND = "a tenant's secret"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Something that an operator or a user does. `run` gives the parts of it that somebody else has timed."""
+
+    name: str
+    run: Callable[[], Iterable[tuple[str, float]] | None]
+    spinner: bool = False
+
+
+class Cloud(Protocol):
+    """The lab's controller as its operator and its user see it: what the story needs of it."""
+
+    site: Site[Any]
+    login_timeout_s: float
+
+    def taking_in(self) -> Iterable[Phase]:
+        """From the machine's first power-on to a node that is known and available."""
+
+    def creating(self, image: Path) -> Iterable[Phase]:
+        """From a catalogue to a server of this image."""
+
+    def show_server(self) -> None:
+        """What the user sees of it."""
+
+    def login(self) -> Login:
+        """The way in."""
+
+    def check_identity(self, answers: dict[str, str]) -> None:
+        """Raises `LabFault` where the server is not the one that was ordered."""
+
+    def deleting(self) -> Iterable[Phase]:
+        """The server's end."""
+
+    def check_available(self) -> None:
+        """The node can be had again; shown, too."""
+
+    def what_to_try(self) -> list[str]:
+        """For somebody who wants to go on by hand: lines to copy."""
 
 
 class Story:
@@ -25,27 +69,19 @@ class Story:
         self.machine = cloud.site.machine
 
     def take_in(self) -> None:
-        """The machine boots the ramdisk, which enrols it; its inventory is there."""
-        with self.timeline.phase("power on, boot the ramdisk over the network, enrol", spinner=True):
-            self.machine.power_on()
-            node = self.cloud.wait_for_node("available")
-        with self.timeline.phase("look at the node, tell its BMC"):
-            self.cloud.show("node", "show", node)
-            self.cloud.give_bmc(node)
+        """The controller has the machine, and knows what it is."""
+        self._play(self.cloud.taking_in())
 
     def create(self, image: Path) -> None:
-        """The user's catalogue, and a server of it."""
-        with self.timeline.phase("register flavor, image, subnet, security group, key pair"):
-            self.cloud.register(image)
-        with self.timeline.phase("create the server: write the image, boot it, be told by it"):
-            self._follow(self.cloud.create_server())
+        """The user has a server."""
+        self._play(self.cloud.creating(image))
 
     def log_in(self) -> None:
         """The server itself says who it is."""
         with self.timeline.phase("log in by ssh"):
-            self.cloud.show("server", "show", self.cloud.server()["name"])
+            self.cloud.show_server()
             login = self.cloud.login()
-            login.wait(LOGIN_TIMEOUT_S)
+            login.wait(self.cloud.login_timeout_s)
             answers = login.answers()
             for name, value in answers.items():
                 self.timeline.console.print(f"{name:>15}: {value}")
@@ -58,18 +94,16 @@ class Story:
             to = f"of=/dev/disk/by-id/virtio-{data.serial} bs=4k seek=1000 conv=fsync status=none"
             self.cloud.login().run(f'echo "{LEFT_BEHIND}" | sudo dd {to}')
             self._look_at_disks(empty=False)
-        with self.timeline.phase("delete the server: boot the ramdisk again, wipe every disk"):
-            self._follow(self.cloud.delete_server())
+        self._play(self.cloud.deleting())
         with self.timeline.phase("prove that the node is wiped and available"):
-            self.cloud.wait_for_node("available")
-            self.cloud.show("node", "list")
+            self.cloud.check_available()
             self._look_at_disks(empty=True)
 
-    def _follow(self, job_id: str) -> None:
-        """Show the job until it is over; its phases go into the timeline."""
-        self.cloud.show("job", "wait", job_id, timeout_s=JOB_TIMEOUT_S)
-        for name, seconds in self.cloud.phases(job_id):
-            self.timeline.add_detail(name, seconds)
+    def _play(self, phases: Iterable[Phase]) -> None:
+        for phase in phases:
+            with self.timeline.phase(phase.name, spinner=phase.spinner):
+                for name, seconds in phase.run() or ():
+                    self.timeline.add_detail(name, seconds)
 
     def _look_at_disks(self, *, empty: bool) -> None:
         """Read the disks from outside: all zeroes, or something on each."""
