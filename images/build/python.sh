@@ -42,10 +42,12 @@ need_lab_packages() {
 # need_test_packages: independent judges of what we write, the servers that images come from, what imports are
 # converted with, and the tools of the tests on the real kernel.
 need_test_packages() {
+    # shellcheck disable=SC2046  # as above
     need_packages sfdisk=fdisk sgdisk=gdisk mcopy=mtools mkfs.vfat=dosfstools mkfs.ext4=e2fsprogs losetup=mount \
         cpio=cpio zstd=zstd systemd-analyze=systemd mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs dmsetup=dmsetup \
         nginx=nginx-light docker-registry=docker-registry qemu-img=qemu-utils bwrap=bubblewrap \
-        nft=nftables iperf3=iperf3 ping=iputils-ping
+        nft=nftables iperf3=iperf3 ping=iputils-ping xorriso=xorriso \
+        grub-mkimage=grub-common $(absent /usr/lib/grub/x86_64-efi grub-efi-amd64-bin)
 }
 
 absent() { [[ -e $1 ]] || printf '%s=%s\n' "$1" "$2"; }

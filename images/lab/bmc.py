@@ -12,16 +12,17 @@ import hmac
 import json
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable, Container
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from lab.boot_override import BootOverride
 from lab.fault import LabFault
 from lab.machine import Machine, MachineSpec
-from lab.redfish import ROOT, Document, documents, reset_path, system_path
+from lab.redfish import ROOT, Document, documents, eject_path, insert_path, reset_path, system_path
 
 PORT = 8000
 USER = "admin"
@@ -35,6 +36,10 @@ class PowerButton(Protocol):
 
     @property
     def is_on(self) -> bool: ...
+    @property
+    def disc(self) -> str | None: ...
+    def insert(self, url: str, content: BinaryIO) -> None: ...
+    def eject(self) -> None: ...
     def power_on(self) -> None: ...
     def power_off(self) -> None: ...
     def reset(self) -> None: ...
@@ -70,6 +75,37 @@ RESETS: dict[str, Callable[[PowerButton], None]] = {
 }
 
 
+Act = Callable[[PowerButton], None]
+FETCH_TIMEOUT_S = 60
+
+
+def _resetting(body: bytes) -> Act:
+    """What a reset asks for. Raises `ValueError`."""
+    try:
+        return RESETS[json.loads(body)["ResetType"]]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"ResetType must be one of {', '.join(RESETS)}") from None
+
+
+def _inserting(body: bytes) -> Act:
+    """Fetch a disc, and put it into the drive. Raises `ValueError`."""
+    match json.loads(body):
+        case {"Image": str(url)} if url.startswith("http://"):
+            pass
+        case _:
+            raise ValueError("Image must be an http:// URL")
+
+    def act(machine: PowerButton) -> None:
+        with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT_S) as content:  # noqa: S310 - http alone, see above
+            machine.insert(url, content)
+
+    return act
+
+
+def _ejecting(machine: PowerButton) -> None:
+    machine.eject()
+
+
 class Bmc(ThreadingHTTPServer):
     """The service. One request at a time touches the machine."""
 
@@ -95,17 +131,21 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(HTTPStatus.OK, found[self._path])
 
     def do_POST(self) -> None:
-        body = self._body()
-        if self._is_stranger() or self._is_elsewhere([reset_path(self.server.machine.spec)]):
+        """Actions: of the power, and of the drive if there is one."""
+        body, machine = self._body(), self.server.machine
+        actions: dict[str, Callable[[bytes], Act]] = {reset_path(machine.spec): _resetting}
+        if machine.spec.virtual_cd:
+            actions |= {insert_path(machine.spec): _inserting, eject_path(machine.spec): lambda _: _ejecting}
+        if self._is_stranger() or self._is_elsewhere(actions):
             return
         try:
-            reset = RESETS[json.loads(body)["ResetType"]]
-        except (ValueError, KeyError, TypeError):
-            self._fault(HTTPStatus.BAD_REQUEST, f"ResetType must be one of {', '.join(RESETS)}")
+            act = actions[self._path](body)
+        except ValueError as error:
+            self._fault(HTTPStatus.BAD_REQUEST, str(error))
             return
         with self.server.lock:
             try:
-                reset(self.server.machine)
+                act(machine)
             except (LabFault, OSError) as error:
                 self._fault(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
                 return
@@ -134,7 +174,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _documents(self) -> dict[str, Document]:
         machine = self.server.machine
-        return documents(machine.spec, is_on=machine.is_on, override=machine.boot_override, resets=RESETS)
+        return documents(
+            machine.spec, is_on=machine.is_on, override=machine.boot_override, resets=RESETS, disc=machine.disc
+        )
 
     def _is_stranger(self) -> bool:
         """Whether who asks may not; it is answered then."""

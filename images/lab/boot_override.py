@@ -17,6 +17,7 @@ class Enabled(StrEnum):
 class Target(StrEnum):
     NONE = "None"
     NETWORK = "Pxe"
+    CD = "Cd"
     DISK = "Hdd"
 
 
@@ -29,8 +30,9 @@ class BootOverride(BaseModel):
     target: Target = Field(default=Target.NONE, alias="BootSourceOverrideTarget")
 
     @property
-    def disk_first(self) -> bool:
-        return self.enabled is not Enabled.DISABLED and self.target is Target.DISK
+    def first(self) -> Target:
+        """What comes before the machine's own order."""
+        return self.target if self.enabled is not Enabled.DISABLED else Target.NONE
 
     def after_start(self) -> BootOverride:
         """What is left of it once the machine has started."""

@@ -13,18 +13,19 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from lab.boot_override import BootOverride
+from lab.boot_override import BootOverride, Target
 from lab.command import run
 from lab.fault import LabFault
 from lab.firmware import Firmware, ovmf
 
 QMP_TIMEOUT_S = 10
 END_TIMEOUT_S = 20
+DISC, CD = "disc.iso", "cd"
 # The setup of this firmware: no IPv6, which nobody answers here (edk2, OvmfPkg/RUNTIME_CONFIG.md).
 OFF = ("IPv6PXESupport", "IPv6Support")
 
@@ -57,15 +58,19 @@ class MachineSpec(BaseModel):
     serial: str = "CZ12345678"
     uuid: str = "4c4c4544-0042-4d10-8053-b1c04f303031"
     cache: str = "writeback"
+    virtual_cd: bool = False
+    """A drive in which the BMC puts discs."""
     disks: tuple[DiskSpec, ...] = (
         DiskSpec(name="system", bus="scsi", size_gib=5, serial="S4NYNF0M123456", wwn="0x5000c500a1b2c3d4"),
         DiskSpec(name="data", bus="virtio", size_gib=3, serial="DATA0001"),
     )
 
 
-def qemu_argv(spec: MachineSpec, folder: Path, *, disk_first: bool = False) -> list[str]:
-    """QEMU's whole command line. The network comes first in the boot order, at every start and every reset, or last."""
-    network, first_disk = (len(spec.disks) + 1, 1) if disk_first else (1, 2)
+def qemu_argv(spec: MachineSpec, folder: Path, *, first: Target = Target.NONE) -> list[str]:
+    """QEMU's whole command line. In the boot order the network comes first, at every start and every reset, or what was
+    asked for does; a CD that was not asked for comes last.
+    """
+    network, first_disk = (len(spec.disks) + 1, 1) if first is Target.DISK else (1, 2)
     return [
         "qemu-system-x86_64", "-name", spec.name, "-daemonize", "-pidfile", str(folder / "qemu.pid"),
         "-machine", "q35,graphics=off", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", str(spec.cpus),
@@ -84,6 +89,7 @@ def qemu_argv(spec: MachineSpec, folder: Path, *, disk_first: bool = False) -> l
             for index, disk in enumerate(spec.disks, first_disk)
             for word in _disk_argv(disk, index, spec.cache, folder)
         ),
+        *(_cd_argv(folder / DISC, 0 if first is Target.CD else len(spec.disks) + 2) if spec.virtual_cd else ()),
     ]  # fmt: skip
 
 
@@ -112,6 +118,12 @@ def _disk_argv(disk: DiskSpec, bootindex: int, cache: str, folder: Path) -> list
         "-device",
         f"{kind},drive={disk.name},serial={disk.serial}{wwn},bootindex={bootindex}",
     ]
+
+
+def _cd_argv(disc: Path, bootindex: int) -> list[str]:
+    medium = f",format=raw,file={disc}" if disc.exists() else ""
+    drive = ["-drive", f"if=none,id=disc,media=cdrom,readonly=on{medium}"]
+    return [*drive, "-device", f"scsi-cd,bus=scsi.0,id={CD},drive=disc,bootindex={bootindex}"]
 
 
 class Machine:
@@ -171,8 +183,30 @@ class Machine:
         if self.is_on:
             return
         override = self.boot_override
-        run(qemu_argv(self.spec, self.folder, disk_first=override.disk_first))
+        run(qemu_argv(self.spec, self.folder, first=override.first))
         self.boot_override = override.after_start()
+
+    @property
+    def disc(self) -> str | None:
+        """The URL of the disc in the drive."""
+        url = self.folder / f"{DISC}.url"
+        return url.read_text() if url.exists() else None
+
+    def insert(self, url: str, content: BinaryIO) -> None:
+        """Put a disc into the drive, now or for the next start."""
+        self.eject()
+        with (self.folder / DISC).open("wb") as file:
+            shutil.copyfileobj(content, file)
+        if self.is_on:
+            self._qmp("blockdev-change-medium", id=CD, filename=str(self.folder / DISC), format="raw")
+        (self.folder / f"{DISC}.url").write_text(url)
+
+    def eject(self) -> None:
+        """Take it out, whoever holds the drive shut."""
+        if self.is_on and self.disc is not None:
+            self._qmp("eject", id=CD, force=True)
+        for name in (f"{DISC}.url", DISC):
+            (self.folder / name).unlink(missing_ok=True)
 
     def power_off(self) -> None:
         """Cut the power, as SIGKILL does it: nothing is flushed, nothing is said to the guest."""
@@ -194,14 +228,14 @@ class Machine:
         """Ask the guest to shut down (ACPI)."""
         self._qmp("system_powerdown")
 
-    def _qmp(self, command: str) -> None:
+    def _qmp(self, command: str, **arguments: Any) -> None:
         with socket.socket(socket.AF_UNIX) as door:
             door.settimeout(QMP_TIMEOUT_S)
             door.connect(str(self.folder / "qmp.sock"))
             with door.makefile("rw") as lines:
                 lines.readline()  # the greeting
-                for name in ("qmp_capabilities", command):
-                    lines.write(json.dumps({"execute": name}) + "\n")
+                for name, more in (("qmp_capabilities", {}), (command, arguments)):
+                    lines.write(json.dumps({"execute": name, "arguments": more}) + "\n")
                     lines.flush()
                     _answer(lines, name)
 

@@ -28,12 +28,27 @@ def system_path(spec: MachineSpec) -> str:
     return f"{SYSTEMS}/{spec.name}"
 
 
+def cd_path(spec: MachineSpec) -> str:
+    """The drive in which the BMC puts discs."""
+    return f"{MANAGER}/VirtualMedia/Cd"
+
+
+def insert_path(spec: MachineSpec) -> str:
+    return f"{cd_path(spec)}/Actions/VirtualMedia.InsertMedia"
+
+
+def eject_path(spec: MachineSpec) -> str:
+    return f"{cd_path(spec)}/Actions/VirtualMedia.EjectMedia"
+
+
 def reset_path(spec: MachineSpec) -> str:
     return f"{system_path(spec)}/Actions/ComputerSystem.Reset"
 
 
-def documents(spec: MachineSpec, *, is_on: bool, override: BootOverride, resets: Iterable[str]) -> dict[str, Document]:
-    """All that can be read, by path."""
+def documents(
+    spec: MachineSpec, *, is_on: bool, override: BootOverride, resets: Iterable[str], disc: str | None = None
+) -> dict[str, Document]:
+    """All that can be read, by path; `disc` is the URL of what is in the virtual drive."""
     system, nics = system_path(spec), f"{system_path(spec)}/EthernetInterfaces"
     found = [
         _root(),
@@ -42,8 +57,11 @@ def documents(spec: MachineSpec, *, is_on: bool, override: BootOverride, resets:
         _collection(nics, "EthernetInterface", f"{nics}/1"),
         _ethernet_interface(f"{nics}/1", spec.mac),
         _collection(MANAGERS, "Manager", MANAGER),
-        _manager(system),
+        _manager(system, has_media=spec.virtual_cd),
     ]
+    if spec.virtual_cd:
+        drive = _drive(spec, disc)
+        found += [_collection(f"{MANAGER}/VirtualMedia", "VirtualMedia", drive["@odata.id"]), drive]
     return {document["@odata.id"]: document for document in found}
 
 
@@ -113,9 +131,28 @@ def _ethernet_interface(path: str, mac: str) -> Document:
     }
 
 
-def _manager(system: str) -> Document:
+def _drive(spec: MachineSpec, disc: str | None) -> Document:
+    return {
+        **_reference(cd_path(spec)),
+        "@odata.type": "#VirtualMedia.v1_6_0.VirtualMedia",
+        "Id": "Cd",
+        "Name": "Virtual CD",
+        "MediaTypes": ["CD", "DVD"],
+        "Image": disc,
+        "Inserted": disc is not None,
+        "WriteProtected": True,
+        "ConnectedVia": "URI" if disc is not None else "NotConnected",
+        "Actions": {
+            "#VirtualMedia.InsertMedia": {"target": insert_path(spec)},
+            "#VirtualMedia.EjectMedia": {"target": eject_path(spec)},
+        },
+    }
+
+
+def _manager(system: str, *, has_media: bool) -> Document:
     """Its clock is this computer's: a controller that compares it finds nothing to set."""
     return {
+        **({"VirtualMedia": _reference(f"{MANAGER}/VirtualMedia")} if has_media else {}),
         **_reference(MANAGER),
         "@odata.type": "#Manager.v1_17_0.Manager",
         "Id": "bmc",

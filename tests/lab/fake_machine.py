@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 from lab.boot_override import BootOverride
 from lab.fault import LabFault
 from lab.machine import MachineSpec
@@ -17,6 +19,7 @@ class FakeMachine:
         self.boot_override = BootOverride()
         self.pressed: list[str] = []
         self.broken = False
+        self.disc: str | None = None
 
     def power_on(self) -> None:
         if self.broken:
@@ -30,6 +33,14 @@ class FakeMachine:
 
     def reset(self) -> None:
         self.pressed.append("reset")
+
+    def insert(self, url: str, content: BinaryIO) -> None:
+        self.disc = url
+        self.pressed.append(f"insert {len(content.read())}")
+
+    def eject(self) -> None:
+        self.disc = None
+        self.pressed.append("eject")
 
     def press_power_button(self) -> None:
         self.pressed.append("button")

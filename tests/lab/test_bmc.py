@@ -14,6 +14,7 @@ from lab.bmc import Bmc
 from lab.boot_override import BootOverride, Enabled, Target
 from lab.machine import MachineSpec
 from tests.lab.fake_machine import FakeMachine
+from tests.link.answers import answering
 
 ENTRY = ("admin", "secret")
 
@@ -122,7 +123,7 @@ def test_a_boot_order_is_taken_and_told(system: str, machine: FakeMachine) -> No
 @pytest.mark.parametrize(
     "body",
     [
-        {"Boot": {"BootSourceOverrideTarget": "Cd"}},
+        {"Boot": {"BootSourceOverrideTarget": "Usb"}},
         {"Boot": {"BootSourceOverrideMode": "Legacy"}},
         {"Boot": {"BootSourceOverrideTarget": "Hdd"}, "AssetTag": "1"},
         {"Boot": "Hdd"},
@@ -159,3 +160,31 @@ def test_a_controller_finds_its_way_from_the_root(system: str) -> None:
     assert node["Id"] == "m1"
     assert first(node["EthernetInterfaces"])["MACAddress"] == MachineSpec().mac.upper()
     assert node["Links"]["ManagedBy"] == [{"@odata.id": first(root["Managers"])["@odata.id"]}]
+
+
+def test_virtual_media(system: str, machine: FakeMachine) -> None:
+    """A machine with a drive: a disc is fetched and put in by its URL, seen, and taken out; nothing but http is."""
+    machine.spec = MachineSpec(name="m1", virtual_cd=True)
+    root = system.partition("/redfish")[0]
+    manager = requests.get(f"{root}/redfish/v1/Managers/bmc", auth=ENTRY, timeout=5).json()
+    (member,) = requests.get(f"{root}{manager['VirtualMedia']['@odata.id']}", auth=ENTRY, timeout=5).json()["Members"]
+    drive = f"{root}{member['@odata.id']}"
+    actions = requests.get(drive, auth=ENTRY, timeout=5).json()["Actions"]
+    insert, eject = (f"{root}{actions[f'#VirtualMedia.{name}Media']['target']}" for name in ("Insert", "Eject"))
+    seen = []
+    with answering((200, "a disc")) as web:
+        requests.post(insert, json={"Image": f"{web.url}/boot.iso"}, auth=ENTRY, timeout=5).raise_for_status()
+    seen.append(requests.get(drive, auth=ENTRY, timeout=5).json()["Inserted"])
+    refused = requests.post(insert, json={"Image": "file:///etc/passwd"}, auth=ENTRY, timeout=5).status_code
+    requests.post(eject, json={}, auth=ENTRY, timeout=5).raise_for_status()
+    seen.append(requests.get(drive, auth=ENTRY, timeout=5).json()["Inserted"])
+
+    assert (seen, refused, machine.pressed) == ([True, False], 400, ["insert 6", "eject"])
+
+
+def test_without_a_drive(system: str) -> None:
+    """There is nothing to put a disc into."""
+    root = system.partition("/redfish")[0]
+    manager = requests.get(f"{root}/redfish/v1/Managers/bmc", auth=ENTRY, timeout=5).json()
+
+    assert "VirtualMedia" not in manager

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_the_network_is_first_in_the_boot_order(firmware: Firmware) -> None:
 
 def test_an_override_puts_the_disks_first() -> None:
     """With the disk first, the network is still there, at the end."""
-    order = re.findall(r"bootindex=(\d+)", " ".join(devices(qemu_argv(MachineSpec(), FOLDER, disk_first=True))))
+    order = re.findall(r"bootindex=(\d+)", " ".join(devices(qemu_argv(MachineSpec(), FOLDER, first=Target.DISK))))
 
     assert order == ["3", "1", "2"]
 
@@ -50,7 +51,7 @@ def test_an_override_of_the_boot_order_is_kept_and_used_up(tmp_path: Path) -> No
     Machine(tmp_path / "m").boot_override = once
 
     assert Machine(tmp_path / "m").boot_override == once
-    assert (once.disk_first, once.after_start(), always.after_start()) == (True, BootOverride(), always)
+    assert (once.first, once.after_start(), always.after_start()) == (Target.DISK, BootOverride(), always)
 
 
 def test_disks_can_be_told_apart() -> None:
@@ -99,3 +100,36 @@ def test_the_newer_firmware_is_preferred(tmp_path: Path) -> None:
         (tmp_path / name).touch()
 
     assert ovmf(tmp_path) == (tmp_path / "OVMF_CODE_4M.fd", tmp_path / "OVMF_VARS_4M.fd")
+
+
+def test_a_virtual_drive(tmp_path: Path) -> None:
+    """It is there for machines that have one, empty or not; and comes first only if it was asked for."""
+    spec = MachineSpec(virtual_cd=True)
+    drives = []
+    for first in (Target.NONE, Target.CD):
+        words = qemu_argv(spec, tmp_path, first=first)
+        drives.append([word for word in words if "=disc" in word])
+        (tmp_path / "disc.iso").touch()
+
+    assert drives == [
+        [
+            "if=none,id=disc,media=cdrom,readonly=on",
+            "scsi-cd,bus=scsi.0,id=cd,drive=disc,bootindex=4",
+        ],
+        [
+            f"if=none,id=disc,media=cdrom,readonly=on,format=raw,file={tmp_path / 'disc.iso'}",
+            "scsi-cd,bus=scsi.0,id=cd,drive=disc,bootindex=0",
+        ],
+    ]
+    assert not any("=disc" in word for word in qemu_argv(MachineSpec(), tmp_path, first=Target.CD))
+
+
+def test_a_disc_is_put_in_and_taken_out(tmp_path: Path) -> None:
+    """Of a machine that is off, it is what the next start finds."""
+    machine = Machine.create(tmp_path / "m", MachineSpec(virtual_cd=True, disks=()))
+    machine.insert("http://a/1.iso", BytesIO(b"1"))
+    machine.insert("http://a/2.iso", BytesIO(b"2"))
+
+    assert (machine.disc, (machine.folder / "disc.iso").read_bytes()) == ("http://a/2.iso", b"2")
+    machine.eject()
+    assert (machine.disc, (machine.folder / "disc.iso").exists()) == (None, False)

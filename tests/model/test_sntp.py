@@ -11,18 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import DecodeError
-from agent.model.sntp import ERA_BEGINS, ERA_S, PACKET, answered, question
+from agent.model.sntp import answered, question
+from tests.responder import time_answer
 
 COOKIE = b"cookies!"
 NOW = datetime(2026, 11, 22, 12, 0, 0, 500_000, tzinfo=UTC)
-
-
-def answer(asked: bytes, now: datetime = NOW, *, first: int = 0x24, stratum: int = 2) -> bytes:
-    """A server's: version 4, in step."""
-    since = now - ERA_BEGINS
-    seconds = int(since.total_seconds()) % ERA_S
-    fraction = (since.microseconds << 32) // 10**6
-    return PACKET.pack(first, stratum, 0, 0, 0, 0, 0, bytes(8), asked[40:48], bytes(8), seconds, fraction)
 
 
 def test_a_question_and_its_answer() -> None:
@@ -30,7 +23,7 @@ def test_a_question_and_its_answer() -> None:
     asked = question(COOKIE)
 
     assert (len(asked), asked[0] & 7, asked[0] >> 3 & 7, asked[40:]) == (48, 3, 4, COOKIE)
-    assert abs(answered(answer(asked), COOKIE) - NOW) < timedelta(microseconds=2)
+    assert abs(answered(time_answer(asked, NOW), COOKIE) - NOW) < timedelta(microseconds=2)
 
 
 @pytest.mark.parametrize("year", [1970, 2025, 2035, 2037, 2100])
@@ -38,18 +31,18 @@ def test_the_counter_comes_round_in_2036(year: int) -> None:
     """Seconds are counted since 1900, and since 2036 again."""
     then = datetime(year, 6, 1, tzinfo=UTC)
 
-    assert answered(answer(question(COOKIE), then), COOKIE) == then
+    assert answered(time_answer(question(COOKIE), then), COOKIE) == then
 
 
 @pytest.mark.parametrize(
     ("packet", "told"),
     [
-        (answer(question(COOKIE))[:47], "47 bytes"),
-        (answer(question(b"another!")), "another question"),
+        (time_answer(question(COOKIE), NOW)[:47], "47 bytes"),
+        (time_answer(question(b"another!"), NOW), "another question"),
         (question(COOKIE), "another question"),
-        (answer(question(COOKIE), first=0xE4), "does not know the time"),
-        (answer(question(COOKIE), stratum=0), "does not know the time"),
-        (answer(question(COOKIE), stratum=16), "does not know the time"),
+        (time_answer(question(COOKIE), NOW, first=0xE4), "does not know the time"),
+        (time_answer(question(COOKIE), NOW, stratum=0), "does not know the time"),
+        (time_answer(question(COOKIE), NOW, stratum=16), "does not know the time"),
     ],
 )
 def test_no_answer(packet: bytes, told: str) -> None:
