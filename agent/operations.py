@@ -12,21 +12,34 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from agent.apply.boot import forget_boot, select_boot
+from agent.apply.burn_in import burn_in
 from agent.apply.capture.take import capture_disk
 from agent.apply.config_drive import place_config_drive
 from agent.apply.erase import erase_disk, leave_disk
+from agent.apply.erase_many import erase_disks
+from agent.apply.filesystem import make_filesystem
 from agent.apply.holder import stop_holder
 from agent.apply.image import write_image
+from agent.apply.inject import inject_files
+from agent.apply.loader import install_loader
 from agent.apply.metadata import wipe_metadata
+from agent.apply.mirror_loader import mirror_loader
+from agent.apply.pstore import erase_pstore
 from agent.apply.raid import build_raid
 from agent.apply.seal import seal_disk
 from agent.errors import InputError
 from agent.host.doors import Host
 from agent.inventory import take
+from agent.inventory.array import arrays
 from agent.inventory.disk import disks
-from agent.inventory.efi import firmware_boot, system_partitions
-from agent.model.disk import DiskIdentity
+from agent.inventory.efi import firmware_architecture, firmware_boot, system_partitions
+from agent.inventory.partition_tags import known_partitions, partition_tags
+from agent.inventory.partitions import partitions_known
+from agent.model.burn_in import BurnIn
+from agent.model.disk import Disk, DiskIdentity, DiskPartition
+from agent.model.efi import SystemPartition
 from agent.model.image import ImagePolicy, ImageRef
+from agent.model.inject import InjectFiles
 from agent.model.inventory import Inventory
 from agent.model.job import Advance, Result
 from agent.model.plan import (
@@ -36,8 +49,13 @@ from agent.model.plan import (
     DiskMustBeIdle,
     Epilogue,
     EraseDisk,
+    EraseDisks,
+    ErasePstore,
     ForgetBoot,
+    InstallLoader,
     LeaveDisk,
+    MakeFilesystem,
+    MirrorLoader,
     PlaceConfigDrive,
     Plan,
     Precondition,
@@ -49,25 +67,36 @@ from agent.model.plan import (
     WriteImage,
 )
 from agent.model.protocol import Mode
+from agent.model.raid import RunningArray
 from agent.model.request import (
+    BurnInRequest,
     CaptureRequest,
     CreateRaidRequest,
     DeleteRaidRequest,
     DeployRequest,
+    ErasePstoreRequest,
     EraseRequest,
     ForgetBootRequest,
+    InjectRequest,
     PowerOffRequest,
     RebootRequest,
     Request,
     SelectBootRequest,
 )
 from agent.model.url import named
-from agent.plan.boot import plan_forget_boot, plan_select_boot
+from agent.plan.array_root import besides_mirrors, bootable, disks_of_mirror
+from agent.plan.boot import plan_forget_boot, plan_select_boot, plan_select_mirrored
+from agent.plan.boot_left import with_old_ones_forgotten
+from agent.plan.burn_in import plan_burn_in
 from agent.plan.capture import plan_capture
 from agent.plan.check import check
 from agent.plan.disk import disks_of, must_be_still, select
 from agent.plan.erase import plan_erase
+from agent.plan.guard import must_not_be_shared
 from agent.plan.image import NO_POLICY, plan_deploy
+from agent.plan.inject import plan_inject
+from agent.plan.layout import Seen, plan_layout
+from agent.plan.left import arrays_of
 from agent.plan.power import plan_power
 from agent.plan.raid import plan_create_raid, plan_delete_raid
 
@@ -91,6 +120,9 @@ VERBS: Mapping[str, Verb] = {
     "raid.delete": Verb("take software RAID arrays down, and wipe their disks' metadata", RAMDISK),
     "boot.select": Verb("let the firmware boot a disk: its loader first in the boot order", RAMDISK),
     "boot.forget": Verb("remove boot entries of the firmware's", RAMDISK),
+    "pstore.erase": Verb("remove what crashed kernels left in the platform's memory", RAMDISK),
+    "disk.inject": Verb("put files into the system on a disk", RAMDISK),
+    "hardware.burn_in": Verb("put hardware under load and verify what it does", RAMDISK),
     "power.reboot": Verb("reboot the machine", ANYWHERE),
     "power.off": Verb("power the machine off", ANYWHERE),
 }
@@ -116,7 +148,7 @@ class Operations:
         match request:
             case DeployRequest():
                 self._must_be_remote(request.image)
-                return plan_deploy(self._inventory(), request, self._spool, begun, self._images)
+                return self._unshared(self._deploy_planned(request, begun), request.shared_too or bool(begun))
             case CaptureRequest():
                 self._must_not_name_files(request)
                 return plan_capture(self._inventory(), request)
@@ -126,11 +158,41 @@ class Operations:
                 return plan_create_raid(self._inventory(), request, begun)
             case DeleteRaidRequest():
                 return plan_delete_raid(self._inventory(), request, begun)
-            case SelectBootRequest() | ForgetBootRequest():
+            case SelectBootRequest():
+                return self._tidied(self._boot_planned(request))
+            case ForgetBootRequest():
                 return self._boot_planned(request)
+            case ErasePstoreRequest():
+                return Plan(steps=(ErasePstore(),))
+            case InjectRequest():
+                return plan_inject(self._inventory(), request, partition_tags(self._host))
+            case BurnInRequest():
+                return plan_burn_in(self._inventory(), request, self._spool, begun)
             case RebootRequest() | PowerOffRequest():
                 return plan_power(request)
         assert_never(request)
+
+    def _deploy_planned(self, request: DeployRequest, begun: tuple[DiskIdentity, ...]) -> Plan:
+        """What a disk's table holds matters where a partition of it may be preserved, and is looked at then."""
+        inventory = self._inventory()
+        if request.layout is None:
+            return plan_deploy(inventory, request, self._spool, begun, self._images)
+        disk = select(disks_of(inventory), request.root_device, request.skip, arrays_of(inventory))
+        seen = Seen(architecture=firmware_architecture(self._host), partitions=partitions_known(self._host, disk))
+        plan = plan_layout(disk, seen, request, self._spool, besides_mirrors(inventory, begun), self._images)
+        return bootable(inventory, disk, plan)
+
+    def _unshared(self, plan: Plan, allowed: bool) -> Plan:
+        """A disk that other machines may be using is written to only if its loss is allowed. Raises `DiskShared`."""
+        pinned = {one.disk for one in plan.preconditions}
+        found = tuple(one for planned in pinned for one in self._disks(planned) if one.identity == planned)
+        must_not_be_shared(found, allowed=allowed)
+        return plan
+
+    def _tidied(self, plan: Plan) -> Plan:
+        """With an entry that is made, those of ours go that lead nowhere any more."""
+        firmware = firmware_boot(self._host)
+        return with_old_ones_forgotten(plan, firmware, known_partitions(self._host)) if firmware else plan
 
     def _boot_planned(self, request: SelectBootRequest | ForgetBootRequest) -> Plan:
         """What a disk has to boot is looked at once it is known which disk is meant; with a BIOS there is nothing."""
@@ -139,8 +201,17 @@ class Operations:
             return Plan()
         if isinstance(request, ForgetBootRequest):
             return plan_forget_boot(firmware, request)
-        disk = select(disks_of(self._inventory()), request.root_device, request.skip)
+        inventory = self._inventory()
+        disk = select(disks_of(inventory), request.root_device, request.skip, arrays_of(inventory))
+        if isinstance(disk, RunningArray):
+            mirrored = tuple((one, self._mirrored_on(one, mirror)) for one, mirror in disks_of_mirror(inventory, disk))
+            return plan_select_mirrored(disk, firmware, mirrored, request)
         return plan_select_boot(disk, firmware, system_partitions(self._host, disk), request)
+
+    def _mirrored_on(self, disk: Disk, place: DiskPartition) -> tuple[SystemPartition, ...]:
+        """What firmware finds there."""
+        found = system_partitions(self._host, disk)
+        return tuple(one for one in found if one.partition.first_lba * disk.logical_sector_bytes == place.offset_bytes)
 
     def _must_be_remote(self, image: ImageRef) -> None:
         """Only an operator may name a file of this machine: a controller could have its secrets written to a disk."""
@@ -160,29 +231,23 @@ class Operations:
         """Raises `PreconditionError` if it does not hold now."""
         match precondition:
             case DiskMustBe():
-                must_be_still(disks(self._host), precondition.disk, besides=precondition.holders)
+                must_be_still(self._disks(precondition.disk), precondition.disk, besides=precondition.holders)
             case DiskMustBeIdle():
-                must_be_still(disks(self._host), precondition.disk, to_write=False)
+                must_be_still(self._disks(precondition.disk), precondition.disk, to_write=False)
             case _:
                 assert_never(precondition)
+
+    def _disks(self, planned: DiskIdentity) -> tuple[Disk, ...]:
+        """Those among which it must be."""
+        return arrays(self._host) if planned.array_uuid else disks(self._host)
 
     def do(self, step: Step, advance: Advance) -> Result:
         """Act. Raises `AgentError`."""
         match step:
-            case WriteImage():
-                return write_image(self._host, step, advance)
-            case PlaceConfigDrive():
-                return place_config_drive(self._host, step, advance)
-            case SealDisk():
-                return seal_disk(self._host, step, advance)
-            case EraseDisk():
-                return erase_disk(self._host, step, advance)
-            case LeaveDisk():
-                return leave_disk(step)
-            case WipeMetadata():
-                return wipe_metadata(self._host, step, advance)
-            case StopHolder():
-                return stop_holder(self._host, step, advance)
+            case WriteImage() | PlaceConfigDrive() | MakeFilesystem() | InstallLoader() | SealDisk() | MirrorLoader():
+                return self._deploy(step, advance)
+            case EraseDisk() | EraseDisks() | LeaveDisk() | WipeMetadata() | StopHolder():
+                return self._erase(step, advance)
             case BuildRaid():
                 return build_raid(self._host, step, advance)
             case CaptureDisk():
@@ -191,6 +256,46 @@ class Operations:
                 return select_boot(self._host, step)
             case ForgetBoot():
                 return forget_boot(self._host, step)
+            case ErasePstore():
+                return erase_pstore(self._host)
+            case InjectFiles():
+                return inject_files(self._host, step, advance)
+            case BurnIn():
+                return burn_in(self._host, step, advance)
+        assert_never(step)
+
+    def _erase(self, step: EraseDisk | EraseDisks | LeaveDisk | WipeMetadata | StopHolder, advance: Advance) -> Result:
+        match step:
+            case EraseDisk():
+                return erase_disk(self._host, step, advance)
+            case EraseDisks():
+                return erase_disks(self._host, step, advance)
+            case LeaveDisk():
+                return leave_disk(step)
+            case WipeMetadata():
+                return wipe_metadata(self._host, step, advance)
+            case StopHolder():
+                return stop_holder(self._host, step, advance)
+        assert_never(step)
+
+    def _deploy(
+        self,
+        step: WriteImage | PlaceConfigDrive | MakeFilesystem | InstallLoader | SealDisk | MirrorLoader,
+        advance: Advance,
+    ) -> Result:
+        match step:
+            case WriteImage():
+                return write_image(self._host, step, advance)
+            case PlaceConfigDrive():
+                return place_config_drive(self._host, step, advance)
+            case MakeFilesystem():
+                return make_filesystem(self._host, step, advance)
+            case InstallLoader():
+                return install_loader(self._host, step, advance)
+            case SealDisk():
+                return seal_disk(self._host, step, advance)
+            case MirrorLoader():
+                return mirror_loader(self._host, step, advance)
         assert_never(step)
 
     def end(self, epilogue: Epilogue) -> None:

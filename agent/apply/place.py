@@ -17,6 +17,7 @@ from agent.host.doors import BlockDevice, Host
 from agent.model.disk import MIB
 from agent.model.image import ImageFormat, ImageRef
 from agent.model.image_kind import TAIL_BYTES, ImageKind, is_vhd_footer, kind_of, misfit
+from agent.model.job import Result
 from agent.model.partition_table import fit
 from agent.model.plan import WriteImage
 from agent.model.url import named
@@ -81,6 +82,14 @@ class DiskPlace:
         key = key_of(self._image, self._step.disk, self._step.hold_back_bytes)
         return Bookmark(target.disk, key, done_bytes, total_bytes, self._host.clock)
 
+    def handed_on(self, head: bytes) -> bytes:
+        """The disk's first bytes, to be written last."""
+        return head
+
+    def confirmed(self, target: Target, head: bytes) -> Result:
+        """What there is to tell of the image when it is on the medium."""
+        return {}
+
 
 class FilePlace:
     """A new sparse file."""
@@ -130,6 +139,12 @@ def must_be_whole_sectors(grain_bytes: int, sector_bytes: int, doing: str) -> No
     if grain_bytes % sector_bytes:
         told = f"its clusters of {grain_bytes} bytes are smaller than the disk's sectors of {sector_bytes}"
         raise ImageRefused(doing, told, hint="Convert it with larger clusters: qemu-img convert -o cluster_size=64k")
+
+
+def must_fit(size_bytes: int | None, limit_bytes: int, doing: str) -> None:
+    """Raises `ImageTooLarge` for an image that says by itself that it is longer than its place."""
+    if size_bytes is not None and size_bytes > limit_bytes:
+        raise ImageTooLarge(doing, f"it has {size_bytes} bytes, there is room for {limit_bytes}")
 
 
 def must_not_end_as_vhd(disk: BlockDevice, size_bytes: int, doing: str) -> None:

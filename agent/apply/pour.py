@@ -21,15 +21,23 @@ from agent.apply.decode.unpack import Load
 from agent.apply.digest import Hasher
 from agent.apply.holes import LONG_BYTES, Holes
 from agent.apply.meter import Meter, Stage
-from agent.apply.place import Place, must_be_a_disk, must_be_said_so, must_be_whole_sectors, must_have_its_size
+from agent.apply.place import (
+    Place,
+    must_be_a_disk,
+    must_be_said_so,
+    must_be_whole_sectors,
+    must_fit,
+    must_have_its_size,
+)
 from agent.apply.readback import Sums
-from agent.apply.resume import Bookmark, Segment, Spliced, forget, segments
+from agent.apply.resume import Bookmark, Segment, Spliced, segments
 from agent.apply.ring import Feed
 from agent.apply.source import Source
 from agent.apply.target import Target, runs
 from agent.errors import ImageChanged, ImageError, ImageOverrun, ImageRefused
 from agent.host.doors import Host
 from agent.host.memory import aligned
+from agent.model.image import ImageFormat
 from agent.model.job import Advance, Result
 
 WRITERS = 2
@@ -140,7 +148,7 @@ class Pour:
     def forget(self) -> None:
         """After a wrong digest: what was written is nothing to go on with."""
         if self._opened is not None and self._opened.bookmark is not None:
-            forget(self._opened.target.disk)
+            self._opened.bookmark.forget()
 
     def _read(self) -> None:
         with self._crew.when(lambda: self._may_read):
@@ -178,12 +186,18 @@ class Pour:
         head = unpacker.begin(place.head_bytes)
         must_be_a_disk(head, place.least_bytes, place.doing)
         must_be_whole_sectors(unpacker.grain_bytes, place.sector_bytes, place.doing)
+        must_fit(self._known_bytes(), place.limit_bytes, place.doing)
         self._let_read()
         target = place.open(head, self._stack, self._meter)
         sums = Sums(unpacker.grain_bytes) if self._verify else None
         self._opened = Opened(head, target, Holes(target), self._bookmark(target), sums)
         self._let_write()
         return unpacker.loads(self._there_bytes)
+
+    def _known_bytes(self) -> int | None:
+        """What it unpacks to, where that is known before its end."""
+        is_raw = self._source.image.format is ImageFormat.RAW
+        return self._source.size_bytes if is_raw else self._unpacker.disk_bytes
 
     def _bookmark(self, target: Target) -> Bookmark | None:
         size = self._source.size_bytes

@@ -44,9 +44,9 @@ Segment = tuple[int, int | None, int | None]
 """(start, end, place): a range of the file, its end None for the file's own; and where on the disk it is, if it is."""
 
 
-def key_of(image: ImageRef, disk: DiskIdentity, head_bytes: int) -> bytes:
-    """Another image, format or disk has another."""
-    who = [image.sha256, image.sha512, image.format, disk.wwn, disk.serial, disk.size_bytes, head_bytes]
+def key_of(image: ImageRef, disk: DiskIdentity, head_bytes: int, offset_bytes: int = 0) -> bytes:
+    """Another image, format, disk, or place on it has another."""
+    who = [image.sha256, image.sha512, image.format, disk.wwn, disk.serial, disk.size_bytes, head_bytes, offset_bytes]
     return hashlib.sha256(repr([str(one) for one in who]).encode()).digest()
 
 
@@ -66,7 +66,8 @@ def found(host: Host, step: WriteImage, image: ImageRef) -> int:
         except DeviceError as error:
             log.warning("what is known of the image on the disk cannot be read", error=str(error))
             return 0
-    key = key_of(image, step.disk, step.hold_back_bytes)
+    offset = step.table.root.offset_bytes if step.table else 0
+    key = key_of(image, step.disk, step.hold_back_bytes, offset)
     return max(parse(data, key), parse(data[PLACE_BYTES:], key))[1]
 
 
@@ -115,6 +116,10 @@ class Bookmark:
         """All was flushed."""
         self._write(total_bytes)
 
+    def forget(self) -> None:
+        """What was written is nothing to go on with."""
+        self._disk.zero(place_of(self._disk), 2 * PLACE_BYTES)
+
     def _is_due(self, done_bytes: int) -> bool:
         news = done_bytes - self._written_bytes
         is_late = self._clock.monotonic_s() - self._written_s >= LONGEST_S
@@ -128,9 +133,9 @@ class Bookmark:
             self._written_bytes, self._written_s = done_bytes, self._clock.monotonic_s()
 
 
-def forget(disk: BlockDevice) -> None:
-    """Zero the disk's last MiB: what is sealed is nobody's to go on with."""
-    disk.zero(place_of(disk), disk.size_bytes - place_of(disk))
+def forget(disk: BlockDevice, spare_bytes: int) -> None:
+    """Zero the disk's last MiB, but for its end, where a table is: what is sealed is nobody's to go on with."""
+    disk.zero(place_of(disk), disk.size_bytes - spare_bytes - place_of(disk))
 
 
 class Spliced:

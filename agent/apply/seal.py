@@ -26,7 +26,7 @@ def seal_disk(host: Host, step: SealDisk, advance: Advance) -> Result:
     advance(0, len(table.head))
     host.files.remove(step.head_path)  # before the commit: nothing that can fail may come after it
     with host.block.open_exclusive(step.disk.path) as disk:
-        forget(disk)
+        forget(disk, len(table.tail))  # a preserved partition may be known by the old table there alone
         if table.tail:
             disk.write(disk.size_bytes - len(table.tail), table.tail)
         disk.flush()

@@ -14,6 +14,7 @@ import structlog
 
 from agent.apply.crew import Crew
 from agent.apply.meter import Meter, meter_of
+from agent.apply.partition import PartitionPlace
 from agent.apply.place import DiskPlace, FilePlace, must_not_end_as_vhd
 from agent.apply.pour import Pour, Poured
 from agent.apply.readback import Readback
@@ -74,7 +75,7 @@ class Attempt:
         with ExitStack() as stack:
             with open_source(host, self._image, crew.stop, self._meter) as source:
                 self.found_bytes = found(host, step, source.image) if may_reuse else 0
-                place = DiskPlace(host, step, source.image)
+                place = place_of(host, step, source.image)
                 pour = self._pour = Pour(
                     host, source, place, stack, crew, self._meter, there_bytes=self.found_bytes, verify=step.verify
                 )
@@ -83,8 +84,8 @@ class Attempt:
                 except DigestMismatch:
                     pour.forget()
                     raise
-            verified = self._finished(done, place.doing, advance)
-        host.files.write(step.head_path, done.opened.head, mode=0o600)
+            verified = self._finished(done, place, advance)
+        host.files.write(step.head_path, place.handed_on(done.opened.head), mode=0o600)
         return {
             "image_bytes": done.size_bytes,
             **done.digest,
@@ -106,18 +107,24 @@ class Attempt:
                 return False
         return self._pour is not None and not self._pour.is_open
 
-    def _finished(self, done: Poured, doing: str, advance: Advance) -> Result:
+    def _finished(self, done: Poured, place: DiskPlace, advance: Advance) -> Result:
         """On the medium; and read back from there, if that was asked for."""
-        opened = done.opened
+        opened, doing = done.opened, place.doing
         opened.target.clear_what_follows()
         opened.target.flush()
         if opened.bookmark is not None:
             opened.bookmark.finish(done.file_bytes)
         must_not_end_as_vhd(opened.target.disk, done.size_bytes, doing)
+        told = place.confirmed(opened.target, opened.head)
         if opened.sums is None:
-            return {}
+            return told
         back = Readback(opened.target.disk, len(opened.head), done.size_bytes, opened.sums, doing)
-        return back.run(self._host.clock, self._meter, advance)
+        return {**told, **back.run(self._host.clock, self._meter, advance)}
+
+
+def place_of(host: Host, step: WriteImage, image: ImageRef) -> DiskPlace:
+    """The disk, or one partition of it."""
+    return DiskPlace(host, step, image) if step.table is None else PartitionPlace(host, step, image, step.table)
 
 
 def unpack_stream(host: Host, image: ImageRef, path: str, advance: Advance) -> Result:

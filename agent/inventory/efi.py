@@ -13,11 +13,9 @@ from uuid import UUID
 from agent.errors import DecodeError
 from agent.host.doors import BlockDevice, Files, Host
 from agent.inventory.cpu import ARCHITECTURE
-from agent.model import gpt, mbr
 from agent.model.disk import MIB, Disk
 from agent.model.efi import (
     GPT_KIND,
-    MBR_KIND,
     BootEntry,
     FirmwareBoot,
     PartitionPath,
@@ -25,10 +23,9 @@ from agent.model.efi import (
     decode_option,
     decode_order,
 )
+from agent.model.esp import partitions
 from agent.model.filesystem.fat_files import FatFiles
 
-ESP = UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
-ESP_IN_MBR = 0xEF
 PLATFORM_SIZE = "/sys/firmware/efi/fw_platform_size"
 ENTRY = re.compile(r"Boot([0-9A-F]{4})")
 LARGEST_LIST_BYTES = 64 * 1024
@@ -47,6 +44,11 @@ def firmware_boot(host: Host) -> FirmwareBoot | None:
         taken=frozenset(numbers),
         order=decode_order(host.efi.read("BootOrder")) if "BootOrder" in names else (),
     )
+
+
+def firmware_architecture(host: Host) -> str | None:
+    """Whose programs the firmware starts; `None` without UEFI. Raises `HostError`."""
+    return architecture(host.files) if host.efi.is_there() else None
 
 
 def architecture(files: Files) -> str:
@@ -69,24 +71,6 @@ def system_partitions(host: Host, disk: Disk) -> tuple[SystemPartition, ...]:
     with host.block.open_read(disk.path) as device:
         head = device.read(0, min(MIB, device.size_bytes))
         return tuple(looked_into(device, one) for one in partitions(head, disk.logical_sector_bytes))
-
-
-def partitions(head: bytes, sector_bytes: int) -> Iterator[PartitionPath]:
-    """The ESPs of the table that is in force. A disk without a table has none."""
-    if mbr.is_in_force(head):
-        number = head[mbr.DISK_NUMBER].ljust(16, b"\0")
-        for record in mbr.parse(head) or ():
-            if record.kind == ESP_IN_MBR:
-                yield PartitionPath(record.slot + 1, record.first_lba, record.sectors, number, MBR_KIND)
-        return
-    try:
-        table = gpt.parse(head, sector_bytes)
-    except DecodeError:
-        return
-    for one in table.entries:
-        if one.type_guid == ESP:
-            sectors = one.last_lba - one.first_lba + 1
-            yield PartitionPath(one.slot + 1, one.first_lba, sectors, one.guid.bytes_le, GPT_KIND)
 
 
 def looked_into(device: BlockDevice, partition: PartitionPath) -> SystemPartition:

@@ -92,9 +92,14 @@ class PartitionPath(NamedTuple):
         body = HARD_DRIVE.pack(self.number, self.first_lba, self.sectors, self.signature, self.table, self.table)
         return NODE.pack(MEDIA, HD, NODE.size + len(body)) + body
 
+    @property
+    def guid(self) -> str:
+        """Of a partition of a GPT, as udev writes it."""
+        return str(UUID(bytes_le=self.signature))
+
     def __str__(self) -> str:
         """As efibootmgr writes it."""
-        table, name = "GPT", str(UUID(bytes_le=self.signature))
+        table, name = "GPT", self.guid
         if self.table == MBR_KIND:
             table, name = "MBR", f"0x{int.from_bytes(self.signature[:4], 'little'):08x}"
         return f"HD({self.number},{table},{name},0x{self.first_lba:x},0x{self.sectors:x})"
@@ -200,6 +205,18 @@ def leads_to(option: LoadOption, partition: PartitionPath, file: str) -> bool:
         case [disk, loader]:
             return partition_of(disk) == partition and (file_of(loader) or "").lower() == file.lower()
     return False
+
+
+def leads_into(option: LoadOption) -> PartitionPath | None:
+    """The partition of a load option that names nothing but a partition and a file; `None` for any other."""
+    try:
+        found = list(nodes(option.path))
+    except DecodeError:
+        return None
+    match found:
+        case [disk, loader] if file_of(loader) is not None:
+            return partition_of(disk)
+    return None
 
 
 def shown(path: bytes) -> str:

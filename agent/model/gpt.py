@@ -13,13 +13,23 @@ from dataclasses import dataclass, replace
 from uuid import UUID, uuid5
 
 from agent.errors import DecodeError, ImageTooLarge, PartitionTableError
-from agent.model.plan import Partition
+from agent.model.plan import Partition, PartitionKind
 
 SIGNATURE = b"EFI PART"
 HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
 ENTRY_HEAD = struct.Struct("<16s16sQQQ72s")
+PROTECTIVE_RECORD = struct.Struct("<B3sB3sII")
 BASIC_DATA = UUID("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7")
 """Microsoft's basic data: what a vfat partition that is no ESP bears."""
+TYPES: dict[PartitionKind, UUID] = {
+    "data": BASIC_DATA,
+    "esp": UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b"),
+    "linux": UUID("0fc63daf-8483-4772-8e79-3d69d8477de4"),
+    "swap": UUID("0657fd6d-a4ab-43c4-84e5-0933c84b4f4f"),
+}
+FIRST_RECORD = 446
+NEW_ENTRIES, NEW_ENTRY_BYTES = 128, 128
+"""As many as everybody's tables have (UEFI 2.10, 5.3.1: at least 16 KiB)."""
 MOST_ENTRIES = 4096
 
 
@@ -85,6 +95,41 @@ def parse(head: bytes, sector_bytes: int) -> Gpt:
     )
 
 
+def parse_backup(tail: bytes, sector_bytes: int, disk_bytes: int) -> tuple[Entry, ...]:
+    """The entries of the table at a disk's end, of which `tail` is the last part. Raises `DecodeError`."""
+    doing, last = "reading the backup GPT", disk_bytes // sector_bytes - 1
+    raw = tail[-sector_bytes:]
+    if len(raw) < HEADER.size:
+        raise DecodeError(doing, "the disk's end is too short")
+    signature, _, size, crc, _, own, _, _, _, _, at, count, each, entries_crc = HEADER.unpack_from(raw)
+    if signature != SIGNATURE or not HEADER.size <= size <= sector_bytes or own != last:
+        raise DecodeError(doing, "the last sector is no header of one")
+    start = len(tail) - (disk_bytes - at * sector_bytes)
+    if start < 0 or each < ENTRY_HEAD.size or each % 8 or count > MOST_ENTRIES or start + count * each > len(tail):
+        raise DecodeError(doing, f"{count} entries of {each} bytes at LBA {at} are not in the last {len(tail)} bytes")
+    array = tail[start : start + count * each]
+    if zlib.crc32(raw[:16] + bytes(4) + raw[20:size]) != crc or zlib.crc32(array) != entries_crc:
+        raise DecodeError(doing, "a checksum is wrong")
+    found = (entry(array[slot * each : (slot + 1) * each], slot) for slot in range(count))
+    return tuple(one for one in found if one)
+
+
+def blank(disk_guid: UUID, disk_bytes: int, sector_bytes: int, head_bytes: int) -> bytes:
+    """The first bytes of a disk that has a GPT without partitions: nothing in it is of an image's."""
+    sectors = disk_bytes // sector_bytes
+    entry_sectors = -(-NEW_ENTRIES * NEW_ENTRY_BYTES // sector_bytes)
+    table = Gpt(sector_bytes, disk_guid, 2 + entry_sectors, sectors - 2 - entry_sectors, sectors - 1, 2, NEW_ENTRIES,
+                NEW_ENTRY_BYTES, ())  # fmt: skip
+    head = bytearray(head_bytes)
+    # UEFI 2.10, 5.2.3: from LBA 1 on, and as far as a record can say
+    PROTECTIVE_RECORD.pack_into(head, FIRST_RECORD, 0, b"\x00\x02\x00", 0xEE, b"\xff\xff\xff", 1,
+                                min(sectors - 1, 0xFFFFFFFF))  # fmt: skip
+    head[510:512] = b"\x55\xaa"
+    array = bytes(NEW_ENTRIES * NEW_ENTRY_BYTES)
+    head[sector_bytes : 2 * sector_bytes] = header_of(table, array, backup=False)
+    return bytes(head)
+
+
 def entry(raw: bytes, slot: int) -> Entry | None:
     """One entry; `None` if it is free."""
     kind, guid, first, last, attributes, name = ENTRY_HEAD.unpack_from(raw)
@@ -126,7 +171,8 @@ def added(table: Gpt, partition: Partition) -> Entry:
     slot = next((slot for slot in range(table.entry_count) if slot not in taken), None)
     if slot is None:
         raise PartitionTableError(doing, "the image's GPT has no free entry")
-    return Entry(slot, BASIC_DATA, uuid5(table.disk_guid, partition.label), first, last, 0, partition.label)
+    kind, guid = TYPES[partition.kind], uuid5(table.disk_guid, partition.label)
+    return Entry(slot, kind, guid, first, last, 0, partition.label)
 
 
 def array_of(table: Gpt, old: bytes) -> bytes:

@@ -7,6 +7,7 @@ The image was made for a disk of its own size: its backup GPT lies at the image'
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from agent.errors import DecodeError, PartitionTableError, SectorSizeMismatch
 from agent.model import gpt, mbr
@@ -44,6 +45,11 @@ def fit(head: bytes, disk_bytes: int, sector_bytes: int, add: tuple[Partition, .
     return Fitted(head, b"", "none")
 
 
+def blank(guid: str, disk_bytes: int, sector_bytes: int, head_bytes: int) -> bytes:
+    """A GPT without partitions, for a disk that gets a layout of its own; to be fitted as an image's is."""
+    return gpt.blank(UUID(guid), disk_bytes, sector_bytes, head_bytes)
+
+
 def partitions(head: bytes, sector_bytes: int) -> tuple[tuple[int, int, int], ...]:
     """(number, offset in bytes, size in bytes) of each partition, as a kernel would see them in this head."""
     if mbr.is_in_force(head):
@@ -55,6 +61,17 @@ def partitions(head: bytes, sector_bytes: int) -> tuple[tuple[int, int, int], ..
             return ()
         places = [(one.slot + 1, one.first_lba, one.last_lba - one.first_lba + 1) for one in found]
     return tuple((number, first * sector_bytes, sectors * sector_bytes) for number, first, sectors in places)
+
+
+def partitions_in_backup(tail: bytes, sector_bytes: int, disk_bytes: int) -> tuple[tuple[int, int, int], ...]:
+    """The same of the copy at a disk's end. A kernel takes it for none as long as the head is blank."""
+    try:
+        found = gpt.parse_backup(tail, sector_bytes, disk_bytes)
+    except DecodeError:
+        return ()
+    return tuple(
+        (one.slot + 1, one.first_lba * sector_bytes, (one.last_lba - one.first_lba + 1) * sector_bytes) for one in found
+    )
 
 
 def without(head: bytes, sector_bytes: int, numbers: frozenset[int]) -> bytes:

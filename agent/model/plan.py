@@ -11,11 +11,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from agent.model.burn_in import BurnIn
 from agent.model.config_drive import ConfigDrive, DriveImage
 from agent.model.disk import DiskIdentity, Holder
 from agent.model.efi import BootEntry
 from agent.model.frozen import Frozen
 from agent.model.image import OPEN, Access, ImageRef
+from agent.model.inject import InjectFiles
 from agent.model.raid import Level
 
 
@@ -26,12 +28,29 @@ class Epilogue(StrEnum):
     POWER_OFF = "power_off"
 
 
+PartitionKind = Literal["data", "esp", "linux", "swap"]
+
+
 class Partition(Frozen):
-    """A partition to be added to the image's table."""
+    """A partition to be added to the image's table, or to a new one."""
 
     label: str
     offset_bytes: int
     size_bytes: int
+    kind: PartitionKind = Field(default="data", description="what its type says that it holds")
+
+    @property
+    def end_bytes(self) -> int:
+        """The first byte behind it."""
+        return self.offset_bytes + self.size_bytes
+
+
+class NewTable(Frozen):
+    """The image is a root filesystem: it goes into this partition of a new GPT, which has the partitions of `add`."""
+
+    guid: str = Field(description="of the disk; those of partitions and filesystems follow from it")
+    root: Partition
+    kept: Partition | None = Field(default=None, description="a partition that is there already: no byte is changed")
 
 
 class WriteImage(Frozen):
@@ -52,6 +71,7 @@ class WriteImage(Frozen):
         default=(),
         description="what will be added to the image's table: that it can be is checked before the first write",
     )
+    table: NewTable | None = Field(default=None, description="in place of the image's, which has none")
 
 
 class PlaceConfigDrive(Frozen):
@@ -65,6 +85,29 @@ class PlaceConfigDrive(Frozen):
     drive: ConfigDrive | DriveImage
 
 
+class MakeFilesystem(Frozen):
+    """Make a filesystem, or swap space, in this place of the disk; it bears the partition's label."""
+
+    kind: Literal["make_filesystem"] = "make_filesystem"
+    disk: DiskIdentity
+    partition: Partition
+    filesystem: Literal["swap", "ext4", "ext3", "ext2"]
+    uuid: str
+
+
+class InstallLoader(Frozen):
+    """Look into the root filesystem, read-only, and fill the EFI system partition with the loader that it carries. What
+    the loader reads first is written by us; nothing of the image is run.
+    """
+
+    kind: Literal["install_loader"] = "install_loader"
+    disk: DiskIdentity
+    esp: Partition
+    root: Partition
+    architecture: str = Field(description="whose programs the firmware starts: x86_64, aarch64 …")
+    volume_id: str = Field(pattern=r"^[0-9a-f]{8}$")
+
+
 class SealDisk(Frozen):
     """Fit the partition table to the disk, flush, write the held-back head LAST, and see the kernel re-read it."""
 
@@ -72,6 +115,16 @@ class SealDisk(Frozen):
     disk: DiskIdentity
     head_path: str
     add: tuple[Partition, ...] = ()
+
+
+class MirrorLoader(Frozen):
+    """Copy the EFI system partition of what was written to an array into the array `to`, whose parts the firmware can
+    read: its boot sector last. Then the one inside is emptied, since no two filesystems may have one UUID.
+    """
+
+    kind: Literal["mirror_loader"] = "mirror_loader"
+    disk: DiskIdentity
+    to: DiskIdentity
 
 
 class EraseDisk(Frozen):
@@ -114,6 +167,16 @@ class WipeMetadata(Frozen):
     wipes: tuple[Wipe, ...]
 
 
+class EraseDisks(Frozen):
+    """Several disks, so many `at_once`, of which some may lose only what says what they hold. A disk that fails keeps
+    no other from being erased; all that failed are named at the end.
+    """
+
+    kind: Literal["erase_disks"] = "erase_disks"
+    erasures: tuple[EraseDisk | Wipe, ...]
+    at_once: int = Field(ge=1)
+
+
 class StopHolder(Frozen):
     """Take down a device that stands on disks which are to be written. Nothing of what it holds is changed."""
 
@@ -135,6 +198,7 @@ class Array(Frozen):
     level: Level
     name: str
     members: tuple[str, ...] = Field(description="nodes of partitions, such as /dev/sda1")
+    metadata: Literal["1.2", "1.0"] = Field(default="1.2", description="1.0 is at the end of members, 1.2 in front")
 
 
 class BuildRaid(Frozen):
@@ -180,18 +244,31 @@ class ForgetBoot(Frozen):
     order: tuple[int, ...]
 
 
+class ErasePstore(Frozen):
+    """Remove what crashed kernels left in the platform's own memory (Documentation/admin-guide/pstore-blk.rst)."""
+
+    kind: Literal["erase_pstore"] = "erase_pstore"
+
+
 Step = Annotated[
     WriteImage
     | PlaceConfigDrive
+    | MakeFilesystem
+    | InstallLoader
     | SealDisk
+    | MirrorLoader
     | EraseDisk
+    | EraseDisks
     | LeaveDisk
     | WipeMetadata
     | StopHolder
     | BuildRaid
     | CaptureDisk
     | SelectBoot
-    | ForgetBoot,
+    | ForgetBoot
+    | ErasePstore
+    | InjectFiles
+    | BurnIn,
     Field(discriminator="kind"),
 ]
 STEP: TypeAdapter[Step] = TypeAdapter(Step)

@@ -12,12 +12,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 
+from agent.model.burn_in import Load
 from agent.model.config_drive import ConfigDrive, DriveImage
 from agent.model.device_hints import OperatorHints, SkipList
 from agent.model.disk import RootDeviceHints
 from agent.model.frozen import Frozen
 from agent.model.generalise.table import CONFIG_DRIVE, NAMES
 from agent.model.image import OPEN, Access, ImageRef
+from agent.model.inject import FileToInject
+from agent.model.layout import Layout
 from agent.model.raid import LogicalDisk
 
 
@@ -31,6 +34,11 @@ def _can_be_read(pattern: str) -> str:
 
 
 Pattern = Annotated[str, AfterValidator(_can_be_read)]
+
+
+SharedToo = Annotated[
+    bool, Field(description="also a disk with a filesystem that several machines use at once (VMFS, GPFS, GFS2)")
+]
 
 
 class _Request(Frozen):
@@ -47,6 +55,8 @@ class DeployRequest(_Request):
     skip: SkipList = Field(default=(), description="disks that are never written to, whatever fits")
     overwrite: bool = Field(default=False, description="the disk's present data may be destroyed")
     config_drive: ConfigDrive | DriveImage | None = None
+    layout: Layout | None = Field(default=None, description="the image is a root filesystem: partitions to put it into")
+    shared_too: SharedToo = False
     verify: bool = Field(default=False, description="read the medium back before the disk is made bootable")
     reboot: bool = Field(default=True, description="into what was written; else somebody else ends this boot")
 
@@ -55,13 +65,20 @@ class EraseRequest(_Request):
     """Erase local disks, and prove it by reading back. What stands on them is taken down, unless it is in use."""
 
     verb: Literal["disk.erase"] = "disk.erase"
-    method: Literal["zero", "metadata"] = Field(
-        default="zero", description="zero: every byte; metadata: whatever says what is on a disk, which takes seconds"
+    method: Literal["zero", "metadata", "express"] = Field(
+        default="zero",
+        description="zero: every byte; metadata: whatever says what is on a disk, which takes seconds; express: every "
+        "byte of NVMe drives, which do that fast, and metadata of all others",
     )
+    at_once: int = Field(default=4, ge=1, le=1024, description="disks that are erased side by side")
+    shared_too: SharedToo = False
     serials: tuple[str, ...] | None = Field(
         default=None, description="only disks with these serials or WWNs; None means every local disk"
     )
     skip: SkipList = Field(default=(), description="disks that are never written to: passed over, and reported")
+    keep_arrays: tuple[str, ...] = Field(
+        default=(), description="names of RAID arrays that stay: they are erased in place of their disks"
+    )
     strict: bool = Field(
         default=False, description="refused where a removable or remote disk is neither erased nor to be skipped"
     )
@@ -134,6 +151,33 @@ class CaptureRequest(_Request):
         return self
 
 
+class ErasePstoreRequest(_Request):
+    """Remove what crashed kernels left in the platform's own memory: the next tenant's kernel would show it."""
+
+    verb: Literal["pstore.erase"] = "pstore.erase"
+
+
+class InjectRequest(_Request):
+    """Put files into the system on the disk that the hints select, or take them out."""
+
+    verb: Literal["disk.inject"] = "disk.inject"
+    root_device: RootDeviceHints | OperatorHints
+    skip: SkipList = ()
+    files: tuple[FileToInject, ...] = Field(default=(), max_length=1000)
+
+
+class BurnInRequest(_Request):
+    """Put hardware under load and verify what it does. A load of disks DESTROYS what is on every local disk but those
+    of `skip`.
+    """
+
+    verb: Literal["hardware.burn_in"] = "hardware.burn_in"
+    loads: tuple[Load, ...] = Field(min_length=1, max_length=16)
+    skip: SkipList = ()
+    shared_too: SharedToo = False
+    output: str | None = Field(default=None, pattern=r"^/[!-~]+$", description="a file for the findings, as JSON")
+
+
 class RebootRequest(_Request):
     """Reboot the machine, once the controller has acknowledged that it will."""
 
@@ -154,6 +198,9 @@ Request = Annotated[
     | CaptureRequest
     | SelectBootRequest
     | ForgetBootRequest
+    | ErasePstoreRequest
+    | InjectRequest
+    | BurnInRequest
     | RebootRequest
     | PowerOffRequest,
     Field(discriminator="verb"),

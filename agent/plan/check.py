@@ -9,37 +9,67 @@ from __future__ import annotations
 from itertools import pairwise
 
 from agent.errors import PlanRefused
+from agent.model.burn_in import BurnIn
 from agent.model.disk import MIB, DiskIdentity, Holder
 from agent.model.generalise.table import NAMES
+from agent.model.inject import InjectFiles
 from agent.model.plan import (
     BuildRaid,
     CaptureDisk,
     DiskMustBe,
     DiskMustBeIdle,
     EraseDisk,
+    EraseDisks,
     ForgetBoot,
+    InstallLoader,
     LeaveDisk,
+    MakeFilesystem,
+    MirrorLoader,
     PlaceConfigDrive,
     Plan,
     SealDisk,
     SelectBoot,
     Step,
     StopHolder,
+    Wipe,
     WipeMetadata,
     WriteImage,
 )
-from agent.plan.check_raid import arrays_of_new_partitions
+from agent.plan.check_layout import layouts_are_whole
+from agent.plan.check_raid import arrays_of_new_partitions, loaders_are_mirrored_last
 
-DiskStep = WriteImage | PlaceConfigDrive | SealDisk | EraseDisk
+DiskStep = WriteImage | PlaceConfigDrive | MakeFilesystem | InstallLoader | SealDisk | EraseDisk
 
 
 def written(step: Step) -> tuple[DiskIdentity, ...]:
     """The disks that a step writes to."""
     if isinstance(step, WipeMetadata):
         return tuple(wipe.disk for wipe in step.wipes)
+    if isinstance(step, EraseDisks):
+        return tuple(one.disk for one in step.erasures)
+    if isinstance(step, BurnIn):
+        return step.disks
+    if isinstance(step, InjectFiles):
+        return (step.disk,)
     if isinstance(step, BuildRaid):
         return tuple(table.disk for table in step.tables)
+    if isinstance(step, MirrorLoader):
+        return (step.disk, step.to)
     return (step.disk,) if isinstance(step, DiskStep) else ()
+
+
+def wipes(plan: Plan) -> list[Wipe]:
+    """Of all steps."""
+    alone = [one for step in plan.steps if isinstance(step, WipeMetadata) for one in step.wipes]
+    beside = [one for step in plan.steps if isinstance(step, EraseDisks) for one in step.erasures]
+    return [*alone, *(one for one in beside if isinstance(one, Wipe))]
+
+
+def erasures(plan: Plan) -> list[EraseDisk]:
+    """Of all steps."""
+    alone = [step for step in plan.steps if isinstance(step, EraseDisk)]
+    beside = [one for step in plan.steps if isinstance(step, EraseDisks) for one in step.erasures]
+    return [*alone, *(one for one in beside if isinstance(one, EraseDisk))]
 
 
 def check(plan: Plan) -> Plan:
@@ -51,7 +81,9 @@ def check(plan: Plan) -> Plan:
         *held_disks_are_freed_first(plan),
         *whole_ends_are_wiped(plan),
         *arrays_of_new_partitions(plan),
+        *loaders_are_mirrored_last(plan),
         *boot_sector_last(plan),
+        *layouts_are_whole(plan),
         *boot_entries_stay(plan),
         *areas_apart(plan),
         *inside_the_disk(plan),
@@ -118,7 +150,7 @@ def held_disks_are_freed_first(plan: Plan) -> list[str]:
 def whole_ends_are_wiped(plan: Plan) -> list[str]:
     """A disk whose metadata is wiped loses its first and its last MiB, in whole sectors, apart from each other."""
     broken = []
-    for wipe in (one for step in plan.steps if isinstance(step, WipeMetadata) for one in step.wipes):
+    for wipe in wipes(plan):
         ends = [(area.offset_bytes, area.offset_bytes + area.length_bytes) for area in wipe.areas]
         least = min(MIB, wipe.disk.size_bytes)
         if wipe.disk.size_bytes and not (
@@ -174,8 +206,9 @@ def boot_entries_stay(plan: Plan) -> list[str]:
 
 
 def areas_apart(plan: Plan) -> list[str]:
-    """The config drive lies behind the image's limit, and where the seal's partition says."""
-    limits = {step.disk.path: step.limit_bytes for step in plan.steps if isinstance(step, WriteImage)}
+    """The config drive lies behind a whole disk's image's limit, and where the seal's partition says."""
+    images = [step for step in plan.steps if isinstance(step, WriteImage) and step.table is None]
+    limits = {step.disk.path: step.limit_bytes for step in images}
     added = {
         (step.disk.path, part.offset_bytes, part.size_bytes)
         for step in plan.steps
@@ -200,15 +233,17 @@ def inside_the_disk(plan: Plan) -> list[str]:
                 broken += outside(step.disk, 0, step.limit_bytes, MIB, "the image's limit")
             case PlaceConfigDrive():
                 broken += outside(step.disk, step.offset_bytes, step.size_bytes, MIB, "the config drive")
-            case EraseDisk():
-                for offset in step.sample_offsets:
-                    broken += outside(step.disk, offset, min(step.sample_bytes, step.disk.size_bytes), 0, "a sample")
-            case WipeMetadata():
-                for wipe in step.wipes:
-                    for area in wipe.areas:
-                        broken += outside(wipe.disk, area.offset_bytes, area.length_bytes, 0, "an area to be wiped")
+            case MakeFilesystem(partition=part) | InstallLoader(esp=part):
+                broken += outside(step.disk, part.offset_bytes, part.size_bytes, MIB, f"'{part.label}'")
             case _:
                 pass
+    for erasure in erasures(plan):
+        for offset in erasure.sample_offsets:
+            length = min(erasure.sample_bytes, erasure.disk.size_bytes)
+            broken += outside(erasure.disk, offset, length, 0, "a sample")
+    for wipe in wipes(plan):
+        for area in wipe.areas:
+            broken += outside(wipe.disk, area.offset_bytes, area.length_bytes, 0, "an area to be wiped")
     return broken
 
 

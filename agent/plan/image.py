@@ -17,7 +17,9 @@ from agent.model.image import ImagePolicy
 from agent.model.inventory import Inventory
 from agent.model.plan import DiskMustBe, Epilogue, Partition, PlaceConfigDrive, Plan, SealDisk, WriteImage
 from agent.model.request import DeployRequest
+from agent.plan.array_root import besides_mirrors, bootable
 from agent.plan.disk import disks_of, must_be_expendable, must_be_free, must_be_the_one_begun, select
+from agent.plan.left import arrays_of
 
 HOLD_BACK_BYTES = MIB
 NO_POLICY = ImagePolicy()
@@ -35,7 +37,8 @@ def plan_deploy(
 
     Raises `SelectionError`, `DiskInUse`, `DiskHoldsData`, `DiskChanged`, `ImageTooLarge`, `SectorSizeMismatch`.
     """
-    disk = select(disks_of(inventory), request.root_device, request.skip)
+    disk = select(disks_of(inventory), request.root_device, request.skip, arrays_of(inventory))
+    begun = besides_mirrors(inventory, begun)
     must_be_free(disk)
     must_be_the_one_begun(disk, begun)
     must_be_expendable(disk, overwrite=request.overwrite or bool(begun))
@@ -54,11 +57,12 @@ def plan_deploy(
         trusted_keys=policy.trusted_keys,
         add=added,
     )
-    return Plan(
+    plan = Plan(
         preconditions=(DiskMustBe(disk=disk.identity),),
         steps=(write, *placed(disk, request, added), SealDisk(disk=disk.identity, head_path=head_path, add=added)),
         epilogue=Epilogue.REBOOT if request.reboot else None,
     )
+    return bootable(inventory, disk, plan)
 
 
 def must_suit(disk: Disk, drive: ConfigDrive | DriveImage | None) -> None:
@@ -82,7 +86,7 @@ def placed(disk: Disk, request: DeployRequest, added: tuple[Partition, ...]) -> 
     drive = request.config_drive
     if drive is None:
         return ()
-    return tuple(PlaceConfigDrive(disk=disk.identity, drive=drive, **one.model_dump()) for one in added)
+    return tuple(PlaceConfigDrive(disk=disk.identity, drive=drive, **one.model_dump(exclude={"kind"})) for one in added)
 
 
 def image_limit(disk: Disk, request: DeployRequest) -> int:

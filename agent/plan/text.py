@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from agent.model.burn_in import BurnIn
 from agent.model.config_drive import DriveImage
 from agent.model.disk import GB, MIB
+from agent.model.inject import InjectFiles
 from agent.model.plan import (
     BuildRaid,
     CaptureDisk,
@@ -14,8 +16,14 @@ from agent.model.plan import (
     DiskMustBeIdle,
     Epilogue,
     EraseDisk,
+    EraseDisks,
+    ErasePstore,
     ForgetBoot,
+    InstallLoader,
     LeaveDisk,
+    MakeFilesystem,
+    MirrorLoader,
+    Partition,
     PlaceConfigDrive,
     Plan,
     Precondition,
@@ -58,23 +66,12 @@ def condition(one: Precondition) -> str:
 def line(step: Step) -> str:
     """A step in words."""
     match step:
-        case WriteImage():
-            return (
-                f"write {named(step.image.url)} ({step.image.format}, {step.image.digest_text}) to {step.disk}, "
-                f"at most {step.limit_bytes / GB:.2f} GB, all its present data is lost; "
-                f"the first {step.hold_back_bytes // MIB} MiB are held back"
-            )
-        case PlaceConfigDrive():
-            what = "as it was given" if isinstance(step.drive, DriveImage) else ", ".join(sorted(step.drive.files))
-            return (
-                f"place the config drive '{step.label}' ({step.size_bytes // MIB} MiB: {what}) "
-                f"at offset {step.offset_bytes} of {step.disk.path}"
-            )
-        case SealDisk():
-            added = f", add {', '.join(part.label for part in step.add)}" if step.add else ""
-            return f"fit the partition table to {step.disk.path}{added}; write the first MiB last"
+        case WriteImage() | PlaceConfigDrive() | MakeFilesystem() | InstallLoader() | SealDisk() | MirrorLoader():
+            return deploying(step)
         case EraseDisk():
-            return f"erase all of {step.disk}; read {len(step.sample_offsets)} samples back"
+            return erased(step)
+        case EraseDisks():
+            return f"{step.at_once} at once: {'; '.join(map(erased, step.erasures))}"
         case LeaveDisk():
             return f"leave {step.disk} as it is: {step.why}"
         case WipeMetadata():
@@ -97,7 +94,77 @@ def line(step: Step) -> str:
             return f"let the firmware boot {step.disk} by {step.entry}; its boot order becomes {then}"
         case ForgetBoot():
             return f"remove the boot entries {'; '.join(map(str, step.entries))}"
+        case ErasePstore() | InjectFiles() | BurnIn():
+            return maintaining(step)
     assert_never(step)
+
+
+def deploying(
+    step: WriteImage | PlaceConfigDrive | MakeFilesystem | InstallLoader | SealDisk | MirrorLoader,
+) -> str:
+    """A step of a deploy, in words."""
+    match step:
+        case WriteImage(table=table) if table is not None:
+            return (
+                f"write {named(step.image.url)} ({step.image.format}, {step.image.digest_text}) to {step.disk}, "
+                f"into '{table.root.label}' ({where(table.root)}); lost is all its present data"
+                + (f" but '{table.kept.label}' ({where(table.kept)})" if table.kept else "")
+            )
+        case WriteImage():
+            return (
+                f"write {named(step.image.url)} ({step.image.format}, {step.image.digest_text}) to {step.disk}, "
+                f"at most {step.limit_bytes / GB:.2f} GB, all its present data is lost; "
+                f"the first {step.hold_back_bytes // MIB} MiB are held back"
+            )
+        case PlaceConfigDrive():
+            what = "as it was given" if isinstance(step.drive, DriveImage) else ", ".join(sorted(step.drive.files))
+            return (
+                f"place the config drive '{step.label}' ({step.size_bytes // MIB} MiB: {what}) "
+                f"at offset {step.offset_bytes} of {step.disk.path}"
+            )
+        case MakeFilesystem():
+            return f"make {step.filesystem} '{step.partition.label}' ({where(step.partition)}) on {step.disk.path}"
+        case InstallLoader():
+            return (
+                f"fill '{step.esp.label}' ({where(step.esp)}) on {step.disk.path} with the loader for "
+                f"{step.architecture} that '{step.root.label}' carries; nothing of the image is run"
+            )
+        case SealDisk():
+            added = f", add {', '.join(part.label for part in step.add)}" if step.add else ""
+            return f"fit the partition table to {step.disk.path}{added}; write the first MiB last"
+        case MirrorLoader():
+            return f"copy the EFI system partition of {step.disk.path} to {step.to}, and empty it there"
+    assert_never(step)
+
+
+def where(partition: Partition) -> str:
+    """How large, and where."""
+    return f"{partition.size_bytes // MIB} MiB at offset {partition.offset_bytes}"
+
+
+def maintaining(step: ErasePstore | InjectFiles | BurnIn) -> str:
+    """A step beside deploying and erasing, in words."""
+    match step:
+        case ErasePstore():
+            return "remove what crashed kernels left in the platform's memory"
+        case InjectFiles():
+            changes = ", ".join(
+                f"{'remove' if one.file.deleted else 'write'} {one.file.path} "
+                f"({' or '.join(each.node for each in one.candidates)})"
+                for one in step.placed
+            )
+            return f"in the system on {step.disk}: {changes}"
+        case BurnIn():
+            lost = f", and DESTROY what is on {', '.join(map(str, step.disks))}" if step.disks else ""
+            return f"put under load: {', '.join(load.part for load in step.loads)}{lost}"
+    assert_never(step)
+
+
+def erased(one: EraseDisk | Wipe) -> str:
+    """One disk."""
+    if isinstance(one, Wipe):
+        return f"wipe what says what is on it: {wiped(one)}"
+    return f"erase all of {one.disk}; read {len(one.sample_offsets)} samples back"
 
 
 def wiped(wipe: Wipe) -> str:

@@ -142,6 +142,12 @@ class Qcow2Unpacker:
         return None if self._map.has_packed else self._map.runs(0, done_bytes)
 
     @property
+    def disk_bytes(self) -> int:
+        """As its header says."""
+        assert self._map is not None
+        return self._map.header.size_bytes
+
+    @property
     def grain_bytes(self) -> int:
         """A cluster, where it is small."""
         assert self._map is not None

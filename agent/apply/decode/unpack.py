@@ -86,6 +86,11 @@ class Unpacker(Protocol):
         ...
 
     @property
+    def disk_bytes(self) -> int | None:
+        """What it unpacks to, where its beginning says so."""
+        ...
+
+    @property
     def grain_bytes(self) -> int:
         """Loads begin at whole grains of the disk, and end there or with the image."""
         ...
@@ -95,6 +100,7 @@ class RawUnpacker:
     """The file is the disk."""
 
     reads_tables = False
+    disk_bytes = None
     grain_bytes = GRAIN_BYTES
 
     def __init__(self, feed: Feed) -> None:
@@ -139,6 +145,7 @@ class StreamUnpacker:
     """What a decoder gives, in buffers of its own."""
 
     reads_tables = False
+    disk_bytes = None
     grain_bytes = GRAIN_BYTES
 
     def __init__(self, decoder: Decoder, feed: Feed, crew: Crew, clock: Clock, meter: Meter) -> None:

@@ -8,9 +8,11 @@
 from __future__ import annotations
 
 import shlex
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from agent.errors import CommandFailed, ToolMissing
 from agent.host.doors import Completed
@@ -87,22 +89,55 @@ def mkfs_vfat(machine: Machine, argv: Sequence[str], stdin: str | None) -> Outpu
 
 
 def mcopy(machine: Machine, argv: Sequence[str], stdin: str | None) -> Output:
-    """Puts the path and what comes by stdin into the image, behind what is there."""
-    image, target = argv[argv.index("-i") + 1], argv[-1]
+    """Puts the path and what comes by stdin, or is in a file, into the image, behind what is there."""
+    image, source, target = argv[argv.index("-i") + 1], argv[-2], argv[-1]
     before = machine.tree.entries.get(image)
-    if not isinstance(before, bytes) or stdin is None or argv[-2] != "-":
+    told = (None if stdin is None else stdin.encode()) if source == "-" else machine.tree.entries.get(source)
+    if not isinstance(before, bytes) or not isinstance(told, bytes):
         return Output(status=1, stderr="no such file")
-    content = before.rstrip(b"\0") + b"\0" + f"{target}={stdin}".encode()
+    content = before.rstrip(b"\0") + b"\0" + f"{target}=".encode() + told
     machine.tree.put(image, content.ljust(FILESYSTEM_BYTES, b"\0"))
     return Output()
 
 
+def mke2fs(machine: Machine, argv: Sequence[str], stdin: str | None) -> Output:
+    """As much of a superblock on a disk as says what it is called; it is flushed, as mke2fs leaves it."""
+    options = dict(each.partition("=")[::2] for each in argv[argv.index("-E") + 1].split(","))
+    disk = machine.disk(argv[-2])
+    if disk is None:
+        return Output(status=1, stderr="no such file")
+    block = bytearray(1024)
+    struct.pack_into("<I", block, 0x4, int(argv[-1].removesuffix("k")))
+    block[0x38:0x3A] = b"\x53\xef"
+    block[0x68:0x78] = UUID(argv[argv.index("-U") + 1]).bytes
+    label = argv[argv.index("-L") + 1].encode()
+    block[0x78 : 0x78 + len(label)] = label
+    disk.write(int(options["offset"]), bytes(1024) + bytes(block) + bytes(2048))
+    disk.flush()
+    return Output()
+
+
+def mkswap(machine: Machine, argv: Sequence[str], stdin: str | None) -> Output:
+    """The header, in a file."""
+    before = machine.tree.entries.get(argv[-1])
+    if not isinstance(before, bytes) or len(before) < SWAP_PAGE_BYTES:
+        return Output(status=1, stderr="no such file, or too small")
+    label = argv[argv.index("-L") + 1].encode().ljust(16, b"\0")
+    head = struct.pack("<III", 1, len(before) // SWAP_PAGE_BYTES - 1, 0)
+    page = bytes(1024) + head + UUID(argv[argv.index("-U") + 1]).bytes + label
+    machine.tree.put(argv[-1], page.ljust(SWAP_PAGE_BYTES - 10, b"\0") + b"SWAPSPACE2" + before[SWAP_PAGE_BYTES:])
+    return Output()
+
+
 ENDINGS = ("reboot", "poweroff")
+SWAP_PAGE_BYTES = 4096
 
 PROGRAMS: Mapping[str, Program] = {
     "env": silent,
     "mcopy": mcopy,
+    "mke2fs": mke2fs,
     "mkfs.vfat": mkfs_vfat,
+    "mkswap": mkswap,
     "mmd": silent,
     "modprobe": silent,
     "networkctl": silent,

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What filesystems are called, by their first MiB: as the tools say that made them; and whatever the bytes are."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.errors import DecodeError
+from agent.model.filesystem.names import HEAD_BYTES, Names, names_of
+from tests.apply.rooted import UUID, fake_ext4
+from tests.loops import command
+
+MADE = {
+    "ext4": ("mke2fs", "-q", "-t", "ext4", "-U", UUID, "-L", "name", "-O", "64bit"),
+    "ext2": ("mke2fs", "-q", "-t", "ext2", "-b", "1024", "-U", UUID, "-L", "name"),
+    "xfs": ("mkfs.xfs", "-q", "-m", f"uuid={UUID}", "-L", "name"),
+    "btrfs": ("mkfs.btrfs", "-q", "-U", UUID, "-L", "name"),
+    "swap": ("mkswap", "-U", UUID, "-L", "name"),
+}
+SIZE = 320 * 1024 * 1024
+
+
+@pytest.mark.commands
+@pytest.mark.parametrize("kind", list(MADE))
+def test_as_its_tools_say(kind: str, tmp_path: Path) -> None:
+    """UUID, label and size, as they were asked for."""
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(SIZE)
+    command(*MADE[kind], str(image))
+    with image.open("rb") as file:
+        found = names_of(file.read(HEAD_BYTES))
+
+    size = 0 if kind == "swap" else SIZE
+    assert found == Names(kind.replace("ext2", "ext4"), UUID, "name", size)
+
+
+def test_what_has_no_name() -> None:
+    """Nothing, too little, a filesystem that is none for us, and two at once are told as what they are."""
+    for head, told in (
+        (bytes(HEAD_BYTES), "nothing that is known"),
+        (b"", "nothing that is known"),
+        (fake_ext4()[:1100], "ext4 in 1100 bytes is cut short"),
+        (b"hsqs" + bytes(4096), "squashfs"),
+        (b"XFSB" + fake_ext4()[4:], "ext4 and xfs"),
+        (fake_ext4()[: 1024 + 0x18] + b"\xff" + fake_ext4()[1024 + 0x19 :], "blocks of"),
+    ):
+        with pytest.raises(DecodeError, match=told):
+            names_of(head)
+
+
+@settings(max_examples=60)
+@given(st.sampled_from([1024 + 0x38, 0, 0x10040, 4086]), st.binary(max_size=5000), st.integers(0, 66_000))
+def test_whatever_the_bytes_are(at: int, noise: bytes, length: int) -> None:
+    """A value, or `DecodeError`."""
+    marks = {1024 + 0x38: b"\x53\xef", 0: b"XFSB", 0x10040: b"_BHRfS_M", 4086: b"SWAPSPACE2"}
+    head = bytearray(noise.ljust(length, b"\xa5"))
+    if at < len(head):
+        head[at : at + len(marks[at])] = marks[at]
+    with suppress(DecodeError):
+        assert names_of(bytes(head)).uuid
