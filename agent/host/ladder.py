@@ -110,6 +110,8 @@ def looked_up(host: str, timeout_s: float) -> tuple[IPAddress, ...]:
     """The system's resolver knows no timeout of ours, so it is left alone when it takes too long. Raises `OSError`."""
     with suppress(ValueError):
         return (ip_address(host),)
+    if not host:
+        raise OSError("there is no name")
     found = in_time(lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM), timeout_s)
     return tuple(dict.fromkeys(ip_address(str(one[4][0])) for one in found))
 

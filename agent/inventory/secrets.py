@@ -15,7 +15,7 @@ WORDS = (
     "access_?key|user_?data|configdrive|temp_url_sig|signature"
 )
 NAMES = rf"[\w.-]{{0,40}}(?:{WORDS})[\w-]{{0,40}}"  # bounded: a line may be megabytes of anything
-ASSIGNED = re.compile(rf"""(?i)\b({NAMES})=("[^"\n]*"|'[^'\n]*'|[^\s&;,'"]+)""")
+ASSIGNED = re.compile(rf"""(?i)\b({NAMES}[ \t]{{0,8}}[=:][ \t]{{0,8}})("[^"\n]*"|'[^'\n]*'|[^\s&;,'"]+)""")
 QUOTED = re.compile(rf"""(?i)(["']{NAMES}["']\s*:\s*)(["'])((?:\\.|(?!\2).)*)\2""")
 ESCAPED = re.compile(rf"""(?i)(\\+["']{NAMES}\\+["']\s*:\s*\\+["'])((?:(?!\\+["']).){{0,4096}})""")
 """JSON within a text of JSON."""
@@ -39,7 +39,7 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     text = PEM.sub(rf"\1{STARS}\2", text)
     text = QUOTED.sub(rf"\1\2{STARS}\2", text)
     text = ESCAPED.sub(rf"\1{STARS}", text)
-    text = ASSIGNED.sub(rf"\1={STARS}", text)
+    text = ASSIGNED.sub(rf"\1{STARS}", text)
     text = SETTING.sub(rf"\1{STARS}", text)
     text = HEADER.sub(rf"\1{STARS}", text)
     text = CRYPT.sub(STARS, text)

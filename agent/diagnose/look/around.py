@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import TypeVar
 
 from agent.diagnose.seen import Gateway, NameServer
-from agent.errors import AgentError
+from agent.errors import AgentError, HostError
 from agent.host.doors import Files, Host
 from agent.inventory.hardware.side_by_side import side_by_side
 from agent.inventory.network import nics
@@ -28,8 +28,13 @@ T = TypeVar("T")
 
 
 def each(ask: Callable[[S], T], of: Iterable[S], limit_s: float) -> tuple[T, ...]:
-    """The same question to all of them, side by side, in their order; who does not answer in time is left out."""
+    """The same question to all of them, side by side, in their order. Raises `HostError` where one brings nothing: half
+    of the answers would look like all of them.
+    """
     told = side_by_side({str(place): partial(ask, one) for place, one in enumerate(of)}, limit_s + LATE_S)
+    for one in told.values():
+        if isinstance(one, Unknown):
+            raise HostError("asking around", one.unknown)
     return tuple(one for one in told.values() if not isinstance(one, Unknown))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from agent import config
 from agent.diagnose.seen import Ending, Mode, Place, Unit
-from agent.errors import AgentError, CommandFailed
+from agent.errors import AgentError
 from agent.host.doors import Files, Host, Run
 from agent.job.journal import Job, recalled
 from agent.job.ledger import Ledger
@@ -38,8 +38,9 @@ NEEDED = 1 << 12 | 1 << 13  # CAP_NET_ADMIN, CAP_NET_RAW (capabilities(7))
 def place(host: Host) -> Place:
     """Where the agent is at home here, by what it has written, and by what wrote the kernel's command line."""
     files = host.files
-    mode: Mode | None = "ramdisk" if files.exists(RAMDISK_UNIT) else None
+    mode: Mode | None = None
     try:
+        mode = "ramdisk" if files.exists(RAMDISK_UNIT) else None
         cmdline = files.read_text(CMDLINE) if files.exists(CMDLINE) else ""
         text = files.read_text(config.CONFIG_FILE) if files.exists(config.CONFIG_FILE) else None
         settings = config.load(text, cmdline if mode == "ramdisk" else "")
@@ -119,12 +120,7 @@ def endings(run: Run) -> tuple[Ending, ...]:
     """Of this boot and of earlier ones, as far as the system keeps its log."""
     argv = ["journalctl", "--no-pager", "--quiet", "--output=json", f"--lines={MOST_ENDINGS}"]
     argv += [f"MESSAGE_ID={PROCESS_EXITED}", *(f"UNIT={unit}" for unit in UNITS)]
-    try:
-        return tuple(ended(run(argv, timeout_s=TOOL_S).stdout))
-    except CommandFailed as error:
-        if "exit status 1" in error.evidence and "stderr" not in error.evidence:
-            return ()  # there is no such entry
-        raise
+    return tuple(ended(run(argv, timeout_s=TOOL_S).stdout))
 
 
 def ended(text: str) -> Iterator[Ending]:
