@@ -14,6 +14,8 @@ WORDS = (
     "token|passw(?:or)?d|passphrase|admin_?pass|rootpwd|secret|sshkey|credential|nonce|private_?key|key_pem|api_?key|"
     "access_?key|user_?data|configdrive|temp_url_sig|signature"
 )
+HINT = re.compile(rf"(?i){WORDS}")
+"""Most lines of a log have none: they are not looked at more closely."""
 NAMES = rf"[\w.-]{{0,40}}(?:{WORDS})[\w-]{{0,40}}"  # bounded: a line may be megabytes of anything
 ASSIGNED = re.compile(rf"""(?i)\b({NAMES}[ \t]{{0,8}}[=:][ \t]{{0,8}})("[^"\n]*"|'[^'\n]*'|[^\s&;,'"]+)""")
 QUOTED = re.compile(rf"""(?i)(["']{NAMES}["']\s*:\s*)(["'])((?:\\.|(?!\2).)*)\2""")
@@ -37,13 +39,18 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, STARS)
     text = PEM.sub(rf"\1{STARS}\2", text)
-    text = QUOTED.sub(rf"\1\2{STARS}\2", text)
-    text = ESCAPED.sub(rf"\1{STARS}", text)
-    text = ASSIGNED.sub(rf"\1{STARS}", text)
-    text = SETTING.sub(rf"\1{STARS}", text)
+    text = "\n".join(named(line) if HINT.search(line) else line for line in text.split("\n"))
     text = HEADER.sub(rf"\1{STARS}", text)
     text = CRYPT.sub(STARS, text)
     return USER.sub(rf"\1{STARS}@", text)
+
+
+def named(line: str) -> str:
+    """A line without what stands behind a secret's name."""
+    line = QUOTED.sub(rf"\1\2{STARS}\2", line)
+    line = ESCAPED.sub(rf"\1{STARS}", line)
+    line = ASSIGNED.sub(rf"\1{STARS}", line)
+    return SETTING.sub(rf"\1{STARS}", line)
 
 
 def values(text: str) -> set[str]:
