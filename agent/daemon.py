@@ -15,7 +15,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Condition, Event, Thread
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 import structlog
@@ -26,7 +26,6 @@ from agent.errors import AgentError, HostError
 from agent.host.doors import Clock, Host
 from agent.host.identity import boot_id
 from agent.host.sd_notify import Notifier
-from agent.job.convergence import Convergence
 from agent.job.executor import Executor
 from agent.job.journal import Journal
 from agent.job.ledger import Ledger
@@ -39,6 +38,9 @@ from agent.model.inventory import Inventory
 from agent.model.protocol import Acknowledged, Desired, Heartbeat, Mode, Session
 from agent.model.request import Request
 from agent.operations import Operations
+
+if TYPE_CHECKING:  # the ramdisk keeps no network as it was ordered, and half of what configures one is spared
+    from agent.job.convergence import Convergence
 
 NETWORK_PERIOD_S = 60.0
 NETWORK_RETRY_S = 5.0
