@@ -12,7 +12,7 @@
     │   ├── NoDiskMatches
     │   └── SeveralDisksMatch
     ├── PreconditionError     the machine is not in the state that the plan stands on: nothing was touched
-    │   ├── DiskInUse, DiskHoldsData, DiskChanged, DiskReadOnly
+    │   ├── DiskInUse, DiskHoldsData, DiskShared, DiskChanged, DiskReadOnly
     │   ├── ImageTooLarge, SectorSizeMismatch, PartitionTableError
     │   ├── NothingToBoot         no EFI system partition, or no loader on it
     │   ├── CaptureRefused        a disk that would make no image to deploy
@@ -24,7 +24,7 @@
     │   └── ImageRefused, SignatureMissing
     ├── Recalled              the request is not wanted any more
     ├── HostError             the operating system or the hardware said no
-    │   ├── CommandFailed, ToolMissing, DeviceError, EraseUnproven
+    │   ├── CommandFailed, ToolMissing, DeviceError, EraseUnproven, BurnInFailed
     │   ├── NotAsObserved         after acting, the machine is not as the plan expects
     │   ├── ProofFailed           a changed network does not work: it was taken back
     │   ├── RevertFailed          and could not be taken back
@@ -151,6 +151,13 @@ class DiskHoldsData(PreconditionError):
     advice = "If the data may go, clean the node first, or ask again with overwriting allowed."
 
 
+class DiskShared(PreconditionError):
+    """The disk holds a filesystem that other machines may be using at this moment."""
+
+    code = "DISK.SHARED"
+    advice = "Detach it from this machine, or put it into skip_block_devices; wipe_special_filesystems allows its loss."
+
+
 class DiskChanged(PreconditionError):
     """The disk that was planned for is not the disk that is there now."""
 
@@ -163,6 +170,13 @@ class DiskReadOnly(PreconditionError):
 
     code = "DISK.READ_ONLY"
     advice = "Check the drive's write protection and its health."
+
+
+class ArrayNotWhole(PreconditionError):
+    """A RAID array does not run, or a member of it is missing."""
+
+    code = "RAID.NOT_WHOLE"
+    advice = "Replace the drive that is missing; then delete the arrays and make them anew, or let them be rebuilt."
 
 
 class ImageTooLarge(PreconditionError):
@@ -317,6 +331,13 @@ class EraseUnproven(HostError):
     advice = "The drive does not do as it says: take it out of service, do not give it to another tenant."
 
 
+class BurnInFailed(HostError):
+    """Hardware under load gave a wrong result, or none; the evidence has every finding."""
+
+    code = "HARDWARE.BURN_IN_FAILED"
+    advice = "Take the machine out of service, and replace the part that is named."
+
+
 class NotAsObserved(HostError):
     """After acting, the machine is not as the plan expects."""
 
@@ -375,13 +396,3 @@ class ControllerRefused(LinkError):
         super().__init__(doing, evidence, hint=hint)
         self.refusal = refusal
         """The controller's own code."""
-
-
-def exit_status_of(code: str) -> int:
-    """The exit status of the error with that code, wherever it happened."""
-    kinds: list[type[AgentError]] = [AgentError]
-    for kind in kinds:
-        if kind.code == code:
-            return kind.exit_status
-        kinds += kind.__subclasses__()
-    return AgentError.exit_status

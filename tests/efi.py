@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 from uuid import UUID
 
-from agent.inventory.efi import ESP
 from agent.model import gpt, mbr
+from agent.model.esp import ESP
 
 MIB = 1024 * 1024
 SECTOR = 512

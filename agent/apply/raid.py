@@ -3,15 +3,33 @@
 
 from __future__ import annotations
 
-from agent.errors import NotAsObserved
+import structlog
+
+from agent.errors import CommandFailed, NotAsObserved
 from agent.host.doors import Host
 from agent.model.job import Advance, Result
 from agent.model.plan import Array, BuildRaid, DiskTable
+from agent.model.raid import MD_LEVEL
 
 LINUX_RAID = "A19D880F-05FC-4D3B-A006-743F0F84911E"
 """Partition type of the discoverable partitions specification's forerunner (util-linux, include/pt-gpt-partnames.h)."""
-MD_LEVEL = {"0": "raid0", "1": "raid1", "1+0": "raid10", "5": "raid5", "6": "raid6"}
+ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 CREATE_S = 300.0
+ASSEMBLE = ["mdadm", "--assemble", "--scan"]
+
+log = structlog.get_logger("raid")
+
+
+def assemble(host: Host) -> None:
+    """Let the kernel run whatever arrays the disks hold parts of: the ramdisk does so only where arrays are to be kept.
+    mdadm's status tells no failure from nothing to do; what runs then is observed. Raises `ToolMissing`.
+    """
+    host.udev.settle()
+    try:
+        host.run(ASSEMBLE, timeout_s=CREATE_S)
+    except CommandFailed as error:
+        log.info("arrays were not all assembled, or there was nothing to do", said=str(error))
+    host.udev.settle()
 
 
 def build_raid(host: Host, step: BuildRaid, advance: Advance) -> Result:
@@ -39,17 +57,20 @@ def table_script(table: DiskTable) -> str:
     """sfdisk(8), script of named fields; in sectors of this disk."""
     sector = table.disk.logical_sector_bytes
     lines = [
-        f"start={part.offset_bytes // sector}, size={part.size_bytes // sector}, type={LINUX_RAID}, name={part.label}"
+        f"start={part.offset_bytes // sector}, size={part.size_bytes // sector}, "
+        f"type={ESP_TYPE if part.kind == 'esp' else LINUX_RAID}, name={part.label}"
         for part in table.partitions
     ]
     return "\n".join(["label: gpt", *lines, ""])
 
 
 def create_argv(array: Array) -> list[str]:
-    """Nothing is asked back. A bitmap makes the resync after a power cut short; RAID 0 has none."""
-    bitmap = [] if array.level == "0" else ["--bitmap=internal"]
+    """Nothing is asked back. A bitmap makes the resync after a power cut short; RAID 0 has none, and an array of which
+    the end is read by firmware needs none.
+    """
+    bitmap = [] if array.level == "0" or array.metadata == "1.0" else ["--bitmap=internal"]
     level = MD_LEVEL[array.level].removeprefix("raid")
-    return ["mdadm", "--create", array.node, "--run", "--force", "--metadata=1.2", f"--level={level}",
+    return ["mdadm", "--create", array.node, "--run", "--force", f"--metadata={array.metadata}", f"--level={level}",
             f"--raid-devices={len(array.members)}", f"--name={array.name}", *bitmap, *array.members]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from agent.host import smbios
 from agent.host.doors import Host
+from agent.inventory.array import arrays
 from agent.inventory.cpu import cpu
 from agent.inventory.disk import disks
 from agent.inventory.fact import attempt
@@ -26,4 +27,5 @@ def take(host: Host) -> Inventory:
         memory=attempt(lambda: memory(host, tables)),
         disks=attempt(lambda: disks(host)),
         nics=attempt(lambda: nics(host)),
+        arrays=attempt(lambda: arrays(host)),
     )

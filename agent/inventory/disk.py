@@ -36,11 +36,15 @@ NO_DISK = re.compile(r"loop|ram|zram|dm-|md\d|sr\d|nbd|fd\d|mmcblk\d+(boot|rpmb)
 
 def disks(host: Host) -> tuple[Disk, ...]:
     """Every disk, by name. Raises `HostError` where the answer could make a used disk look free."""
-    udev = attempt(host.udev.block_devices)
+    udev, used = attempt(host.udev.block_devices), uses(host)
+    return tuple(disk(host.files, name, udev, used) for name in host.files.names(BLOCK) if is_disk(host.files, name))
+
+
+def uses(host: Host) -> list[tuple[str, str]]:
+    """(node, what it is used for) of every mount and swap. Raises `HostError`."""
     mounts = [(host.files.resolve(node), place) for node, place in host.counters.mounts()]
     swaps = [host.files.resolve(node) for node in host.counters.swaps()]
-    uses = [(node, f"mounted on {place}") for node, place in mounts] + [(node, "swapped to") for node in swaps]
-    return tuple(disk(host.files, name, udev, uses) for name in host.files.names(BLOCK) if is_disk(host.files, name))
+    return [(node, f"mounted on {place}") for node, place in mounts] + [(node, "swapped to") for node in swaps]
 
 
 def root_disk(host: Host) -> DiskIdentity | None:
@@ -86,7 +90,7 @@ def disk(files: Files, name: str, udev: Mapping[str, Properties] | Unknown, uses
         by_path=by_path(told),
         hctl=attempt(lambda: hctl(files.resolve(f"{at}/device"))),
         firmware=first(text(files, f"{at}/device/firmware_rev"), text(files, f"{at}/device/rev")),
-        contents=contents(udev, [name, *parts]),
+        contents=contents(udev, [name, *parts], above),
         users=users((name, *parts), above, uses),
         partitions=tuple(extent(files, f"{at}/{part}") for part in parts),
         holders=above,

@@ -17,6 +17,18 @@ MIB = 1024 * 1024
 GB = 1000**3
 
 
+SHARED = {
+    "gfs": "GFS",
+    "gfs2": "GFS2",
+    "ocfs2": "OCFS2",
+    "vmfs": "VMFS",
+    "vmfs_volume_member": "a part of a VMFS volume",
+    "vmfs_partition": "a partition for VMFS",
+    "gpfs_partition": "a partition for GPFS",
+}
+"""What several machines use at once, by the kind of a content in lower case."""
+
+
 class Content(Frozen):
     """Something found on a disk: a partition table, a filesystem, a RAID or LVM member."""
 
@@ -111,11 +123,18 @@ class DiskIdentity(Frozen):
     serial: str | None
     size_bytes: int
     logical_sector_bytes: int
+    array_uuid: str | None = Field(default=None, description="of a RAID array, which has neither WWN nor serial")
 
     def __str__(self) -> str:
-        names = [f"WWN {self.wwn}" if self.wwn else "", f"serial {self.serial}" if self.serial else ""]
+        names = [f"WWN {self.wwn}" if self.wwn else "", f"serial {self.serial}" if self.serial else "",
+                 f"array {self.array_uuid}" if self.array_uuid else ""]  # fmt: skip
         who = ", ".join(name for name in names if name) or "no WWN, no serial"
         return f"{self.path} ({who}, {self.size_bytes / GB:.1f} GB)"
+
+    @property
+    def bearer(self) -> tuple[str | None, str | None, str | None, int]:
+        """Who it is under whatever name: a kernel's names are of one boot."""
+        return self.wwn, self.serial, self.array_uuid, self.size_bytes
 
 
 class RootDeviceHints(Frozen):

@@ -7,6 +7,7 @@ from agent.model.disk import Disk
 from agent.model.fact import Unknown
 from agent.model.frozen import Frozen
 from agent.model.network import Nic
+from agent.model.raid import RunningArray
 from agent.model.system import Cpu, Memory, System
 
 
@@ -18,3 +19,4 @@ class Inventory(Frozen):
     memory: Memory | Unknown
     disks: tuple[Disk, ...] | Unknown
     nics: tuple[Nic, ...] | Unknown
+    arrays: tuple[RunningArray, ...] | Unknown = ()

@@ -11,6 +11,7 @@ from agent.model.efi import BootEntry, FirmwareBoot, LoadOption, SystemPartition
 from agent.model.frozen import Frozen
 from agent.model.plan import DiskMustBeIdle, ForgetBoot, Plan, SelectBoot
 from agent.model.request import ForgetBootRequest, SelectBootRequest
+from agent.plan.boot_left import marked
 
 SUFFIXES = {"x86_64": "x64", "aarch64": "aa64", "i686": "ia32", "riscv64": "riscv64", "loongarch64": "loongarch64"}
 """Of the machine types' names for removable media (UEFI 2.10, section 3.5.1.1)."""
@@ -37,17 +38,49 @@ def plan_select_boot(
     `NothingToBoot`, `HostError`.
     """
     partition, loader = chosen(disk, partitions, request.esp_uuid, firmware.architecture)
+    label = loader.label or f"OS on {disk.identity.serial or disk.identity.wwn or disk.path}"
+    step = selection(disk, firmware, partition, loader, label[:LONGEST_LABEL])
+    return Plan(preconditions=(DiskMustBeIdle(disk=disk.identity),), steps=(step,))
+
+
+def plan_select_mirrored(
+    array: Disk,
+    firmware: FirmwareBoot,
+    mirrored: tuple[tuple[Disk, tuple[SystemPartition, ...]], ...],
+    request: SelectBootRequest,
+) -> Plan:
+    """As `plan_select_boot` for an array, of which each disk has an EFI system partition of its own: an entry for each,
+    in their order, so that any of them may be lost.
+    """
+    steps: list[SelectBoot] = []
+    for number, (disk, partitions) in reversed(list(enumerate(mirrored, start=1))):
+        partition, loader = chosen(disk, partitions, request.esp_uuid, firmware.architecture)
+        suffix = f" (RAID, disk {number} of {len(mirrored)})"
+        label = (loader.label or f"OS on {array.identity.array_uuid}")[: LONGEST_LABEL - len(suffix)] + suffix
+        step = selection(array, firmware, partition, loader, label)
+        firmware = followed(firmware, step)
+        steps.append(step)
+    return Plan(preconditions=(DiskMustBeIdle(disk=array.identity),), steps=tuple(steps))
+
+
+def selection(disk: Disk, firmware: FirmwareBoot, partition: SystemPartition, loader: Loader, label: str) -> SelectBoot:
+    """The entry that leads there, or a new one, comes first. Raises `HostError`."""
     file = loader.file.replace("/", "\\")
     for entry in firmware.entries:
         if entry.option.is_active and leads_to(entry.option, partition.partition, file):
             break
     else:
-        label = (loader.label or f"OS on {disk.identity.serial or disk.identity.wwn or disk.path}")[:LONGEST_LABEL]
-        option = LoadOption(label=label, path=path_to(partition.partition, file), data=loader.data)
+        option = LoadOption(label=marked(label), path=path_to(partition.partition, file), data=loader.data)
         entry = BootEntry(number=free_number(firmware), option=option, raw=option.encode())
     order = (entry.number, *(number for number in firmware.order if number != entry.number))
-    step = SelectBoot(disk=disk.identity, entry=entry, before=firmware.order, order=order)
-    return Plan(preconditions=(DiskMustBeIdle(disk=disk.identity),), steps=(step,))
+    return SelectBoot(disk=disk.identity, entry=entry, before=firmware.order, order=order)
+
+
+def followed(firmware: FirmwareBoot, step: SelectBoot) -> FirmwareBoot:
+    """The firmware once the step is done."""
+    entries = (*(one for one in firmware.entries if one.number != step.entry.number), step.entry)
+    taken = firmware.taken | {step.entry.number}
+    return firmware.model_copy(update={"entries": entries, "taken": taken, "order": step.order})
 
 
 def plan_forget_boot(firmware: FirmwareBoot, request: ForgetBootRequest) -> Plan:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from agent.model.disk import MIB
-from agent.model.plan import BuildRaid, DiskTable, Plan
-from agent.model.raid import LEAST_DISKS
+from agent.model.plan import BuildRaid, DiskTable, MirrorLoader, Plan, SealDisk, WipeMetadata, WriteImage
+from agent.model.raid import ESP, LEAST_DISKS
 
 
 def arrays_of_new_partitions(plan: Plan) -> list[str]:
@@ -26,7 +26,29 @@ def arrays_of_new_partitions(plan: Plan) -> list[str]:
         ]
         if len({array.node for array in step.arrays}) < len(step.arrays):
             broken.append("two arrays would have one node")
+        broken += [
+            f"{array.node} has its superblock where {'firmware' if array.name == ESP else 'nobody'} looks"
+            for array in step.arrays
+            if (array.name == ESP) != (array.metadata == "1.0")
+        ]
         broken += [fault for table in step.tables for fault in misplaced(table)]
+    return broken
+
+
+def loaders_are_mirrored_last(plan: Plan) -> list[str]:
+    """What firmware starts of an array is emptied before the array's image is written, and filled when it is sealed."""
+    broken = []
+    for place, image in enumerate(plan.steps):
+        if not isinstance(image, WriteImage) or image.disk.array_uuid is None:
+            continue
+        before, after = plan.steps[:place], plan.steps[place + 1 :]
+        sealed = [number for number, step in enumerate(after) if isinstance(step, SealDisk)]
+        mirrors = [step for step in after[max(sealed, default=len(after)) :] if isinstance(step, MirrorLoader)]
+        wiped = {wipe.disk for step in before if isinstance(step, WipeMetadata) for wipe in step.wipes}
+        if [step.disk for step in mirrors] != [image.disk] or mirrors[0].to == image.disk:
+            broken.append(f"nothing lets firmware boot {image.disk} once it is sealed")
+        elif mirrors[0].to not in wiped:
+            broken.append(f"what firmware starts of {image.disk} would not be emptied before")
     return broken
 
 

@@ -9,12 +9,14 @@ operators that IPA reads but cannot compare (`<or>` of sizes, `<all-in>`, `<rang
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 from agent.model.device_hints import KINDS, NUMERIC, Expression, OperatorHints, Spec, expression, number, truth
 from agent.model.disk import Disk
 from agent.model.fact import Fact, Unknown, known
+from agent.model.raid import RunningArray
 
 GIB = 1024**3
 LAST = [1 << 32]
@@ -38,7 +40,7 @@ TEXTS: dict[str, Callable[[str, str], bool]] = {
     "<in>": operator.contains,
 }
 DIFFERS = ("s!=", "!=")
-NEEDED = ("serial", "wwn", "volume_name")  # a disk without one differs from none; volume_name is of RAIDs alone
+NEEDED = ("serial", "wwn", "volume_name")  # a disk without one differs from none; volume_name is of arrays alone
 
 
 class Verdict(NamedTuple):
@@ -96,15 +98,21 @@ def vendor(disk: Disk) -> Fact[Value]:
     return "ATA" if disk.vendor is None and is_scsi else disk.vendor
 
 
+def array_paths(disk: Disk) -> tuple[str, ...]:
+    """An array that has no name but its place is /dev/md0 to its operators, whatever number it has in this boot."""
+    name = known(disk.volume_name) if isinstance(disk, RunningArray) else None
+    return (f"/dev/{name}",) if name and re.fullmatch(r"md[0-9]+", name) else ()
+
+
 FACTS: dict[str, Callable[[Disk], tuple[Fact[Value], ...]]] = {
     "size": lambda disk: (disk.size_bytes / GIB,),
-    "name": lambda disk: (disk.path,),
+    "name": lambda disk: (disk.path, *array_paths(disk)),
     "serial": lambda disk: (disk.serial, *disk.also.serials),
     "wwn": lambda disk: (disk.wwn, *disk.also.wwns),
     "by_path": lambda disk: (disk.by_path, *disk.also.by_paths),
     "vendor": lambda disk: (vendor(disk),),
     "tran": lambda disk: (disk.transport,),
-    "volume_name": lambda _: (),
+    "volume_name": lambda disk: (disk.volume_name,) if isinstance(disk, RunningArray) else (),
 }
 """The hints that are not called as the disk's field is."""
 

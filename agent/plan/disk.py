@@ -45,13 +45,19 @@ def disks_of(inventory: Inventory) -> tuple[Disk, ...]:
     return inventory.disks
 
 
-def select(disks: tuple[Disk, ...], hints: RootDeviceHints | OperatorHints, skip: SkipList = ()) -> Disk:
-    """The disk that is meant; never one of `skip`, nor one that may be of it for all that is known.
+def select(
+    disks: tuple[Disk, ...],
+    hints: RootDeviceHints | OperatorHints,
+    skip: SkipList = (),
+    arrays: tuple[Disk, ...] = (),
+) -> Disk:
+    """The disk that is meant; never one of `skip`, nor one that may be of it for all that is known. Hints of Ironic's
+    may mean an array, too.
 
     Raises `NoDiskMatches` or `SeveralDisksMatch`.
     """
     if isinstance(hints, OperatorHints):
-        return first_fitting(disks, hints, skip)
+        return first_fitting((*disks, *arrays), hints, skip)
     doing = f"selecting the disk for {wanted(hints)}"
     reasons = {disk.path: misfits(disk, hints) + skip_reasons(disk, skip) for disk in disks}
     fitting = [disk for disk in disks if not reasons[disk.path]]
@@ -67,15 +73,21 @@ def select(disks: tuple[Disk, ...], hints: RootDeviceHints | OperatorHints, skip
 def first_fitting(disks: tuple[Disk, ...], hints: OperatorHints, skip: SkipList) -> Disk:
     """As IPA selects: the first that fits, in its order; without hints the smallest that is large enough.
 
-    Unlike there, a disk that can be taken out comes after all others where nothing asks for it. Raises `NoDiskMatches`.
+    Unlike there, a disk that can be taken out comes after all others where nothing asks for it, and one that an array
+    stands on after the array. Raises `NoDiskMatches`.
     """
     reasons = {disk.path: operator_misfits(disk, hints) + skip_reasons(disk, skip) for disk in disks}
     fitting = [disk for disk in in_order(disks) if not reasons[disk.path]]
     if not fitting:
         raise NoDiskMatches(f"selecting the disk for {wanted(hints)}", listed(disks, reasons))
     if hints.specs:
-        return fitting[0]
-    return min(fitting, key=lambda disk: (disk.removable, disk.size_bytes, disk.name))
+        return min(fitting, key=is_part)
+    return min(fitting, key=lambda disk: (is_part(disk), disk.removable, disk.size_bytes, disk.name))
+
+
+def is_part(disk: Disk) -> bool:
+    """Whether an array stands on it: a hint that fits both means the array."""
+    return any(one.kind == "md" for one in disk.holders)
 
 
 def operator_misfits(disk: Disk, hints: OperatorHints) -> list[str]:
@@ -166,7 +178,6 @@ def must_be_still(
 
 def must_be_the_one_begun(disk: Disk, begun: tuple[DiskIdentity, ...]) -> None:
     """Raises `DiskChanged` when a request that already wrote to one disk would now write to another."""
-    same = [(one.wwn, one.serial, one.size_bytes) for one in begun]
-    if begun and (known(disk.wwn), known(disk.serial), disk.size_bytes) not in same:
+    if begun and disk.identity.bearer not in [one.bearer for one in begun]:
         before = ", ".join(str(one) for one in begun)
         raise DiskChanged(f"resuming on {disk.identity}", f"the request began on {before}")

@@ -5,16 +5,25 @@ from __future__ import annotations
 
 from typing import Literal
 
-from agent.errors import DiskChanged, DiskReadOnly, HostError, NoDiskMatches, SelectionError, SeveralDisksMatch
+from agent.errors import (
+    ArrayNotWhole,
+    DiskChanged,
+    DiskReadOnly,
+    NoDiskMatches,
+    SelectionError,
+    SeveralDisksMatch,
+)
 from agent.model.device_hints import SkipList
 from agent.model.disk import MIB, Disk, DiskIdentity
 from agent.model.fact import known
 from agent.model.inventory import Inventory
-from agent.model.plan import DiskMustBe, EraseDisk, LeaveDisk, Plan, Step, WipeMetadata
+from agent.model.plan import DiskMustBe, EraseDisk, EraseDisks, LeaveDisk, Plan, Step, WipeMetadata
+from agent.model.raid import RunningArray
 from agent.model.request import EraseRequest
-from agent.plan.device_hints import judged
-from agent.plan.disk import disks_of, wanted
+from agent.plan.disk import disks_of
+from agent.plan.guard import must_not_be_shared
 from agent.plan.holders import stops
+from agent.plan.left import keeping, to_be_left
 from agent.plan.metadata import wipe
 
 REMOTE = frozenset({"iscsi", "fc", "usb"})
@@ -22,36 +31,54 @@ SAMPLES = 64
 
 
 def plan_erase(inventory: Inventory, request: EraseRequest, begun: tuple[DiskIdentity, ...] = ()) -> Plan:
-    """What stands on the disks is taken down, then they are erased. Removable and remote disks are no local disks; of
-    the others none is passed over in silence, since the node counts as erased afterwards. What an interrupted run has
-    `begun` must all be there still.
+    """What stands on the disks is taken down, then they are erased; an array that is to stay is erased in their place.
+    Removable and remote disks are no local disks; of the others none is passed over in silence, since the node counts
+    as erased afterwards. What an interrupted run has `begun` must all be there still.
 
-    Raises `NoDiskMatches`, `SeveralDisksMatch`, `DiskChanged`, `DiskReadOnly`, `DiskInUse`.
+    Raises `NoDiskMatches`, `SeveralDisksMatch`, `DiskChanged`, `DiskReadOnly`, `DiskInUse`, `ArrayNotWhole`.
     """
     local = tuple(disk for disk in disks_of(inventory) if is_local(disk))
     meant = local if request.serials is None else named(local, request.serials)
     if request.strict:
         must_be_skipped(tuple(disk for disk in disks_of(inventory) if not is_local(disk)), request.skip)
-    left = to_be_left(meant, request.skip)
+    kept = keeping(inventory, local, request.skip, request.keep_arrays)
+    for one in kept.emptied:
+        must_be_whole(one)
+    left = tuple(step for step in kept.left if request.serials is None or step.disk in {one.identity for one in meant})
+    candidates = tuple(disk for disk in kept.rest if disk in meant) + (kept.emptied if request.serials is None else ())
     if request.leave_read_only:
-        left += tuple(LeaveDisk(disk=disk.identity, why="read-only") for disk in meant if disk.read_only)
-    chosen = tuple(disk for disk in meant if disk.identity not in {step.disk for step in left})
+        left += tuple(LeaveDisk(disk=disk.identity, why="read-only") for disk in candidates if disk.read_only)
+    chosen = tuple(disk for disk in candidates if disk.identity not in {step.disk for step in left})
     must_all_be_there(chosen, begun)
     must_be_writable(chosen)
+    must_not_be_shared(chosen, allowed=request.shared_too or bool(begun))
     stopping = stops(chosen)
     pins = tuple(DiskMustBe(disk=disk.identity, holders=disk.holders) for disk in chosen)
-    return Plan(preconditions=pins, steps=(*left, *stopping, *erasures(chosen, request.method)))
+    return Plan(preconditions=pins, steps=(*left, *stopping, *erasures(chosen, request)))
 
 
-def erasures(chosen: tuple[Disk, ...], method: Literal["zero", "metadata"]) -> tuple[Step, ...]:
-    """A disk without a size cannot be erased: it comes last, since the others can."""
+def erasures(chosen: tuple[Disk, ...], request: EraseRequest) -> tuple[Step, ...]:
+    """One step, in which no disk keeps another from being erased. One without a size cannot be, and comes last."""
     ordered = sorted(chosen, key=lambda disk: not disk.size_bytes)
-    if method == "metadata":
+    zeroed = [disk for disk in ordered if is_zeroed(disk, request.method)]
+    if not zeroed:
         return (WipeMetadata(wipes=tuple(wipe(disk) for disk in ordered)),) if ordered else ()
-    return tuple(
-        EraseDisk(disk=disk.identity, sample_offsets=sample_offsets(disk.size_bytes), sample_bytes=MIB)
-        for disk in ordered
-    )
+    found = tuple(zeroing(disk) if disk in zeroed else wipe(disk) for disk in ordered)
+    match found:
+        case [EraseDisk() as only]:
+            return (only,)
+        case _:
+            return (EraseDisks(erasures=found, at_once=min(request.at_once, len(found))),)
+
+
+def is_zeroed(disk: Disk, method: Literal["zero", "metadata", "express"]) -> bool:
+    """Whether all of it is. Express: where that takes minutes, since the drive only has to forget what it holds."""
+    return method == "zero" or (method == "express" and known(disk.transport) == "nvme")
+
+
+def zeroing(disk: Disk) -> EraseDisk:
+    """All of it, and samples."""
+    return EraseDisk(disk=disk.identity, sample_offsets=sample_offsets(disk.size_bytes), sample_bytes=MIB)
 
 
 def must_be_writable(disks: tuple[Disk, ...]) -> None:
@@ -59,6 +86,13 @@ def must_be_writable(disks: tuple[Disk, ...]) -> None:
     for disk in disks:
         if disk.read_only:
             raise DiskReadOnly(f"preparing {disk.identity}", "the kernel says it is read-only: it cannot be erased")
+
+
+def must_be_whole(array: RunningArray) -> None:
+    """Raises `ArrayNotWhole`: what a missing member holds would not be erased, and not be written."""
+    if array.faults:
+        hint = "Delete the node's arrays, and make them anew of disks that work."
+        raise ArrayNotWhole(f"preparing {array.identity}", "; ".join(array.faults), hint=hint)
 
 
 def must_be_skipped(disks: tuple[Disk, ...], skip: SkipList) -> None:
@@ -79,23 +113,6 @@ def must_be_skipped(disks: tuple[Disk, ...], skip: SkipList) -> None:
         )
 
 
-def to_be_left(disks: tuple[Disk, ...], skip: SkipList) -> tuple[LeaveDisk, ...]:
-    """The disks that the request says are never written to. Raises `HostError` where that cannot be told of one: to
-    erase it could be its loss, and to pass it over would leave a tenant's data.
-    """
-    left: dict[str, LeaveDisk] = {}
-    for disk in disks:
-        for entry in skip:
-            verdict = judged(disk, entry)
-            if verdict.in_doubt:
-                raise HostError(
-                    f"judging whether {disk.identity} is to be skipped by {wanted(entry)}", ", ".join(verdict.unknown)
-                )
-            if verdict.fits:
-                left.setdefault(disk.path, LeaveDisk(disk=disk.identity, why=f"to be skipped by {wanted(entry)}"))
-    return tuple(left.values())
-
-
 def is_local(disk: Disk) -> bool:
     """Part of this machine."""
     return not (disk.removable or known(disk.transport) in REMOTE)
@@ -103,8 +120,8 @@ def is_local(disk: Disk) -> bool:
 
 def must_all_be_there(chosen: tuple[Disk, ...], begun: tuple[DiskIdentity, ...]) -> None:
     """Raises `DiskChanged` when a disk that was half erased is gone, under whatever name."""
-    there = {(known(disk.wwn), known(disk.serial), disk.size_bytes) for disk in chosen}
-    gone = [str(one) for one in begun if (one.wwn, one.serial, one.size_bytes) not in there]
+    there = {disk.identity.bearer for disk in chosen}
+    gone = [str(one) for one in begun if one.bearer not in there]
     if gone:
         raise DiskChanged("erasing again after an interruption", f"gone, and perhaps half erased: {', '.join(gone)}")
 

@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from agent.errors import HostError, NotAsObserved
-from agent.host.fake import Died, Effect, FakeHost, FaultPlan, LinkTo, Machine, Output, silent
+from agent.host.fake import Died, Effect, FakeHost, FaultPlan, Machine, Output
 from agent.job.outbox import Outbox
 from agent.model.disk import MIB
 from agent.model.job import JobState
@@ -18,45 +18,18 @@ from agent.model.plan import BuildRaid
 from agent.model.raid import LogicalDisk
 from agent.model.request import CreateRaidRequest
 from agent.operations import Operations
+from tests.apply.arrays import mdadm, sfdisk, two_disks
 from tests.apply.deploying import executor_of
-from tests.apply.disks import machine
 
-GIB = 1024**3
 MIRROR = LogicalDisk(size_gb=1, raid_level="1", volume_name="root")
 STRIPE = LogicalDisk(size_gb="MAX", raid_level="0")
 WANTED = CreateRaidRequest(request_id="r", node_id="n", logical_disks=(MIRROR, STRIPE))
 SCRIPT = """\
 label: gpt
-start=1128448, size=2359296, type=A19D880F-05FC-4D3B-A006-743F0F84911E, name=md0
-start=3487744, size=4898816, type=A19D880F-05FC-4D3B-A006-743F0F84911E, name=md1
+start=2048, size=1136640, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name=esp
+start=1138688, size=2359296, type=A19D880F-05FC-4D3B-A006-743F0F84911E, name=md0
+start=3497984, size=4888576, type=A19D880F-05FC-4D3B-A006-743F0F84911E, name=md1
 """
-
-
-def mdadm(made: Machine, argv: Sequence[str], stdin: str | None) -> Output:
-    """The kernel then has such an array, on the disks of those partitions."""
-    name = argv[2].removeprefix("/dev/")
-    level = next(word for word in argv if word.startswith("--level=")).removeprefix("--level=")
-    made.tree.put(f"/sys/block/{name}/md/level", f"raid{level}\n".encode())
-    made.tree.put(f"/sys/block/{name}/md/degraded", b"0\n")
-    made.tree.put(f"/sys/block/{name}/md/array_state", b"clean\n")
-    for node in (word for word in argv[3:] if word.startswith("/dev/")):
-        part = node.removeprefix("/dev/")
-        made.tree.put(f"/sys/block/{name}/slaves/{part}", b"")
-        made.tree.put(f"/sys/block/{part[:3]}/{part}/partition", b"1\n")
-        made.tree.put(f"/sys/block/{part[:3]}/{part}/start", b"2048\n")
-        made.tree.put(f"/sys/block/{part[:3]}/{part}/size", b"2048\n")
-        made.tree.put(f"/sys/block/{part[:3]}/{part}/holders/{name}", b"")
-        made.tree.put(f"/sys/class/block/{part}", LinkTo(f"/sys/block/{part[:3]}/{part}"))
-        udev = {**made.record.udev, part: {"USEC_INITIALIZED": "1"}}
-        made.record = made.record.model_copy(update={"udev": udev})
-    return Output()
-
-
-def two_disks() -> Machine:
-    """Of 4 GiB each."""
-    made = machine(4 * GIB, 4 * GIB)
-    made.programs |= {"sfdisk": silent, "mdadm": mdadm}
-    return made
 
 
 def served(made: Machine, faults: FaultPlan | None = None) -> tuple[JobState, Outbox]:
@@ -77,22 +50,24 @@ def test_what_the_tools_are_told() -> None:
     """Tables first, from scripts in sectors; then each array by its partitions, with a bitmap where one can be."""
     made, scripts = two_disks(), []
 
-    def sfdisk(_: Machine, argv: Sequence[str], stdin: str | None) -> Output:
+    def kept(machine_: Machine, argv: Sequence[str], stdin: str | None) -> Output:
         scripts.append((argv[-1], stdin))
-        return Output()
+        return sfdisk(machine_, argv, stdin)
 
-    made.programs["sfdisk"] = sfdisk
+    made.programs["sfdisk"] = kept
     state, outbox = served(made)
 
     assert state is JobState.SUCCEEDED
     assert scripts == [("/dev/sda", SCRIPT), ("/dev/sdb", SCRIPT)]
     assert [" ".join(one[3:]) for one in made.commands if one[0] == "mdadm"] == [
-        "--run --force --metadata=1.2 --level=1 --raid-devices=2 --name=root --bitmap=internal /dev/sda1 /dev/sdb1",
-        "--run --force --metadata=1.2 --level=0 --raid-devices=2 --name=md1 /dev/sda2 /dev/sdb2",
+        "--run --force --metadata=1.2 --level=1 --raid-devices=2 --name=root --bitmap=internal /dev/sda2 /dev/sdb2",
+        "--run --force --metadata=1.2 --level=0 --raid-devices=2 --name=md1 /dev/sda3 /dev/sdb3",
+        "--run --force --metadata=1.0 --level=1 --raid-devices=2 --name=esp /dev/sda1 /dev/sdb1",
     ]
     assert list(outbox.pending())[-1].report.result == {
-        "array /dev/md0": "raid1 of /dev/sda1, /dev/sdb1",
-        "array /dev/md1": "raid0 of /dev/sda2, /dev/sdb2",
+        "array /dev/md0": "raid1 of /dev/sda2, /dev/sdb2",
+        "array /dev/md1": "raid0 of /dev/sda3, /dev/sdb3",
+        "array /dev/md2": "raid1 of /dev/sda1, /dev/sdb1",
     }
 
 
@@ -131,14 +106,12 @@ def test_every_fault() -> None:
 
             assert [one.report.state for one in outbox.pending() if one.report.state.final] == [state]
             if state is JobState.SUCCEEDED:
-                assert {"md0", "md1"} <= made.tree.directories["/sys/block"], faults.calls[at - 1]
+                assert {"md0", "md1", "md2"} <= made.tree.directories["/sys/block"], faults.calls[at - 1]
 
 
 def test_sizes_in_large_sectors() -> None:
     """On a 4Kn disk the script counts its sectors."""
-    made = machine(4 * GIB, 4 * GIB, sector_bytes=4096)
-    made.programs |= {"sfdisk": silent, "mdadm": mdadm}
-    first = step_of(made).tables[0]
+    first = step_of(two_disks(sector_bytes=4096)).tables[0]
 
     assert first.disk.logical_sector_bytes == 4096
     assert all(part.offset_bytes % MIB == 0 and part.size_bytes % MIB == 0 for part in first.partitions)

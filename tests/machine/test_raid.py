@@ -4,16 +4,26 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import hashlib
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.machine.guest import Guest, booted
+from agent.model.image import ImageFormat, ImageRef
+from lab.firmware import Firmware, ovmf
+from tests.api.ironic.asked import image_info, node
+from tests.api.ironic.served import UUID
+from tests.efi import MIB, csv, fat_image, head_with
+from tests.hostile import serving
+from tests.machine.guest import HOST, Guest, booted
 
 pytestmark = [pytest.mark.machine, pytest.mark.root]
 
-BOOT_S, DO_S = 900, 300
+BOOT_S, DO_S = 900, 500
 UNIT = "/usr/lib/systemd/system/bms-agent-ramdisk.service"
 DOING = """\
 import sys
@@ -30,15 +40,47 @@ for step in plan.steps:
         doer.hold(precondition)
     print(doer.do(step, lambda *_: None))
 """
-CREATE = """{"verb": "raid.create", "request_id": "r", "node_id": "n", "logical_disks": [
-{"size_gb": 1, "raid_level": "1", "volume_name": "root", "is_root_volume": true},
-{"size_gb": "MAX", "raid_level": "5"}]}"""
-DELETE = """{"verb": "raid.delete", "request_id": "d", "node_id": "n"}"""
+STEPS = """\
+import json, sys
+sys.path.insert(0, '/usr/lib/bms-agent')
+from pydantic import SecretStr
+from agent.api.ironic.commands import outcome_of
+from agent.api.ironic.record import Identity, Order, Record
+from agent.api.ironic.table import table
+from agent.api.ironic.work import Site, Work
+from agent.host.real import host
+from agent.model.image import ImagePolicy
+from agent.model.ironic.wire import Node
+machine, place, given = host(), '/run/bms-agent/ironic-test', json.load(sys.stdin)
+record = Record(machine.files, place, 'this boot')
+record.open(Identity(node_uuid=given['uuid'], token=SecretStr(''), callback_url='', certificate_pem='',
+                     key_pem=SecretStr(''), heartbeat_timeout_s=300), Node(uuid=given['uuid']))
+site = Site(host=machine, record=record, logs=bytes, rescue=lambda _: None, over=lambda _: None)
+work = Work(site, place, 'this boot', ImagePolicy())
+for number, (name, params) in enumerate(given['orders']):
+    order = Order(id=f"{given['id']}-{number}", name=name, params=params)
+    done = outcome_of(table(work)[name], order)
+    print(json.dumps({'status': done.status, 'result': done.result, 'error': done.error and done.error.details}))
+"""
+ARRAYS = {"logical_disks": [
+    {"size_gb": 1, "raid_level": "1", "controller": "software", "volume_name": "root", "is_root_volume": True},
+    {"size_gb": "MAX", "raid_level": "5", "controller": "software", "volume_name": "data"},
+]}  # fmt: skip
+LINE = 2000
+SLOWLY = "echo 1000 >/proc/sys/dev/raid/speed_limit_max"  # resyncing would take all of one emulated processor
+DRIVE = base64.b64encode(gzip.compress(bytes(0x8001) + b"CD001" + bytes(MIB))).decode()
+ESP_MIB = 96
+MARK = b"what the tenant's root has"
+OPTIONS = "console=ttyS0 quiet bms.shell booted-by=entry"
 
 
 def put(guest: Guest, path: str, text: str) -> None:
-    """A file, whatever is in it."""
-    guest.do(f"echo {base64.b64encode(text.encode()).decode()} | base64 -d >{path}")
+    """A file, whatever is in it; in lines that a terminal takes."""
+    packed = base64.b64encode(text.encode()).decode()
+    guest.do(f"rm -f {path}.b64")
+    for at in range(0, len(packed), LINE):
+        guest.do(f"echo {packed[at : at + LINE]} >>{path}.b64")
+    guest.do(f"base64 -d {path}.b64 >{path}")
 
 
 def done_in(guest: Guest, name: str, request: str) -> str:
@@ -56,34 +98,105 @@ def done_in(guest: Guest, name: str, request: str) -> str:
     return guest.do(f"cat /run/{name}.out")
 
 
-def test_arrays_are_made_and_deleted(ramdisk: Path, tmp_path: Path) -> None:
-    """A mirror and a RAID 5 over three disks hold data; deleted with a filesystem on one, nothing is left of them."""
-    extra = ["-kernel", str(ramdisk / "vmlinuz"), "-initrd", str(ramdisk / "initrd"),
-             "-append", "console=ttyS0,115200 bms.shell bms.controller=http://10.0.2.2:9"]  # fmt: skip
-    disks = [tmp_path / name for name in ("one", "two", "three")]
-    for number, disk in enumerate(disks):
-        disk.touch()
-        os.truncate(disk, 3 << 30)
-        extra += ["-drive", f"if=none,id=d{number},format=raw,file={disk},cache=unsafe"] if number else []
-        extra += ["-device", f"virtio-blk-pci,drive=d{number},serial=R{number}"] if number else []
-    with booted(tmp_path / "guest", disks[0], *extra) as guest:
-        guest.wait_for("# ", BOOT_S)
-        guest.do("systemctl stop bms-agent-ramdisk")
-        put(guest, "/run/doing.py", DOING)
-        made = done_in(guest, "making", CREATE)
+def clean(step: str, **known: Any) -> tuple[str, dict[str, Any]]:
+    """The order for a step of cleaning."""
+    interface, _, name = step.partition(".")
+    return "clean.execute_clean_step", {"step": {"interface": interface, "step": name}, "node": about(**known)}
 
-        assert "'array /dev/md0': 'raid1 of /dev/vda1, /dev/vdb1, /dev/vdc1'" in made
-        assert guest.do("cat /sys/block/md0/md/level /sys/block/md1/md/level").split() == ["raid1", "raid5"]
-        guest.do("mdadm --detail /dev/md0 | grep -q 'Name : .*root'")
-        guest.do("mkfs.ext4 -q /dev/md1 && mount /dev/md1 /mnt && echo data >/mnt/file && umount /mnt", DO_S)
-        gone = done_in(guest, "deleting", DELETE)
 
-        assert "take down md0" in gone and "take down md1" in gone
-        assert guest.do("ls /sys/block | grep md; lsblk --noheadings --raw -o NAME | grep vd").split() == [
-            "vda",
-            "vdb",
-            "vdc",
+def about(**known: Any) -> dict[str, Any]:
+    """The node as Ironic tells of it; no hints."""
+    return node(properties={}, instance_info={}, **known)
+
+
+def writing(image: ImageRef) -> dict[str, Any]:
+    """The step that writes it, with a config drive."""
+    args = {"image_info": image_info(image, configdrive=DRIVE), "configdrive": DRIVE}
+    return {"interface": "deploy", "step": "write_image", "args": args}
+
+
+def ordered_in(guest: Guest, name: str, *orders: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Ironic's commands, in their order, carried out by the agent as shut in as it is; how each ended."""
+    put(guest, "/run/doing.py", STEPS)
+    said = done_in(guest, name, json.dumps({"uuid": UUID, "id": name, "orders": orders}))
+    return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+
+
+def image_with_loader(folder: Path, ramdisk: Path) -> bytes:
+    """An image whose system is the ramdisk itself: a kernel that the firmware starts by its entry only, for there is no
+    fallback; and some bytes behind it.
+    """
+    files = {
+        "/EFI/debian/shimx64.efi": (ramdisk / "vmlinuz").read_bytes(),
+        "/EFI/debian/initrd": (ramdisk / "initrd").read_bytes(),
+        "/EFI/debian/BOOTX64.CSV": csv(f"shimx64.efi,x,{OPTIONS} initrd=\\EFI\\debian\\initrd"),
+    }
+    return head_with(fat_image(folder, files, ESP_MIB)) + MARK.ljust(4 * MIB, b"\0")
+
+
+def disk_words(disks: list[Path]) -> list[str]:
+    """QEMU's, for all but the first."""
+    words = []
+    for number, disk in enumerate(disks[1:], start=2):
+        words += [
+            "-drive",
+            f"if=none,id=d{number},format=raw,file={disk},cache=unsafe,discard=unmap,detect-zeroes=unmap",
         ]
-        assert "signatures" in guest.do("wipefs --json /dev/vda") and "offset" not in guest.do("wipefs --json /dev/vd?")
-        again = done_in(guest, "again", CREATE.replace('"5"', '"0"'))
-        assert "'array /dev/md1': 'raid0 of" in again
+        words += ["-device", f"virtio-blk-pci,drive=d{number},serial=S{number}"]
+    return words
+
+
+def test_a_mirror_is_deployed_to_and_boots_without_a_disk(ramdisk: Path, tmp_path: Path) -> None:
+    """By Ironic's steps: arrays are made of its target_raid_config, erased and kept, deployed to; with a disk less, the
+    firmware starts what was written from another disk. There nothing counts as erased that a lost disk may still hold,
+    and the arrays are deleted, and made again.
+    """
+    disks = [tmp_path / name for name in ("one", "two", "three")]
+    for disk in disks:
+        disk.touch()
+        os.truncate(disk, 2 << 30)
+    content = image_with_loader(tmp_path, ramdisk)
+    kernel = ["-kernel", str(ramdisk / "vmlinuz"), "-initrd", str(ramdisk / "initrd"),
+              "-append", "console=ttyS0 quiet bms.shell", *disk_words(disks)]  # fmt: skip
+    with serving(content) as server, booted(tmp_path / "guest", disks[0], *kernel, firmware=Firmware.UEFI) as guest:
+        guest.wait_for("# ", BOOT_S)
+        guest.do(f"systemctl stop bms-agent-ramdisk; {SLOWLY}")
+        url = f"http://{HOST}:{server.server_address[1]}/image"
+        image = ImageRef(url=url, format=ImageFormat.RAW, sha256=hashlib.sha256(content).hexdigest())
+        (made,) = ordered_in(guest, "making", clean("raid.create_configuration", target_raid_config=ARRAYS))
+        assert made["status"] == "SUCCEEDED", made
+        assert made["result"]["clean_result"] == ARRAYS
+        assert guest.do("cat /sys/block/md?/md/level").split() == ["raid1", "raid5", "raid1"]
+        known = {"raid_config": made["result"]["clean_result"], "target_raid_config": ARRAYS}
+        erased, written, uuids, entries = ordered_in(
+            guest,
+            "deploying",
+            clean("deploy.erase_devices_metadata", **known),
+            ("deploy.execute_deploy_step", {"step": writing(image), "node": about(**known)}),
+            ("standby.get_partition_uuids", {}),
+            ("image.install_bootloader", {"target_boot_mode": "uefi"}),
+        )
+        assert "stays" in erased["result"]["clean_result"], erased
+        assert "mirrored_loader_bytes" in written["result"]["deploy_result"], written
+        assert (uuids["status"], entries["status"]) == ("SUCCEEDED", "SUCCEEDED"), (uuids, entries)
+        guest.type("sync; poweroff -f\n")
+        guest.wait_for_end(DO_S)
+
+    code, _ = ovmf()
+    kept = tmp_path / "guest" / "variables.fd"
+    flash = ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
+             "-drive", f"if=pflash,unit=1,format=raw,file={kept}"]  # fmt: skip
+    with booted(tmp_path / "degraded", disks[1], *flash, *disk_words(disks[1:])) as guest:
+        guest.wait_for("# ", BOOT_S)
+        guest.do(f"grep booted-by=entry /proc/cmdline && systemctl stop bms-agent-ramdisk; {SLOWLY}")
+        (refused,) = ordered_in(guest, "erasing", clean("deploy.erase_devices_metadata", **known))
+        assert "RAID.NOT_WHOLE" in refused["error"], refused
+        found = f"dd if=$one bs=1M skip={ESP_MIB + 1} count=1 2>/dev/null | grep -a tenant"
+        assert MARK.decode() in guest.do(f"for one in /dev/md[0-9]*; do {found}; done; true")
+        (deleted,) = ordered_in(guest, "deleting", clean("raid.delete_configuration", **known))
+        assert deleted["status"] == "SUCCEEDED", deleted
+        assert guest.do("ls /sys/block | grep md; lsblk --noheadings --raw -o NAME | grep vd").split() == ["vda", "vdb"]
+        assert "offset" not in guest.do("wipefs --json /dev/vd?")
+        fewer = {"logical_disks": [ARRAYS["logical_disks"][0]]}
+        (again,) = ordered_in(guest, "again", clean("raid.create_configuration", target_raid_config=fewer))
+        assert again["status"] == "SUCCEEDED", again

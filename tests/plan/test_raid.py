@@ -38,7 +38,8 @@ must hold: /dev/sda (WWN 0x5002538f00000001, serial S1, 480.0 GB) is there, writ
 must hold: /dev/nvme0n1 (WWN eui.0025385b00000001, serial N1, 960.0 GB) is there, writable, and not in use
 1. partition /dev/sda (WWN 0x5002538f00000001, serial S1, 480.0 GB), \
 /dev/nvme0n1 (WWN eui.0025385b00000001, serial N1, 960.0 GB) anew; \
-make /dev/md0 (root), RAID 1 of /dev/sda1, /dev/nvme0n1p1; /dev/md1 (md1), RAID 0 of /dev/sda2, /dev/nvme0n1p2"""
+make /dev/md0 (root), RAID 1 of /dev/sda2, /dev/nvme0n1p2; /dev/md1 (md1), RAID 0 of /dev/sda3, /dev/nvme0n1p3; \
+/dev/md2 (esp), RAID 1 of /dev/sda1, /dev/nvme0n1p1"""
 
 
 def wanted(*logical: dict[str, Any], **more: Any) -> CreateRaidRequest:
@@ -54,13 +55,14 @@ def built(plan: Plan) -> BuildRaid:
 
 
 def test_mirror_and_stripe() -> None:
-    """Each disk has a partition of the same size for each array, behind the room for an ESP; MAX is what is left."""
+    """Each disk has an ESP and, behind, a partition of the same size for each array; MAX is what is left."""
     plan = plan_create_raid(machine(SSD, NVME), wanted(ROOT, REST))
     first, second = built(plan).tables
 
     assert text(check(plan)) == CREATED
     assert first.partitions == second.partitions
-    assert [part.offset_bytes for part in first.partitions] == [551 * MIB, 551 * MIB + 100 * GIB + 128 * MIB]
+    assert [part.kind for part in first.partitions] == ["esp", "data", "data"]
+    assert [part.offset_bytes for part in first.partitions] == [MIB, 556 * MIB, 556 * MIB + 100 * GIB + 128 * MIB]
     assert first.partitions[-1].offset_bytes + first.partitions[-1].size_bytes == SSD.size_bytes // MIB * MIB - MIB
 
 
@@ -70,7 +72,7 @@ def test_disks_by_hints() -> None:
     plan = plan_create_raid(machine(HDD, SSD, TWIN), wanted(pair))
     skip = (OperatorHints(specs={"serial": "S2"}),)
 
-    assert built(plan).arrays[0].members == ("/dev/sda1", "/dev/sdc1")
+    assert [one.members for one in built(plan).arrays] == [("/dev/sda2", "/dev/sdc2"), ("/dev/sda1", "/dev/sdc1")]
     with pytest.raises(NoDiskMatches, match="no disk that is not taken fits size < 600"):
         plan_create_raid(machine(HDD, SSD, TWIN), wanted(pair, skip=skip))
 
@@ -153,15 +155,16 @@ def test_arrays_are_as_large_as_asked_for(level: Level, size_gb: int, more: int)
 GOOD = plan_create_raid(machine(SSD, NVME), wanted(ROOT, REST))
 STEP = built(GOOD)
 TABLE, OTHER = STEP.tables
-FIRST, LAST = STEP.arrays
+FIRST, LAST, MIRROR = STEP.arrays
 PART = TABLE.partitions[0]
 
 
 @pytest.mark.parametrize(
     ("change", "evidence"),
     [
-        ({"arrays": (FIRST,)}, "/dev/sda2 would be of no array"),
-        ({"arrays": (FIRST, LAST.model_copy(update={"members": FIRST.members}))}, "/dev/sda1 would be in two places"),
+        ({"arrays": (FIRST, MIRROR)}, "/dev/sda3 would be of no array"),
+        ({"arrays": (FIRST, LAST.model_copy(update={"members": FIRST.members}))}, "/dev/sda2 would be in two places"),
+        ({"arrays": (FIRST, LAST, MIRROR.model_copy(update={"metadata": "1.2"}))}, "superblock where firmware looks"),
         ({"arrays": (FIRST, LAST, LAST.model_copy(update={"members": ("/dev/sdz1", "/dev/sdz2")}))}, "of no table"),
         ({"arrays": (FIRST, LAST.model_copy(update={"level": "6"}))}, "too few members for RAID 6"),
         ({"arrays": (FIRST, LAST.model_copy(update={"node": "/dev/md0"}))}, "two arrays would have one node"),

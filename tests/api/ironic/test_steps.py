@@ -224,7 +224,6 @@ def test_read_only_disks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"properties": {"skip_block_devices": [{"volume_name": "data"}]}}, "volume_name names a RAID array"),
         ({"driver_internal_info": {"agent_erase_devices_iterations": 3}}, "3: disks are overwritten once"),
     ],
 )
@@ -269,21 +268,6 @@ def test_a_skip_list_that_names_nothing(tmp_path: Path) -> None:
 
     for one in (erased, selected):
         assert "an entry without hints names no disk" in one["command_error"]["details"]
-
-
-def test_software_raid_is_left_alone(tmp_path: Path) -> None:
-    """A node whose disks are parts of arrays of Ironic's is neither erased nor written to."""
-    made = machine(DISK)
-    arrays = {"logical_disks": [{"controller": "software", "raid_level": "1", "size_gb": "MAX"}]}
-    deploying = write_image(serve(made, IMAGE), node=node(raid_config=arrays))
-    cleaning = {"step": {"interface": "deploy", "step": "erase_devices_metadata"}, "node": node(raid_config=arrays)}
-    with serving(FakeHost.of(made), tmp_path) as agent:
-        written = done(agent, "deploy.execute_deploy_step", deploying)
-        erased = done(agent, "clean.execute_clean_step", cleaning)
-
-    for one in (written, erased):
-        assert "it has software RAID" in one["command_error"]["details"]
-    assert not any(disk_of(made).durable.read(0, DISK))
 
 
 def test_of_another_node(tmp_path: Path) -> None:
