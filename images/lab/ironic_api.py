@@ -74,7 +74,7 @@ class IronicApi:
             state = found["provision_state"]
             if state in wanted and (state.endswith("wait") or found["reservation"] is None):
                 return found
-            failed = state in FAILED or (found["maintenance"] and found["fault"])
+            failed = state not in wanted and (state in FAILED or (found["maintenance"] and found["fault"]))
             if failed or time.monotonic() > deadline:
                 raise LabFault(_why(found, wanted, timeout_s, failed=bool(failed)))
             time.sleep(poll_s)
