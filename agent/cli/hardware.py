@@ -12,7 +12,7 @@ from agent.cli.inventory import narrow, shown
 from agent.model.difference import Difference
 from agent.model.fact import Unknown, known
 from agent.model.hardware import Hardware
-from agent.model.hardware.device import PciInFull
+from agent.model.hardware.device import PciInFull, UsbInFull
 from agent.model.hardware.disk import DiskHealth, DiskInFull
 from agent.model.hardware.firmware import FirmwareInFull
 from agent.model.hardware.nic import NicInFull
@@ -127,7 +127,7 @@ def functions(every: Sequence[PciInFull]) -> Rows:
     for one in every:
         if one.device_class.startswith(PARTS_OF_A_BOARD):
             continue
-        name = " ".join(filter(None, (one.vendor_name, one.product_name))) or f"{one.vendor}:{one.product}"
+        name = called(one)
         yield one.address, f"{one.class_name or one.device_class}: {name}", shown(one.driver), link(one)
 
 
@@ -143,8 +143,13 @@ def link(one: PciInFull) -> str:
 def usb(found: Hardware) -> Rows:
     """USB devices."""
     for one in known(found.usb_devices) or ():
-        name = " ".join(filter(None, (one.vendor_name, one.product_name))) or f"{one.vendor}:{one.product}"
-        yield one.port, name, shown(one.serial)
+        yield one.port, called(one), shown(one.serial)
+
+
+def called(one: PciInFull | UsbInFull) -> str:
+    """By its names, else by its numbers."""
+    words = filter(None, (known(one.vendor_name), known(one.product_name)))
+    return " ".join(words) or f"{one.vendor}:{one.product}"
 
 
 def sensors(found: Hardware) -> Rows:

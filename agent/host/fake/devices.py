@@ -11,6 +11,7 @@ from agent.errors import DeviceError
 from agent.host.device_doors import AtaAnswer
 from agent.host.fake.faults import FakeDoor, counted
 
+LINK_SETTINGS, SETTINGS_BYTES, WORDS_AT = 0x4C, 48, 15
 NO_SUCH_VALUE = bytes.fromhex("80010000000a0000018b")
 
 
@@ -66,7 +67,11 @@ class FakeEthtool(FakeDoor):
     def ask(self, link: str, command: int, request: bytes) -> bytes | None:
         """As learnt, cut to the room that there is, as the kernel does."""
         found = self.machine.drivers.get((link, command))
-        return None if found is None else found[: len(request)].ljust(len(request), b"\0")
+        if found is None:
+            return None
+        if command == LINK_SETTINGS and len(request) == SETTINGS_BYTES:  # no room for modes: how much there must be
+            found = found[:WORDS_AT] + bytes([-found[WORDS_AT] & 0xFF])
+        return found[: len(request)].ljust(len(request), b"\0")
 
 
 class FakeTpm(FakeDoor):

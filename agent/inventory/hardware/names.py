@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from agent.errors import AgentError
 from agent.host.doors import Host
-from agent.inventory.fact import said
+from agent.inventory.fact import attempt, said
+from agent.model.fact import Fact, Unknown
 
 # PCI Code and ID Assignment 1.15, base classes and the subclasses that servers have
 CLASSES = {
@@ -34,17 +34,21 @@ CLASSES = {
 class Names(NamedTuple):
     """A device's."""
 
-    vendor: str | None = None
-    product: str | None = None
+    vendor: Fact[str] = None
+    product: Fact[str] = None
 
 
-def names(host: Host, subsystem: str) -> dict[str, Names]:
-    """By kernel name. Names are a convenience: without udev there are none, and that fails nothing."""
-    try:
-        found = host.udev.devices(subsystem)
-    except AgentError:
-        return {}
-    return {name: named(properties) for name, properties in found.items()}
+class Book:
+    """The names of a subsystem's devices. Without udev they are unknown, and nothing else is."""
+
+    def __init__(self, host: Host, subsystem: str) -> None:
+        self._found = attempt(lambda: host.udev.devices(subsystem))
+
+    def of(self, name: str) -> Names:
+        """By kernel name."""
+        if isinstance(self._found, Unknown):
+            return Names(self._found, self._found)
+        return named(self._found.get(name, {}))
 
 
 def named(properties: Mapping[str, str]) -> Names:

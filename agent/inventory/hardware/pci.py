@@ -11,7 +11,7 @@ from agent.host.doors import Files, Host
 from agent.inventory.devices import PCI
 from agent.inventory.fact import attempt
 from agent.inventory.hardware.folder import Folder, each
-from agent.inventory.hardware.names import Names, class_name, names
+from agent.inventory.hardware.names import Book, Names, class_name
 from agent.model.fact import Fact
 from agent.model.hardware.device import Gpu, PciInFull, PciLink
 
@@ -25,8 +25,8 @@ MIB = 1024**2
 
 def pci(host: Host) -> tuple[PciInFull, ...]:
     """Every function, by its address. Raises `HostError`, `DecodeError`."""
-    known = names(host, "pci")
-    return tuple(function(one, address, known.get(address, Names())) for address, one in each(host.files, PCI))
+    book = Book(host, "pci")
+    return tuple(function(one, address, book.of(address)) for address, one in each(host.files, PCI))
 
 
 def function(one: Folder, address: str, known: Names) -> PciInFull:

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 
 from agent.host.doors import Files
-from agent.inventory.fact import attempt
+from agent.inventory.fact import attempt, of
 from agent.inventory.hardware.folder import Folder, each
-from agent.model.fact import known
+from agent.model.fact import Fact, Unknown, known
 from agent.model.hardware.sensor import MemoryErrors, RankErrors, Sensor, Units
 
 HWMON = "/sys/class/hwmon"
@@ -37,20 +37,19 @@ def readings(chip: Folder) -> Iterator[Sensor]:
         if which == "average" and f"{kind}{number}_input" in chip:
             continue
         units, scale = SCALES[kind]
-        reading = attempt(lambda file=found[0], scale=scale: scaled(chip, file, scale))  # type: ignore[misc]
+        label = chip.fact(f"{kind}{number}_label")
         yield Sensor(
             chip=name,
-            name=known(chip.fact(f"{kind}{number}_label")) or f"{kind}{number}",
-            reading=reading,
+            name=known(label) or f"{kind}{number}",
+            reading=label if isinstance(label, Unknown) else scaled(chip, found[0], scale),
             reading_units=units,
-            critical=known(attempt(lambda at=f"{kind}{number}_crit", scale=scale: scaled(chip, at, scale))),  # type: ignore[misc]
+            critical=scaled(chip, f"{kind}{number}_crit", scale),
         )
 
 
-def scaled(chip: Folder, file: str, scale: int) -> float | None:
-    """In whole units. Raises `HostError`, `DecodeError`."""
-    value = chip.signed(file)
-    return None if value is None else value / scale
+def scaled(chip: Folder, file: str, scale: int) -> Fact[float]:
+    """In whole units."""
+    return of(attempt(lambda: chip.signed(file)), lambda value: value / scale)
 
 
 def memory_errors(files: Files) -> tuple[MemoryErrors, ...]:

@@ -9,7 +9,7 @@ from agent.errors import DecodeError
 from agent.host.doors import Host
 from agent.inventory.devices import HUB, USB
 from agent.inventory.hardware.folder import Folder, each
-from agent.inventory.hardware.names import Names, names
+from agent.inventory.hardware.names import Book, Names
 from agent.model.hardware.device import UsbInFull
 
 
@@ -17,8 +17,10 @@ def usb(host: Host) -> tuple[UsbInFull, ...]:
     """Every device but hubs; interfaces (`1-1:1.0`) are parts of devices. Raises `HostError`, `DecodeError`."""
     devices = [(name, one) for name, one in each(host.files, USB) if ":" not in name]
     plugged = [(name, one) for name, one in devices if one.line("bDeviceClass") != HUB]
-    known = names(host, "usb") if plugged else {}
-    return tuple(device(name, one, known.get(name, Names())) for name, one in plugged)
+    if not plugged:
+        return ()
+    book = Book(host, "usb")
+    return tuple(device(name, one, book.of(name)) for name, one in plugged)
 
 
 def device(name: str, one: Folder, known: Names) -> UsbInFull:

@@ -23,8 +23,8 @@ class PciInFull(PciDevice):
     """A PCI function."""
 
     class_name: str | None = None
-    vendor_name: str | None = None
-    product_name: str | None = None
+    vendor_name: Fact[str] = None
+    product_name: Fact[str] = None
     subsystem: str | None = Field(default=None, description="of vendor and product, in hexadecimal, such as 1028:1f4b")
     driver: str | None = None
     link: PciLink | None = None
@@ -36,8 +36,8 @@ class Gpu(Frozen):
     address: str
     vendor: str
     product: str
-    vendor_name: str | None = None
-    product_name: str | None = None
+    vendor_name: Fact[str] = None
+    product_name: Fact[str] = None
     driver: Fact[str] = None
     memory_bytes: Fact[int] = Field(default=None, description="as its driver tells; else its largest window on the bus")
     numa_node: int | None = None
@@ -52,7 +52,7 @@ class UsbInFull(Frozen):
     number: int
     vendor: str
     product: str
-    vendor_name: str | None = None
-    product_name: str | None = None
+    vendor_name: Fact[str] = None
+    product_name: Fact[str] = None
     serial: str | None = None
     speed_mbps: float | None = None

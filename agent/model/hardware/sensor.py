@@ -21,7 +21,7 @@ class Sensor(Frozen):
     name: str
     reading: Fact[float] = None
     reading_units: Units
-    critical: float | None = Field(default=None, description="beyond this the hardware is in danger, it says")
+    critical: Fact[float] = Field(default=None, description="beyond this the hardware is in danger, it says")
 
 
 class RankErrors(Frozen):

@@ -129,7 +129,7 @@ def pci(before: tuple[PciInFull, ...], after: tuple[PciInFull, ...]) -> Iterator
         yield from changed(f"PCI {address}", "PCI.FUNCTION", *names, weight="fault" if now is None else "change")
         if was is None or now is None or names[0] != names[1]:
             continue
-        what = f"PCI {address} ({now.product_name or now.class_name or now.product})"
+        what = f"PCI {address} ({known(now.product_name) or now.class_name or now.product})"
         yield from each_changed(what, "PCI", was, now, ("driver", "revision"))
         if was.link is None or now.link is None:
             continue
@@ -148,7 +148,7 @@ def usb(before: tuple[UsbInFull, ...], after: tuple[UsbInFull, ...]) -> Iterator
     old, new = keyed(before, usb_name), keyed(after, usb_name)
     for code, these, others in (("USB.GONE", old, new), ("USB.NEW", new, old)):
         for one in not_in(these, others):
-            text = " ".join(filter(None, (one.vendor_name, one.product_name, one.serial)))
+            text = " ".join(filter(None, (known(one.vendor_name), known(one.product_name), one.serial)))
             told = {"before" if code == "USB.GONE" else "after": text or f"{one.vendor}:{one.product}"}
             yield Difference(code=code, weight="note", what=f"USB port {one.port}", **told)
 

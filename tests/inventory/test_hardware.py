@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The inventory in full: what devices say is in it, and whatever fails or hangs hides nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from threading import Event
+
+import pytest
+
+from agent.host.fake import Died, Effect, FakeHost, FaultPlan, Unreadable
+from agent.host.fake.devices import FakeDrives
+from agent.host.fake.listening import FakeIpmi
+from agent.inventory import take
+from agent.inventory.hardware import take_in_full
+from agent.inventory.hardware.side_by_side import side_by_side
+from agent.job.survey import told
+from agent.model.fact import Unknown
+from agent.model.hardware import Hardware
+from agent.model.hardware.device import PciLink
+from agent.model.hardware.disk import DiskHealth, DiskInFull, Membership
+from agent.model.hardware.nic import NicInFull
+from agent.model.lldp import LldpNeighbour
+from tests.inventory import equipped
+from tests.machines import synthetic
+
+MACHINES = sorted(path.parent for path in synthetic.HERE.glob("*/machine.json"))
+SOON_S = 0.5
+
+
+@pytest.fixture(scope="module")
+def found() -> Hardware:
+    """Of the server whose devices answer."""
+    return take_in_full(equipped.host(), listen_s=1)
+
+
+def disk(found: Hardware, name: str) -> DiskInFull:
+    """One of its disks."""
+    assert not isinstance(found.disks, Unknown)
+    return next(one for one in found.disks if one.name == name)
+
+
+def nic(found: Hardware, name: str) -> NicInFull:
+    """One of its NICs."""
+    assert not isinstance(found.nics, Unknown)
+    return next(one for one in found.nics if one.name == name)
+
+
+def unknown_parts(found: Hardware) -> set[str]:
+    """Parts that could not be read as a whole."""
+    return {name for name in type(found).model_fields if isinstance(getattr(found, name), Unknown)}
+
+
+def test_nothing_is_unknown(found: Hardware) -> None:
+    """Every collector brings its part."""
+    assert unknown_parts(found) == set()
+
+
+def test_disks(found: Hardware) -> None:
+    """NVMe tells namespaces, formats and health; SCSI its log pages; what was put together is told by its members."""
+    flash, old = disk(found, "nvme0n1"), disk(found, "sda")
+
+    assert isinstance(flash.health, DiskHealth) and (flash.health.passed, flash.health.used_percent) == (True, 7)
+    assert [one.data_bytes for one in flash.formats if not isinstance(flash.formats, Unknown)] == [512, 4096]
+    assert (flash.nvme_version, flash.capacity_bytes, flash.pci_address) == ("1.4.0", 1000204886016, "0000:65:00.0")
+    assert isinstance(old.health, DiskHealth) and (old.health.passed, old.health.temperature_celsius) == (True, 31)
+    assert not isinstance(old.memberships, Unknown)
+    assert [(one.kind, one.node, one.of) for one in old.memberships] == [("lvm", "/dev/sda3", "dm-0")]
+
+
+def test_nics(found: Hardware) -> None:
+    """Driver, firmware, modes, module, functions; who is at the other end, and that nobody is."""
+    one = nic(found, "eno1")
+
+    assert (one.firmware, one.most_virtual_functions, one.virtual_functions) == ("9.20 0x8000d87a 1.3429.0", 64, 0)
+    assert not isinstance(one.link, Unknown) and one.link is not None and "10000baseT/Full" in one.link.supported
+    assert not isinstance(one.transceiver, Unknown) and one.transceiver is not None
+    assert one.transceiver.part == "FTLX1471D3BCL"
+    assert isinstance(one.lldp, LldpNeighbour) and one.lldp.system_name == "leaf-3a"
+    assert nic(found, "ens1f0np0").lldp is None
+    assert isinstance(nic(take_in_full(equipped.host()), "eno1").lldp, Unknown), "nobody listened"
+
+
+def test_the_board(found: Hardware) -> None:
+    """Secure Boot, entries, TPM with its certificate's digest, sensors in whole units, errors, caches, links, names."""
+    firmware, tpm, cpu = found.firmware, found.tpm, found.cpu
+
+    assert not isinstance(firmware, Unknown) and (firmware.secure_boot, firmware.setup_mode) == (True, False)
+    assert (firmware.booted, firmware.order) == ("Boot0003", ("Boot0003", "Boot0001"))
+    assert tpm is not None and not isinstance(tpm, Unknown) and tpm.manufacturer == "IFX"
+    assert [(one.key, one.size_bytes) for one in tpm.certificates] == [("rsa2048", 904)]
+    assert not isinstance(found.sensors, Unknown)
+    assert [(one.name, one.reading, one.reading_units, one.critical) for one in found.sensors] == [
+        ("fan1", 5400, "RPM", None),
+        ("Package id 0", 41, "Cel", 100),
+    ]
+    assert not isinstance(found.memory_errors, Unknown) and found.memory_errors[0].correctable == 3
+    assert not isinstance(cpu, Unknown) and not isinstance(cpu.caches, Unknown)
+    assert [(one.name, one.count, one.size_bytes, one.shared_by) for one in cpu.caches] == [("L1d", 4, 49152, 2)]
+    assert not isinstance(found.pci_devices, Unknown)
+    intel = next(one for one in found.pci_devices if one.address == "0000:19:00.0")
+    assert intel.link == PciLink(speed_gts=8.0, width_lanes=4, best_speed_gts=8.0, best_width_lanes=8)
+    assert (intel.vendor_name, intel.class_name, intel.driver) == ("Intel Corporation", "Ethernet controller", "i40e")
+
+
+def test_it_holds_the_short_one() -> None:
+    """What a plan would be made of, and what the controller is told, is the same in both."""
+    for directory in MACHINES:
+        short = take(FakeHost.load(directory))
+
+        assert told(take_in_full(FakeHost.load(directory))).model_dump_json() == short.model_dump_json()
+
+
+def test_nothing_is_changed() -> None:
+    """No command is run, no file written."""
+    host = equipped.host()
+    before = host.machine.tree.copy().entries
+    take_in_full(host, listen_s=1)
+
+    assert host.machine.tree.entries == before and host.machine.commands == []
+
+
+class HangingDrives(FakeDrives):
+    """One disk does not answer."""
+
+    def nvme_log(self, node: str, page: int, length: int) -> bytes | None:
+        """Never, for that one."""
+        if node == "/dev/nvme1n1":
+            Event().wait()
+        return super().nvme_log(node, page, length)
+
+
+class HangingIpmi(FakeIpmi):
+    """A BMC that does not answer."""
+
+    def is_there(self) -> bool:
+        """It seems to be."""
+        return True
+
+    def ask(self, netfn: int, command: int, data: bytes) -> bytes:
+        """Never."""
+        Event().wait()
+        raise AssertionError
+
+
+def test_what_hangs_hides_nothing_else(found: Hardware) -> None:
+    """A disk and a BMC that never answer are told, in their places; every other disk and part is as it was."""
+    host = equipped.host()
+    doors = host.machine, FaultPlan()
+    hurt = take_in_full(
+        replace(host, drives=HangingDrives(*doors), ipmi=HangingIpmi(*doors)), listen_s=0.001, limit_s=SOON_S
+    )
+
+    assert isinstance(hurt.bmc, Unknown) and "no answer within 0.5" in hurt.bmc.unknown
+    health = disk(hurt, "nvme1n1").health
+    assert isinstance(health, Unknown) and "no answer within 0.35 s" in health.unknown
+    assert disk(hurt, "nvme1n1").serial == disk(found, "nvme1n1").serial
+    assert disk(hurt, "nvme0n1") == disk(found, "nvme0n1")
+    assert unknown_parts(hurt) == {"bmc"}
+
+
+def test_a_fault_of_ours_hides_nothing_else() -> None:
+    """A collector that breaks in a way that nobody thought of is told, too."""
+
+    def broken() -> int:
+        raise ValueError("no such thing")
+
+    assert side_by_side({"a": broken, "b": lambda: 2, "c": lambda: None}, 1) == {
+        "a": Unknown(unknown="a fault of bms-agent: ValueError: no such thing"),
+        "b": 2,
+        "c": None,
+    }
+
+
+def test_death_is_death() -> None:
+    """What ends the process is not taken for a collector's failure."""
+    with pytest.raises(Died):
+        take_in_full(FakeHost.of(equipped.machine(), FaultPlan(at=40, effect=Effect.DIE_BEFORE)))
+
+
+def test_every_failing_call_shows(found: Hardware) -> None:
+    """Whatever door call fails, the inventory is taken; it says so, or is the same without."""
+    healthy = equipped.host()
+    take_in_full(healthy, listen_s=1)
+    for number in range(1, len(healthy.faults.calls), 5):
+        host = FakeHost.of(equipped.machine(), FaultPlan(at=number, effect=Effect.FAIL))
+        hurt = take_in_full(host, listen_s=1)
+
+        said = f"failure planned for call {number}" in hurt.model_dump_json()
+        assert said or hurt.model_copy(update={"taken_at": found.taken_at}) == found, host.faults.calls[number - 1]
+
+
+def test_a_page_that_cannot_be_read() -> None:
+    """A sensor that fails is unknown for itself; so is the health of a disk whose answer makes no sense."""
+    machine = equipped.machine()
+    machine.tree.put("/sys/class/hwmon/hwmon0/temp1_input", Unreadable("Input/output error"))
+    machine.drives["/dev/nvme0n1", "log 2"] = b"short"
+    found = take_in_full(FakeHost.of(machine))
+
+    assert not isinstance(found.sensors, Unknown)
+    assert [isinstance(one.reading, Unknown) for one in found.sensors] == [False, True]
+    health = disk(found, "nvme0n1").health
+    assert isinstance(health, Unknown) and "5 bytes of 512" in health.unknown
+    assert disk(found, "nvme0n1").nvme_version == "1.4.0"
+
+
+def test_memberships() -> None:
+    """A multipath map's path is told by the map, though nothing can be read on it."""
+    machine = synthetic.dell_r650()
+    machine.tree.put(machine.tree.resolve("/sys/block/dm-0") + "/dm/uuid", b"mpath-36001405\n")
+    found = take_in_full(FakeHost.of(machine))
+
+    memberships = disk(found, "sda").memberships
+    assert not isinstance(memberships, Unknown)
+    assert memberships[0] == Membership(kind="multipath", node="/dev/sda", of="dm-0")
+
+
+def test_devices_are_asked_only_here() -> None:
+    """The short inventory, which heartbeats and plans wait for, asks no device anything."""
+    host = equipped.host()
+    take(host)
+
+    assert not [call for call in host.faults.calls if call.startswith(("drives", "ethtool", "tpm", "efi", "lldp"))]
