@@ -46,6 +46,9 @@ class Settings(BaseSettings):
         default=(), description="Ed25519 public keys, base64, comma-separated: one must have signed an image"
     )
     image_cache: str | None = Field(default=None, description="URL of the rack's image cache")
+    status: bool = Field(
+        default=False, description="a line on the serial console for each change of state (kernel command line)"
+    )
     shell: bool = Field(default=False, description="a root shell on the ramdisk's console (kernel command line)")
 
     @property

@@ -30,6 +30,7 @@ from agent.job.executor import Executor
 from agent.job.journal import Journal
 from agent.job.ledger import Ledger
 from agent.job.outbox import Outbox
+from agent.job.status import StatusFile
 from agent.job.survey import Survey
 from agent.link.client import Client
 from agent.link.loops import Listener, beat, deliver
@@ -136,6 +137,7 @@ class Daemon:
         self._listener = Listener(
             self._client(), Ledger(host.files, directory, opened.node_id), self._act, settings.poll_s
         )
+        self._status = StatusFile(host, str(settings.runtime_dir), "embedded", opened.url)
         self._news = Event()
         self._observed = Event()
         """The network is another than the last heartbeat told."""
@@ -149,6 +151,7 @@ class Daemon:
         notifier.ready(f"session open as node {self._opened.node_id}")
         while not (self._host.clock.wait(stop, TICK_S) or died):
             notifier.watchdog()
+            self._say()
         stop.set()
         notifier.stopping()
         self._news.set()
@@ -210,7 +213,6 @@ class Daemon:
 
     def _heartbeat(self, sequence: int) -> Heartbeat:
         convergence = self._convergence
-        faults = (self._listener.fault, self._worker.fault, *(convergence.problems if convergence else ()))
         return Heartbeat(
             session=self._opened.session,
             sequence=sequence,
@@ -218,7 +220,21 @@ class Daemon:
             applied_generation=convergence.applied_generation if convergence else 0,
             network=convergence.state if convergence else None,
             progress=self._executor.progress,
-            problems=tuple(fault for fault in faults if fault is not None),
+            problems=self._problems(),
+        )
+
+    def _problems(self) -> tuple[Fault, ...]:
+        convergence = self._convergence
+        faults = (self._listener.fault, self._worker.fault, *(convergence.problems if convergence else ()))
+        return tuple(fault for fault in faults if fault is not None)
+
+    def _say(self) -> None:
+        """For the screen, and for whoever asks what is wrong."""
+        self._status.tell(
+            "session open",
+            node_id=self._opened.node_id,
+            progress=self._executor.progress,
+            faults=self._problems(),
         )
 
 

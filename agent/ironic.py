@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from threading import Event, Thread
 from urllib.parse import urlsplit
@@ -35,10 +36,12 @@ from agent.host.rescue import open_rescue
 from agent.host.sd_notify import Notifier
 from agent.inventory.logs import bundle
 from agent.inventory.network import nics
+from agent.job.status import StatusFile
 from agent.link.client import patiently
 from agent.link.ironic.client import Ironic
 from agent.link.ironic.collectors import posted
 from agent.link.ironic.prepare import client, forget, prepared, wait_for_disks
+from agent.model.fault import Fault
 from agent.model.ironic.parameters import Parameters
 from agent.model.ironic.wire import MASKED, Beat, Lookup
 from agent.model.job import Progress
@@ -76,7 +79,8 @@ def run(host: Host, settings: Settings, parameters: Parameters, stop: Event, not
     if record.held is None:
         with notifier.kept_alive():
             wait_for_disks(host, parameters, stop)
-            found = introduced(host, parameters, client(host, parameters, directory), stop)
+            status = status_file(host, settings, parameters)
+            found = introduced(host, parameters, client(host, parameters, directory), stop, status)
         if found is not None:
             record.open(identity_of(parameters, found), found.lookup.node)
     if record.held is not None and not record.held.is_over:
@@ -98,17 +102,20 @@ class Introduced:
     lookup: Lookup
 
 
-def introduced(host: Host, parameters: Parameters, ironic: Ironic, stop: Event) -> Introduced | None:
+def introduced(
+    host: Host, parameters: Parameters, ironic: Ironic, stop: Event, status: StatusFile | None = None
+) -> Introduced | None:
     """Inspected, if that is wanted, and looked up; None if only the inspection was wanted. Raises `LinkError`."""
     node_uuid = inspected(host, parameters, ironic, stop) if parameters.inspects else None
     if not parameters.api_urls:
         return None
 
     def look_up() -> Introduced:
-        address = parameters.advertise_host or own_address(host, parameters, stop)
-        pair = certificate(address, parameters.tls_curve)
-        macs = [nic.mac for nic in nics(host)]
-        return Introduced(address, *pair, ironic.lookup(macs, node_uuid))
+        with status.trying("looking this machine up in Ironic") if status else nullcontext():
+            address = parameters.advertise_host or own_address(host, parameters, stop)
+            pair = certificate(address, parameters.tls_curve)
+            macs = [nic.mac for nic in nics(host)]
+            return Introduced(address, *pair, ironic.lookup(macs, node_uuid))
 
     found = patiently(
         look_up,
@@ -201,6 +208,11 @@ def callback_url(address: str, port: int) -> str:
     return f"https://[{address}]:{port}" if ":" in address else f"https://{address}:{port}"
 
 
+def status_file(host: Host, settings: Settings, parameters: Parameters) -> StatusFile:
+    """How we are, for the screen."""
+    return StatusFile(host, str(settings.runtime_dir), "ironic", ", ".join(parameters.api_urls))
+
+
 class Conducted:
     """What runs while Ironic conducts."""
 
@@ -213,6 +225,8 @@ class Conducted:
         self._news = Event()
         self._over = Event()
         self._is_isolated = False
+        self._status = status_file(host, settings, parameters)
+        self._lost: Fault | None = None
 
     def run(self, identity: Identity, stop: Event, notifier: Notifier) -> None:
         """Until stopped, or Ironic has no more use for us. Raises what killed a thread."""
@@ -232,6 +246,7 @@ class Conducted:
         notifier.ready(f"Ironic's node {identity.node_uuid}, called at {identity.callback_url}")
         while not (self._host.clock.wait(stop, TICK_S) or died or self._over.is_set()):
             notifier.watchdog()
+            self._say(identity, work.progress)
         self._host.clock.wait(stop, LEAVE_S)
         ending.set()
         self._news.set()
@@ -276,6 +291,15 @@ class Conducted:
             lambda: self._host.clock.monotonic_s() - began_s,
         )
 
+    def _say(self, identity: Identity, progress: Progress | None) -> None:
+        """For the screen: how far, whether Ironic hears us, and what became of the last command if that failed."""
+        faults: tuple[Fault, ...] = () if self._lost is None else (self._lost,)
+        held = self._record.held
+        last = held.commands[-1] if held is not None and held.commands else None
+        if last is not None and (error := last.command_error) is not None:
+            faults += (Fault(code=error.type, message=f"{last.command_name}: {error.message}", details=error.details),)
+        self._status.tell("conducted by Ironic", node_id=identity.node_uuid, progress=progress, faults=faults)
+
     def _beat(self, identity: Identity, progress: Callable[[], Progress | None], ending: Event) -> None:
         """A client of its own: it belongs to one thread."""
         ironic = client(self._host, self._parameters, self._directory)
@@ -286,7 +310,9 @@ class Conducted:
             try:
                 ironic.heartbeat(identity.node_uuid, beat_of(identity, now))
                 pause_s = BUSY_S if now else (again.pop(0) if again else regular_s(identity))
+                self._lost = None
             except LinkError as error:
+                self._lost = Fault.of(error)
                 log.warning("heartbeat lost", error=str(error))
                 pause_s = RETRY_S
             if self._news.wait(pause_s):

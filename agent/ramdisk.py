@@ -18,6 +18,7 @@ from agent.errors import ConfigError
 from agent.host.doors import Host
 from agent.host.sd_notify import Notifier
 from agent.inventory import take
+from agent.job.status import StatusFile
 from agent.link.client import Client, patiently
 from agent.model.protocol import Enroll, Enrolled, Session
 
@@ -49,8 +50,11 @@ def enrol(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> Op
     client = Client(url)
     session = new_session(host, "ramdisk", __version__)
 
+    status = StatusFile(host, str(settings.runtime_dir), "embedded", url)
+
     def call() -> Enrolled:
-        return client.post("/v1/agent/enroll", enrolment(host, settings, session), Enrolled)
+        with status.trying("enrolling"):
+            return client.post("/v1/agent/enroll", enrolment(host, settings, session), Enrolled)
 
     with notifier.kept_alive():
         enrolled = patiently(call, host.clock, stop, "enrolling")

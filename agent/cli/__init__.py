@@ -24,6 +24,7 @@ ROWS = {
         "agent.cli.inventory:show",
         "Show this machine's hardware: all that it tells of itself, without changing anything.",
     ),
+    "status": Row("agent.cli.status:status", "Show how the agent on this machine is: whom it serves, what it does."),
     "diagnose": Row("agent.cli.diagnose:app", "Say what is wrong with this machine, why, and what to do about it."),
     "image": Row("agent.cli.image:app", "Images."),
     "disk": Row("agent.cli.disk:app", "Disks."),

@@ -32,6 +32,8 @@ READS = {
     "image inspect",
     "image verify",
     "network show",
+    "status",
+    "diagnose",
     "version",
 }
 """Whatever is not named here changes something, until it is."""
