@@ -29,7 +29,6 @@ from agent.inventory.logs import bundle
 from agent.inventory.network import nics
 from agent.inventory.network.link_local import link_locals
 from agent.inventory.numa import numa_topology
-from agent.link.ironic.attach import tagged_links
 from agent.link.ironic.dmi import dmi
 from agent.link.ironic.extra_hardware import extra_hardware
 from agent.link.ironic.inspection import RawTlvs, Surroundings, document, faults, with_lldp
@@ -91,6 +90,8 @@ def default(host: Host, parameters: Parameters, skip_bmc: bool, stop: Event) -> 
     )
     inventory = take(host)
     if parameters.vlans:
+        from agent.link.ironic.attach import tagged_links  # lazy: see prepare
+
         inventory = inventory.model_copy(update={"nics": (*(known(inventory.nics) or ()), *tagged_links(host))})
     for fault in faults(inventory):
         log.error("inspection fails", reason=fault)

@@ -16,7 +16,6 @@ import structlog
 from agent.errors import AgentError
 from agent.host.doors import Host
 from agent.inventory.disk import disks
-from agent.link.ironic.attach import add_vlans, attach
 from agent.link.ironic.boot import FILE, told
 from agent.link.ironic.client import Ironic, Manner
 from agent.link.ironic.clock import set_clock
@@ -37,6 +36,8 @@ def prepared(host: Host, cmdline: str, directory: str, stop: Event, *, is_first:
     if is_first and parameters.hardware_delay_s:
         log.info("the hardware is given time", seconds=parameters.hardware_delay_s)
         host.clock.wait(stop, parameters.hardware_delay_s)
+    if media.network_data is not None or parameters.vlans:
+        from agent.link.ironic.attach import add_vlans, attach  # lazy: few want it, and it brings all of `networking`
     if media.network_data is not None:
         attach(host, media.network_data, stop)
     if parameters.vlans:
