@@ -66,6 +66,28 @@ class ForeignTree:
                 file.truncate(0)
                 file.write(data)
 
+    def make_folder(self, path: str, mode: int | None) -> None:
+        """With those above it. What is there already stays as it is."""
+        with changing("making", path):
+            place = self._behind(path)
+            if place.is_dir():
+                return
+            place.mkdir(parents=True)
+            if mode is not None:
+                place.chmod(mode)
+
+    def dress(self, path: str, mode: int | None, owner: int | None, group: int | None) -> None:
+        """The mode comes last: to give a file away takes bits from it (chown(2))."""
+        with changing("changing", path):
+            place = self._behind(path)
+            if not is_regular(place):
+                raise HostError(f"changing {path} of the captured system", "it is no regular file")
+            with opened(place, os.O_RDONLY) as fd:
+                if owner is not None or group is not None:
+                    os.fchown(fd, -1 if owner is None else owner, -1 if group is None else group)
+                if mode is not None:
+                    os.fchmod(fd, mode)
+
     def remove(self, path: str) -> int:
         """A file, a link itself, or a directory with all that is in it; how many things of the first kinds."""
         with changing("removing", path):

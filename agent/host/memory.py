@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Buffers that direct I/O takes as they are: page-aligned memory of the process itself."""
+"""Buffers that direct I/O takes as they are: page-aligned memory of the process itself; and what moves in it."""
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 
 ALIGNMENT_BYTES = 4096
 """What every disk is content with: a page, and the largest logical sector."""
 HUGE_PAGE_BYTES = 2 * 1024 * 1024
+
+libc = ctypes.CDLL(None)
+libc.memcpy.argtypes = libc.memcmp.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+libc.memcpy.restype = ctypes.c_void_p
 
 
 def aligned(size_bytes: int) -> memoryview:
@@ -16,3 +21,18 @@ def aligned(size_bytes: int) -> memoryview:
     if size_bytes >= HUGE_PAGE_BYTES:
         memory.madvise(mmap.MADV_HUGEPAGE)
     return memoryview(memory)
+
+
+def copy(to: memoryview, source: memoryview) -> None:
+    """As many bytes as `source` has, while other threads of Python run."""
+    libc.memcpy(place(to), place(source), len(source))
+
+
+def is_same(one: memoryview, other: memoryview) -> bool:
+    """Compared while other threads of Python run; both are of one length."""
+    return bool(libc.memcmp(place(one), place(other), len(one)) == 0)
+
+
+def place(view: memoryview) -> int:
+    """Where in memory a writable buffer is."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(view))

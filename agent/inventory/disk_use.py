@@ -12,8 +12,15 @@ from agent.errors import DecodeError
 from agent.host.doors import Files
 from agent.inventory.disk_names import Properties, unescaped
 from agent.inventory.fact import said
-from agent.model.disk import Content, Holder
+from agent.model.disk import SHARED, Content, Holder
 from agent.model.fact import Unknown
+
+SHARED_PARTITIONS = {
+    "37affc90-ef7d-4e96-91c3-2d7ae055b174": "gpfs_partition",
+    "aa31e02a-400f-11db-9590-000c2911d1b8": "vmfs_partition",
+    "0xfb": "vmfs_partition",
+}
+"""Types of partitions whose content libblkid may not know."""
 
 
 def properties(udev: Mapping[str, Properties] | Unknown, name: str) -> Properties | Unknown:
@@ -24,14 +31,22 @@ def properties(udev: Mapping[str, Properties] | Unknown, name: str) -> Propertie
     return told if "USEC_INITIALIZED" in told else Unknown(unknown=f"udev has not examined {name}")
 
 
-def contents(udev: Mapping[str, Properties] | Unknown, names: list[str]) -> tuple[Content, ...] | Unknown:
-    """What is on a disk and on its partitions. One device that is not known makes all of it unknown."""
+def contents(
+    udev: Mapping[str, Properties] | Unknown, names: list[str], above: tuple[Holder, ...] = ()
+) -> tuple[Content, ...] | Unknown:
+    """What is on a disk and on its partitions. One device that is not known makes all of it unknown. Of what stands
+    `above` only what may be in use by other machines.
+    """
     found: list[Content] = []
     for name in names:
         told = properties(udev, name)
         if isinstance(told, Unknown):
             return told
         found.extend(content(f"/dev/{name}", told, is_whole=name == names[0]))
+    for one in above:
+        told = properties(udev, one.name)
+        higher = [] if isinstance(told, Unknown) else content(f"/dev/{one.name}", told, is_whole=False)
+        found.extend(each for each in higher if each.kind.lower() in SHARED)
     return tuple(found)
 
 
@@ -43,6 +58,9 @@ def content(node: str, told: Properties, *, is_whole: bool) -> list[Content]:
     if kind := told.get("ID_FS_TYPE"):
         label = said(unescaped(told.get("ID_FS_LABEL_ENC") or told.get("ID_FS_LABEL", "")))
         found.append(Content(node=node, kind=kind, label=label, uuid=told.get("ID_FS_UUID")))
+    typed = SHARED_PARTITIONS.get(told.get("ID_PART_ENTRY_TYPE", "").lower())
+    if typed and not is_whole:
+        found.append(Content(node=node, kind=typed, uuid=told.get("ID_PART_ENTRY_UUID")))
     return found
 
 

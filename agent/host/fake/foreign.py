@@ -44,6 +44,19 @@ class FakeForeignTree(FakeDoor):
         self.machine.tree.put(self._behind(path), data)
 
     @counted
+    def make_folder(self, path: str, mode: int | None) -> None:
+        """It is there."""
+        place = self._behind(path)
+        if place not in self.machine.tree.directories:
+            self.machine.tree.make_directory(place)
+            self.machine.dresses[place] = (mode, None, None)
+
+    @counted
+    def dress(self, path: str, mode: int | None, owner: int | None, group: int | None) -> None:
+        """Written down."""
+        self.machine.dresses[self._behind(path)] = (mode, owner, group)
+
+    @counted
     def remove(self, path: str) -> int:
         """A file, a link, or a directory."""
         place = self._at(path)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loading the network: this machine and its partner send each other verified data, first one way, then the other.
+
+    writer waits, reader calls      the writer sends for its time, then the reader on the same connections
+
+Every block is a header (what it is, its number) and noise that its number has shifted. TCP's own checksum is weak, and
+NICs compute it: what they damage is found here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+
+from agent.apply.burn_in.course import Course
+from agent.errors import BurnInFailed
+from agent.host.doors import Host
+from agent.host.load_doors import Connection
+from agent.host.memory import aligned, copy, is_same
+from agent.model.burn_in import NetworkLoad, Verdict
+
+BLOCK_BYTES = 1024 * 1024
+HEADER = struct.Struct("<8sQQ")
+MAGIC = b"bms-burn"
+DATA, LAST = 1, 2
+DOING = "loading the network"
+SHIFT_BYTES = 64
+
+
+@dataclass
+class Tally:
+    """Of one connection."""
+
+    sent_bytes: int = 0
+    received_bytes: int = 0
+
+
+def burn_network(host: Host, load: NetworkLoad, course: Course) -> Verdict:
+    """Raises `LinkError` where the partner does not come or leaves, `BurnInFailed` for what arrives damaged."""
+    course.tell(f"network, waiting for {load.partner}")
+    meet = host.peer.awaited if load.role == "writer" else host.peer.dialled
+    with meet(load.partner, load.port, load.streams, load.patience_s, Event()) as connections:
+        tallies = [Tally() for _ in connections]
+        over = Event()
+        workers = {f"network-{place}": worker(load, one, tallies[place], over) for place, one in enumerate(connections)}
+        began_s = host.clock.monotonic_s()
+        sending_s = began_s
+
+        def is_over() -> bool:
+            nonlocal sending_s
+            now_s = host.clock.monotonic_s()
+            if not any(one.sent_bytes for one in tallies):
+                sending_s = now_s  # the partner's turn
+            elif now_s - sending_s >= load.seconds:
+                over.set()
+            course.tell(f"network, {now_s - began_s:.0f} of {2 * load.seconds} s")
+            return False
+
+        course.run_until(workers, is_over)
+        return verdict(load, tallies, host.clock.monotonic_s() - began_s)
+
+
+def worker(load: NetworkLoad, connection: Connection, tally: Tally, over: Event) -> Callable[[Event], None]:
+    """One connection: both ways, one after the other."""
+
+    def work(stop: Event) -> None:
+        noise = noise_of()
+        if load.role == "writer":
+            send(connection, noise, tally, over, stop)
+        receive(connection, noise, tally, stop)
+        if load.role == "reader":
+            send(connection, noise, tally, over, stop)
+
+    return work
+
+
+def send(connection: Connection, noise: memoryview, tally: Tally, over: Event, stop: Event) -> None:
+    """Block after block until the time is over, then the last one."""
+    block, number = aligned(BLOCK_BYTES), 0
+    while not stop.is_set():
+        kind = LAST if over.is_set() else DATA
+        HEADER.pack_into(block, 0, MAGIC, kind, number)
+        copy(block[HEADER.size :], of_block(noise, number))
+        connection.send(block)
+        tally.sent_bytes += len(block)
+        if kind == LAST:
+            return
+        number += 1
+
+
+def receive(connection: Connection, noise: memoryview, tally: Tally, stop: Event) -> None:
+    """Block after block to the last one. Raises `BurnInFailed` for one that is not as it was sent."""
+    block, expected = aligned(BLOCK_BYTES), 0
+    while not stop.is_set():
+        connection.fill(block)
+        magic, kind, number = HEADER.unpack_from(block)
+        if magic != MAGIC or kind not in (DATA, LAST) or number != expected:
+            raise BurnInFailed(DOING, f"block {expected} of a connection begins with {bytes(block[:24]).hex()}")
+        if not is_same(block[HEADER.size :], of_block(noise, number)):
+            raise BurnInFailed(DOING, f"block {expected} of a connection arrived damaged, past all checksums")
+        tally.received_bytes += len(block)
+        if kind == LAST:
+            return
+        expected += 1
+
+
+def noise_of() -> memoryview:
+    """Twice a block."""
+    pattern = aligned(2 * BLOCK_BYTES)
+    pattern[:BLOCK_BYTES] = pattern[BLOCK_BYTES:] = hashlib.shake_128(b"network").digest(BLOCK_BYTES)
+    return pattern
+
+
+def of_block(noise: memoryview, number: int) -> memoryview:
+    """What follows the header of that block."""
+    shift = number * SHIFT_BYTES % BLOCK_BYTES
+    return noise[shift : shift + BLOCK_BYTES - HEADER.size]
+
+
+def verdict(load: NetworkLoad, tallies: list[Tally], ran_s: float) -> Verdict:
+    """Nothing is passed that did not go both ways."""
+    sent, received = sum(one.sent_bytes for one in tallies), sum(one.received_bytes for one in tallies)
+    if not sent or not received:
+        raise BurnInFailed(DOING, f"{sent} bytes were sent, {received} were received")
+    each_s = max(ran_s / 2, 0.001)
+    return Verdict(
+        part="network",
+        state="passed",
+        figures={
+            "partner": load.partner,
+            "seconds": round(ran_s),
+            "Mbit/s sent": round(sent * 8 / each_s / 10**6),
+            "Mbit/s received": round(received * 8 / each_s / 10**6),
+        },
+    )

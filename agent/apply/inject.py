@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Doing `InjectFiles`: files into a system that is on a disk, by mounting what they belong on.
+
+Nothing of it is run. Links are followed as the system itself would follow them, so none leads out of it; owners are
+looked up in its own /etc/passwd, as text. What is behind a URL is here before the file is opened.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+
+from agent.apply.capture.mounts import SAFELY, TIMEOUT_S, is_root
+from agent.errors import CommandFailed, DecodeError, HostError, InputError, LinkError, PreconditionError
+from agent.host.doors import Host, Tree
+from agent.model.generalise import read_text
+from agent.model.inject import Candidate, FileToInject, InjectFiles, Placed
+from agent.model.job import Advance, Result
+from agent.model.url import named
+
+PLACE = "/run/bms-agent/injected"
+LARGEST_BYTES = 64 * 1024**2
+PAUSES_S = (1.0, 5.0, 15.0)
+TRIES, PAUSE_S = 5, 1.0
+
+
+def inject_files(host: Host, step: InjectFiles, advance: Advance) -> Result:
+    """Returns on which partition each file was. Raises `InputError`, `PreconditionError`, `HostError`, `LinkError`."""
+    contents = [content(host, one.file) for one in step.placed]
+    result: Result = {}
+    for number, (one, data) in enumerate(zip(step.placed, contents, strict=True)):
+        advance(0, None, f"{number} of {len(step.placed)} files")
+        where = injected(host, one, data)
+        result[one.file.path] = f"{'removed from' if one.file.deleted else 'written to'} {where}"
+    return result
+
+
+def content(host: Host, file: FileToInject) -> bytes:
+    """All of it. Raises `DecodeError`, `LinkError`, `ImageUnavailable`, `InputError`."""
+    if file.content is not None:
+        try:
+            return b64decode(file.content.get_secret_value(), validate=True)
+        except ValueError:
+            raise DecodeError(f"reading the content of {file.path}", "it is not base64") from None
+    if file.url is None:
+        return b""
+    url = file.url.get_secret_value()
+    found = fetched(host, url)
+    if len(found) > LARGEST_BYTES:
+        told = f"{named(url)} has more than {LARGEST_BYTES // 1024**2} MiB"
+        raise InputError(f"fetching {file.path}", told, hint="Put what is so large into the image.")
+    return found
+
+
+def fetched(host: Host, url: str) -> bytes:
+    """A byte more than there may be, at most. A link that breaks gets a few more tries."""
+    pauses = list(PAUSES_S)
+    while True:
+        try:
+            with host.fetch(url) as body:
+                room = bytearray(min(LARGEST_BYTES, body.length_bytes or LARGEST_BYTES) + 1)
+                return bytes(room[: body.fill(memoryview(room))])
+        except LinkError:
+            if not pauses:
+                raise
+            host.clock.wait(Event(), pauses.pop(0))
+
+
+def injected(host: Host, placed: Placed, data: bytes) -> str:
+    """Where it was put. Raises `PreconditionError` where none of the partitions has its directory."""
+    for candidate in placed.candidates:
+        for options in ("", *subvolumes(host, candidate)):
+            with mounted(host, candidate, options) as tree:
+                if placed.file.partition is None and not has_start(tree, placed.file.path):
+                    continue
+                put(host, tree, placed.file, data)
+                return candidate.node
+    start = placed.file.path.split("/")[1]
+    nodes = ", ".join(one.node for one in placed.candidates)
+    raise PreconditionError(f"injecting {placed.file.path}", f"there is no directory /{start} on {nodes}")
+
+
+def subvolumes(host: Host, candidate: Candidate) -> Iterator[str]:
+    """Mount options that show a system which is not at the top of its btrfs."""
+    if candidate.filesystem != "btrfs":
+        return
+    with mounted(host, candidate, "") as tree:
+        names = [name for name in tree.names("/") if "," not in name and tree.kind(f"/{name}") == "directory"]
+        found = [f"subvol=/{name}" for name in names if is_root(tree, f"/{name}")]
+    yield from found
+
+
+def has_start(tree: Tree, path: str) -> bool:
+    """Whether the first directory of a path is there."""
+    start = f"/{path.split('/')[1]}"
+    kind = tree.kind(start)
+    return kind == "directory" or (kind == "link" and bool(tree.names(start)))
+
+
+def put(host: Host, tree: Tree, file: FileToInject, data: bytes) -> None:
+    """The file is there as it shall be, or it is not there; and all of it is on the medium. Raises `HostError`."""
+    if file.deleted:
+        removed(tree, file.path)
+    else:
+        owner, group = number(tree, file.owner, "/etc/passwd"), number(tree, file.group, "/etc/group")
+        if tree.kind(file.path) == "directory":
+            raise HostError(f"injecting {file.path}", "there is a directory of that name")
+        tree.make_folder(file.path.rpartition("/")[0] or "/", file.dirmode)
+        tree.write(file.path, data)
+        tree.dress(file.path, file.mode, owner, group)
+    host.run(["sync", "--file-system", host.files.real_path(PLACE)], timeout_s=TIMEOUT_S)
+
+
+def removed(tree: Tree, path: str) -> None:
+    """A file, or a link itself; a directory is somebody's mistake. Raises `HostError`."""
+    kind = tree.kind(path)
+    if kind == "directory":
+        raise HostError(f"removing {path}", "it is a directory")
+    if kind is not None:
+        tree.remove(path)
+
+
+def number(tree: Tree, name: int | str | None, table: str) -> int | None:
+    """Of a user or a group, by the system's own table. Raises `HostError` for one that is not in it."""
+    if not isinstance(name, str):
+        return name
+    for line in read_text(tree, table).splitlines():
+        row = line.split(":")
+        if len(row) > 2 and row[0] == name and row[2].isdecimal():
+            return int(row[2])
+    raise HostError(f"looking {name} up", f"it is not in {table} of that partition", hint="Give its number.")
+
+
+@contextmanager
+def mounted(host: Host, candidate: Candidate, options: str) -> Iterator[Tree]:
+    """Safely: no device, no program, no set-uid of it counts. It is unmounted whatever happens. Raises `HostError`."""
+    host.files.write(f"{PLACE}/.keep", b"")
+    place = host.files.real_path(PLACE)
+    argv = ["mount", "-t", candidate.filesystem, "-o", ",".join(filter(None, ("rw", SAFELY, options)))]
+    host.run([*argv, candidate.node, place], timeout_s=TIMEOUT_S)
+    try:
+        yield host.files.below(PLACE)
+    finally:
+        unmount(host, place)
+
+
+def unmount(host: Host, place: str) -> None:
+    """Tried again for a while: udev may be looking. Raises `CommandFailed`."""
+    for attempt in range(TRIES):
+        try:
+            host.run(["umount", place], timeout_s=TIMEOUT_S)
+            return
+        except CommandFailed:
+            if attempt == TRIES - 1:
+                raise
+            host.clock.wait(Event(), PAUSE_S)
