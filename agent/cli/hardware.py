@@ -74,7 +74,7 @@ def tables(found: Hardware) -> Iterator[Table]:
         (("memory errors", "corrected", "uncorrected"), errors(found)),
     )
     for columns, rows in drawn:
-        table = narrow(*columns)
+        table = narrow(*columns, firm=1)
         for row in rows:
             table.add_row(*row)
         if table.row_count:

@@ -182,9 +182,9 @@ def nic_table(nics: tuple[Nic, ...]) -> Table:
     return table
 
 
-def narrow(*columns: str) -> Table:
+def narrow(*columns: str, firm: int = FIRM_COLUMNS) -> Table:
     """A table that folds what is too wide, and cuts nothing off: half a serial is none."""
     table = Table(box=None, pad_edge=False)
     for place, column in enumerate(columns):
-        table.add_column(column, no_wrap=place < FIRM_COLUMNS, overflow="fold")
+        table.add_column(column, no_wrap=place < firm, overflow="fold")
     return table

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from agent.host.fake import FakeHost, Machine
+from agent.host.fake import FakeHost, LinkTo, Machine
 from agent.model.efi import LoadOption
 from agent.model.hardware import ethtool, tpm
 from tests.machines import parts, synthetic
@@ -62,11 +62,11 @@ def taught_tpm() -> dict[bytes, bytes]:
     }
 
 
-def sysfs(built: Machine) -> dict[str, str | bytes | parts.LinkTo]:
+def sysfs(built: Machine) -> dict[str, str | bytes | LinkTo]:
     """Sensors, EDAC, caches, a narrow link."""
     nic = built.tree.resolve("/sys/bus/pci/devices/0000:19:00.0")
     cache = "/sys/devices/system/cpu/cpu{}/cache/index0"
-    files: dict[str, str | bytes | parts.LinkTo] = {
+    files: dict[str, str | bytes | LinkTo] = {
         "/sys/class/hwmon/hwmon0/name": "coretemp",
         "/sys/class/hwmon/hwmon0/temp1_input": "41000",
         "/sys/class/hwmon/hwmon0/temp1_label": "Package id 0",

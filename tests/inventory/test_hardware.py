@@ -61,7 +61,7 @@ def test_disks(found: Hardware) -> None:
     flash, old = disk(found, "nvme0n1"), disk(found, "sda")
 
     assert isinstance(flash.health, DiskHealth) and (flash.health.passed, flash.health.used_percent) == (True, 7)
-    assert [one.data_bytes for one in flash.formats if not isinstance(flash.formats, Unknown)] == [512, 4096]
+    assert not isinstance(flash.formats, Unknown) and [one.data_bytes for one in flash.formats] == [512, 4096]
     assert (flash.nvme_version, flash.capacity_bytes, flash.pci_address) == ("1.4.0", 1000204886016, "0000:65:00.0")
     assert isinstance(old.health, DiskHealth) and (old.health.passed, old.health.temperature_celsius) == (True, 31)
     assert not isinstance(old.memberships, Unknown)
