@@ -33,6 +33,7 @@ from agent.model.network.step import (
     SetUpper,
 )
 from agent.model.network.values import in_order
+from agent.model.url import named
 
 
 class FakeWatch:
@@ -272,4 +273,4 @@ class FakeProbe(FakeDoor):
     def climb(self, url: str, timeout_s: float, *, insecure: bool = False) -> Ladder:
         """As learnt in `machine.ladders`; a server that is not known there has no name."""
         nameless = Rung(step=Step.DNS, took_ms=0.0, fault="Name or service not known")
-        return self.machine.ladders.get(url, Ladder(url=url, rungs=(nameless,)))
+        return self.machine.ladders.get(url, Ladder(url=named(url), rungs=(nameless,)))
