@@ -6,6 +6,8 @@ Errors bring their own (`AgentError.exit_status`); a test holds both against eac
 
 from __future__ import annotations
 
+from agent.errors import AgentError
+
 SOMETHING_WRONG = 8
 EXIT_STATUSES = {
     0: "It is done, or shown.",
@@ -19,3 +21,13 @@ EXIT_STATUSES = {
     SOMETHING_WRONG: "diagnose found something that keeps this machine from working.",
     130: "Interrupted at the keyboard (SIGINT).",
 }
+
+
+def exit_status_of(code: str) -> int:
+    """The exit status of the error with that code, wherever it happened."""
+    kinds: list[type[AgentError]] = [AgentError]
+    for kind in kinds:
+        if kind.code == code:
+            return kind.exit_status
+        kinds += kind.__subclasses__()
+    return AgentError.exit_status

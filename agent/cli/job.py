@@ -10,8 +10,9 @@ from uuid import uuid4
 import typer
 
 from agent.cli.bar import bar
+from agent.cli.exits import exit_status_of
 from agent.cli.resident import settings_of
-from agent.errors import AgentError, ConfigError, exit_status_of
+from agent.errors import AgentError, ConfigError
 from agent.host.doors import Host
 from agent.host.identity import boot_id
 from agent.job.executor import Executor
