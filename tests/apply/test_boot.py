@@ -78,12 +78,12 @@ def test_a_disk_becomes_the_first_to_boot() -> None:
     option = decode_option(kept(made)["Boot0001"])
     path = f"HD(2,GPT,{PARTITION},0x800,0x800)/File(\\EFI\\debian\\SHIMX64.EFI)"
 
-    assert (option.label, shown(option.path)) == ("debian", path)
+    assert (option.label, shown(option.path)) == ("debian (bms-agent)", path)
     assert decode_order(kept(made)["BootOrder"]) == (1, 0, 3, 4)
     assert {name: kept(made)[name] for name in BEFORE if name != "BootOrder"} | {
         "BootOrder": BEFORE["BootOrder"]
     } == BEFORE
-    assert result == {"boot entry": f"Boot0001 'debian' ({path})"}
+    assert result == {"boot entry": f"Boot0001 'debian (bms-agent)' ({path})"}
 
 
 def test_a_second_time_changes_nothing() -> None:

@@ -73,7 +73,8 @@ def test_a_new_entry_comes_first_and_nothing_is_lost() -> None:
 
     assert text(plan) == (
         "must hold: /dev/sda (WWN 0x5002538f00000001, serial S1, 480.0 GB) is there, and not in use\n"
-        "1. let the firmware boot /dev/sda (WWN 0x5002538f00000001, serial S1, 480.0 GB) by Boot0003 'debian' "
+        "1. let the firmware boot /dev/sda (WWN 0x5002538f00000001, serial S1, 480.0 GB) by Boot0003 "
+        "'debian (bms-agent)' "
         r"(HD(2,GPT,0f0e0d0c-0b0a-0908-0706-050403020100,0x800,0x32000)/File(\EFI\debian\shimx64.efi)); "
         "its boot order becomes 0003,0002,0001,0000"
     )
@@ -137,7 +138,7 @@ def test_the_best_loader() -> None:
 def test_of_another_architecture() -> None:
     """Only what this machine's firmware can start is a loader."""
     assert selected(firmware(architecture="aarch64")).entry.option == LoadOption(
-        label="OS on S1", path=path_to(ESP, r"\EFI\BOOT\BOOTAA64.EFI")
+        label="OS on S1 (bms-agent)", path=path_to(ESP, r"\EFI\BOOT\BOOTAA64.EFI")
     )
     with pytest.raises(NothingToBoot, match=r"no loader for riscv64: partition 2 \(0f0e.*BOOTX64.EFI"):
         selected(firmware(architecture="riscv64"))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent.errors import DiskInUse, PlanRefused
 from agent.model.disk import MIB, Disk, DiskPartition, Holder
-from agent.model.plan import Area, DiskMustBe, Plan, StopHolder, Wipe, WipeMetadata
+from agent.model.plan import Area, DiskMustBe, EraseDisk, EraseDisks, Plan, StopHolder, Wipe, WipeMetadata
 from agent.model.request import EraseRequest
 from agent.plan.check import check
 from agent.plan.erase import plan_erase
@@ -52,7 +52,9 @@ def test_zeroing_takes_down_too() -> None:
     """The slower method does not stumble over an array either."""
     plan = plan_erase(machine(held(SSD, ARRAY), held(HDD, ARRAY)), ZERO)
 
-    assert [step.kind for step in check(plan).steps] == ["stop_holder", "erase_disk", "erase_disk"]
+    stopping, erasing = check(plan).steps
+    assert stopping.kind == "stop_holder" and isinstance(erasing, EraseDisks)
+    assert [one.kind for one in erasing.erasures if isinstance(one, EraseDisk)] == ["erase_disk", "erase_disk"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,8 @@ def test_disk_without_a_size_comes_last() -> None:
     odd = SSD.model_copy(update={"size_bytes": 0})
     zero, metadata = (check(plan_erase(machine(odd, NVME), request)).steps for request in (ZERO, METADATA))
 
-    assert [step.disk.path for step in zero if step.kind == "erase_disk"] == [NVME.path, odd.path]
+    erased = [one.disk.path for step in zero if isinstance(step, EraseDisks) for one in step.erasures]
+    assert erased == [NVME.path, odd.path]
     assert [one.disk.path for step in metadata if step.kind == "wipe_metadata" for one in step.wipes] == [
         NVME.path,
         odd.path,

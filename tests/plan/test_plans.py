@@ -8,7 +8,7 @@ import pytest
 from agent.errors import DiskChanged, DiskHoldsData, DiskReadOnly, ImageTooLarge, SeveralDisksMatch
 from agent.model.disk import Disk
 from agent.model.image import ImageRef
-from agent.model.plan import Plan
+from agent.model.plan import EraseDisks, Plan
 from agent.model.request import EraseRequest, PowerOffRequest, RebootRequest
 from agent.plan.check import check
 from agent.plan.erase import plan_erase, sample_offsets
@@ -74,8 +74,8 @@ def test_erase() -> None:
     assert golden(plan_erase(machine(SSD, HDD, stick, lun), EraseRequest(request_id="r", node_id="n"))) == (
         "must hold: /dev/sda (WWN 0x5002538f00000001, serial S1, 480.0 GB) is there, writable, and not in use\n"
         "must hold: /dev/sdb (WWN 0x5000c50000000001, serial H1, 4000.0 GB) is there, writable, and not in use\n"
-        "1. erase all of /dev/sda (WWN 0x5002538f00000001, serial S1, 480.0 GB); read 65 samples back\n"
-        "2. erase all of /dev/sdb (WWN 0x5000c50000000001, serial H1, 4000.0 GB); read 65 samples back"
+        "1. 2 at once: erase all of /dev/sda (WWN 0x5002538f00000001, serial S1, 480.0 GB); read 65 samples back; "
+        "erase all of /dev/sdb (WWN 0x5000c50000000001, serial H1, 4000.0 GB); read 65 samples back"
     )
 
 
@@ -89,7 +89,8 @@ def test_erase_passes_over_no_local_disk() -> None:
         plan_erase(machine(SSD), everything, begun=(SSD.identity, HDD.identity))
 
     moved = Disk.model_validate(HDD.model_dump() | {"name": "sdf", "path": "/dev/sdf"})
-    assert len(plan_erase(machine(SSD, moved), everything, begun=(SSD.identity, HDD.identity)).steps) == 2
+    (step,) = plan_erase(machine(SSD, moved), everything, begun=(SSD.identity, HDD.identity)).steps
+    assert isinstance(step, EraseDisks) and {one.disk.path for one in step.erasures} == {"/dev/sda", "/dev/sdf"}
 
 
 def test_erase_of_a_name_that_two_disks_have() -> None:
