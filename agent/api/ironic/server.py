@@ -238,9 +238,10 @@ def context(pem_path: str, lowest: str | None, ciphers: str | None = None) -> ss
     made.load_cert_chain(pem_path)
     if chosen := ciphers_of_1_2(ciphers):
         try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(chosen)  # failing, it leaves a context with none
             made.set_ciphers(chosen)
         except ssl.SSLError as error:
-            log.error("no such ciphers: the library's own are kept", asked=chosen, error=error.reason)
+            log.error("no such ciphers: the library's own are kept", asked=chosen, error=str(error))
     return made
 
 

@@ -159,7 +159,7 @@ def context(manner: Manner) -> ssl.SSLContext:
         if ciphers := ciphers_of_1_2(manner.tls_ciphers):
             made.set_ciphers(ciphers)
     except ssl.SSLError as error:
-        raise ConfigError("reading ipa-tls-cipher-suites", error.reason or str(error)) from error
+        raise ConfigError("reading ipa-tls-cipher-suites", str(error)) from error
     return made
 
 
