@@ -45,7 +45,7 @@ def machine(
     files: dict[str, str | bytes | LinkTo] = {"/proc/sys/kernel/random/boot_id": "boot-1\n", **(more or {})}
     for name, (facts, bus, content) in drives.items():
         at = f"/sys/devices/pci0000:00/{bus}/block/{name}"
-        files |= {f"{at}/{fact}": value for fact, value in (facts | {"size": str(len(content) // 512)}).items()}
+        files |= {f"{at}/{fact}": value for fact, value in {**facts, "size": str(len(content) // 512)}.items()}
         files[f"/sys/block/{name}"] = LinkTo(at)
     made = Machine.of(Tree.of(files))
     for name, (_, _, content) in drives.items():
