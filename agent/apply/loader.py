@@ -25,12 +25,10 @@ from agent.model.plan import InstallLoader
 
 PLACE = "/run/bms-agent/root"
 SAFELY = "ro,nosuid,nodev,noexec"
-QUIETLY = {
-    "ext4": "noload,errors=continue",
-    "xfs": "norecovery,nouuid",
-    "btrfs": "rescue=nologreplay,subvolid=5",
-}
-"""Nothing is written: neither a journal, nor what the filesystem's own options would do about errors."""
+OPTIONS = {"ext4": "errors=continue", "xfs": "nouuid", "btrfs": "subvolid=5"}
+"""What a filesystem says itself about errors does not count: it might be to end this kernel. The loop device is
+read-only, too: one whose journal would have to be replayed is not mounted, since what it shows without may be old.
+"""
 TIMEOUT_S = 300.0
 PIECE_BYTES = MIB
 
@@ -70,12 +68,12 @@ def mounted(host: Host, step: InstallLoader, names: Names) -> Iterator[None]:
     unmount(host)
     host.files.write(f"{PLACE}/.keep", b"")
     region = f"loop,offset={step.root.offset_bytes},sizelimit={step.root.size_bytes}"
-    options = ",".join((SAFELY, region, QUIETLY[names.kind]))
+    options = ",".join((SAFELY, region, OPTIONS[names.kind]))
     try:
         host.run(["mount", "-t", names.kind, "-o", options, step.disk.path, PLACE], timeout_s=TIMEOUT_S)
     except CommandFailed as error:
-        told = f"the kernel cannot mount its {names.kind}: it is damaged, or needs another kernel"
-        hint = "Repair it (fsck), make it without newer features, or use a whole-disk image."
+        told = f"its {names.kind} cannot be mounted: not cleanly unmounted, damaged, or for a newer kernel"
+        hint = "Unmount it cleanly, or repair it (fsck), when the image is made; or use a whole-disk image."
         raise NothingToBoot("looking into the image's root filesystem", told, hint=hint) from error
     try:
         yield

@@ -18,6 +18,7 @@ from agent.model.frozen import Frozen, Secret, decode
 from agent.model.ironic.wire import CommandResult, Node
 
 DISKS = ("root_device", "skip_block_devices")
+KIND = ("is_whole_disk_image",)
 
 
 class Identity(Frozen):
@@ -57,6 +58,9 @@ def about_disks(node: Node) -> Node:
         uuid=node.uuid,
         properties={name: node.properties[name] for name in DISKS if name in node.properties},
         instance_info={name: node.instance_info[name] for name in DISKS if name in node.instance_info},
+        driver_internal_info={
+            name: node.driver_internal_info[name] for name in KIND if name in node.driver_internal_info
+        },
         raid_config=node.raid_config,
     )
 

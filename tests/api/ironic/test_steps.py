@@ -83,7 +83,7 @@ def test_what_ironic_asks_after_writing(tmp_path: Path) -> None:
         ({"urls": []}, "urls is empty"),
         ({"urls": ["ftp://x/y"]}, "INPUT.INVALID"),
         ({"disk_format": "vmdk"}, "disk_format 'vmdk'; written are raw, gpt, qcow2"),
-        ({"image_type": "partition"}, "CVE-2026-43003"),
+        ({"image_type": "partition", "deploy_boot_mode": "bios"}, "CVE-2026-43003"),
     ],
 )
 def test_images_that_are_not_written(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
