@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import load_pem_x509_certificate
 
 from agent.api.ironic.record import Record
 from agent.config import Settings
@@ -21,14 +23,14 @@ from agent.host.fake import FakeHost, Machine
 from agent.host.files import RealFiles
 from agent.host.real import host as real_host
 from agent.host.sd_notify import Notifier
-from agent.ironic import Introduced, callback_url, identity_of, introduced, message, run
+from agent.ironic import Introduced, begin, callback_url, identity_of, introduced, message, own_address, run
 from agent.link.ironic.client import Ironic
 from agent.model.ironic.parameters import Parameters
 from agent.model.ironic.wire import MASKED, Lookup
 from agent.model.job import Progress
 from tests.api.ironic.served import until
 from tests.apply.disks import machine
-from tests.hardware import link
+from tests.hardware import MAC, link
 from tests.link.answers import Scripted, answering
 from tests.link.test_ironic import LOOKUP, UUID
 
@@ -121,6 +123,46 @@ def test_introduced_called_and_restarted(tmp_path: Path) -> None:
     assert beats[0]["agent_token"] == TOKEN
     assert [one["id"] for one in listed] == [done["id"]]
     assert not first.died + second.died
+
+
+def test_as_the_command_line_says(tmp_path: Path) -> None:
+    """From the words of the kernel to the first heartbeat: it is called where they say, with the certificate that they
+    want, and what nobody knows is no hindrance.
+    """
+    host = conducted(tmp_path)
+    stop = Event()
+    with answering((200, json.dumps(LOOKUP)), (202, "")) as server:
+        port = free_port()
+        words = f"ipa-api-url={server.url} ipa-listen-host=127.0.0.1 ipa-listen-port={port} ipa-disk-wait-attempts=0"
+        cmdline = f"{words} ipa-advertise-host=127.0.0.1 ipa-tls-certificate-curve=p256 ipa-from-the-future=1"
+        thread = Thread(target=lambda: begin(host, Settings(), cmdline, stop, Notifier({})), name="ramdisk")
+        thread.start()
+        until(lambda: bool(bodies(server, "heartbeat")))
+        stop.set()
+        thread.join(PATIENCE_S)
+
+    beat = bodies(server, "heartbeat")[0]
+    key = load_pem_x509_certificate(beat["agent_verify_ca"].encode()).public_key()
+    assert beat["callback_url"] == f"https://127.0.0.1:{port}"
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    assert key.curve.key_size == 256
+
+
+def test_the_address_of_a_nic_that_was_named() -> None:
+    """By name or MAC; IPv4 first; link-local ones are nobody's to call. One that comes late is waited for."""
+    host = FakeHost.of(machine())
+    host.files.write("/sys/class/net/eno1/device/vendor", b"0x8086")
+    found = []
+    for name in ("eno1", MAC):
+        host.machine.links["eno1"] = link("eno1", "fe80::1/64", "2001:db8::7/64", "192.0.2.7/24", up=True)
+        found.append(own_address(host, Parameters(api_urls=("http://a",), network_interface=name), Event()))
+    host.machine.links["eno1"] = link("eno1", "fe80::1/64", up=True)
+    before = host.machine.uptime_s
+    with pytest.raises(LinkError, match="eno1 has none"):
+        own_address(host, Parameters(api_urls=("http://a",), network_interface="eno1", address_attempts=3), Event())
+
+    assert found == ["192.0.2.7"] * 2
+    assert host.machine.uptime_s - before == pytest.approx(20, abs=1)
 
 
 def test_inspection_alone(tmp_path: Path) -> None:
