@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.bench import firewall, fleet, ramdisk, vnics
+from tests.bench import cli, firewall, fleet, ramdisk, vnics
 from tests.bench.bars import MB, Bar, against_limits, against_peers, of_each, table, verdicts
 from tests.bench.capture import captures
 from tests.bench.disk import disk
@@ -24,7 +24,7 @@ from tests.bench.nginx import origin
 from tests.bench.sparse import large
 from tests.bench.writers import LIMITS, OUR_FORMS, Place
 
-WHAT = ("image", "capture", "sparse", "fleet", "firewall", "vnics", "ramdisk")
+WHAT = ("image", "capture", "sparse", "fleet", "firewall", "vnics", "ramdisk", "cli")
 ROUNDS = 5
 DISK_BYTES = 10 * 1024**3
 
@@ -59,6 +59,8 @@ def measure(given: argparse.Namespace, rounds: int) -> None:
             fleet.main(image(given.image), is_quick=given.quick, as_json=given.json)
         case "firewall":
             firewall.main(rounds, as_json=given.json)
+        case "cli":
+            cli.main(rounds, as_json=given.json)
         case "vnics":
             vnics.main(rounds, as_json=given.json)
         case "ramdisk":
