@@ -60,6 +60,15 @@ def test_a_static_address() -> None:
     assert ("systemctl", "restart", "systemd-networkd.service") in host.machine.commands
 
 
+def test_a_gateway_that_is_not_heard_yet() -> None:
+    """A switch may be silent for a while: the network is set all the same, for the daemon, too."""
+    host = ramdisk()
+    host.machine.silent.add("192.0.2.1")
+
+    assert attach(host, json.dumps(DATA), Event())
+    assert host.files.exists(f"/etc/systemd/network/10-bms-agent-{MAC.replace(':', '')}.network")
+
+
 def test_once_more_changes_nothing() -> None:
     """A process that is started again finds it as it shall be."""
     host = ramdisk()

@@ -56,10 +56,17 @@ def awaited(host: Host, networking: Networking, config: NetworkConfig, stop: Eve
     end_s = host.clock.monotonic_s() + NICS_S
     while True:
         try:
-            return networking.plan_network(networking.network_state(config), config, NetworkConfig())
+            return unproven(networking.plan_network(networking.network_state(config), config, NetworkConfig()))
         except PreconditionError:
             if host.clock.monotonic_s() >= end_s or host.clock.wait(stop, LOOK_S):
                 raise
+
+
+def unproven(plan: NetworkPlan) -> NetworkPlan:
+    """Without its proofs: there is no earlier network to go back to, and a switch may need half a minute until it lets
+    anybody be heard (IEEE 802.1D, forward delay).
+    """
+    return plan.model_copy(update={"steps": tuple(step for step in plan.steps if step.kind != "prove_network")})
 
 
 def add_vlans(host: Host, asked: tuple[str, ...], lldp_timeout_s: float) -> None:
