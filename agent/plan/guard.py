@@ -20,7 +20,7 @@ def must_not_be_shared(disks: tuple[Disk, ...], *, allowed: bool) -> None:
 
 
 def shared(disk: Disk) -> list[str]:
-    """What of it is one, and where."""
+    """What of it is one, and where. What nobody could look at may be one."""
     if isinstance(disk.contents, Unknown):
-        return []
+        return [f"what is not known ({disk.contents.unknown})"]
     return [f"{SHARED[one.kind.lower()]} on {one.node}" for one in disk.contents if one.kind.lower() in SHARED]
