@@ -11,7 +11,6 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 
@@ -284,8 +283,10 @@ def test_preserve_ephemeral(folder: Path) -> None:
         request = wanted(reference(server), keep, request_id="r2")
         died = planned(node, folder, request).steps[0]
         assert isinstance(died, WriteImage)
-        server.script = [struck(lambda: process.pid)]
+        pids: list[int] = []
+        server.script = [struck(pids)]
         with process_of(died, folder) as process:
+            pids.append(process.pid)
             assert process.wait(timeout=120) == -signal.SIGKILL
         assert not any(disk.read_bytes()[:MIB])
         server.script = []
@@ -296,13 +297,13 @@ def test_preserve_ephemeral(folder: Path) -> None:
         assert [name for name, *_ in table_of(disk)] == ["efi-part", "ephemeral0", "swap1", "config-2", "root"]
 
 
-def struck(pid: Any) -> hostile.Answer:
+def struck(pids: list[int]) -> hostile.Answer:
     """Half of the body, and then the reader is no more."""
 
     def answer(handler: Handler) -> None:
         body = handler.begin_body()
         handler.wfile.write(memoryview(body)[: len(body) // 2])
         handler.server.over.wait(1)
-        os.kill(pid(), signal.SIGKILL)
+        os.kill(pids[0], signal.SIGKILL)
 
     return answer
