@@ -67,7 +67,8 @@ ARRAYS = {"logical_disks": [
     {"size_gb": "MAX", "raid_level": "5", "controller": "software", "volume_name": "data"},
 ]}  # fmt: skip
 LINE = 2000
-SLOWLY = "modprobe md_mod; echo 1000 >/proc/sys/dev/raid/speed_limit_max"  # resyncing would take all of one emulated processor
+SLOWLY = "modprobe md_mod; echo 1000 >/proc/sys/dev/raid/speed_limit_max"
+"""Resyncing would take all of one emulated processor."""
 DRIVE = base64.b64encode(gzip.compress(bytes(0x8001) + b"CD001" + bytes(MIB))).decode()
 ESP_MIB = 96
 MARK = b"what the tenant's root has"
