@@ -67,6 +67,7 @@ def sysfs(built: Machine) -> dict[str, str | bytes | LinkTo]:
     nic = built.tree.resolve("/sys/bus/pci/devices/0000:19:00.0")
     cache = "/sys/devices/system/cpu/cpu{}/cache/index0"
     files: dict[str, str | bytes | LinkTo] = {
+        "/usr/lib/udev/hwdb.bin": "",
         "/sys/class/hwmon/hwmon0/name": "coretemp",
         "/sys/class/hwmon/hwmon0/temp1_input": "41000",
         "/sys/class/hwmon/hwmon0/temp1_label": "Package id 0",

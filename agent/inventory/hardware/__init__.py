@@ -9,6 +9,7 @@ that fails or hangs leaves `Unknown` and its reason in its place.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from agent.host import smbios
@@ -20,6 +21,7 @@ from agent.inventory.fact import attempt, of
 from agent.inventory.hardware.disk import disks_in_full
 from agent.inventory.hardware.firmware import firmware
 from agent.inventory.hardware.nic import nics_in_full
+from agent.inventory.hardware.once import UdevOnce
 from agent.inventory.hardware.pci import gpus, pci
 from agent.inventory.hardware.processor import processors
 from agent.inventory.hardware.sensors import memory_errors, sensors
@@ -42,6 +44,7 @@ def take_in_full(host: Host, *, listen_s: float = 0.0, limit_s: float = LIMIT_S)
     """Everything. It takes no longer than the limit, and `listen_s` for switches to announce themselves. It never
     raises an `AgentError`.
     """
+    host = replace(host, udev=UdevOnce(host.udev))
     tables = side_by_side({"smbios": lambda: smbios.read(host.files)}, limit_s)["smbios"]
     found = side_by_side(collectors(host, tables, listen_s, limit_s), limit_s + listen_s)
     functions = found["pci_devices"]

@@ -30,6 +30,8 @@ CLASSES = {
     "ff": "Unassigned class",
 }  # fmt: skip
 
+DATABASES = ("/usr/lib/udev/hwdb.bin", "/etc/udev/hwdb.bin")
+
 
 class Names(NamedTuple):
     """A device's."""
@@ -42,7 +44,8 @@ class Book:
     """The names of a subsystem's devices. Without udev they are unknown, and nothing else is."""
 
     def __init__(self, host: Host, subsystem: str) -> None:
-        self._found = attempt(lambda: host.udev.devices(subsystem))
+        is_installed = any(host.files.exists(path) for path in DATABASES)
+        self._found = attempt(lambda: host.udev.devices(subsystem)) if is_installed else {}
 
     def of(self, name: str) -> Names:
         """By kernel name."""
