@@ -14,7 +14,7 @@ from tests.ironic.chain import STATE_S
 STATE = "/run/bms-agent/ironic"
 ORDER = f"{STATE}/order.json"
 PROCESSES = "/sys/fs/cgroup/system.slice/bms-agent-ramdisk.service/cgroup.procs"
-PROMPT_S = 2
+PROMPT_S = 20
 PAUSE_S = 0.1
 
 
