@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from agent.model.disk import MIB
+from agent.model.image import ImageFormat
 from agent.model.plan import InstallLoader, MakeFilesystem, Partition, PlaceConfigDrive, Plan, SealDisk, WriteImage
 
 
@@ -24,6 +25,8 @@ def layouts_are_whole(plan: Plan) -> list[str]:
             broken += of_table(image, seal)
             broken += of_contents(image, seal.add, filled)
         broken += of_loader(image, steps)
+        if image.image.format is ImageFormat.CHUNKED:
+            broken.append("a chunked image is written to a whole disk, partitions or not")
     return broken
 
 

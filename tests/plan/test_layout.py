@@ -162,6 +162,7 @@ def test_the_checker_reads_plans_by_itself() -> None:
         ),
         "is not of whole sectors": changed(made, 5, add=(beginning_at(MIB + 1), *seal.add[1:])),
         "reach into an end": changed(made, 5, add=(beginning_at(512), *seal.add[1:])),
+        "a chunked image": changed(made, 0, image=write.image.model_copy(update={"format": ImageFormat.CHUNKED})),
         "would be kept, and is in no table": changed(
             made, 0, table=write.table.model_copy(update={"kept": swap.partition.model_copy(update={"label": "x"})})
         ),
