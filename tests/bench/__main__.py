@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.bench import cli, firewall, fleet, ramdisk, vnics
+from tests.bench import cli, firewall, fleet, inventory, ramdisk, vnics
 from tests.bench.bars import MB, Bar, against_limits, against_peers, of_each, table, verdicts
 from tests.bench.capture import captures
 from tests.bench.disk import disk
@@ -24,13 +24,13 @@ from tests.bench.nginx import origin
 from tests.bench.sparse import large
 from tests.bench.writers import LIMITS, OUR_FORMS, Place
 
-WHAT = ("image", "capture", "sparse", "fleet", "firewall", "vnics", "ramdisk", "cli")
+WHAT = ("image", "capture", "sparse", "fleet", "firewall", "vnics", "ramdisk", "cli", "inventory")
 ROUNDS = 5
 DISK_BYTES = 10 * 1024**3
 
 
 def main() -> None:
-    """`image` (what is left out means this), `capture`, `sparse`, `fleet`, `firewall`, `vnics`, or `ramdisk`."""
+    """`image` (what is left out means this), `capture`, `sparse`, `fleet`, `firewall`, `vnics`, `ramdisk` …"""
     words = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__)
     words.add_argument("what", nargs="?", default="image", choices=WHAT)
     words.add_argument("--rounds", type=int, default=ROUNDS, help="0: without the other writers")
@@ -63,6 +63,8 @@ def measure(given: argparse.Namespace, rounds: int) -> None:
             cli.main(rounds, as_json=given.json)
         case "vnics":
             vnics.main(rounds, as_json=given.json)
+        case "inventory":
+            inventory.main(as_json=given.json)
         case "ramdisk":
             ramdisk.main(rounds, as_json=given.json)
 

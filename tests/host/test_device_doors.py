@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,10 +70,12 @@ def test_a_machine_without_a_tpm() -> None:
 def test_a_disk_without_such_commands(tmp_path: Path) -> None:
     """A loop device knows neither NVMe nor SCSI: that is said, and nothing else happens to it."""
     with loop(tmp_path, 1 << 20) as node:
-        for ask in (
-            lambda: RealDrives().nvme_identify(node, 1),
-            lambda: RealDrives().ata_identify(node),
-            lambda: RealDrives().scsi_log(node, 0x0D),
-        ):
+        door = RealDrives()
+        asked: list[Callable[[], object]] = [
+            lambda: door.nvme_identify(node, 1),
+            lambda: door.ata_identify(node),
+            lambda: door.scsi_log(node, 0x0D),
+        ]
+        for ask in asked:
             with pytest.raises(DeviceError, match=node):
                 ask()
