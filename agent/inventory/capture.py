@@ -35,7 +35,13 @@ RECORDED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("/sys/firmware/dmi/tables", ("*",)),
     ("/sys/firmware/efi", ("fw_platform_size",)),
     ("/sys/devices/system/cpu/cpu*", ("topology/physical_package_id", "topology/core_id", "cpufreq/cpuinfo_max_freq")),
+    ("/sys/devices/system/cpu/cpu*/cache/index*", ("level", "shared_cpu_list", "size", "type")),
+    ("/sys/devices/system/cpu", ("offline", "vulnerabilities/*")),
     ("/sys/devices/system/node/node*", ("cpulist", "distance", "meminfo")),
+    ("/sys/devices/system/edac/mc/mc*", ("ce_count", "mc_name", "size_mb", "ue_count")),
+    ("/sys/devices/system/edac/mc/mc*/*", ("dimm_ce_count", "dimm_label", "dimm_location", "dimm_ue_count")),
+    ("/sys/class/hwmon/*", ("name", "*_average", "*_crit", "*_input", "*_label")),
+    ("/sys/class/tpm/tpm0", ("tpm_version_major",)),
     ("/sys/block/*", (*BLOCK_FILES, "dm/name", "md/array_state")),
     ("/sys/block/*/queue", SIZES),
     ("/sys/block/*/device", DEVICE_FILES),
@@ -43,11 +49,15 @@ RECORDED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("/sys/class/block", ("*",)),
     ("/sys/dev/block", ("*",)),
     ("/sys/class/net/*", ("address", "addr_assign_type", "carrier", "device", "mtu", "operstate", "speed", "type")),
-    ("/sys/class/net/*/device", ("driver", "numa_node", "physfn", "subsystem")),
-    ("/sys/bus/pci/devices/*", ("class", "device", "driver", "numa_node", "revision", "vendor")),
+    (
+        "/sys/class/net/*/device",
+        ("driver", "numa_node", "physfn", "sriov_numvfs", "sriov_totalvfs", "subsystem"),
+    ),
+    ("/sys/bus/pci/devices/*", ("class", "device", "driver", "numa_node", "revision", "subsystem_*", "vendor")),
+    ("/sys/bus/pci/devices/*", ("boot_vga", "current_link_*", "max_link_*", "mem_info_vram_total", "resource")),
     (
         "/sys/bus/usb/devices/*",
-        ("bDeviceClass", "busnum", "devnum", "idProduct", "idVendor", "manufacturer", "product"),
+        ("bDeviceClass", "busnum", "devnum", "idProduct", "idVendor", "manufacturer", "product", "serial", "speed"),
     ),
 )
 

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 
 from agent.errors import DecodeError
 from agent.host.doors import Files, Host
-from agent.inventory.devices import PCI
+from agent.inventory.devices import PCI, pci_device
 from agent.inventory.fact import attempt
 from agent.inventory.hardware.folder import Folder, each
 from agent.inventory.hardware.names import Book, Names, class_name
+from agent.model.devices import PciDevice
 from agent.model.fact import Fact
 from agent.model.hardware.device import Gpu, PciInFull, PciLink
 
@@ -26,20 +27,16 @@ MIB = 1024**2
 def pci(host: Host) -> tuple[PciInFull, ...]:
     """Every function, by its address. Raises `HostError`, `DecodeError`."""
     book = Book(host, "pci")
-    return tuple(function(one, address, book.of(address)) for address, one in each(host.files, PCI))
+    return tuple(
+        function(one, pci_device(host.files, address), book.of(address)) for address, one in each(host.files, PCI)
+    )
 
 
-def function(one: Folder, address: str, known: Names) -> PciInFull:
-    """One of them. Raises `HostError`, `DecodeError`."""
-    device_class = hexadecimal(one, "class")
+def function(one: Folder, device: PciDevice, known: Names) -> PciInFull:
+    """One of them, of which the numbers are known. Raises `HostError`, `DecodeError`."""
     return PciInFull(
-        address=address,
-        vendor=hexadecimal(one, "vendor"),
-        product=hexadecimal(one, "device"),
-        device_class=device_class,
-        revision=hexadecimal(one, "revision") if "revision" in one else None,
-        numa_node=one.signed("numa_node"),
-        class_name=class_name(device_class),
+        **dict(device),
+        class_name=class_name(device.device_class),
         vendor_name=known.vendor,
         product_name=known.product,
         subsystem=subsystem(one),
