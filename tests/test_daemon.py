@@ -19,6 +19,7 @@ from agent.host.clock import RealClock
 from agent.host.fake import FakeHost
 from agent.host.sd_notify import Notifier
 from agent.job.convergence import Convergence
+from agent.job.status import status_in
 from agent.model.protocol import Session
 from agent.model.request import PowerOffRequest, RebootRequest, Request
 from agent.networking import Networking
@@ -115,3 +116,20 @@ def test_stops_soon_whatever_the_controller_does() -> None:
         thread.join()
 
     assert took_s < 5.0
+
+
+def test_it_says_how_it_is() -> None:
+    """For the screen: whose node it is, and that its controller does not hear it, stand in /run a moment later."""
+    host = replace(FakeHost.with_files({"/proc/sys/kernel/random/boot_id": "boot-1\n"}), clock=RealClock())
+    opened = Open(session=SESSION, url="http://127.0.0.1:1", node_id="node-1", credential=SecretStr("c"))
+    stop, run = Event(), str(Settings().runtime_dir)
+    thread = Thread(target=Daemon(host, Settings(), opened, None).run, args=(stop, Notifier({})))
+    thread.start()
+    end_s = monotonic() + 30
+    while not ((told := status_in(host.files, run)) and told.faults) and monotonic() < end_s:
+        stop.wait(0.1)
+    stop.set()
+    thread.join()
+
+    assert told is not None and (told.doing, told.node_id) == ("session open", "node-1")
+    assert [fault.code for fault in told.faults] == ["LINK.UNREACHABLE"]
