@@ -100,7 +100,7 @@ def has_start(tree: Tree, path: str) -> bool:
 
 
 def put(host: Host, tree: Tree, file: FileToInject, data: bytes) -> None:
-    """The file is there as it shall be, or it is not there; and all of it is on the medium. Raises `HostError`."""
+    """The file is as it shall be, and all of it is on the medium. Raises `HostError`."""
     if file.deleted:
         removed(tree, file.path)
     else:
