@@ -17,10 +17,10 @@ pytestmark = [pytest.mark.machine, pytest.mark.root, pytest.mark.ironic_long]
 
 ERASING = {"deploy": {"erase_devices_priority": "10"}}
 SYSTEM, DATA = MachineSpec().disks
-MIB = 1 << 20
+DEEP = 1 << 30  # where no partition table or label is looked for
 
 
-def leave(disk: Path, offset: int = 5 * MIB) -> None:
+def leave(disk: Path, offset: int) -> None:
     """A tenant's data."""
     with disk.open("r+b") as file:
         file.seek(offset)
@@ -43,17 +43,17 @@ def test_cleaning(ironic_home: Path, tmp_path: Path) -> None:
     """Called off while it runs, then by hand with one disk spared, then all of it: zeroes everywhere."""
     with running(ironic_home, tmp_path, MachineSpec(), ERASING) as site:
         system, data = (site.machine.disk(disk.name) for disk in (SYSTEM, DATA))
-        for disk in (system, data):
-            leave(disk)
-            table(disk)
         chain = Chain(site)
         chain.go("manage", "manageable")
         call_off(chain)
 
+        for disk in (system, data):
+            leave(disk, DEEP)
+            table(disk)
         chain.api.set(chain.node, properties__skip_block_devices=[{"serial": DATA.serial}])
         forget = {"interface": "deploy", "step": "clean_uefi_nvram", "args": {"match_patterns": ["Ubuntu"]}}
         chain.go("clean", "manageable", clean_steps=[erase_metadata(), forget])
-        assert (first_nonzero_byte(system), first_nonzero_byte(data)) == (5 * MIB, 510)
+        assert (first_nonzero_byte(system), first_nonzero_byte(data)) == (DEEP, 510)
 
         chain.api.set(chain.node, properties__skip_block_devices=[])
         chain.go("provide", "available")
