@@ -65,9 +65,15 @@ FIRES: list[tuple[Rule, dict[str, Any], str, Severity]] = [
     (network.no_address, {"network": seeing.network(seeing.link(addresses=()))}, "NETWORK.NO_ADDRESS", ERROR),
     (
         network.no_default_route,
-        {"network": seeing.network(routes=()), "ladders": ()},
+        {"network": seeing.network(routes=()), "ladders": (seeing.ladder(Step.ROUTE),)},
         "NETWORK.NO_DEFAULT_ROUTE",
         ERROR,
+    ),
+    (
+        network.no_default_route,
+        {"network": seeing.network(routes=()), "ladders": ()},
+        "NETWORK.NO_DEFAULT_ROUTE",
+        WARNING,
     ),
     (network.no_default_route, {"network": seeing.network(routes=())}, "NETWORK.NO_DEFAULT_ROUTE", NOTICE),
     (network.gateway_silent, {"gateways": (seeing.gateway(answers=False),)}, "NETWORK.GATEWAY_SILENT", ERROR),

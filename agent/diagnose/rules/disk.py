@@ -24,7 +24,7 @@ def failing(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             severity=Severity.ERROR,
             code="DISK.FAILING",
-            what=f"the disk {one.disk} fails: {one.count} errors in this boot",
+            what=f"the disk {one.disk} fails (errors in this boot: {one.count})",
             why=one.last,
             to_do="Save what is on it, and replace it; look at its cable and backplane, if several fail at once.",
         )

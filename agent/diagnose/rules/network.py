@@ -46,15 +46,16 @@ def no_address(seen: Seen) -> Iterator[Finding]:
 
 
 def no_default_route(seen: Seen) -> Iterator[Finding]:
-    """Addresses, and no way out. Where the controller is reached all the same, it may be meant so."""
+    """Addresses, and no way out. It matters as much as the controller needs one: on a network without, it is meant so."""
     if isinstance(seen.network, Unknown):
         return
     state = seen.network
     with_address = [link.name for link in state.links if link.addresses or link.leases]
     if with_address and not any(route.is_default for route in (*state.routes, *state.leased_routes)):
         reached = any(ladder.broken is None for ladder in items(seen.ladders))
+        needed = any(ladder.broken and ladder.broken.step is Step.ROUTE for ladder in items(seen.ladders))
         yield Finding(
-            severity=Severity.NOTICE if reached else Severity.ERROR,
+            severity=Severity.NOTICE if reached else Severity.ERROR if needed else Severity.WARNING,
             code="NETWORK.NO_DEFAULT_ROUTE",
             what="there is no default route" + (", though the controller is reached" if reached else ""),
             why=f"addresses on {', '.join(with_address)}; no route to 0.0.0.0/0 or ::/0 in any table",
