@@ -23,7 +23,7 @@ from tests.bench.node import HEARD, STATE_S, Words, moment, node
 MEMORY_MIB = 3072
 """Enough for either: IPA's documentation asks for 1.5 GB at least."""
 STARTED = b"EFI stub: Loaded initrd"
-BOOT_S = 420
+BOOT_S = 900
 CPU, BYTES = 1 / 3, 1 / 2
 
 
