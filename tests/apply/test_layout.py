@@ -176,6 +176,8 @@ def rebuilt(made: Machine) -> FakeDisk:
     """The disk, deployed, with a tenant's data in its ephemeral partition."""
     assert outcome(made, asked(made)) == (JobState.SUCCEEDED, "")
     disk = disk_of(made)
+    examined = {"DEVTYPE": "partition", "USEC_INITIALIZED": "1"}
+    made.record.udev.update({f"sda{number}": examined for number, *_ in PLACES})
     disk.write(EPHEMERAL_AT + 4096, PRECIOUS.ljust(4096, b"\0"))
     disk.flush()
     return disk
