@@ -70,7 +70,7 @@ class Step:
             "interface": self.interface,
             "reboot_requested": False,
         }
-        if kind == "clean":
+        if kind != "deploy" and "clean" in self.kinds:
             found["abortable"] = True
         if self.arguments:
             found["argsinfo"] = {
