@@ -46,7 +46,7 @@ def no_address(seen: Seen) -> Iterator[Finding]:
 
 
 def no_default_route(seen: Seen) -> Iterator[Finding]:
-    """Addresses, and no way out. It matters as much as the controller needs one: on a network without, it is meant so."""
+    """Addresses, and no way out: an error where the controller is out there; elsewhere it may be meant so."""
     if isinstance(seen.network, Unknown):
         return
     state = seen.network
