@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pin what is installed: write agent.lock, ironic.lock or ipa.lock beside this file, as the command line says.
 
-In: for the agent, `dependencies` of pyproject.toml; for Ironic and for the ramdisk of its own agent (IPA), which ours is
-measured against, the versions below. pip resolves them for the oldest
-Python, and finds the same versions for the others. Out: every wheel's exact version and digests. It installs nothing,
-and takes no extra: the controller's packages stay outside of the agent.
+In: for the agent, `dependencies` of pyproject.toml; for Ironic, and for the ramdisk of its own agent (IPA), which ours
+is measured against, the versions below. pip resolves them for the oldest Python, and finds the same versions for the
+others. Out: every wheel's exact version and digests. It installs nothing, and takes no extra: the controller's packages
+stay outside of the agent.
 """
 
 import json

@@ -127,7 +127,7 @@ def deployed(ramdisk: Path, image: Path, firmware: Firmware = Firmware.UEFI) -> 
 def last_words(site: Site[Ironic]) -> str:
     """What the kernel complained of, or else the console's last line."""
     said = tail(site.machine.console_log, 3000)
-    complaints = re.findall(r"(?:Kernel panic|Initramfs unpacking failed|Out of memory|No space left).*", said)
+    complaints = re.findall(r"(?:EFI stub: ERROR: Failed|Kernel panic|Initramfs unpacking failed|Out of memory|No space left).*", said)
     return str(complaints[-1] if complaints else said.rstrip().rpartition("\n")[2])[-200:]
 
 
