@@ -36,6 +36,7 @@ DEPLOY_S, BOOT_S = 1500, 600
 SPACE_BYTES = 30 << 30
 """What is zeroed on the machine's disk takes space here (QEMU zeroes a range of its file, and punches no hole)."""
 PROMPT_S, AGAIN_S = 2, 1
+COMPLAINTS = re.compile(r"(?:EFI stub: ERROR: Failed|Kernel panic|Initramfs unpacking failed|Out of memory).*")
 LOWEST = (
     "lowest=999999999; while sleep 0.5; do while read -r key value unit; do "
     "if [ $key = MemAvailable: ] && [ $value -lt $lowest ]; then lowest=$value; echo at least $value.; fi; "
@@ -127,7 +128,7 @@ def deployed(ramdisk: Path, image: Path, firmware: Firmware = Firmware.UEFI) -> 
 def last_words(site: Site[Ironic]) -> str:
     """What the kernel complained of, or else the console's last line."""
     said = tail(site.machine.console_log, 3000)
-    complaints = re.findall(r"(?:EFI stub: ERROR: Failed|Kernel panic|Initramfs unpacking failed|Out of memory|No space left).*", said)
+    complaints = COMPLAINTS.findall(said)
     return str(complaints[-1] if complaints else said.rstrip().rpartition("\n")[2])[-200:]
 
 
