@@ -311,3 +311,20 @@ def test_a_partner_that_does_not_come() -> None:
     step = BurnIn(loads=(load,), record_path=RECORD)
     with pytest.raises(BurnInFailed, match=r"192\.0\.2\.1"):
         burn_in(FakeHost.of(made()), step, lambda *_: None)
+
+
+def test_waiting_is_called_off() -> None:
+    """Nobody waits an hour for a partner that nobody wants any more."""
+    calls: list[object] = []
+
+    def advance(*_: object) -> None:
+        calls.append(_)
+        if len(calls) > 1:
+            raise Recalled("burning in", "called off")
+
+    load = NetworkLoad(role="writer", partner="192.0.2.1", patience_s=3600, port=free_port())
+    one = replace(timed(FakeHost.of(made())), peer=RealPeer())
+    began_s = one.clock.monotonic_s()
+    with pytest.raises(Recalled):
+        burn_in(one, BurnIn(loads=(load,), record_path=RECORD), advance)
+    assert one.clock.monotonic_s() - began_s < 30

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 
 from agent.apply.burn_in.course import Course
@@ -38,29 +38,44 @@ class Tally:
     received_bytes: int = 0
 
 
+@dataclass
+class Meeting:
+    """Of both machines; times by the clock. The partner is met before anything is sent."""
+
+    met_s: float | None = None
+    sending_s: float | None = None
+    over: Event = field(default_factory=Event)
+
+
 def burn_network(host: Host, load: NetworkLoad, course: Course) -> Verdict:
     """Raises `LinkError` where the partner does not come or leaves, `BurnInFailed` for what arrives damaged."""
-    course.tell(f"network, waiting for {load.partner}")
+    meeting, tallies = Meeting(), [Tally() for _ in range(load.streams)]
     meet = host.peer.awaited if load.role == "writer" else host.peer.dialled
-    with meet(load.partner, load.port, load.streams, load.patience_s, Event()) as connections:
-        tallies = [Tally() for _ in connections]
-        over = Event()
-        workers = {f"network-{place}": worker(load, one, tallies[place], over) for place, one in enumerate(connections)}
-        began_s = host.clock.monotonic_s()
-        sending_s = began_s
 
-        def is_over() -> bool:
-            nonlocal sending_s
-            now_s = host.clock.monotonic_s()
-            if not any(one.sent_bytes for one in tallies):
-                sending_s = now_s  # the partner's turn
-            elif now_s - sending_s >= load.seconds:
-                over.set()
-            course.tell(f"network, {now_s - began_s:.0f} of {2 * load.seconds} s")
-            return False
+    def converse(stop: Event) -> None:
+        with meet(load.partner, load.port, load.streams, load.patience_s, stop) as connections:
+            meeting.met_s = host.clock.monotonic_s()
+            pairs = enumerate(zip(connections, tallies, strict=True))
+            workers = {f"network-{place}": worker(load, one, tally, meeting.over) for place, (one, tally) in pairs}
+            course.run_until(workers, stop.is_set)
 
-        course.run_until(workers, is_over)
-        return verdict(load, tallies, host.clock.monotonic_s() - began_s)
+    def is_over() -> bool:
+        course.tell(told(host.clock.monotonic_s(), load, meeting, tallies))
+        return False
+
+    course.run_until({"network": converse}, is_over)
+    return verdict(load, tallies, host.clock.monotonic_s() - (meeting.met_s or 0.0))
+
+
+def told(now_s: float, load: NetworkLoad, meeting: Meeting, tallies: list[Tally]) -> str:
+    """How far it is; its own sending ends when its time is over."""
+    if meeting.met_s is None:
+        return f"network, waiting for {load.partner}"
+    if meeting.sending_s is None and any(one.sent_bytes for one in tallies):
+        meeting.sending_s = now_s
+    if meeting.sending_s is not None and now_s - meeting.sending_s >= load.seconds:
+        meeting.over.set()
+    return f"network, {now_s - meeting.met_s:.0f} of {2 * load.seconds} s"
 
 
 def worker(load: NetworkLoad, connection: Connection, tally: Tally, over: Event) -> Callable[[Event], None]:
