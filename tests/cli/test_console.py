@@ -64,7 +64,7 @@ def commands() -> dict[str, set[str]]:
             option for parameter in one.params if not getattr(parameter, "hidden", False) for option in parameter.opts
         }
         for path, one in walk(typer.main.get_command(app))
-        if not hasattr(one, "list_commands")
+        if getattr(one, "invoke_without_command", True)  # a group that only leads to others is no command
     }
 
 
