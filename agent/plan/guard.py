@@ -20,7 +20,9 @@ def must_not_be_shared(disks: tuple[Disk, ...], *, allowed: bool) -> None:
 
 
 def shared(disk: Disk) -> list[str]:
-    """What of it is one, and where. What nobody could look at may be one."""
+    """What of it is one, and where. What nobody could look at may be one; but an array was assembled here, of disks
+    that were looked at.
+    """
     if isinstance(disk.contents, Unknown):
-        return [f"what is not known ({disk.contents.unknown})"]
+        return [] if disk.identity.array_uuid else [f"what is not known ({disk.contents.unknown})"]
     return [f"{SHARED[one.kind.lower()]} on {one.node}" for one in disk.contents if one.kind.lower() in SHARED]

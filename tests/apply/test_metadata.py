@@ -64,6 +64,10 @@ def stacked(*sizes_bytes: int) -> Machine:
         put(f"/sys/block/md127/slaves/{name}", LinkTo(f"/sys/block/{name}"))
     put("/sys/class/block/md127", LinkTo("/sys/block/md127"))
     put("/sys/block/md127/md/array_state", b"clean\n")
+    facts = {"size": 2048, "ro": 0, "removable": 0, "queue/rotational": 0}
+    facts |= {"queue/logical_block_size": 512, "queue/physical_block_size": 512}
+    for fact, value in facts.items():
+        put(f"/sys/block/md127/{fact}", f"{value}\n".encode())
     put("/sys/block/md127/holders/dm-0", LinkTo("/sys/block/dm-0"))
     put("/sys/block/dm-0/slaves/md127", LinkTo("/sys/block/md127"))
     put("/sys/block/dm-0/dm/name", b"vg-data\n")
