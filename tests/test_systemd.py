@@ -21,7 +21,7 @@ UNITS = [*OURS, *sorted((ROOT / "images" / "build").glob("*/overlay/etc/systemd/
 CEILINGS = {
     "bms-agent.service": 30,
     "bms-agent-firewall.service": 23,
-    "bms-agent-ramdisk.service": 43,
+    "bms-agent-ramdisk.service": 45,
     "bms-agent-controller.service": 13,
     "bms-agent-importer.service": 14,
 }

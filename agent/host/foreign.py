@@ -19,6 +19,7 @@ from agent.host.file_map import extents_of
 from agent.host.paths import follow
 from agent.model.generalise import Kind
 
+FOLDER_MODE, FILE_MODE = 0o755, 0o644
 FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -60,21 +61,25 @@ class ForeignTree:
         with changing("writing", path):
             place = self._behind(path)
             place.parent.mkdir(parents=True, exist_ok=True)
-            if place.exists() and not is_regular(place):
+            is_new = not place.exists()
+            if not is_new and not is_regular(place):
                 raise HostError(f"writing {path} of the captured system", "it is no regular file")
             with opened(place, os.O_WRONLY | os.O_CREAT) as fd, os.fdopen(os.dup(fd), "wb") as file:
+                if is_new:
+                    os.fchmod(fd, FILE_MODE)
                 file.truncate(0)
                 file.write(data)
 
     def make_folder(self, path: str, mode: int | None) -> None:
-        """With those above it. What is there already stays as it is."""
+        """With those above it, which anybody may look into, whatever this process's umask. What is there already stays
+        as it is.
+        """
         with changing("making", path):
             place = self._behind(path)
-            if place.is_dir():
-                return
-            place.mkdir(parents=True)
-            if mode is not None:
-                place.chmod(mode)
+            missing = [each for each in (place, *place.parents) if not each.exists()]
+            place.mkdir(parents=True, exist_ok=True)
+            for each in missing:
+                each.chmod(FOLDER_MODE if mode is None or each != place else mode)
 
     def dress(self, path: str, mode: int | None, owner: int | None, group: int | None) -> None:
         """The mode comes last: to give a file away takes bits from it (chown(2))."""
@@ -146,7 +151,7 @@ def is_regular(place: Path) -> bool:
 @contextmanager
 def opened(place: Path, flags: int) -> Iterator[int]:
     """A file descriptor."""
-    fd = os.open(place, flags | FLAGS, 0o644)
+    fd = os.open(place, flags | FLAGS, FILE_MODE)
     try:
         yield fd
     finally:

@@ -137,3 +137,25 @@ def test_the_fake_does_the_same() -> None:
     tree.write("/up", b"z")
     assert tree.sweep("/etc", ("/var/fstab",)) == 0 and tree.remove("/etc") == 1
     assert host.files.read_text("/out") == "y" and host.files.read_text("/mnt/out") == "z"
+
+
+def test_modes_whatever_the_umask(tree: Tree, root: Path) -> None:
+    """New files and directories can be read by the system's users, unless another mode is asked for; what is there
+    keeps its own.
+    """
+    before = os.umask(0o077)
+    try:
+        tree.make_folder("/etc/a/b", None)
+        tree.make_folder("/etc/a/c/d", 0o700)
+        tree.make_folder("/etc/a/b", 0o700)
+        tree.write("/etc/a/b/new", b"x")
+        tree.write("/etc/a/b/closed", b"x")
+        tree.dress("/etc/a/b/closed", 0o600, None, None)
+        tree.write("/etc/a/b/closed", b"y")
+    finally:
+        os.umask(before)
+
+    modes = {each: (root / "etc" / each).stat().st_mode & 0o7777 for each in ("", "a", "a/b", "a/c", "a/c/d")}
+    assert modes == {"": 0o755, "a": 0o755, "a/b": 0o755, "a/c": 0o755, "a/c/d": 0o700}
+    assert (root / "etc/a/b/new").stat().st_mode & 0o7777 == 0o644
+    assert (root / "etc/a/b/closed").stat().st_mode & 0o7777 == 0o600

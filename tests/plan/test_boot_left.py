@@ -20,7 +20,7 @@ OTHER = UUID("99999999-0000-0000-0000-000000000002")
 
 def leading_to(guid: UUID, number: int, label: str) -> BootEntry:
     """An entry for that partition."""
-    return entry(number, path_to(ESP._replace(signature=guid.bytes_le), SHIM), label)
+    return entry(number, path_to(PartitionPath(2, 2048, 204800, guid.bytes_le, GPT_KIND), SHIM), label)
 
 
 def forgotten(has: FirmwareBoot, known: frozenset[str] | None) -> set[int]:
