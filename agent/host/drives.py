@@ -16,7 +16,10 @@ from contextlib import contextmanager
 from agent.errors import DeviceError
 from agent.host.device_doors import AtaAnswer
 
-TIMEOUT_MS = 4000
+TIMEOUT_MS = 60_000
+"""What the kernel itself has for such commands. When it is over the kernel resets the controller (nvme_timeout,
+scsi_error_handler), under everybody else's requests: who cannot wait so long leaves the thread behind.
+"""
 NVME_ADMIN = 0xC0484E41  # _IOWR('N', 0x41, struct nvme_passthru_cmd), linux/nvme_ioctl.h
 IDENTIFY, GET_LOG_PAGE = 0x06, 0x02
 ALL_NAMESPACES = 0xFFFFFFFF
@@ -29,6 +32,8 @@ SENSE_BYTES, SECTOR_BYTES, LOG_BYTES = 64, 512, 4096
 LOG_SENSE, ATA_16 = 0x4D, 0x85
 ATA_IDENTIFY, ATA_SMART = 0xEC, 0xB0
 SMART_STATUS = 0xDA
+SMART_QUESTIONS = frozenset({0xD0, 0xD1, SMART_STATUS})
+"""Data, thresholds, status. Others begin self-tests, or switch SMART off (ACS-3, section 7.48)."""
 SMART_MID, SMART_HIGH = 0x4F, 0xC2
 PIO_IN, NON_DATA = 4 << 1, 3 << 1
 ONE_SECTOR, WANT_REGISTERS = 0x0E, 0x20
@@ -112,7 +117,10 @@ class RealDrives:
 
     def ata_smart(self, node: str, feature: int) -> AtaAnswer | None:
         """SMART."""
-        return ata(node, ATA_SMART, feature, f"asking {node} how it is (ATA SMART {feature:#04x})")
+        doing = f"asking {node} how it is (ATA SMART {feature:#04x})"
+        if feature not in SMART_QUESTIONS:
+            raise DeviceError(doing, "this is no question, but would change something")
+        return ata(node, ATA_SMART, feature, doing)
 
     def scsi_log(self, node: str, page: int) -> bytes | None:
         """LOG SENSE: page control 1 is the cumulative values."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import DeviceError
-from agent.host.drives import NVME_ADMIN, NvmeCommand, RealDrives, ScsiRequest, judged
+from agent.host.drives import NVME_ADMIN, TIMEOUT_MS, NvmeCommand, RealDrives, ScsiRequest, judged
 from agent.host.ethtool import RealEthtool
 from agent.host.tpm import RealTpm
 from agent.model.hardware import ethtool, tpm
@@ -27,11 +27,20 @@ def test_structures_of_the_kernel() -> None:
 
 
 def test_questions_only() -> None:
-    """A command that would set something is not sent: ETHTOOL_SSET, TPM2_Clear."""
+    """A command that would set something is not sent: ETHTOOL_SSET, TPM2_Clear, SMART DISABLE OPERATIONS."""
+    with pytest.raises(DeviceError, match="no question"):
+        RealDrives().ata_smart("/dev/null", 0xD9)
     with pytest.raises(DeviceError, match="no question"):
         RealEthtool()("lo", (2).to_bytes(4, "little") + bytes(40))
     with pytest.raises(DeviceError, match="no question"):
         RealTpm().ask(bytes.fromhex("80010000000a00000126"))
+
+
+def test_nobody_is_reset_for_being_slow() -> None:
+    """The kernel resets a controller whose command is not done in time, be it an hourly question: so it has the time
+    that the kernel gives its own (NVME_ADMIN_TIMEOUT, 60 s).
+    """
+    assert TIMEOUT_MS >= 60_000
 
 
 def test_sense() -> None:

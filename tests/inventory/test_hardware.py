@@ -12,7 +12,9 @@ from agent.host.fake import Died, Effect, FakeHost, FaultPlan, Unreadable
 from agent.host.fake.devices import FakeDrives
 from agent.host.fake.listening import FakeIpmi
 from agent.inventory import take
+from agent.inventory.disk import disks
 from agent.inventory.hardware import take_in_full
+from agent.inventory.hardware.disk import Told, asked
 from agent.inventory.hardware.side_by_side import side_by_side
 from agent.job.survey import told
 from agent.model.fact import Unknown
@@ -118,6 +120,16 @@ def test_nothing_is_changed() -> None:
     take_in_full(host, listen_s=1)
 
     assert host.machine.tree.entries == before and host.machine.commands == []
+
+
+def test_a_stick_is_not_asked() -> None:
+    """Bridges from USB may hang at what they do not know, and a system may run from one."""
+    host = equipped.host()
+    one = next(each for each in disks(host) if each.name == "sda")
+    of_sas = asked(host.drives, one.model_copy(update={"transport": "sas"}), None)
+
+    assert isinstance(of_sas.health, DiskHealth)
+    assert asked(host.drives, one.model_copy(update={"transport": "usb"}), None) == Told()
 
 
 class HangingDrives(FakeDrives):

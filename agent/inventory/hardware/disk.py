@@ -20,8 +20,9 @@ from agent.model.hardware import ata, nvme, scsi
 from agent.model.hardware.disk import DiskHealth, DiskInFull, LbaFormat, Namespace
 
 BLOCK = "/sys/block"
-SILENT = frozenset({"virtio", "mmc", "nbd"})
-"""Transports without commands of their own for a disk's health."""
+SILENT = frozenset({"virtio", "mmc", "nbd", "usb"})
+"""Transports without commands of their own for a disk's health, or whose bridges may hang at what they do not know: a
+system may run from such a stick."""
 
 
 class Told(NamedTuple):
@@ -66,7 +67,7 @@ def in_full(host: Host, one: Disk, told: Told | Unknown) -> DiskInFull:
 
 def asked(drives: Drives, one: Disk, own: Fact[int]) -> Told:
     """By its own commands; `own` is its NVMe namespace. A transport that is not known is taken for SCSI: its commands
-    harm nobody.
+    harm nobody who speaks it.
     """
     transport = known(one.transport)
     if transport in SILENT or one.name.startswith(("vd", "xvd")):
