@@ -96,6 +96,21 @@ def test_it_is_known_after_the_disc_was_taken_out(tmp_path: Path) -> None:
     assert host.files.names(FOLDER) == ()
 
 
+def test_a_drive_that_turns_up_after_the_wait(tmp_path: Path) -> None:
+    """The next process of this boot finds it, or a slow BMC would have to be powered off; but not once Ironic knows us,
+    as such media was taken out then.
+    """
+    late = with_disc(disc(tmp_path, TLS))
+    floppyless = FakeHost.of(machine({}))
+    with pytest.raises(ConfigError):
+        told(floppyless, "boot_method=vmedia BOOTIF=x", FOLDER, Event())
+    late.files.write(f"{FOLDER}/media.json", floppyless.files.read_bytes(f"{FOLDER}/media.json"))
+    known, _ = told(late, VMEDIA, FOLDER, Event(), is_first=False)
+    found, _ = told(late, VMEDIA, FOLDER, Event())
+
+    assert (known.ca_pem, found.ca_pem) == (None, "PEM")
+
+
 def test_nobody_says_where_ironic_is() -> None:
     """Then it cannot go on, and says so."""
     with pytest.raises(ConfigError, match="nothing says where Ironic's API is"):

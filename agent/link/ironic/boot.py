@@ -3,6 +3,7 @@
 the ramdisk before those of virtual media. What stands later counts (ironic_python_agent/utils.py, config.py).
 
 What virtual media said is kept for as long as the boot lasts: Ironic takes it out again, and the process may be killed.
+What did not come in time is looked for again by the next process, as long as Ironic does not know us.
 """
 
 from __future__ import annotations
@@ -34,12 +35,15 @@ class Kept(Frozen):
 
     boot_id: str
     media: VirtualMedia
+    is_complete: bool
 
 
-def told(host: Host, cmdline: str, directory: str, stop: Event) -> tuple[Parameters, VirtualMedia]:
-    """All of it. Raises `ConfigError` for what cannot be done as it was said; what is not done is logged."""
+def told(
+    host: Host, cmdline: str, directory: str, stop: Event, *, is_first: bool = True
+) -> tuple[Parameters, VirtualMedia]:
+    """All of it; `is_first`: Ironic does not know us yet in this boot. Raises `ConfigError` for what cannot be done as it was said; what is not done is logged."""
     words = words_of(cmdline)
-    media = media_of(host, words, directory, stop)
+    media = media_of(host, words, directory, stop, is_first=is_first)
     if media.parameters is not None:
         words |= words_of(media.parameters.get_secret_value())
     words |= options(host.files, media)
@@ -55,23 +59,25 @@ def told(host: Host, cmdline: str, directory: str, stop: Event) -> tuple[Paramet
     return with_authorities(host.files, found, media), media
 
 
-def media_of(host: Host, words: Mapping[str, str], directory: str, stop: Event) -> VirtualMedia:
+def media_of(host: Host, words: Mapping[str, str], directory: str, stop: Event, *, is_first: bool) -> VirtualMedia:
     """What virtual media says, or said before it was taken out. Only of a machine that Ironic booted by it."""
     if words.get("boot_method") != VIRTUAL_MEDIA:
         return VirtualMedia()
     path, boot = f"{directory}/{FILE}", boot_id(host.files)
     if host.files.exists(path):
         kept = decode(Kept, host.files.read_bytes(path), "reading what virtual media said")
-        if kept.boot_id == boot:
+        if kept.boot_id == boot and (kept.is_complete or not is_first):
             return kept.media
-    media = awaited(host, words, stop)
-    host.files.write(path, Kept(boot_id=boot, media=media).model_dump_json().encode(), mode=0o600)
+    media, is_complete = awaited(host, words, stop)
+    now = Kept(boot_id=boot, media=media, is_complete=is_complete)
+    host.files.write(path, now.model_dump_json().encode(), mode=0o600)
     return media
 
 
-def awaited(host: Host, words: Mapping[str, str], stop: Event) -> VirtualMedia:
-    """Drives of a BMC turn up late: waited for while something is missing that must be there. A disc must, unless the
-    boot loader told of the NIC and of no publisher: such a disc was made by somebody else, beforehand.
+def awaited(host: Host, words: Mapping[str, str], stop: Event) -> tuple[VirtualMedia, bool]:
+    """(what they say, whether nothing is missing). Drives of a BMC turn up late: waited for while something is missing
+    that must be there. A disc must, unless the boot loader told of the NIC and of no publisher: such a disc was made by
+    somebody else, beforehand.
     """
     publisher = words.get("ir_pub_id")
     needs_disc = publisher is not None or not words.get("BOOTIF")
@@ -79,14 +85,14 @@ def awaited(host: Host, words: Mapping[str, str], stop: Event) -> VirtualMedia:
     end_s = host.clock.monotonic_s() + MEDIA_S
     while True:
         media = read_media(host, publisher)
-        missing = (needs_disc and not media.has_disc) or (needs_floppy and media.parameters is None)
-        if not missing:
+        is_complete = (media.has_disc or not needs_disc) and (media.parameters is not None or not needs_floppy)
+        if is_complete:
             break
         if host.clock.monotonic_s() >= end_s or host.clock.wait(stop, LOOK_S):
             log.warning("virtual media is not complete", disc=media.has_disc, floppy=media.parameters is not None)
             break
     log.info("virtual media", disc=media.has_disc, files=list(media.files), network=media.network_data is not None)
-    return media
+    return media, is_complete
 
 
 def options(files: Files, media: VirtualMedia) -> dict[str, str]:

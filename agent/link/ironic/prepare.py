@@ -32,7 +32,7 @@ def prepared(host: Host, cmdline: str, directory: str, stop: Event, *, is_first:
     """The host, which trusts whom it shall trust, and what Ironic wants of it. `is_first`: Ironic does not know us yet
     in this boot. Raises `ConfigError`; `LinkError`, where trying again may help.
     """
-    parameters, media = told(host, cmdline, directory, stop)
+    parameters, media = told(host, cmdline, directory, stop, is_first=is_first)
     if is_first and parameters.hardware_delay_s:
         log.info("the hardware is given time", seconds=parameters.hardware_delay_s)
         host.clock.wait(stop, parameters.hardware_delay_s)
