@@ -61,12 +61,17 @@ log = structlog.get_logger("ironic")
 
 
 def begin(host: Host, settings: Settings, cmdline: str, stop: Event, notifier: Notifier) -> None:
-    """As the kernel command line, and whatever it leads to, say. Raises as `run` does."""
+    """As the kernel command line, and whatever it leads to, say. Once the machine was locked down, or is its owner's,
+    nothing of that is done again, least of all its network. Raises as `run` does.
+    """
     directory = f"{settings.runtime_dir}/ironic"
-    is_first = Record(host.files, directory, boot_id(host.files)).held is None
+    held = Record(host.files, directory, boot_id(host.files)).held
+    if held is not None and held.is_over:
+        rest(host, stop, notifier)
+        return
     notifier.status("doing what Ironic told this machine at boot")
     with notifier.kept_alive():
-        host, parameters = prepared(host, cmdline, directory, stop, is_first=is_first)
+        host, parameters = prepared(host, cmdline, directory, stop, is_first=held is None)
     run(host, settings, parameters, stop, notifier)
 
 
@@ -85,6 +90,11 @@ def run(host: Host, settings: Settings, parameters: Parameters, stop: Event, not
             record.open(identity_of(parameters, found), found.lookup.node)
     if record.held is not None and not record.held.is_over:
         Conducted(host, settings, parameters, record, directory).run(record.held.identity, stop, notifier)
+    rest(host, stop, notifier)
+
+
+def rest(host: Host, stop: Event, notifier: Notifier) -> None:
+    """Until stopped."""
     notifier.ready("nothing more to do in this boot")
     while not host.clock.wait(stop, TICK_S):
         notifier.watchdog()

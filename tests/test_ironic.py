@@ -33,6 +33,7 @@ from tests.apply.disks import machine
 from tests.hardware import MAC, link
 from tests.link.answers import Scripted, answering
 from tests.link.test_ironic import LOOKUP, UUID
+from tests.media import machine as media_machine
 
 TOKEN = "t" * 43
 PATIENCE_S = 20.0
@@ -209,6 +210,24 @@ def test_lockdown_ends_it(tmp_path: Path) -> None:
     record = Record(host.files, "/run/bms-agent/ironic", "boot-1")
     assert record.held is not None
     assert record.held.is_over
+
+
+def test_after_the_end_nothing_is_prepared() -> None:
+    """A process that is started again on a machine that was locked down, or has gone to its owner, neither looks for
+    virtual media, which may hold a token, nor brings NICs up by it, nor fails because that says nothing any more.
+    """
+    host = FakeHost.of(media_machine({}))
+    record = Record(host.files, "/run/bms-agent/ironic", "boot-1")
+    found = looked_up(TOKEN)
+    record.open(identity_of(Parameters(api_urls=("http://a",)), found), found.lookup.node)
+    record.end()
+    before = len(host.faults.calls)
+    stop = Event()
+    stop.set()
+    begin(host, Settings(), "boot_method=vmedia", stop, Notifier({}))
+
+    asked = [call for call in host.faults.calls[before:] if not call.startswith("clock")]
+    assert asked and all("held.json" in call or "boot_id" in call for call in asked)
 
 
 def looked_up(token: str | None) -> Introduced:

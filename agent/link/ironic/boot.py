@@ -41,7 +41,9 @@ class Kept(Frozen):
 def told(
     host: Host, cmdline: str, directory: str, stop: Event, *, is_first: bool = True
 ) -> tuple[Parameters, VirtualMedia]:
-    """All of it; `is_first`: Ironic does not know us yet in this boot. Raises `ConfigError` for what cannot be done as it was said; what is not done is logged."""
+    """All of it; `is_first`: Ironic does not know us yet in this boot. Raises `ConfigError` for what cannot be done as
+    it was said; what is not done is logged.
+    """
     words = words_of(cmdline)
     media = media_of(host, words, directory, stop, is_first=is_first)
     if media.parameters is not None:
