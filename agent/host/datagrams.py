@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The door to questions in one datagram each: to one host, or to everybody on the links.
 
-It must not look into what it carries. Silence, a refusal and an unreachable network are no answer.
+It must not look into what it carries. Silence, a refusal, an unreachable network and a name that cannot be one (the
+resolver says UnicodeError of that) are no answer.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class RealDatagrams:
 
     def ask(self, host: str, port: int, question: bytes, timeout_s: float) -> bytes | None:
         """The first answer of that host itself: a connected socket hears nobody else."""
-        with suppress(OSError):
+        with suppress(OSError, UnicodeError):
             for family, kind, number, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM):
                 with socket.socket(family, kind, number) as udp, suppress(OSError):
                     udp.settimeout(timeout_s)

@@ -126,6 +126,8 @@ def in_time(ask: Callable[[], T], timeout_s: float) -> T:
             answers.append(ask())
         except OSError as error:
             failures.append(error)
+        except UnicodeError:
+            failures.append(OSError("that can be no name"))
 
     thread = Thread(target=run, name="asking", daemon=True)
     thread.start()

@@ -81,7 +81,7 @@ class RealProbe:
         """A TCP connection, by whatever way the routes say."""
         try:
             socket.create_connection((host, port), timeout_s).close()
-        except OSError:
+        except (OSError, UnicodeError):  # the latter of what cannot be a name: "a..b"
             return False
         return True
 
@@ -89,7 +89,7 @@ class RealProbe:
         """By the system's resolver."""
         try:
             found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        except OSError:
+        except (OSError, UnicodeError):
             return ()
         return tuple(dict.fromkeys(ip_address(str(one[4][0])) for one in found))
 

@@ -19,6 +19,7 @@ from agent.errors import HostError
 from agent.host.clock import RealClock
 from agent.host.datagrams import RealDatagrams
 from agent.host.fake import FakeHost
+from agent.host.probe import RealProbe
 from agent.link.ironic.clock import asked
 from agent.model.mdns import GROUPS, PORT
 from agent.model.network import IPAddress
@@ -28,6 +29,16 @@ from tests.responder import TimeServer
 
 LOCAL = "127.0.0.1"
 PATIENCE_S = 20.0
+
+
+@pytest.mark.parametrize("name", ["a..b", f"{'a' * 64}.example"])
+def test_what_can_be_no_name(name: str) -> None:
+    """Nobody of that name answers; whoever was told to ask there goes on without."""
+    door, probe = RealDatagrams(), RealProbe()
+
+    assert door.ask(name, 123, b"?", PATIENCE_S) is None
+    assert (probe.addresses(name), probe.source(name, 123)) == ((), None)
+    assert not probe.connects(name, 123, PATIENCE_S)
 
 
 @contextmanager

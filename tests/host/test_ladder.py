@@ -93,6 +93,7 @@ def test_a_certificate_that_is_not_trusted(tls: ssl.SSLContext) -> None:
     ("url", "step", "fault"),
     [
         ("http://:1", Step.DNS, "there is no name"),
+        ("http://a..b", Step.DNS, "that can be no name"),
         ("http://127.0.0.1:1", Step.TCP, "Connection refused"),
         ("http://127.0.0.1:99999", Step.DNS, "no HTTP is spoken there"),
     ],
