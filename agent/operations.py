@@ -180,7 +180,7 @@ class Operations:
         disk = select(disks_of(inventory), request.root_device, request.skip, arrays_of(inventory))
         seen = Seen(architecture=firmware_architecture(self._host), partitions=partitions_known(self._host, disk))
         plan = plan_layout(disk, seen, request, self._spool, besides_mirrors(inventory, begun), self._images)
-        return bootable(inventory, disk, plan)
+        return bootable(inventory, disk, plan, request.skip)
 
     def _unshared(self, plan: Plan, allowed: bool) -> Plan:
         """A disk that other machines may be using is written to only if its loss is allowed. Raises `DiskShared`."""

@@ -24,6 +24,8 @@ PLACE = "/run/bms-agent/injected"
 LARGEST_BYTES = 64 * 1024**2
 PAUSES_S = (1.0, 5.0, 15.0)
 TRIES, PAUSE_S = 5, 1.0
+ON_ERRORS = {"ext4": "errors=remount-ro", "vfat": "errors=remount-ro"}
+"""What ext4 says itself about errors does not count: it might be to end this kernel."""
 
 
 def inject_files(host: Host, step: InjectFiles, advance: Advance) -> Result:
@@ -138,7 +140,8 @@ def mounted(host: Host, candidate: Candidate, options: str) -> Iterator[Tree]:
     """Safely: no device, no program, no set-uid of it counts. It is unmounted whatever happens. Raises `HostError`."""
     host.files.write(f"{PLACE}/.keep", b"")
     place = host.files.real_path(PLACE)
-    argv = ["mount", "-t", candidate.filesystem, "-o", ",".join(filter(None, ("rw", SAFELY, options)))]
+    told = (SAFELY, ON_ERRORS.get(candidate.filesystem), options)
+    argv = ["mount", "-t", candidate.filesystem, "-o", ",".join(filter(None, ("rw", *told)))]
     host.run([*argv, candidate.node, place], timeout_s=TIMEOUT_S)
     try:
         yield host.files.below(PLACE)

@@ -8,6 +8,7 @@ out of it: what is read comes through the door to somebody else's tree.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -29,6 +30,8 @@ OPTIONS = {"ext4": "errors=continue", "xfs": "nouuid", "btrfs": "subvolid=5"}
 """What a filesystem says itself about errors does not count: it might be to end this kernel. The loop device is
 read-only, too: one whose journal would have to be replayed is not mounted, since what it shows without may be old.
 """
+SUBVOLUME = re.compile(r"[A-Za-z0-9@._-]+")
+"""It becomes a word of GRUB's."""
 TIMEOUT_S = 300.0
 PIECE_BYTES = MIB
 
@@ -95,7 +98,8 @@ def root_folder(host: Host, names: Names) -> str:
     tree: Tree = host.files.below(PLACE)
     if names.kind != "btrfs" or is_root(tree, ""):
         return ""
-    folders = [f"/{name}" for name in tree.names("/") if tree.kind(f"/{name}") == "directory"]
+    names_there = [name for name in tree.names("/") if SUBVOLUME.fullmatch(name)]
+    folders = [f"/{name}" for name in names_there if tree.kind(f"/{name}") == "directory"]
     found = next((folder for folder in folders if is_root(tree, folder)), None)
     if found is None:
         told = "neither its top nor a subvolume there holds an os-release"

@@ -6,6 +6,7 @@ Links are followed as the system itself would that has this tree for its root. N
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -20,6 +21,8 @@ from agent.host.paths import follow
 from agent.model.generalise import Kind
 
 FOLDER_MODE, FILE_MODE = 0o755, 0o644
+NO_LINK = (errno.EINVAL, errno.ENOENT, errno.ENOTDIR)
+"""readlink(2). What cannot be read may well be a link, which the kernel would follow out of the tree."""
 FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -131,7 +134,9 @@ class ForeignTree:
     def _link_at(self, path: str) -> str | None:
         try:
             return str((self._root / path.lstrip("/")).readlink())
-        except OSError:
+        except OSError as error:
+            if error.errno not in NO_LINK:
+                raise
             return None
 
 

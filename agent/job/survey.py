@@ -49,15 +49,17 @@ class Survey:
         self._logged: frozenset[Difference] = frozenset()
 
     def loop(self, clock: Clock, stop: Event) -> None:
-        """Until stopped."""
+        """Until stopped. What goes wrong here is nobody else's business."""
         pause_s = BEGIN_S
         while not clock.wait(stop, pause_s):
+            pause_s = PERIOD_S
             try:
                 self.round()
-                pause_s = PERIOD_S
             except AgentError as error:
                 log.warning("survey not finished", error=str(error))
                 pause_s = RETRY_S
+            except Exception:  # it would end the process, and with it what keeps the network, again and again
+                log.exception("the survey has a fault")
 
     def round(self) -> tuple[Difference, ...]:
         """Once. Raises `AgentError` if it could not be told, or kept."""

@@ -11,19 +11,20 @@ The mirror is emptied before the image is written, and filled when all of the im
 from __future__ import annotations
 
 from agent.errors import HostError, NothingToBoot
+from agent.model.device_hints import SkipList
 from agent.model.disk import Disk, DiskIdentity, DiskPartition
 from agent.model.fact import Unknown, known
 from agent.model.inventory import Inventory
 from agent.model.plan import DiskMustBe, MirrorLoader, Plan, WipeMetadata
 from agent.model.raid import ESP, RunningArray
 from agent.model.system import FirmwareMode
-from agent.plan.disk import disks_of, must_be_free
+from agent.plan.disk import disks_of, must_be_free, skip_reasons
 from agent.plan.erase import must_be_whole
 from agent.plan.left import arrays_of, under
 from agent.plan.metadata import wipe
 
 
-def bootable(inventory: Inventory, disk: Disk, plan: Plan) -> Plan:
+def bootable(inventory: Inventory, disk: Disk, plan: Plan, skip: SkipList) -> Plan:
     """The same plan; for an array with what lets firmware boot it. Raises `NothingToBoot`, `ArrayNotWhole`,
     `DiskInUse`.
     """
@@ -32,6 +33,8 @@ def bootable(inventory: Inventory, disk: Disk, plan: Plan) -> Plan:
     must_be_uefi(inventory, disk)
     must_be_whole(disk)
     mirror = mirror_of(inventory, disk)
+    if reasons := skip_reasons(mirror, skip, disks_of(inventory)):
+        raise NothingToBoot(f"planning to boot {disk.identity}", f"{mirror.path} {'; '.join(reasons)}")
     must_be_whole(mirror)
     must_be_free(mirror)
     steps = (

@@ -6,6 +6,7 @@ A plan that breaks one is refused. It runs before every execution, and inside th
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 from agent.errors import PlanRefused
@@ -84,6 +85,7 @@ def check(plan: Plan) -> Plan:
         *loaders_are_mirrored_last(plan),
         *boot_sector_last(plan),
         *layouts_are_whole(plan),
+        *files_stay_on_their_disk(plan),
         *boot_entries_stay(plan),
         *areas_apart(plan),
         *inside_the_disk(plan),
@@ -202,6 +204,17 @@ def boot_entries_stay(plan: Plan) -> list[str]:
                 continue
         if not kept:
             broken.append(f"{step.kind} would change more of the boot order than its entries")
+    return broken
+
+
+def files_stay_on_their_disk(plan: Plan) -> list[str]:
+    """Files are put on partitions of the disk that is pinned for them."""
+    broken = []
+    for step in (step for step in plan.steps if isinstance(step, InjectFiles)):
+        start = re.escape(step.disk.path) + ("p" if step.disk.path[-1].isdigit() else "")
+        nodes = dict.fromkeys(one.node for placed in step.placed for one in placed.candidates)
+        strange = [node for node in nodes if not re.fullmatch(rf"{start}[0-9]+", node)]
+        broken += [f"a file would be put on {node}, which is no partition of {step.disk}" for node in strange]
     return broken
 
 

@@ -24,7 +24,8 @@ from agent.model.device_hints import OperatorHints, SkipList
 from agent.model.disk import GB, Disk, DiskIdentity, Holder, RootDeviceHints
 from agent.model.fact import Unknown, known
 from agent.model.inventory import Inventory
-from agent.plan.device_hints import GIB, in_order, judged
+from agent.model.raid import ESP, RunningArray, without_host
+from agent.plan.device_hints import GIB, holds, in_order, judged
 
 COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "": operator.eq,
@@ -35,6 +36,8 @@ COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "<": operator.lt,
 }
 LEAST_BYTES = 4 * GIB  # IPA's idea of a root disk
+MEMBER = "linux_raid_member"
+NAME = "volume_name"
 TEXT_HINTS = ("serial", "wwn", "vendor", "model", "by_path", "hctl", "transport")
 
 
@@ -59,7 +62,7 @@ def select(
     if isinstance(hints, OperatorHints):
         return first_fitting((*disks, *arrays), hints, skip)
     doing = f"selecting the disk for {wanted(hints)}"
-    reasons = {disk.path: misfits(disk, hints) + skip_reasons(disk, skip) for disk in disks}
+    reasons = {disk.path: misfits(disk, hints) + skip_reasons(disk, skip, disks) for disk in disks}
     fitting = [disk for disk in disks if not reasons[disk.path]]
     match fitting:
         case [disk]:
@@ -76,7 +79,7 @@ def first_fitting(disks: tuple[Disk, ...], hints: OperatorHints, skip: SkipList)
     Unlike there, a disk that can be taken out comes after all others where nothing asks for it, and one that an array
     stands on after the array. Raises `NoDiskMatches`.
     """
-    reasons = {disk.path: operator_misfits(disk, hints) + skip_reasons(disk, skip) for disk in disks}
+    reasons = {disk.path: operator_misfits(disk, hints) + skip_reasons(disk, skip, disks) for disk in disks}
     fitting = [disk for disk in in_order(disks) if not reasons[disk.path]]
     if not fitting:
         raise NoDiskMatches(f"selecting the disk for {wanted(hints)}", listed(disks, reasons))
@@ -96,17 +99,52 @@ def operator_misfits(disk: Disk, hints: OperatorHints) -> list[str]:
     reasons = ["is read-only"] if disk.read_only else []
     if not hints.specs and disk.size_bytes < LEAST_BYTES:
         reasons.append("is smaller than 4 GiB, which without hints is too small")
+    if isinstance(disk, RunningArray) and known(disk.volume_name) == ESP:
+        reasons.append("is the mirror of EFI system partitions")
     return [*reasons, *verdict.misfits, *verdict.unknown]
 
 
-def skip_reasons(disk: Disk, skip: SkipList) -> list[str]:
-    """By which entries the disk is, or may be, one that is never written to."""
+def skip_reasons(disk: Disk, skip: SkipList, disks: tuple[Disk, ...]) -> list[str]:
+    """Why the disk is, or may be, one that is never written to: by itself, as a part of an array, or, of an array, by
+    one of the `disks` that it stands on.
+    """
+    below = [one for one in disks if disk.name in {above.name for above in one.holders}]
+    return [
+        *said_of(disk, skip),
+        *(reason for entry in skip for reason in said_of_parts(disk, entry)),
+        *(f"stands on {one.path}, which {reason}" for one in below for reason in said_of(one, skip)),
+    ]
+
+
+def said_of(disk: Disk, skip: SkipList) -> list[str]:
+    """By which entries it is, or may be, skipped itself."""
     judgements = [(entry, judged(disk, entry)) for entry in skip]
     return [f"is to be skipped by {wanted(entry)}" for entry, verdict in judgements if verdict.fits] + [
         f"may have to be skipped by {wanted(entry)}: {', '.join(verdict.unknown)}"
         for entry, verdict in judgements
         if verdict.in_doubt
     ]
+
+
+def said_of_parts(disk: Disk, entry: OperatorHints) -> list[str]:
+    """Of which array that is to be skipped it is, or may be, a part."""
+    match parts_named(disk, entry):
+        case Unknown() as doubt:
+            return [f"may be a part of an array to be skipped by {wanted(entry)}: {doubt}"]
+        case names:
+            return [f"is a part of {name}, to be skipped by {wanted(entry)}" for name in names]
+
+
+def parts_named(disk: Disk, entry: OperatorHints) -> tuple[str, ...] | Unknown:
+    """Names of the arrays, assembled or not, that the disk holds a part of and the entry may mean. What else the entry
+    says is of the array, which perhaps nobody sees now.
+    """
+    if NAME not in entry.specs or isinstance(disk, RunningArray):
+        return ()
+    if isinstance(disk.contents, Unknown):
+        return disk.contents
+    names = [without_host(one.label or "") for one in disk.contents if one.kind == MEMBER]
+    return tuple(name for name in names if holds(NAME, entry.specs[NAME], (name,) if name else ()))
 
 
 def listed(disks: tuple[Disk, ...], reasons: dict[str, list[str]]) -> str:

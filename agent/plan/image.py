@@ -62,7 +62,7 @@ def plan_deploy(
         steps=(write, *placed(disk, request, added), SealDisk(disk=disk.identity, head_path=head_path, add=added)),
         epilogue=Epilogue.REBOOT if request.reboot else None,
     )
-    return bootable(inventory, disk, plan)
+    return bootable(inventory, disk, plan, request.skip)
 
 
 def must_suit(disk: Disk, drive: ConfigDrive | DriveImage | None) -> None:

@@ -8,20 +8,19 @@ therefore not be taken down: they stay, and lose their content (ironic-python-ag
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
 
 from agent.errors import DiskInUse, HostError, NoDiskMatches
-from agent.model.device_hints import OperatorHints, SkipList
+from agent.model.device_hints import SkipList
 from agent.model.disk import Disk, Holder
 from agent.model.fact import Unknown, known
 from agent.model.inventory import Inventory
 from agent.model.plan import LeaveDisk
-from agent.model.raid import ESP, RunningArray, without_host
-from agent.plan.device_hints import holds, judged
-from agent.plan.disk import wanted
+from agent.model.raid import ESP, RunningArray
+from agent.plan.device_hints import judged
+from agent.plan.disk import NAME, parts_named, wanted
 
-MEMBER = "linux_raid_member"
-NAME = "volume_name"
 ARRAYS_BY = {NAME, "name"}
 """What an array is skipped by: an entry about sizes is about disks, and must not spare what a tenant made of them."""
 DOING = "looking for what is to stay"
@@ -53,12 +52,14 @@ def keeping(inventory: Inventory, local: tuple[Disk, ...], skip: SkipList, stay:
     named = tuple(one for one in arrays if one not in skipped and name_of(one, must=bool(stay)) in stay)
     must_run(stay, (*skipped, *named), arrays)
     staying = with_neighbours(arrays, skipped, named, local)
-    left = {step.disk: step for step in (*to_be_left(local, skip), *parts_of_skipped(local, skip), *skipping)}
+    own = to_be_left(local, skip)
+    left = {step.disk: step for step in (*own, *parts_of_skipped(local, skip), *skipping)}
     for one in staying:
         for disk in under(one, local):
             why = f"under the array {known(one.volume_name) or one.name}, which stays"
             left.setdefault(disk.identity, LeaveDisk(disk=disk.identity, why=why))
     emptied = tuple(one for one in staying if one not in skipped)
+    must_stand_on_none_of(own, emptied, local)
     must_hold_nothing_else(local, skipped, emptied)
     return Kept(tuple(left.values()), skipped, emptied, tuple(disk for disk in local if disk.identity not in left))
 
@@ -84,23 +85,15 @@ def parts_of_skipped(disks: tuple[Disk, ...], skip: SkipList) -> tuple[LeaveDisk
     """Disks with a part of an array that is to be skipped, be it assembled or not. Raises `HostError` where it cannot
     be told what a disk holds.
     """
-    entries = [entry for entry in skip if NAME in entry.specs]
     left = []
-    for disk in disks if entries else ():
-        if isinstance(disk.contents, Unknown):
-            raise HostError(f"judging whether {disk.identity} is a part of an array to be skipped", str(disk.contents))
-        names = [without_host(one.label or "") for one in disk.contents if one.kind == MEMBER]
-        for entry in entries:
-            if found := [name for name in names if is_named(entry, name)]:
-                left.append(
-                    LeaveDisk(disk=disk.identity, why=f"a part of {found[0]}, to be skipped by {wanted(entry)}")
-                )
+    for disk, entry in product(disks, skip):
+        match parts_named(disk, entry):
+            case Unknown() as doubt:
+                raise HostError(f"judging whether {disk.identity} is a part of an array to be skipped", str(doubt))
+            case (name, *_):
+                why = f"a part of {name}, to be skipped by {wanted(entry)}"
+                left.append(LeaveDisk(disk=disk.identity, why=why))
     return tuple(left)
-
-
-def is_named(entry: OperatorHints, name: str) -> bool:
-    """Whether an array of that name may be meant. What else the entry says is of the array, which nobody sees now."""
-    return holds(NAME, entry.specs[NAME], (name,) if name else ())
 
 
 def name_of(array: RunningArray, *, must: bool) -> str | None:
@@ -150,6 +143,18 @@ def with_neighbours(
                 told = f"{one.name} ({known(one.volume_name)}) stands on disks of arrays that stay, and is none of them"
                 raise DiskInUse(DOING, told, hint="Delete the node's arrays, and make them anew.")
             found[one.name] = one
+
+
+def must_stand_on_none_of(
+    skipped: tuple[LeaveDisk, ...], emptied: tuple[RunningArray, ...], disks: tuple[Disk, ...]
+) -> None:
+    """To empty an array is to write to its disks. Raises `DiskInUse` where one of them is itself to be skipped."""
+    why = {step.disk: step.why for step in skipped}
+    for one in emptied:
+        found = [f"{disk.path}, {why[disk.identity]}" for disk in under(one, disks) if disk.identity in why]
+        if found:
+            raise DiskInUse(f"preparing {one.identity}", f"it stands on {'; '.join(found)}",
+                            hint="Skip the array, too, by its volume_name; or do not skip its disks.")  # fmt: skip
 
 
 def must_hold_nothing_else(

@@ -21,6 +21,7 @@ from agent.model.request import CreateRaidRequest, DeleteRaidRequest
 from agent.plan.device_hints import in_order, judged
 from agent.plan.disk import disks_of, must_be_expendable, must_be_free, wanted
 from agent.plan.erase import is_local, must_all_be_there, must_be_writable
+from agent.plan.guard import must_not_be_shared
 from agent.plan.holders import stops
 from agent.plan.left import arrays_of, keeping
 from agent.plan.metadata import wipe
@@ -45,6 +46,7 @@ def plan_create_raid(inventory: Inventory, request: CreateRaidRequest, begun: tu
     used = tuple(disk for disk in kept.rest if any(disk in disks for disks in members.values()))
     must_all_be_there(used, begun)
     must_be_writable(used)
+    must_not_be_shared(used, allowed=bool(begun))
     stopping = stops(used) if begun else ()
     for disk in used:
         if not begun:

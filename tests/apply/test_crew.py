@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from threading import active_count, current_thread
 
 import pytest
@@ -93,6 +94,15 @@ def test_check() -> None:
         crew.check()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell's background job is started deaf to SIGINT, and Python then leaves it so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_every_thread() -> None:
     """A key pressed while the caller waits (KeyboardInterrupt) ends the work, and no thread is left behind."""
     before, crew = active_count(), Crew()

@@ -24,11 +24,14 @@ class Controller:
     def __init__(self) -> None:
         self.told: list[Inventory] = []
         self.is_away = False
+        self.is_broken = False
 
     def __call__(self, inventory: Inventory) -> None:
         """One more."""
         if self.is_away:
             raise LinkError("telling the controller", "no route")
+        if self.is_broken:
+            raise ValueError
         self.told.append(inventory)
 
 
@@ -106,12 +109,12 @@ def test_nothing_to_compare_with(host: FakeHost, controller: Controller) -> None
 
 
 def test_the_loop_outlives_a_cut_link(host: FakeHost, controller: Controller) -> None:
-    """It tries again, and ends when it is told to."""
+    """It tries again, a fault of ours included, and ends when it is told to."""
     controller.is_away = True
     stop = Event()
 
     class Clock(FakeClock):
-        """Three rounds."""
+        """Four rounds."""
 
         def __init__(self) -> None:
             super().__init__(host.machine)
@@ -121,9 +124,10 @@ def test_the_loop_outlives_a_cut_link(host: FakeHost, controller: Controller) ->
             """Then it is told to end."""
             self.waits.append(timeout_s)
             controller.is_away = len(self.waits) < 3
-            return len(self.waits) > 3
+            controller.is_broken = len(self.waits) == 3
+            return len(self.waits) > 4
 
     clock = Clock()
     Survey(host, STATE, controller).loop(clock, stop)
 
-    assert clock.waits == [30.0, 300.0, 300.0, 3600.0] and len(controller.told) == 1
+    assert clock.waits == [30.0, 300.0, 300.0, 3600.0, 3600.0] and len(controller.told) == 1

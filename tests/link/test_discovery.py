@@ -11,7 +11,7 @@ from threading import Event
 
 import pytest
 
-from agent.errors import LinkError
+from agent.errors import DecodeError, LinkError
 from agent.host.fake import FakeHost
 from agent.link.ironic.clock import set_clock
 from agent.link.ironic.discovery import API, INSPECTION, discovered
@@ -75,6 +75,13 @@ def test_what_anybody_may_say() -> None:
 
     assert (made.ntp_server, made.inspection_urls) == ("192.0.2.5", ("http://i/v1/x",))
     assert (made.insecure, made.debug) == (False, False)
+
+
+@pytest.mark.parametrize("word", ["ipa_ntp_server=-x", "ipa_inspection_callback_url=gopher://i", "path=:x\\ y,z"])
+def test_nonsense_of_somebody(word: str) -> None:
+    """What cannot be a server, or a URL, is an error of his who said it, not a fault of ours."""
+    with pytest.raises(DecodeError, match="reading where Ironic is"):
+        found(network(service(API, word)), "ipa-api-url=mdns")
 
 
 def test_nobody_is_asked_unasked() -> None:

@@ -11,6 +11,7 @@ from agent.errors import AgentError, ArrayNotWhole, DiskChanged, NoDiskMatches, 
 from agent.model.device_hints import OperatorHints
 from agent.model.disk import Disk
 from agent.model.efi import GPT_KIND, FirmwareBoot, PartitionPath, SystemPartition
+from agent.model.fact import Unknown
 from agent.model.inventory import Inventory
 from agent.model.plan import MirrorLoader, Plan, SelectBoot
 from agent.model.raid import RunningArray
@@ -23,7 +24,7 @@ from agent.plan.image import plan_deploy
 from agent.plan.text import text
 from tests.efi import csv
 from tests.hardware import IMAGE, SSD
-from tests.plan.arrays import DATA, MIRROR, OTHER, ROOT, TWIN, array, with_arrays
+from tests.plan.arrays import DATA, MIRROR, OTHER, ROOT, TWIN, array, bearing, with_arrays
 
 WHOLE = with_arrays(ROOT, MIRROR, disks=(SSD, TWIN, OTHER))
 GOLDEN = """\
@@ -174,3 +175,27 @@ def test_where_the_mirror_lies() -> None:
 
     assert [(disk.path, part.name) for disk, part in found] == [("/dev/sda", "sda1"), ("/dev/sdb", "sdb1")]
     assert isinstance(ROOT, RunningArray)
+
+
+def test_no_way_round_the_skip_list() -> None:
+    """Neither an array whose disk is to be skipped is written, nor the mirror on such a disk, nor a disk with a part of
+    an array to be skipped that does not run; nor is the mirror of EFI system partitions ever root.
+    """
+    own, data = (OperatorHints(specs={name: value}) for name, value in (("serial", "S1"), ("volume_name", "data")))
+    for disks, hints, skip, why in (
+        (disks_of(WHOLE), {"volume_name": "root"}, (own,), "stands on /dev/sda, which is to be skipped by serial S1"),
+        ((idle(DATA),), {}, (data,), "is a part of data, to be skipped by volume_name data"),
+        ((SSD.model_copy(update={"contents": Unknown(unknown="?")}),), {}, (data,), "may be a part of an array"),
+        ((), {"volume_name": "esp"}, (), "is the mirror of EFI system partitions"),
+    ):
+        with pytest.raises(NoDiskMatches, match=why):
+            select(disks, OperatorHints(specs=hints), skip, (ROOT, MIRROR) if len(disks) != 1 else ())
+    wide = array("md1", "esp", "sda1", "sdb1", "sdc1", size_bytes=MIRROR.size_bytes)
+    request = wanted(volume_name="root").model_copy(update={"skip": (OperatorHints(specs={"name": OTHER.path}),)})
+    with pytest.raises(NothingToBoot, match="/dev/md1 stands on /dev/sdc, which is to be skipped"):
+        plan_deploy(with_arrays(ROOT, wide, disks=(SSD, TWIN, OTHER)), request, "/spool")
+
+
+def idle(one: RunningArray) -> Disk:
+    """A disk with a part of an array that does not run."""
+    return bearing(SSD, one).model_copy(update={"holders": (), "users": ()})

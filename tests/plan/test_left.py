@@ -178,3 +178,12 @@ def test_arrays_beside_one_that_is_kept_are_not_made_again() -> None:
         plan_create_raid(with_arrays(kept, disks=disks), request.model_copy(update={"logical_disks": (new, other)}))
     beside = with_arrays(ROOT, MIRROR, DATA)
     assert touched(plan_create_raid(beside, request)) == set()
+
+
+OWN = (OperatorHints(specs={"serial": "S1"}),)
+
+
+def test_an_array_on_a_disk_to_be_skipped_is_not_emptied() -> None:
+    """To write to the array is to write to the disk: it is no way round the list."""
+    with pytest.raises(DiskInUse, match="it stands on /dev/sda, to be skipped by serial S1"):
+        plan_erase(with_arrays(ROOT, MIRROR), erasing(skip=OWN, keep_arrays=("root",)))

@@ -40,18 +40,20 @@ def array_names(node: Node) -> tuple[str, ...]:
 def has_arrays(node: Node) -> bool:
     """Whether there are arrays to be kept, which must run for that."""
     skip = node.properties.get("skip_block_devices")
-    skipped = isinstance(skip, list) and any(isinstance(one, dict) and "volume_name" in one for one in skip)
-    return bool(array_names(node)) or skipped
+    entries = [one for one in skip if isinstance(one, dict)] if isinstance(skip, list) else []
+    return bool(array_names(node)) or any("volume_name" in one or "md" in str(one.get("name")) for one in entries)
 
 
 def root_array(node: Node, hints: OperatorHints) -> OperatorHints:
-    """The root volume where nothing else is said; and /dev/md0 as the array that was made first: the kernel may give it
-    another number in each boot.
-    """
+    """The root volume where nothing else is said."""
+    named_arrays = zip(software(node.raid_config), array_names(node), strict=True)
+    roots = [name for one, name in named_arrays if one.get("is_root_volume")]
+    return named(roots[0]) if not hints.specs and len(roots) == 1 else by_name(node, hints)
+
+
+def by_name(node: Node, hints: OperatorHints) -> OperatorHints:
+    """/dev/md0 as the array that was made first: the kernel may give it another number in each boot."""
     arrays, names = software(node.raid_config), array_names(node)
-    roots = [name for one, name in zip(arrays, names, strict=True) if one.get("is_root_volume")]
-    if not hints.specs and len(roots) == 1:
-        return named(roots[0])
     place = PLACE.fullmatch(str(hints.specs.get("name", ""))) if len(hints.specs) == 1 else None
     is_in_order = all(one.get("size_gb") != "MAX" for one in arrays[:-1])  # IPA makes that one last
     if place and is_in_order and int(place[1]) < len(names):

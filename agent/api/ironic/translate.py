@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr, ValidationError
 
-from agent.api.ironic.raid import array_names, root_array
+from agent.api.ironic.raid import array_names, by_name, root_array
 from agent.errors import InputError
 from agent.model.config_drive import DriveImage
 from agent.model.device_hints import OperatorHints
@@ -45,6 +45,8 @@ def deploy_request(request_id: str, node: Node, args: dict[str, Any]) -> DeployR
     if not isinstance(info, dict):
         raise InputError(doing, "there is no image_info")
     drive = args.get("configdrive") or info.get("configdrive")
+    if drive and not isinstance(drive, str):
+        raise InputError(doing, "configdrive is no text: neither a URL nor base64")
     try:
         return DeployRequest(
             request_id=request_id,
@@ -54,7 +56,7 @@ def deploy_request(request_id: str, node: Node, args: dict[str, Any]) -> DeployR
             skip=skipped(node),
             overwrite=True,
             layout=layout(info),
-            config_drive=DriveImage(data=SecretStr(drive)) if isinstance(drive, str) else None,
+            config_drive=DriveImage(data=SecretStr(drive)) if drive else None,
             reboot=False,
         )
     except ValidationError as error:
@@ -229,4 +231,4 @@ def skipped(node: Node) -> tuple[OperatorHints, ...]:
         raise InputError("reading properties.skip_block_devices", "it is no list")
     if {} in found:
         raise InputError("reading properties.skip_block_devices", "an entry without hints names no disk")
-    return tuple(OperatorHints.of(one) for one in found)
+    return tuple(by_name(node, OperatorHints.of(one)) for one in found)

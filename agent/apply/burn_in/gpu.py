@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import re
+
 from agent.apply.burn_in.course import Course
 from agent.errors import BurnInFailed, ToolMissing
 from agent.host.doors import Host
 from agent.model.burn_in import GpuLoad, Verdict
 
 GRACE_S = 600.0
+VERDICT = re.compile(r"^\s*GPU ([0-9]+): (\S+)", re.MULTILINE)
+"""gpu-burn's last lines (gpu_burn-drv.cpp, `listenClients`)."""
+DIED = "(DIED!)"
 
 
 def burn_gpu(host: Host, load: GpuLoad, course: Course) -> Verdict:
@@ -24,8 +29,20 @@ def burn_gpu(host: Host, load: GpuLoad, course: Course) -> Verdict:
     if load.count and count != load.count:
         raise BurnInFailed("counting the GPUs", f"{count} are there, and {load.count} are expected")
     course.tell(f"gpu, for {load.seconds} s")
-    host.run([*inside(load), "./gpu_burn", "-m", load.memory, str(load.seconds)], timeout_s=load.seconds + GRACE_S)
+    argv = [*inside(load), "./gpu_burn", "-m", load.memory, str(load.seconds)]
+    said = host.run(argv, timeout_s=load.seconds + GRACE_S).stdout
+    must_be_sound(said, count)
     return Verdict(part="gpu", state="passed", figures={"GPUs": count, "seconds": load.seconds})
+
+
+def must_be_sound(said: str, count: int) -> None:
+    """gpu-burn's exit status is 0 whatever it found: it only says so. Raises `BurnInFailed`."""
+    verdicts = dict(VERDICT.findall(said))
+    bad = [f"GPU {number} is {verdict}" for number, verdict in verdicts.items() if verdict != "OK"]
+    bad += ["a GPU stopped in the middle of it"] if DIED in said else []
+    bad += [f"it judged {len(verdicts)} of {count} GPUs"] if not verdicts or len(verdicts) < count else []
+    if bad:
+        raise BurnInFailed("loading the GPUs", ", ".join(bad))
 
 
 def listed(host: Host, load: GpuLoad) -> list[str]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from threading import Event
 
 import structlog
+from pydantic import ValidationError
 
 from agent.errors import AgentError, DecodeError, LinkError
 from agent.host.doors import Host
+from agent.model.frozen import faults
 from agent.model.ironic.parameters import MDNS, OVERRIDES, Parameters
 from agent.model.mdns import AAAA, GROUPS, PORT, SRV, TXT, A, Record, Service, question, records, service
 from agent.model.network import IPAddress
@@ -39,7 +41,10 @@ def discovered(host: Host, parameters: Parameters, stop: Event) -> Parameters:
     if wants_inspection:
         changes["inspection_urls"] = f"{url_of(host, find(host, INSPECTION, stop))}/v1/continue"
     log.info("Ironic found", **{name: str(value) for name, value in changes.items()})
-    return Parameters.model_validate({**dict(parameters), **changes})
+    try:
+        return Parameters.model_validate({**dict(parameters), **changes})
+    except ValidationError as error:
+        raise DecodeError("reading where Ironic is", faults(error)) from None
 
 
 def overridden(found: Service) -> dict[str, object]:
