@@ -14,7 +14,7 @@ from agent.host.doors import Host
 from agent.host.identity import boot_id
 from agent.inventory import take
 from agent.inventory.hardware.sensors import memory_errors
-from agent.inventory.hardware.side_by_side import side_by_side
+from agent.inventory.side_by_side import side_by_side
 from agent.model.network import NetworkConfig
 from agent.networking import Networking
 

@@ -16,7 +16,6 @@ import json
 import re
 import tarfile
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import datetime
 
@@ -25,12 +24,13 @@ from agent.errors import AgentError
 from agent.host.doors import Files, Host
 from agent.inventory import take
 from agent.inventory.secrets import redacted, values
+from agent.inventory.side_by_side import side_by_side
 from agent.model.bundle import FILE, BundledFile, Manifest
+from agent.model.fact import Unknown
 
 READY_S = 25.0
 COMMAND_S = 20.0
 JOURNAL_LINES = 10_000
-WORKERS = 8
 ROUNDS = 40
 KEPT = 0.8
 """Of what is there still, as long as it is too large: how well it compresses is seen when it is compressed."""
@@ -125,24 +125,10 @@ def sources(host: Host) -> dict[str, Callable[[], Texts]]:
 
 def gathered(asked: Mapping[str, Callable[[], Texts]], ready_s: float = READY_S) -> Texts:
     """What they bring, or why not; all side by side, and only as long as there is time."""
-    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="logs")
-    futures = {name: pool.submit(bring) for name, bring in asked.items()}
-    wait(futures.values(), timeout=ready_s)
-    pool.shutdown(wait=False, cancel_futures=True)
     texts: Texts = {}
-    for name, future in futures.items():
-        texts |= brought(name, future) if future.done() else {name: f"not there within {ready_s:g} s\n"}
+    for name, brought in side_by_side(asked, ready_s).items():
+        texts |= {name: f"{brought.unknown}\n"} if isinstance(brought, Unknown) else brought
     return texts
-
-
-def brought(name: str, future: Future[Texts]) -> Texts:
-    """What one brought, or why not."""
-    if future.cancelled():
-        return {name: "there was no time for it\n"}
-    try:
-        return future.result()
-    except AgentError as error:
-        return {name: f"{error}\n"}
 
 
 def udev(host: Host) -> Texts:

@@ -15,7 +15,7 @@ from agent.inventory import take
 from agent.inventory.disk import disks
 from agent.inventory.hardware import take_in_full
 from agent.inventory.hardware.disk import Told, asked
-from agent.inventory.hardware.side_by_side import side_by_side
+from agent.inventory.side_by_side import side_by_side
 from agent.job.survey import told
 from agent.model.fact import Unknown
 from agent.model.hardware import Hardware

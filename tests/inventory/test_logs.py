@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import tarfile
 import time
 from base64 import encodebytes
@@ -111,8 +113,33 @@ def test_a_source_that_hangs() -> None:
     finally:
         over.set()
 
-    assert found == {"dead": "not there within 0.5 s\n", "alive": "yes"}
+    assert found == {"dead": "no answer within 0.5 s\n", "alive": "yes"}
     assert time.monotonic() - began_s < 20
+
+
+@pytest.mark.commands
+def test_a_source_that_hangs_does_not_keep_the_process() -> None:
+    """A command that has packed its bundle ends, and so does an agent that is stopped: nobody waits for the dead disk
+    (as Python does for the threads of its pools).
+    """
+    program = (
+        "from threading import Event; from agent.inventory.logs import gathered\n"
+        "print(gathered({'dead': Event().wait}, ready_s=0.1))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
+
+    assert "no answer within 0.1 s" in ended.stdout
+
+
+def test_a_fault_of_ours_costs_one_text() -> None:
+    """What no source foresaw is told in its place."""
+
+    def broken() -> dict[str, str]:
+        raise ValueError("odd")
+
+    found = gathered({"broken": broken, "alive": lambda: {"alive": "yes"}})
+
+    assert found == {"broken": "a fault of bms-agent: ValueError: odd\n", "alive": "yes"}
 
 
 def test_limit() -> None:

@@ -11,8 +11,8 @@ from typing import TypeVar
 from agent.diagnose.seen import Gateway, NameServer
 from agent.errors import AgentError, HostError
 from agent.host.doors import Files, Host
-from agent.inventory.hardware.side_by_side import side_by_side
 from agent.inventory.network import nics
+from agent.inventory.side_by_side import side_by_side
 from agent.model.fact import Unknown, known
 from agent.model.ladder import Ladder
 from agent.model.lldp import LldpNeighbour, neighbour

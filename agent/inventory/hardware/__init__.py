@@ -25,10 +25,10 @@ from agent.inventory.hardware.once import UdevOnce
 from agent.inventory.hardware.pci import gpus, pci
 from agent.inventory.hardware.processor import processors
 from agent.inventory.hardware.sensors import memory_errors, sensors
-from agent.inventory.hardware.side_by_side import side_by_side
 from agent.inventory.hardware.tpm import tpm
 from agent.inventory.hardware.usb import usb
 from agent.inventory.memory import memory
+from agent.inventory.side_by_side import side_by_side
 from agent.inventory.system import system
 from agent.model.bmc import Bmc
 from agent.model.fact import Fact, Unknown, known

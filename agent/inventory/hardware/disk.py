@@ -12,8 +12,8 @@ from agent.host.doors import Host
 from agent.inventory.disk import disks
 from agent.inventory.fact import attempt, number, of
 from agent.inventory.hardware.membership import memberships
-from agent.inventory.hardware.side_by_side import side_by_side
 from agent.inventory.network.nic import PCI_ADDRESS
+from agent.inventory.side_by_side import side_by_side
 from agent.model.disk import Disk
 from agent.model.fact import Fact, Unknown, known
 from agent.model.hardware import ata, nvme, scsi

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from agent.host.device_doors import Ethtool
 from agent.host.doors import Files, Host
 from agent.inventory.fact import attempt, number, of, said
-from agent.inventory.hardware.side_by_side import side_by_side
 from agent.inventory.network import nics
+from agent.inventory.side_by_side import side_by_side
 from agent.model.fact import Fact, Unknown, known
 from agent.model.hardware import ethtool
 from agent.model.hardware.nic import LinkModes, NicInFull, Transceiver
