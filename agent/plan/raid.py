@@ -35,7 +35,7 @@ DOING = "planning the arrays"
 
 def plan_create_raid(inventory: Inventory, request: CreateRaidRequest, begun: tuple[DiskIdentity, ...] = ()) -> Plan:
     """One step: tables, then arrays. An array that is to be skipped, and is there, is not made; nor are those that
-    stand beside it. Raises `InputError`, `NoDiskMatches`, `DiskHoldsData`, `DiskInUse` …
+    stand beside it. Raises `InputError`, `NoDiskMatches`, `DiskHoldsData`, `DiskInUse`, `DiskShared` …
     """
     must_be_sound(request.logical_disks)
     kept = keeping(inventory, local_disks(inventory), request.skip)
@@ -46,12 +46,12 @@ def plan_create_raid(inventory: Inventory, request: CreateRaidRequest, begun: tu
     used = tuple(disk for disk in kept.rest if any(disk in disks for disks in members.values()))
     must_all_be_there(used, begun)
     must_be_writable(used)
-    must_not_be_shared(used, allowed=bool(begun))
     stopping = stops(used) if begun else ()
     for disk in used:
         if not begun:
             must_be_free(disk)
         must_be_expendable(disk, overwrite=request.overwrite or bool(begun))
+    must_not_be_shared(used, allowed=bool(begun))
     booting = members.get(root_of(request.logical_disks), ())
     step = laid_out(missing, members, used, booting, free_names(inventory, used))
     pins = tuple(DiskMustBe(disk=disk.identity, holders=disk.holders) for disk in used)

@@ -20,6 +20,7 @@ from agent.errors import BurnInFailed, Recalled
 from agent.host.clock import RealClock
 from agent.host.doors import Host
 from agent.host.fake import Died, Effect, FakeDisk, FakeHost, FaultPlan, Machine
+from agent.host.fake.programs import Output
 from agent.host.memory import aligned
 from agent.host.peer import RealPeer
 from agent.model.burn_in import BurnIn, CpuLoad, DiskLoad, GpuLoad, Load, MemoryLoad, NetworkLoad
@@ -194,6 +195,28 @@ def test_all_findings_are_told() -> None:
     content = has.tree.entries["/tmp/findings"]
     assert isinstance(content, bytes)
     assert [json.loads(line)["state"] for line in content.splitlines()] == ["failed", "passed"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("GPU 0: OK\n\tGPU 1: OK", None),
+        ("GPU 0: OK\n\tGPU 1: FAULTY", "GPU 1 is FAULTY"),
+        ("GPU 0: OK", "it judged 1 of 2 GPUs"),
+        ("errors: 0 - 0  (DIED!)\n\tGPU 0: OK\n\tGPU 1: OK", "a GPU stopped"),
+    ],
+)
+def test_gpus_by_what_is_said_of_them(said: str, told: str | None) -> None:
+    """gpu-burn ends well whatever it has found."""
+    has = made()
+    has.tree.put("/opt/gpu-burn/gpu_burn", b"")
+    words = {"-l": "ID 0: A\nID 1: A\n", "60": f"Tested 2 GPUs:\n\t{said}\n"}
+    has.programs["env"] = lambda _, argv, __: Output(stdout=words[argv[-1]])
+    if told is None:
+        assert burnt(has, GpuLoad(seconds=60))["gpu"] == "passed"
+    else:
+        with pytest.raises(BurnInFailed, match=told):
+            burnt(has, GpuLoad(seconds=60))
 
 
 @pytest.mark.parametrize(("counter", "state"), [("ce_count", "degraded"), ("ue_count", None)])

@@ -242,6 +242,16 @@ def behind(url: str = URL) -> InjectFiles:
     return step(FileToInject(path="/etc/key", url=SecretStr(url)), on=(("/dev/sda1", "ext4"),))
 
 
+def test_a_filesystem_with_errors_ends_no_kernel() -> None:
+    """Whatever its superblock says of errors: it may say panic."""
+    made = fetching(Page(b""))
+    inject_files(made, behind(), lambda *_: None)
+
+    assert isinstance(made, FakeHost)
+    (argv,) = [argv for argv in made.machine.commands if argv[0] == "mount"]
+    assert argv[4] == "rw,nosuid,nodev,noexec,errors=remount-ro"
+
+
 def test_content_behind_a_url() -> None:
     """It is fetched, and is all there."""
     made = fetching(Page(b"from the web"))

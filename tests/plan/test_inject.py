@@ -6,11 +6,20 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from agent.errors import AgentError, DiskInUse, DiskShared, HostError, InputError, NoDiskMatches, PreconditionError
+from agent.errors import (
+    AgentError,
+    DiskInUse,
+    DiskShared,
+    HostError,
+    InputError,
+    NoDiskMatches,
+    PlanRefused,
+    PreconditionError,
+)
 from agent.model.device_hints import OperatorHints
 from agent.model.disk import Content, Disk, DiskPartition
 from agent.model.fact import Unknown
-from agent.model.inject import FileToInject, InjectFiles
+from agent.model.inject import Candidate, FileToInject, InjectFiles
 from agent.model.inventory import Inventory
 from agent.model.request import InjectRequest
 from agent.plan.check import check
@@ -129,6 +138,17 @@ def test_disks_that_are_not_touched(inventory: Inventory, error: type[AgentError
     """Not there, in use, not known, and blank."""
     with pytest.raises(error):
         plan_inject(inventory, asked(file()), TAGS)
+
+
+@pytest.mark.parametrize("node", ["/dev/sdb1", "/dev/sda", "/dev/sdaa1", "/dev/dm-0"])
+def test_another_disk_is_refused_by_the_checker(node: str) -> None:
+    """Whatever planned it."""
+    plan = plan_inject(machine(DISK, HDD), asked(file(2)), TAGS)
+    step = plan.steps[0]
+    assert isinstance(step, InjectFiles)
+    astray = step.placed[0].model_copy(update={"candidates": (Candidate(node=node, filesystem="ext4"),)})
+    with pytest.raises(PlanRefused, match="is no partition of"):
+        check(plan.model_copy(update={"steps": (step.model_copy(update={"placed": (astray,)}),)}))
 
 
 def test_nothing_to_do() -> None:

@@ -14,6 +14,7 @@ from agent.errors import (
     DiskHoldsData,
     DiskInUse,
     DiskReadOnly,
+    DiskShared,
     ImageTooLarge,
     InputError,
     NoDiskMatches,
@@ -110,6 +111,13 @@ def test_data_is_not_given_up_by_chance() -> None:
         plan_create_raid(machine(SSD, full), wanted(ROOT))
 
     assert check(plan_create_raid(machine(SSD, full), wanted(ROOT, overwrite=True)))
+
+
+def test_what_other_machines_use_is_not_given_up_with_it() -> None:
+    """Data that may be overwritten is this machine's."""
+    shared = SSD.model_copy(update={"contents": (Content(node="/dev/sda1", kind="VMFS"),)})
+    with pytest.raises(DiskShared, match="VMFS on /dev/sda1"):
+        plan_create_raid(machine(shared, NVME), wanted(ROOT, overwrite=True))
 
 
 def test_begun_and_interrupted() -> None:

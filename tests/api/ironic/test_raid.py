@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent.api.ironic.commands import Outcome, outcome_of
-from agent.api.ironic.raid import array_names, asked_for, create_request, root_array, software
+from agent.api.ironic.raid import array_names, asked_for, create_request, has_arrays, root_array, software
 from agent.api.ironic.record import Order
 from agent.api.ironic.steps import listed
 from agent.api.ironic.table import table
@@ -248,6 +248,16 @@ def test_which_array_is_root() -> None:
     assert root_hints(of(raid_config=swapped, **by_node)).specs == {"name": "/dev/md1"}
     assert root_array(of(raid_config={"logical_disks": [DATA]}), OperatorHints(specs={})).specs == {}
     assert skipped(of(properties={"skip_block_devices": [{"volume_name": "x"}]}))[0].specs == {"volume_name": "x"}
+
+
+def test_arrays_to_be_skipped_by_their_nodes() -> None:
+    """They run, to be known; /dev/md1 is the array that was made second, as for hints; a disk's node needs no array."""
+    skip = {"properties": {"skip_block_devices": [{"name": "/dev/md1"}]}}
+    disk = {"properties": {"skip_block_devices": [{"name": "/dev/sdb"}]}}
+
+    assert skipped(of(raid_config=ARRAYS, **skip))[0].specs == {"volume_name": "s== data"}
+    assert skipped(of(**skip))[0].specs == {"name": "/dev/md1"}
+    assert has_arrays(of(**skip)) and not has_arrays(of(**disk))
 
 
 @pytest.mark.parametrize("config", [None, {}, {"logical_disks": None}, {"logical_disks": ["x", 1]}, [], "x"])

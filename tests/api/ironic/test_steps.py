@@ -99,6 +99,18 @@ def test_images_that_are_not_written(tmp_path: Path, changes: dict[str, Any], to
     assert not boots(disk_of(made))
 
 
+def test_a_drive_that_is_no_text(tmp_path: Path) -> None:
+    """A machine without its config drive would be no success."""
+    made = machine(DISK)
+    params = write_image(serve(made, IMAGE))
+    params["step"]["args"]["configdrive"] = {"meta_data": {"name": "x"}}
+    with serving(FakeHost.of(made), tmp_path) as agent:
+        ended = done(agent, "deploy.execute_deploy_step", params)
+
+    assert "configdrive is no text" in ended["command_error"]["details"]
+    assert not any(disk_of(made).durable.read(0, DISK))
+
+
 @pytest.mark.parametrize("drive", ["!", "AAAA====A", "H4sIAAAA", "H4sI" + "A" * 400])
 def test_drives_that_cannot_be_read(tmp_path: Path, drive: str) -> None:
     """What is no filesystem is found out before anything is written."""
