@@ -102,6 +102,7 @@ def bundle(
     """
     from agent.diagnose.bundle import packed
     from agent.host.real import host as open_host
+    from agent.model.url import named
 
     host = open_host()
     archive, manifest = packed(host, limit_mib * MIB)
@@ -115,4 +116,4 @@ def bundle(
     for one in manifest.files:
         cut = f", of {one.whole_bytes}" if one.whole_bytes > one.size_bytes else ""
         typer.echo(f"{one.size_bytes:10} {one.name}{cut}")
-    typer.echo(f"{len(archive)} bytes {'would go' if plan else 'are'} to {source.located(to) if '://' in to else to}")
+    typer.echo(f"{len(archive)} bytes {'would go' if plan else 'are'} to {named(to) if '://' in to else to}")

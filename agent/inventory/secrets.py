@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Takes secrets out of texts that leave the machine for somebody's support case. Pure.
 
-What counts is the name in front: words of kernel command lines, of URLs' queries, of JSON and of headers.
+What counts is the name in front: words of command lines, of URLs' queries, of JSON and of headers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 STARS = "***"
 WORDS = (
     "token|passw(?:or)?d|passphrase|admin_?pass|rootpwd|secret|sshkey|credential|nonce|private_?key|key_pem|api_?key|"
-    "access_?key|user_?data|configdrive|temp_url_sig|signature"
+    "access_?key|user_?data|configdrive|temp_url_sig|signature|\\bsig\\b|\\bauth\\b"
 )
 HINT = re.compile(rf"(?i){WORDS}")
 """Most lines of a log have none: they are not looked at more closely."""
@@ -21,6 +21,8 @@ ASSIGNED = re.compile(rf"""(?i)\b({NAMES}[ \t]{{0,8}}[=:][ \t]{{0,8}})("[^"\n]*"
 QUOTED = re.compile(rf"""(?i)(["']{NAMES}["']\s*:\s*)(["'])((?:\\.|(?!\2).)*)\2""")
 ESCAPED = re.compile(rf"""(?i)(\\+["']{NAMES}\\+["']\s*:\s*\\+["'])((?:(?!\\+["']).){{0,4096}})""")
 """JSON within a text of JSON."""
+ARGUMENT = re.compile(rf"""(?i)((?<!\S)--{NAMES}[ \t]+)("[^"\n]*"|'[^'\n]*'|[^\s-]\S*)""")
+"""Of a process that is still running."""
 SETTING = re.compile(rf"""(?im)^([ \t]{{0,40}}{NAMES}[ \t]{{0,40}}[=:][ \t]{{0,40}})("[^"\n]*"|'[^'\n]*'|[^\s"'].*)$""")
 """TOML, INI, YAML."""
 HEADER = re.compile(r"(?im)\b((?:proxy-)?authorization\s*[:=]\s*|bearer\s+|basic\s+)[A-Za-z0-9+/=._~-]{8,}")
@@ -50,6 +52,7 @@ def named(line: str) -> str:
     line = QUOTED.sub(rf"\1\2{STARS}\2", line)
     line = ESCAPED.sub(rf"\1{STARS}", line)
     line = ASSIGNED.sub(rf"\1{STARS}", line)
+    line = ARGUMENT.sub(rf"\1{STARS}", line)
     return SETTING.sub(rf"\1{STARS}", line)
 
 

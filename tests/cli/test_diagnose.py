@@ -100,15 +100,15 @@ def test_bundle_into_a_file(tmp_path: Path) -> None:
 
 
 def test_bundle_to_a_server(tmp_path: Path) -> None:
-    """By PUT, with the credentials that were given, which are not printed."""
+    """By PUT, with the credentials that were given, which are not printed; nor is a signature in the URL."""
     bearer = tmp_path / "bearer"
     bearer.write_text(f"{SECRET}\n")
     with server(201) as (url, sent):
-        done = ours("diagnose", "bundle", "--to", f"{url}/b.tar.gz", "--bearer-file", str(bearer))
+        done = ours("diagnose", "bundle", "--to", f"{url}/b.tar.gz?sig={SECRET}", "--bearer-file", str(bearer))
     ((path, authorization, body),) = sent
 
     assert done.returncode == 0, done.stderr
-    assert (path, authorization) == ("/b.tar.gz", f"Bearer {SECRET}")
+    assert (path, authorization) == (f"/b.tar.gz?sig={SECRET}", f"Bearer {SECRET}")
     assert "findings.txt" in names(body) and SECRET not in done.stdout + done.stderr
 
 

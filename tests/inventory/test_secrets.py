@@ -30,6 +30,9 @@ TOLD = "hunter2-Xy_9"
         f"-----BEGIN EC PRIVATE KEY-----\nMIG2{TOLD} and then the log ends",
         f"IPA-AGENT-TOKEN={TOLD}",
         f"configdrive={TOLD}",
+        f"GET /c/i.raw?sv=2024&sp=r&sig={TOLD}%3D HTTP/1.1",
+        f'{{"auths": {{"r.example": {{"auth": "{TOLD}"}}}}}}',
+        f"7 1 S bms-agent bms-agent image write --password {TOLD} --disk sda",
     ],
 )
 def test_secrets(text: str) -> None:
@@ -49,6 +52,7 @@ def test_secrets(text: str) -> None:
         '{"token": null, "size": 7}',
         "-----BEGIN CERTIFICATE-----\nMIG2\n-----END CERTIFICATE-----",
         "a@b, and https://192.0.2.1/x",
+        "authority sda1, --password --json, design=1, sigma=2",
     ],
 )
 def test_what_is_none(text: str) -> None:

@@ -7,7 +7,8 @@ _TLS_CONFIG_TEMPLATE); an operator may have more of them in a ramdisk. What they
 
 from __future__ import annotations
 
-from configparser import Error, RawConfigParser
+from configparser import Error as Fault
+from configparser import MissingSectionHeaderError, ParsingError, RawConfigParser
 
 from agent.errors import ConfigError
 
@@ -20,7 +21,16 @@ def words_of_options(text: str, name: str) -> dict[str, str]:
     parser = RawConfigParser(strict=False, default_section="")
     try:
         parser.read_string(text)
-    except Error as error:
-        raise ConfigError(f"reading {name}", str(error).replace("\n", " ")[:200]) from None
+    except Fault as fault:
+        raise ConfigError(f"reading {name}", unread(fault)) from None
     found = {option: value for section in SECTIONS if section in parser for option, value in parser[section].items()}
     return {f"ipa-{RENAMED.get(option, option.replace('_', '-'))}": value.strip() for option, value in found.items()}
+
+
+def unread(fault: Fault) -> str:
+    """What is wrong, without the line itself: it may hold a password."""
+    if isinstance(fault, MissingSectionHeaderError):
+        return f"line {fault.lineno} stands in no section"
+    if isinstance(fault, ParsingError):
+        return f"line {', '.join(str(number) for number, _ in fault.errors)} is no option = value"
+    return type(fault).__name__

@@ -234,6 +234,17 @@ def test_a_configuration_file() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("image_server_password = hunter2\n", "line 1 stands in"), ("[DEFAULT]\npassword hunter2\n", "line 2 is no")],
+)
+def test_a_broken_configuration_file(text: str, told: str) -> None:
+    """It is said where; what stands there may be a secret, and the message goes to the console."""
+    with pytest.raises(ConfigError, match=told) as caught:
+        words_of_options(text, "x.conf")
+    assert "hunter2" not in str(caught.value)
+
+
 @given(st.text())
 def test_any_configuration_file(text: str) -> None:
     """It is read, or refused, in our words."""
