@@ -36,7 +36,9 @@ def partition_uuids(host: Host, disk: Disk) -> dict[str, Any]:
 
 def layout_uuids(host: Host, disk: Disk) -> dict[str, Any]:
     """Of a partition image, as IPA: what root's filesystem and the EFI system partition's are called, and the node of
-    each partition. Nothing where the disk has no such layout. Raises `DeviceError`.
+    each partition. Nothing where the disk has no such layout. On an array the EFI system partition is empty, since the
+    loader is in a mirror beside it (`MirrorLoader`): it has no name then, by which Ironic would have it looked for.
+    Raises `DeviceError`.
     """
     nodes = {part.offset_bytes: f"/dev/{part.name}" for part in disk.partitions}
     with host.block.open_read(disk.path) as device:
@@ -46,7 +48,8 @@ def layout_uuids(host: Host, disk: Disk) -> dict[str, Any]:
     if root is None or not esps:
         return {}
     known = {name: nodes[at] for label, name in IPA_NAMES.items() if (at := places.get(label, (0, 0))[0]) in nodes}
-    return {"root uuid": root, "efi system partition uuid": esps[0].uuids[-1], "partitions": known}
+    esp = {"efi system partition uuid": esps[0].uuids[-1]} if esps[0].unreadable is None else {}
+    return {"root uuid": root, **esp, "partitions": known}
 
 
 def named_places(device: BlockDevice) -> dict[str, tuple[int, int]]:

@@ -108,6 +108,8 @@ def test_what_the_disk_is_known_by() -> None:
     deployed(host, asked(made))
     first, second = disks(host)
     disk = disk_of(made)
+    emptied = layout_uuids(host, first)  # as on an array: its PARTUUID would be looked for among the mirror's
+    assert emptied["root uuid"] == UUID and "efi system partition uuid" not in emptied
     disk.write(ESP_AT, SmallFat({"/EFI/BOOT/BOOTX64.EFI": b"MZ"}).image)  # one that can be read, for the fake mkfs's
     uuids = layout_uuids(host, first)
 
