@@ -71,17 +71,22 @@ def fetched(host: Host, url: str) -> bytes:
 
 
 def injected(host: Host, placed: Placed, data: bytes) -> str:
-    """Where it was put. Raises `PreconditionError` where none of the partitions has its directory."""
+    """Where it was put: where its first directory is, be it in a subvolume; else on the partition that is named, and is
+    given the directory. Raises `PreconditionError` where none is named, and none has it.
+    """
     for candidate in placed.candidates:
         for options in ("", *subvolumes(host, candidate)):
             with mounted(host, candidate, options) as tree:
-                if placed.file.partition is None and not has_start(tree, placed.file.path):
-                    continue
-                put(host, tree, placed.file, data)
-                return candidate.node
-    start = placed.file.path.split("/")[1]
-    nodes = ", ".join(one.node for one in placed.candidates)
-    raise PreconditionError(f"injecting {placed.file.path}", f"there is no directory /{start} on {nodes}")
+                if has_start(tree, placed.file.path):
+                    put(host, tree, placed.file, data)
+                    return candidate.node
+    if placed.file.partition is None:
+        start = placed.file.path.split("/")[1]
+        nodes = ", ".join(one.node for one in placed.candidates)
+        raise PreconditionError(f"injecting {placed.file.path}", f"there is no directory /{start} on {nodes}")
+    with mounted(host, placed.candidates[0], "") as tree:
+        put(host, tree, placed.file, data)
+    return placed.candidates[0].node
 
 
 def subvolumes(host: Host, candidate: Candidate) -> Iterator[str]:

@@ -152,6 +152,22 @@ def test_other_filesystems(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.root
+@pytest.mark.parametrize("partition", [None, 1])
+def test_a_system_in_a_subvolume(tmp_path: Path, partition: int | None) -> None:
+    """The file is where the system will see it, also if its partition is named; nothing is made beside."""
+    with loop(tmp_path, 320 * MIB) as node:
+        command("mkfs.btrfs", "-q", node)
+        with seen(node, tmp_path / "at") as top:
+            command("btrfs", "subvolume", "create", str(top / "@"))
+            (top / "@/etc").mkdir()
+            (top / "@/etc/os-release").write_text("ID=debian")
+        inject_files(host(), step(file("/etc/motd", partition=partition), on=((node, "btrfs"),)), lambda *_: None)
+
+        with seen(node, tmp_path / "at") as top:
+            assert (top / "@/etc/motd").read_text() == "new" and not (top / "etc").exists()
+
+
+@pytest.mark.root
 def test_the_partition_that_has_the_directory(tmp_path: Path) -> None:
     """The first of several; without any of them nothing is written, and the error names them."""
     with ExitStack() as stack:
