@@ -17,7 +17,6 @@ SUFFIXES = {"x86_64": "x64", "aarch64": "aa64", "i686": "ia32", "riscv64": "risc
 """Of the machine types' names for removable media (UEFI 2.10, section 3.5.1.1)."""
 FALLBACK = "boot"
 MOST_ENTRIES = 0x10000
-LONGEST_LABEL = 100
 
 
 class Loader(Frozen):
@@ -39,7 +38,7 @@ def plan_select_boot(
     """
     partition, loader = chosen(disk, partitions, request.esp_uuid, firmware.architecture)
     label = loader.label or f"OS on {disk.identity.serial or disk.identity.wwn or disk.path}"
-    step = selection(disk, firmware, partition, loader, label[:LONGEST_LABEL])
+    step = selection(disk, firmware, partition, loader, marked(label))
     return Plan(preconditions=(DiskMustBeIdle(disk=disk.identity),), steps=(step,))
 
 
@@ -56,7 +55,7 @@ def plan_select_mirrored(
     for number, (disk, partitions) in reversed(list(enumerate(mirrored, start=1))):
         partition, loader = chosen(disk, partitions, request.esp_uuid, firmware.architecture)
         suffix = f" (RAID, disk {number} of {len(mirrored)})"
-        label = (loader.label or f"OS on {array.identity.array_uuid}")[: LONGEST_LABEL - len(suffix)] + suffix
+        label = marked(loader.label or f"OS on {array.identity.array_uuid}", suffix)
         step = selection(array, firmware, partition, loader, label)
         firmware = followed(firmware, step)
         steps.append(step)
@@ -70,7 +69,7 @@ def selection(disk: Disk, firmware: FirmwareBoot, partition: SystemPartition, lo
         if entry.option.is_active and leads_to(entry.option, partition.partition, file):
             break
     else:
-        option = LoadOption(label=marked(label), path=path_to(partition.partition, file), data=loader.data)
+        option = LoadOption(label=label, path=path_to(partition.partition, file), data=loader.data)
         entry = BootEntry(number=free_number(firmware), option=option, raw=option.encode())
     order = (entry.number, *(number for number in firmware.order if number != entry.number))
     return SelectBoot(disk=disk.identity, entry=entry, before=firmware.order, order=order)

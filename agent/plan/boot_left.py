@@ -13,9 +13,9 @@ MARK = " (bms-agent)"
 LONGEST_LABEL = 100
 
 
-def marked(label: str) -> str:
-    """As we give it."""
-    return label[: LONGEST_LABEL - len(MARK)] + MARK
+def marked(label: str, suffix: str = "") -> str:
+    """As we give it; what is too long is cut in front of the suffix."""
+    return label[: LONGEST_LABEL - len(suffix + MARK)] + suffix + MARK
 
 
 def with_old_ones_forgotten(plan: Plan, firmware: FirmwareBoot, known: frozenset[str] | None) -> Plan:

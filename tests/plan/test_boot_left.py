@@ -76,3 +76,5 @@ def test_only_when_one_is_made() -> None:
 def test_the_mark_survives() -> None:
     """However long a label is."""
     assert marked("x" * 500).endswith(MARK) and len(marked("x" * 500)) == LONGEST_LABEL
+    assert marked("x" * 500, " (RAID, disk 1 of 2)").endswith(f"x (RAID, disk 1 of 2){MARK}")
+    assert len(marked("x" * 500, " (RAID, disk 1 of 2)")) == LONGEST_LABEL
