@@ -34,7 +34,7 @@ def client_of(context: typer.Context) -> Client:
 
 def console() -> Console:
     """Where people read."""
-    return Console(highlight=False, soft_wrap=True)
+    return Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def show_json(answer: Any) -> None:

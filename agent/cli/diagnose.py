@@ -35,13 +35,12 @@ def diagnose(
     """
     if context.invoked_subcommand is not None:
         return
-    from rich.console import Console
-
+    from agent.cli.terminal import terminal
     from agent.diagnose import diagnose as look
     from agent.host.real import host as open_host
 
     host = open_host()
-    console = Console(soft_wrap=True, highlight=False)
+    console = terminal(soft_wrap=True)
     if watch:
         watched(host, console, lldp, as_json=json)
         return

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from agent.cli.terminal import terminal
 from agent.errors import InputError
 from agent.model.disk import GB, MIB, Content, Disk
 from agent.model.fact import Unknown
@@ -54,12 +55,12 @@ def show(
         if json:
             typer.echo(dumps([one.model_dump(mode="json") for one in news], indent=2))
         else:
-            compared(news, Console())
+            compared(news, terminal())
     elif json:
         typer.echo(found.model_dump_json(indent=2))
     else:
-        render(found, Console())
-        details(found, Console())
+        render(found, terminal())
+        details(found, terminal())
 
 
 def earlier(host: Host, path: str | None, *, last: bool) -> Hardware | None:

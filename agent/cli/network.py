@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from agent.cli.terminal import terminal
 from agent.errors import DecodeError, HostError, InputError
 from agent.model.frozen import decode
 from agent.model.network import Manager, NetworkConfig, NetworkState
@@ -41,10 +41,10 @@ def show(
     elif json:
         typer.echo(state.model_dump_json(indent=2))
     elif links:
-        Console().print(link_table(state))
-        Console().print(route_table(state))
+        terminal().print(link_table(state))
+        terminal().print(route_table(state))
     else:
-        Console().print(nic_table(state.nics))
+        terminal().print(nic_table(state.nics))
 
 
 def configured(state: NetworkState) -> NetworkConfig:

@@ -118,7 +118,7 @@ def lines(shown: Screen, columns: int) -> list[str]:
 
 def fold(name: str, text: str, columns: int) -> list[str]:
     """In up to three lines; what does not fit into those is in the log."""
-    parts = wrap(text, columns - NAME_COLUMNS, break_on_hyphens=False) or [""]
+    parts = wrap(plain(text), columns - NAME_COLUMNS, break_on_hyphens=False) or [""]
     names = [name, *[""] * (len(parts) - 1)]
     return [f"{word:<{NAME_COLUMNS}}{part}".rstrip() for word, part in zip(names, parts, strict=True)][:MOST_FOLDS]
 
@@ -168,4 +168,9 @@ def line(shown: Screen) -> str:
         parts.append(f"{progress.step}{tenths}")
     if shown.last_fault is not None:
         parts.append(shown.last_fault.code)
-    return "; ".join(parts)
+    return plain("; ".join(parts))
+
+
+def plain(text: str) -> str:
+    """With nothing in it that a terminal would do: an image server's words are in faults."""
+    return "".join(one if one.isprintable() else " " for one in text)

@@ -103,5 +103,6 @@ def network_address(value: bytes) -> str:
 
 
 def words(value: bytes) -> str | None:
-    """On one line."""
-    return " ".join(value.decode("utf-8", errors="replace").replace("\0", " ").split()) or None
+    """On one line, with nothing in it that a terminal would do: anybody on the cable may have written it."""
+    plain = "".join(one if one.isprintable() else " " for one in value.decode("utf-8", errors="replace"))
+    return " ".join(plain.split()) or None

@@ -28,15 +28,31 @@ from lab.story import Phase
 
 # Every disk is erased whole, as an operator of strangers' servers has it.
 WIPING: Settings = {"deploy": {"erase_devices_priority": "10"}}
-SERVER, ADDRESS, NETMASK, NAMESERVER = "web-1", "192.168.1.10", "255.255.255.0", TENANT_GATEWAY
+SERVER, ADDRESS, NETMASK, PREFIX = "web-1", "192.168.1.10", "255.255.255.0", 24
 VERBS = {"active": "deploy", "deleted": "undeploy"}
 PLAIN_FORMATS = ("qcow2", "raw")
 MODES = {Firmware.UEFI: "uefi", Firmware.BIOS: "bios"}
 # For the machine is emulated, and other work may share the computer.
 STATE_TIMEOUT_S, LOGIN_TIMEOUT_S, CONVERT_TIMEOUT_S = 1800.0, 1200.0, 600.0
 POLL_S = 0.5
-# In the sample image, this project's service; under Ironic it has no controller that it could report to.
-USER_DATA = "#cloud-config\nruncmd:\n- [systemctl, disable, --now, bms-agent.service]\n"
+# In the sample image this project's service keeps the network, in place of cloud-init, as the embedded controller tells
+# it; under Ironic it has none. Other images have their network from the drive's network_data.json.
+USER_DATA = f"""#cloud-config
+runcmd:
+- - sh
+  - -c
+  - |
+    systemctl cat bms-agent.service >/dev/null 2>&1 || exit 0
+    systemctl disable --now bms-agent.service
+    cat >/etc/systemd/network/10-drive.network <<END
+    [Match]
+    MACAddress={{mac}}
+    [Network]
+    Address={ADDRESS}/{PREFIX}
+    Gateway={TENANT_GATEWAY}
+    END
+    networkctl reload
+"""
 
 
 class IronicCloud:
@@ -219,5 +235,5 @@ def config_drive(mac: str, public_key: str) -> dict[str, Any]:
             "networks": [network],
             "services": [],
         },
-        "user_data": USER_DATA,
+        "user_data": USER_DATA.format(mac=mac),
     }

@@ -16,12 +16,16 @@ from typer.testing import CliRunner
 
 from agent.cli import app
 from agent.cli.hardware import compared, details
+from agent.cli.inventory import render
+from agent.cli.terminal import terminal
 from agent.host.fake import FakeHost, Machine
 from agent.inventory.hardware import take_in_full
 from agent.model.hardware import Hardware
 from agent.plan.differences import differences
+from tests.hardware import link
 from tests.inventory import equipped
 from tests.machines import synthetic
+from tests.model.hardware import answers
 
 HERE = Path(__file__).parent
 MACHINES: dict[str, Callable[[], Machine]] = {**synthetic.MACHINES, "equipped": equipped.machine}
@@ -41,6 +45,21 @@ def test_what_is_shown(golden: Callable[[Path, str], None]) -> None:
 
     assert max(map(len, text.splitlines())) <= 80
     golden(HERE / "hardware.txt", text)
+
+
+def test_texts_are_shown_as_they_are() -> None:
+    """An address with `:a:` in it is that address, and a switch with an odd name is no end of the command."""
+    made = equipped.machine()
+    made.links["eno1"] = link("eno1", "2001:db8:a:b::1/64", up=True)
+    made.announcements["eno1"] = answers.lldp((1, b"\4\2\0\0\0\0\1"), (2, b"\5eth7"), (5, b"leaf[/x]\x1b[2J"))
+    found = take_in_full(FakeHost.of(made), listen_s=1)
+    shown = terminal()
+    shown.file, shown.width = io.StringIO(), 200
+    render(found, shown)
+    details(found, shown)
+
+    text = shown.file.getvalue()
+    assert "2001:db8:a:b::1/64" in text and "leaf[/x] [2J eth7" in text
 
 
 def test_differences_as_they_are_shown(golden: Callable[[Path, str], None]) -> None:
