@@ -103,7 +103,7 @@ def must_be_skipped(disks: tuple[Disk, ...], skip: SkipList) -> None:
     untold = [
         disk.identity
         for disk in disks
-        if disk.identity not in skipped and not disk.read_only and "virtual" not in str(known(disk.model)).lower()
+        if disk.identity not in skipped and not disk.read_only and not is_plugged_in_by_bmc(disk)
     ]
     if untold:
         raise SelectionError(
@@ -111,6 +111,11 @@ def must_be_skipped(disks: tuple[Disk, ...], skip: SkipList) -> None:
             f"removable or remote, and perhaps not this machine's: {', '.join(map(str, untold))}",
             hint="Say in skip_block_devices that it is to be left alone; or erase it, and detach it.",
         )
+
+
+def is_plugged_in_by_bmc(disk: Disk) -> bool:
+    """Virtual media are on USB; a volume of the network's may be called virtual, too (tgt: VIRTUAL-DISK)."""
+    return known(disk.transport) == "usb" and "virtual" in str(known(disk.model)).lower()
 
 
 def is_local(disk: Disk) -> bool:

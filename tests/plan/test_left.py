@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.errors import AgentError, ArrayNotWhole, DiskInUse, HostError, InputError, NoDiskMatches
+from agent.errors import AgentError, ArrayNotWhole, DiskInUse, HostError, InputError, NoDiskMatches, SelectionError
 from agent.model.device_hints import OperatorHints
 from agent.model.disk import Content, Disk, Holder
 from agent.model.fact import Unknown
@@ -181,6 +181,20 @@ def test_arrays_beside_one_that_is_kept_are_not_made_again() -> None:
 
 
 OWN = (OperatorHints(specs={"serial": "S1"}),)
+
+
+@pytest.mark.parametrize(
+    ("transport", "model", "is_told"),
+    [("usb", "Virtual HDisk", False), ("iscsi", "VIRTUAL-DISK", True), ("usb", "DataTraveler", True)],
+)
+def test_disks_that_are_nobody_s_say_so(transport: str, model: str, is_told: bool) -> None:
+    """What is neither erased nor to be skipped fails the step; but what a BMC plugs in."""
+    found = OTHER.model_copy(update={"transport": transport, "model": model})
+    if is_told:
+        with pytest.raises(SelectionError, match=r"removable or remote.* /dev/sdc"):
+            plan_erase(machine(SSD, found), erasing(strict=True))
+    else:
+        assert touched(plan_erase(machine(SSD, found), erasing(strict=True))) == {"/dev/sda"}
 
 
 def test_an_array_on_a_disk_to_be_skipped_is_not_emptied() -> None:

@@ -22,6 +22,8 @@ from agent.model.request import CreateRaidRequest, DeleteRaidRequest
 IGNORED = "share_physical_disks"
 """Ours always do."""
 PLACE = re.compile(r"/dev/md([0-9]+)")
+BY_PLACE = re.compile(r"s== md[0-9]+")
+"""What `in_order_of_making` makes of the node of an array that has no name of its own."""
 Config = dict[str, Any]
 
 
@@ -48,10 +50,10 @@ def root_array(node: Node, hints: OperatorHints) -> OperatorHints:
     """The root volume where nothing else is said."""
     named_arrays = zip(software(node.raid_config), array_names(node), strict=True)
     roots = [name for one, name in named_arrays if one.get("is_root_volume")]
-    return named(roots[0]) if not hints.specs and len(roots) == 1 else by_name(node, hints)
+    return named(roots[0]) if not hints.specs and len(roots) == 1 else in_order_of_making(node, hints)
 
 
-def by_name(node: Node, hints: OperatorHints) -> OperatorHints:
+def in_order_of_making(node: Node, hints: OperatorHints) -> OperatorHints:
     """/dev/md0 as the array that was made first: the kernel may give it another number in each boot."""
     arrays, names = software(node.raid_config), array_names(node)
     place = PLACE.fullmatch(str(hints.specs.get("name", ""))) if len(hints.specs) == 1 else None
@@ -71,7 +73,10 @@ def create_request(request_id: str, node: Node, config: object, skip: SkipList) 
     blanks theirs. Raises `InputError`.
     """
     given = described(config)
-    if any("volume_name" in one.specs for one in skip) and not all(one.get("volume_name") for one in given):
+    by_name = [
+        one for one in skip if "volume_name" in one.specs and not BY_PLACE.fullmatch(str(one.specs["volume_name"]))
+    ]
+    if by_name and not all(one.get("volume_name") for one in given):
         told = "skip_block_devices names an array by its volume_name, and not every logical disk has one"
         raise InputError("reading the RAID configuration", told)
     plain = [{name: value for name, value in one.items() if name != IGNORED} for one in given]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr, ValidationError
 
-from agent.api.ironic.raid import array_names, by_name, root_array
+from agent.api.ironic.raid import array_names, in_order_of_making, root_array
 from agent.errors import InputError
 from agent.model.config_drive import DriveImage
 from agent.model.device_hints import OperatorHints
@@ -231,4 +231,4 @@ def skipped(node: Node) -> tuple[OperatorHints, ...]:
         raise InputError("reading properties.skip_block_devices", "it is no list")
     if {} in found:
         raise InputError("reading properties.skip_block_devices", "an entry without hints names no disk")
-    return tuple(by_name(node, OperatorHints.of(one)) for one in found)
+    return tuple(in_order_of_making(node, OperatorHints.of(one)) for one in found)

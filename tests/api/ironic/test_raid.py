@@ -257,6 +257,10 @@ def test_arrays_to_be_skipped_by_their_nodes() -> None:
 
     assert skipped(of(raid_config=ARRAYS, **skip))[0].specs == {"volume_name": "s== data"}
     assert skipped(of(**skip))[0].specs == {"name": "/dev/md1"}
+    nameless = {"logical_disks": [{**ROOT, "volume_name": None}, {**DATA, "volume_name": None}]}
+    (second,) = skipped(of(raid_config=nameless, **skip))
+    assert second.specs == {"volume_name": "s== md1"}
+    assert create_request("r", of(), nameless, (second,)).skip == (second,)
     assert has_arrays(of(**skip)) and not has_arrays(of(**disk))
 
 
