@@ -45,7 +45,7 @@ from agent.model.fault import Fault
 from agent.model.ironic.parameters import Parameters
 from agent.model.ironic.wire import MASKED, Beat, Lookup
 from agent.model.job import Progress
-from agent.model.url import PORTS
+from agent.model.url import PORTS, named
 
 INSPECTION_TRIES = 5
 TICK_S = 1.0
@@ -192,7 +192,7 @@ def own_address(host: Host, parameters: Parameters, stop: Event) -> str:
     end_s = host.clock.monotonic_s() + (parameters.address_attempts - 1) * parameters.address_pause_s
     while (found := address_now(host, parameters)) is None:
         if host.clock.monotonic_s() >= end_s or host.clock.wait(stop, TICK_S):
-            told = f"no route leads to {', '.join(parameters.api_urls)}"
+            told = f"no route leads to {', '.join(map(named, parameters.api_urls))}"
             if parameters.network_interface:
                 told = f"{parameters.network_interface} has none"
             raise LinkError("finding out this machine's address", told)
@@ -220,7 +220,7 @@ def callback_url(address: str, port: int) -> str:
 
 def status_file(host: Host, settings: Settings, parameters: Parameters) -> StatusFile:
     """How we are, for the screen."""
-    return StatusFile(host, str(settings.runtime_dir), "ironic", ", ".join(parameters.api_urls))
+    return StatusFile(host, str(settings.runtime_dir), "ironic", ", ".join(map(named, parameters.api_urls)))
 
 
 class Conducted:

@@ -23,7 +23,17 @@ from agent.host.fake import FakeHost, Machine
 from agent.host.files import RealFiles
 from agent.host.real import host as real_host
 from agent.host.sd_notify import Notifier
-from agent.ironic import Introduced, begin, callback_url, identity_of, introduced, message, own_address, run
+from agent.ironic import (
+    Introduced,
+    begin,
+    callback_url,
+    identity_of,
+    introduced,
+    message,
+    own_address,
+    run,
+    status_file,
+)
 from agent.link.ironic.client import Ironic
 from agent.model.ironic.parameters import Parameters
 from agent.model.ironic.wire import MASKED, Lookup
@@ -210,6 +220,19 @@ def test_lockdown_ends_it(tmp_path: Path) -> None:
     record = Record(host.files, "/run/bms-agent/ironic", "boot-1")
     assert record.held is not None
     assert record.held.is_over
+
+
+def test_the_screen_has_no_secret() -> None:
+    """Of several URLs neither does the second show its password."""
+    host = FakeHost.of(machine())
+    parameters = Parameters(api_urls=("http://192.0.2.1:6385", "https://user:hunter2@ironic.example:6385"))
+    status_file(host, Settings(), parameters).tell("looking")
+
+    text = host.files.read_text("/run/bms-agent/status.json")
+    assert "ironic.example:6385" in text and "hunter2" not in text
+    with pytest.raises(LinkError, match=r"127\.0\.0\.1:1") as caught:
+        Ironic(["http://user:hunter2@127.0.0.1:1"]).lookup([MAC], None)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_after_the_end_nothing_is_prepared() -> None:

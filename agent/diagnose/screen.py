@@ -23,7 +23,7 @@ from agent.model.fault import Fault
 from agent.model.frozen import Frozen
 from agent.model.job import JobState, Progress
 from agent.model.network import Nic
-from agent.model.status import Status
+from agent.model.status import OPEN, Status
 
 MOST_NICS = 6
 NAME_COLUMNS = 12
@@ -31,8 +31,6 @@ BAR_COLUMNS = 20
 MOST_ROWS = 22
 MOST_FOLDS = 3
 CLIMB_S = 3.0
-OPEN = ("session open", "conducted by Ironic")
-"""Then the agent itself knows whether its controller hears it."""
 SHELL_WORD = "bms.shell"
 NO_SHELL = f"boot with {SHELL_WORD} on the kernel's command line; then Alt+F2"
 

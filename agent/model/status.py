@@ -14,6 +14,8 @@ from agent.model.job import Progress
 
 FILE = "status.json"
 """In the runtime directory."""
+OPEN = ("session open", "conducted by Ironic")
+"""What it is doing then: it knows itself whether its controller hears it."""
 
 
 class Status(Frozen):

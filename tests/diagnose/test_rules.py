@@ -25,7 +25,7 @@ from agent.model.lldp import LldpNeighbour
 from agent.model.network import NetworkConfig, Nic, Vlan
 from agent.model.protocol import Desired
 from agent.model.raid import RunningArray
-from agent.model.status import Status
+from agent.model.status import OPEN, Status
 from tests.diagnose import seeing
 from tests.diagnose.seeing import BIOS_DISK, DISK, EARLIER, ESP, NIC, NOW, OTHER_ESP, UEFI_DISK, WELL
 
@@ -38,6 +38,8 @@ UNPLUGGED = Nic(name="eno1", mac=NIC.mac, current_mac=NIC.mac, carrier=False)
 VLAN = seeing.link("vlan7", kind="vlan", index=5, config=Vlan(name="vlan7", parent="bond0", vlan_id=7))
 ON_BOND = seeing.network(seeing.link(addresses=()), seeing.bond(eno1=True), VLAN)
 HEARD = LldpNeighbour(system_name="tor-7", port_id="Ethernet1", vlans={5: "five", 6: "six"}, port_vlan_id=1)
+LOST = Fault(code="LINK.UNREACHABLE", message="calling POST /v1/heartbeat: ConnectTimeout")
+HEARD_BY_IRONIC = Status(conductor="ironic", controller="u", doing=OPEN[1], boot_id="b", at=NOW)
 TOLD = Status(conductor="embedded", controller="u", doing="enrolling", faults=(FAULT,), boot_id="b", at=NOW)
 WANTED = Desired(generation=4, node_id="n1", network=NetworkConfig(links=()))
 OTHER = NetworkConfig(allow_disconnect=True)
@@ -126,6 +128,18 @@ FIRES: list[tuple[Rule, dict[str, Any], str, Severity]] = [
     (controller.not_reached, {"ladders": (seeing.ladder(Step.HTTP),)}, "CONTROLLER.NO_HTTP", ERROR),
     (
         controller.not_reached,
+        {"ladders": (seeing.ladder(Step.TLS),), "status": HEARD_BY_IRONIC},
+        "CONTROLLER.TLS_REFUSED",
+        WARNING,
+    ),
+    (
+        controller.not_reached,
+        {"ladders": (seeing.ladder(Step.TLS),), "status": HEARD_BY_IRONIC.model_copy(update={"faults": (LOST,)})},
+        "CONTROLLER.TLS_REFUSED",
+        ERROR,
+    ),
+    (
+        controller.not_reached,
         {"ladders": (seeing.ladder(), seeing.ladder(Step.TCP))},
         "CONTROLLER.NO_CONNECTION",
         WARNING,
@@ -201,6 +215,7 @@ SILENT_FOR: list[tuple[Rule, dict[str, Any]]] = [
     (agent.not_running, {"units": ()}),
     (agent.job_unfinished, {"jobs": (seeing.job(JobState.RUNNING),), "units": Unknown(unknown="no systemd")}),
     (agent.own_words, {"status": TOLD, "units": DEAD}),
+    (controller.not_named, {"place": Place(mode="ramdisk"), "status": HEARD_BY_IRONIC}),
     (agent.job_failed, {"jobs": (seeing.job(JobState.FAILED, fault=FAULT), seeing.job())}),
     (network.no_address, {"network": seeing.network(seeing.link(addresses=()), nics=(UNPLUGGED,))}),
     (network.no_address, {"network": seeing.network(seeing.link(addresses=(), leases=(ip_interface("10.0.0.2/8"),)))}),

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from agent.diagnose.seen import Seen, items
-from agent.model.fact import Unknown
+from agent.model.fact import Unknown, known
 from agent.model.finding import Finding, Severity
 from agent.model.ladder import Ladder, Step
+from agent.model.status import OPEN
 
 CODES = {
     Step.DNS: ("CONTROLLER.NO_NAME", "its name cannot be looked up", "Check the name, and the name servers."),
@@ -36,20 +37,22 @@ def not_named(seen: Seen) -> Iterator[Finding]:
     """An agent that serves nobody."""
     if isinstance(seen.place, Unknown) or seen.place.mode != "ramdisk" or seen.place.fault is not None:
         return
-    if not seen.place.controllers:
+    if not seen.place.controllers and known(seen.status) is None:
         yield Finding(
             severity=Severity.ERROR,
             code="CONTROLLER.NOT_NAMED",
             what="this ramdisk was booted without being told its controller",
-            why="the kernel's command line has neither bms.controller nor ipa-api-url",
+            why="the kernel's command line has neither bms.controller nor ipa-api-url, and the agent knows of none",
             to_do="Boot it by the controller's boot script, or add bms.controller=URL.",
         )
 
 
 def not_reached(seen: Seen) -> Iterator[Finding]:
-    """The first rung that bears nothing says what to look at. Of several, one that answers is enough."""
+    """The first rung that bears nothing says what to look at. Of several, one that answers is enough; so is that the
+    agent itself is heard: it may trust an authority that came by virtual media, which this look knows nothing of.
+    """
     ladders = items(seen.ladders)
-    one_answers = any(ladder.broken is None for ladder in ladders)
+    one_answers = any(ladder.broken is None for ladder in ladders) or is_heard(seen)
     for ladder in ladders:
         if (rung := ladder.broken) is not None:
             code, what, to_do = CODES[rung.step]
@@ -60,6 +63,14 @@ def not_reached(seen: Seen) -> Iterator[Finding]:
                 why=str(ladder),
                 to_do=to_do,
             )
+
+
+def is_heard(seen: Seen) -> bool:
+    """In the agent's own words, if it lives."""
+    status = known(seen.status)
+    if status is None or status.doing not in OPEN or seen.is_running is False:
+        return False
+    return not any(fault.code.startswith("LINK.") for fault in status.faults)
 
 
 def reached(seen: Seen) -> Iterator[Finding]:

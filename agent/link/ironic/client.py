@@ -21,6 +21,7 @@ from agent.errors import ConfigError, ControllerRefused, DecodeError, LinkError
 from agent.model.frozen import decode
 from agent.model.ironic.parameters import ciphers_of_1_2
 from agent.model.ironic.wire import Beat, Lookup
+from agent.model.url import named
 
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 30.0
@@ -141,10 +142,10 @@ class Ironic:
                     timeout=(CONNECT_TIMEOUT_S, timeout_s or self._timeout_s),
                 )
             except OSError as error:  # all of requests' are
-                silent = LinkError(f"{doing} at {url}", type(error).__name__)
+                silent = LinkError(f"{doing} at {named(url)}", type(error).__name__)
                 silent.__cause__ = error
                 continue
-            must_be_good(f"{doing} at {url}", response)
+            must_be_good(f"{doing} at {named(url)}", response)
             return response
         raise silent or LinkError(doing, "no URL of Ironic's is known")
 
