@@ -269,7 +269,7 @@ class Operations:
             case EraseDisk():
                 return erase_disk(self._host, step, advance)
             case EraseDisks():
-                return erase_disks(self._host, step, advance)
+                return erase_disks(self._host, step, advance, self.hold)
             case LeaveDisk():
                 return leave_disk(step)
             case WipeMetadata():

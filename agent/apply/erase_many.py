@@ -15,9 +15,10 @@ from agent.apply.metadata import wipe_disk
 from agent.errors import AgentError, HostError
 from agent.host.doors import Host
 from agent.model.job import Advance, Result
-from agent.model.plan import EraseDisk, EraseDisks, Wipe
+from agent.model.plan import DiskMustBe, EraseDisk, EraseDisks, Wipe
 
 TICK_S = 0.5
+Hold = Callable[[DiskMustBe], None]
 
 
 @dataclass
@@ -38,9 +39,10 @@ class Progress:
         return advance
 
 
-def erase_disks(host: Host, step: EraseDisks, advance: Advance) -> Result:
-    """Returns what was done to each. Raises what one disk failed of, or `HostError` naming each that failed, and each
-    that is erased all the same.
+def erase_disks(host: Host, step: EraseDisks, advance: Advance, hold: Hold = lambda _: None) -> Result:
+    """Each disk is `hold`'s to look at again when its turn comes: hours may have passed, and its path may by then lead
+    to another. Returns what was done to each. Raises what one disk failed of, or `HostError` naming each that failed,
+    and each that is erased all the same.
     """
     progress = Progress(total=sum(one.disk.size_bytes for one in step.erasures if isinstance(one, EraseDisk)))
     waiting, found = list(step.erasures), dict[str, Result | AgentError]()
@@ -52,7 +54,7 @@ def erase_disks(host: Host, step: EraseDisks, advance: Advance) -> Result:
                 if not waiting:
                     return
                 one = waiting.pop(0)
-            found[one.disk.path] = outcome(host, one, progress.of(one.disk.path, recalled))
+            found[one.disk.path] = outcome(host, one, progress.of(one.disk.path, recalled), hold)
 
     run_all([work] * step.at_once, recalled, lambda: advance(sum(progress.done.values()), progress.total))
     return summed(step, found)
@@ -87,9 +89,10 @@ def run_all(works: list[Callable[[], None]], recalled: Event, tell: Callable[[],
         raise died[0]
 
 
-def outcome(host: Host, one: EraseDisk | Wipe, advance: Advance) -> Result | AgentError:
+def outcome(host: Host, one: EraseDisk | Wipe, advance: Advance, hold: Hold) -> Result | AgentError:
     """What came of one disk."""
     try:
+        hold(DiskMustBe(disk=one.disk))
         if isinstance(one, EraseDisk):
             return erase_disk(host, one, advance)
         wipe_disk(host, one)

@@ -12,8 +12,10 @@ import pytest
 from agent.apply.erase_many import erase_disks
 from agent.errors import AgentError, DeviceError, EraseUnproven, HostError, Recalled
 from agent.host.fake import FakeDisk, FakeHost, Machine
+from agent.inventory.disk import disks
 from agent.model.disk import DiskIdentity
 from agent.model.plan import Area, EraseDisk, EraseDisks, Wipe
+from agent.operations import Operations
 from agent.plan.erase import sample_offsets
 from tests.apply.disks import MIB, disk_of, machine
 
@@ -150,3 +152,26 @@ def pause(held: Barrier) -> None:
         held.wait(timeout=1.2)
     except BrokenBarrierError:
         return
+
+
+def test_a_disk_that_became_another_while_it_waited() -> None:
+    """It is left as it is, and named; the others are erased."""
+    has = made(2)
+
+    def swap() -> None:
+        has.tree.put("/sys/block/sdb/size", str(2 * SIZE // 512).encode())
+
+    first = disk_of(has)
+    assert isinstance(first, Hooked)
+    first.hook = swap
+    host = FakeHost.of(has)
+    step = EraseDisks(erasures=(erasing_of(host, 0), erasing_of(host, 1)), at_once=1)
+    with pytest.raises(HostError, match=r"looking at /dev/sdb.* again: now it is"):
+        Operations(host, None, "/spool").do(step, lambda *_: None)
+
+    assert disk_of(has).durable.blank and disk_of(has, "/dev/sdb").durable.read(0, 512) == b"\xff" * 512
+
+
+def erasing_of(host: FakeHost, number: int) -> EraseDisk:
+    """As it is observed."""
+    return EraseDisk(disk=disks(host)[number].identity, sample_offsets=(0,), sample_bytes=512)
