@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -21,6 +22,7 @@ from agent.host.disk_stack import BLOCK
 from agent.host.doors import Files, Host
 from agent.inventory.disk import SECTOR_BYTES, needed
 from agent.inventory.disk_names import transport
+from agent.inventory.fact import attempt
 from agent.model.filesystem import Read
 from agent.model.filesystem.fat_files import FatFiles
 from agent.model.filesystem.iso9660 import Iso
@@ -48,8 +50,9 @@ class Drive:
 
 
 def drives(files: Files) -> tuple[Drive, ...]:
-    """Those that may be a BMC's. Raises `HostError`."""
-    return tuple(found for name in files.names(BLOCK) if (found := drive(files, name)) is not None)
+    """Those that may be a BMC's. One may go while it is looked at: BMCs plug in and out. Raises `HostError`."""
+    found = (attempt(partial(drive, files, name)) for name in files.names(BLOCK))
+    return tuple(one for one in found if isinstance(one, Drive))
 
 
 def drive(files: Files, name: str) -> Drive | None:
@@ -69,7 +72,7 @@ def text(files: Files, path: str) -> str:
 
 
 def read_media(host: Host, publisher: str | None) -> VirtualMedia:
-    """What is plugged in now. A drive that cannot be read has nothing to say, and is logged."""
+    """What is plugged in now. A drive, or a file, that cannot be read has nothing to say, and is logged."""
     parameters, disc = None, None
     for each in drives(host.files):
         parameters = parameters or looked_into(host, each, floppy)
@@ -83,8 +86,6 @@ def looked_into(host: Host, each: Drive, look: Callable[[Drive, Read], T | None]
     try:
         with opened(host, each) as read:
             return look(each, read)
-    except DecodeError:
-        return None  # another filesystem
     except AgentError as error:
         log.warning("virtual media not read", drive=each.path, error=str(error))
         return None
@@ -99,7 +100,9 @@ def opened(host: Host, each: Drive) -> Iterator[Read]:
 
 def floppy(each: Drive, read: Read) -> str | None:
     """The words on a floppy: by its label, or on a drive that calls itself virtual media. Raises `DecodeError`."""
-    found = FatFiles(read, each.size_bytes)
+    found = filesystem(lambda: FatFiles(read, each.size_bytes))
+    if found is None:
+        return None
     label = found.label or ""
     if label.lower() != FLOPPY_LABEL[:FAT_LABEL_BYTES] and MODEL not in each.model.lower():
         return None
@@ -110,8 +113,8 @@ def floppy(each: Drive, read: Read) -> str | None:
 
 def disc_of(each: Drive, read: Read, publisher: str | None) -> VirtualMedia | None:
     """What a disc of Ironic's has; None of another. Raises `DecodeError`."""
-    iso = Iso(read, each.size_bytes)
-    if iso.label.lower() not in DISC_LABELS:
+    iso = filesystem(lambda: Iso(read, each.size_bytes))
+    if iso is None or iso.label.lower() not in DISC_LABELS:
         return None
     if publisher is not None and iso.publisher.lower() != publisher.lower():
         log.warning("a disc of another publisher is left alone", drive=each.path, wanted=publisher)
@@ -121,7 +124,19 @@ def disc_of(each: Drive, read: Read, publisher: str | None) -> VirtualMedia | No
     return VirtualMedia(has_disc=True, files=files, network_data=text_on(iso, NETWORK_DATA))
 
 
+def filesystem(opened: Callable[[], T]) -> T | None:
+    """None of another filesystem: a medium is looked at as all that it may be."""
+    try:
+        return opened()
+    except DecodeError:
+        return None
+
+
 def text_on(iso: Iso, path: str) -> str | None:
-    """A file on a disc; None of what is no file. Raises `DecodeError`."""
-    content = iso.content(path, LARGEST_FILE_BYTES)
+    """A file on a disc; None of what is no file, or cannot be read: the others count nevertheless."""
+    try:
+        content = iso.content(path, LARGEST_FILE_BYTES)
+    except DecodeError as error:
+        log.warning("a file of virtual media not read", error=str(error))
+        return None
     return None if content is None else content.decode(errors="replace")

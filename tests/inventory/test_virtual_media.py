@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.host.fake import FakeHost
-from agent.inventory.virtual_media import drives, read_media
+from agent.host.fake import FakeHost, Unreadable
+from agent.inventory.virtual_media import LARGEST_FILE_BYTES, drives, read_media
 from agent.model.virtual_media import VirtualMedia
 from tests.media import CD, PUBLISHER, USB, disc, floppy, machine
 
@@ -101,3 +101,14 @@ def test_no_medium_and_damage(tmp_path: Path) -> None:
 
     assert drives(FakeHost.of(machine({"sr0": (CD, "ata1", b"")})).files) == ()
     assert read_media(FakeHost.of(machine({"sr0": (CD, "ata1", bytes(damaged))})), PUBLISHER) == VirtualMedia()
+
+
+def test_what_cannot_be_read_hides_nothing_else(tmp_path: Path) -> None:
+    """A file that is too large, and a drive that goes while it is looked at."""
+    large = {"etc/ironic-python-agent/large": "x" * (LARGEST_FILE_BYTES + 1)}
+    made = machine({"sda": (USB, "usb1/1-1", b""), "sr0": (CD, "ata1", disc(tmp_path, FILES | large))})
+    made.tree.put(made.tree.resolve("/sys/block/sda/size"), Unreadable("No such device"))
+    media = read_media(FakeHost.of(made), PUBLISHER)
+
+    assert told(media) == {f"/{path}": FILES[path] for path in FILES if path.startswith("etc/")}
+    assert media.has_disc and media.network_data == NETWORK
