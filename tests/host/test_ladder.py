@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -138,6 +138,27 @@ def test_silence_has_an_end() -> None:
 
     assert found.broken is not None and (found.broken.step, found.broken.fault) == (Step.HTTP, "no answer in time")
     assert time.monotonic() - began_s < LONG_S / 2
+
+
+def test_dripping_has_an_end() -> None:
+    """Nor does who gives a byte now and then: the screen would stand still."""
+    over = Event()
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+
+        def drip() -> None:
+            stream, _ = listening.accept()
+            with suppress(OSError), closing(stream):
+                while not over.wait(0.02):
+                    stream.sendall(b"H")
+
+        Thread(target=drip, name="drip", daemon=True).start()
+        began_s = time.monotonic()
+        found = climb(f"http://127.0.0.1:{listening.getsockname()[1]}", 0.5)
+        took_s = time.monotonic() - began_s
+        over.set()
+
+    assert found.broken is not None and (found.broken.step, found.broken.fault) == (Step.HTTP, "no answer in time")
+    assert took_s < LONG_S / 2
 
 
 @pytest.mark.root
