@@ -261,7 +261,7 @@ class Operations:
             case InjectFiles():
                 return inject_files(self._host, step, advance)
             case BurnIn():
-                return burn_in(self._host, step, advance)
+                return burn_in(self._host, step, advance, self.hold)
         assert_never(step)
 
     def _erase(self, step: EraseDisk | EraseDisks | LeaveDisk | WipeMetadata | StopHolder, advance: Advance) -> Result:

@@ -26,6 +26,7 @@ from agent.host.peer import RealPeer
 from agent.model.burn_in import BurnIn, CpuLoad, DiskLoad, GpuLoad, Load, MemoryLoad, NetworkLoad
 from agent.model.disk import DiskIdentity
 from agent.model.job import Result
+from agent.operations import Operations
 from tests.apply.disks import MIB, disk_of, machine
 from tests.apply.real import host
 from tests.loops import loop
@@ -165,6 +166,17 @@ def test_another_disk_under_that_name() -> None:
     with pytest.raises(BurnInFailed, match="now it has"):
         burnt(has, DiskLoad(loops=1), disks=1)
     assert disk_of(has).durable.blank
+
+
+def test_disks_are_looked_at_again_before_they_are_written() -> None:
+    """Another load may have taken a day: what is another disk by now fails, and stays as it is."""
+    has = made()
+    before = identity().model_copy(update={"serial": "before"})
+    step = BurnIn(loads=(DiskLoad(loops=1),), disks=(before,), record_path=RECORD)
+    with pytest.raises(BurnInFailed, match=r"looking at /dev/sda \(serial before.* again: now it is"):
+        Operations(timed(FakeHost.of(has)), None, "/spool").do(step, lambda *_: None)
+
+    assert disk_of(has).content.blank
 
 
 @pytest.mark.root

@@ -7,6 +7,7 @@ load all processors from one process, and end when they are told to. What they f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import assert_never
 
 import structlog
@@ -22,17 +23,21 @@ from agent.errors import AgentError, BurnInFailed, HostError, Recalled
 from agent.host.doors import Host
 from agent.model.burn_in import BurnIn, CpuLoad, DiskLoad, GpuLoad, Load, MemoryLoad, NetworkLoad, Verdict
 from agent.model.job import Advance, Result
+from agent.model.plan import DiskMustBe
 
+Hold = Callable[[DiskMustBe], None]
 log = structlog.get_logger("burn-in")
 
 
-def burn_in(host: Host, step: BurnIn, advance: Advance) -> Result:
-    """Returns every finding with its figures. Raises `BurnInFailed` where one failed, or nothing was tested at all."""
+def burn_in(host: Host, step: BurnIn, advance: Advance, hold: Hold = lambda _: None) -> Result:
+    """Returns every finding with its figures. Raises `BurnInFailed` where one failed, or nothing was tested at all. The
+    disks are `hold`'s to look at again before they are written to: a day may have passed.
+    """
     course = Course(host, step.record_path, advance)
     course.begin()
     found: list[Verdict] = []
     for load in step.loads:
-        finding = course.found(load.part) or judged(host, step, load, course)
+        finding = course.found(load.part) or judged(host, step, load, course, hold)
         log.info("burn-in", part=finding.part, state=finding.state, told=finding.told, **finding.figures)
         found.append(finding)
         course.keep(finding)
@@ -45,11 +50,11 @@ def burn_in(host: Host, step: BurnIn, advance: Advance) -> Result:
     return result
 
 
-def judged(host: Host, step: BurnIn, load: Load, course: Course) -> Verdict:
+def judged(host: Host, step: BurnIn, load: Load, course: Course, hold: Hold) -> Verdict:
     """What came of a load, with what the hardware itself has counted meanwhile. To be recalled is no finding."""
     with worse_by(host.files) as marks:
         try:
-            finding = carried_out(host, step, load, course)
+            finding = carried_out(host, step, load, course, hold)
         except Recalled:
             raise
         except AgentError as error:
@@ -57,7 +62,7 @@ def judged(host: Host, step: BurnIn, load: Load, course: Course) -> Verdict:
     return marks(finding)
 
 
-def carried_out(host: Host, step: BurnIn, load: Load, course: Course) -> Verdict:
+def carried_out(host: Host, step: BurnIn, load: Load, course: Course, hold: Hold) -> Verdict:
     """One load. Raises `AgentError`."""
     match load:
         case CpuLoad():
@@ -65,6 +70,8 @@ def carried_out(host: Host, step: BurnIn, load: Load, course: Course) -> Verdict
         case MemoryLoad():
             return burn_memory(host, load, course)
         case DiskLoad():
+            for disk in step.disks:
+                hold(DiskMustBe(disk=disk))
             return burn_disks(host, load, step.disks, course)
         case NetworkLoad():
             return burn_network(host, load, course)
