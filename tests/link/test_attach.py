@@ -123,11 +123,12 @@ def test_a_nic_that_comes_late_is_waited_for() -> None:
         (("eno1", "eno2.9"), {"eno1.100", "eno1.200", "eno2.9"}),
         (("all",), {"eno1.100", "eno1.200"}),
         (("eth7.1", "eno1.0", "eno1.4095"), set()),
+        (("eno1.4095", "eno1.100"), {"eno1.100"}),
     ],
 )
 def test_tagged_links(asked: tuple[str, ...], made: set[str]) -> None:
     """By NIC or MAC and number, or as many as the switch names; up, and in the words of an inventory. A NIC that is not
-    there, and a number that is none, make none.
+    there, and a number that is none, make none, and hinder no other.
     """
     host = ramdisk()
     host.machine.announcements["eno1"] = UNIT

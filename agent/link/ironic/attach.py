@@ -71,16 +71,19 @@ def unproven(plan: NetworkPlan) -> NetworkPlan:
 
 def add_vlans(host: Host, asked: tuple[str, ...], lldp_timeout_s: float) -> None:
     """Tagged links, up: `eth0.100`, `<MAC>.100`, or all that the switch tells of at `eth0`, or at every NIC (`all`)."""
-    try:
-        there = nics(host)
-        for nic, number in wanted(host, there, asked, lldp_timeout_s):
-            made = Vlan(name=f"{nic.name}.{number}", parent=nic.name, vlan_id=number)
-            if all(link.name != made.name for link in host.netlink.tables().links):
-                steps = (SetLink(name=nic.name, up=True), CreateLink(link=made), SetLink(name=made.name, up=True))
-                host.netlink.change(steps)
-                log.info("tagged link added", link=made.name)
-    except (AgentError, ValueError) as error:
-        log.error("tagged links cannot be added", error=str(error))
+    for nic, number in known(attempt(lambda: wanted(host, nics(host), asked, lldp_timeout_s))) or ():
+        try:
+            add_vlan(host, Vlan(name=f"{nic.name}.{number}", parent=nic.name, vlan_id=number))
+        except (AgentError, ValueError) as error:
+            log.error("a tagged link cannot be added", nic=nic.name, vlan=number, error=str(error))
+
+
+def add_vlan(host: Host, made: Vlan) -> None:
+    """One, unless it is there. Raises `HostError`."""
+    if all(link.name != made.name for link in host.netlink.tables().links):
+        steps = (SetLink(name=made.parent, up=True), CreateLink(link=made), SetLink(name=made.name, up=True))
+        host.netlink.change(steps)
+        log.info("tagged link added", link=made.name)
 
 
 def wanted(host: Host, there: tuple[Nic, ...], asked: tuple[str, ...], lldp_timeout_s: float) -> list[tuple[Nic, int]]:
