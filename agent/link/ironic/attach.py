@@ -71,7 +71,12 @@ def unproven(plan: NetworkPlan) -> NetworkPlan:
 
 def add_vlans(host: Host, asked: tuple[str, ...], lldp_timeout_s: float) -> None:
     """Tagged links, up: `eth0.100`, `<MAC>.100`, or all that the switch tells of at `eth0`, or at every NIC (`all`)."""
-    for nic, number in known(attempt(lambda: wanted(host, nics(host), asked, lldp_timeout_s))) or ():
+    try:
+        found = wanted(host, nics(host), asked, lldp_timeout_s)
+    except AgentError as error:
+        log.error("tagged links cannot be added", error=str(error))
+        return
+    for nic, number in found:
         try:
             add_vlan(host, Vlan(name=f"{nic.name}.{number}", parent=nic.name, vlan_id=number))
         except (AgentError, ValueError) as error:
