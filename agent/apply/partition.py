@@ -16,7 +16,7 @@ from agent.apply.place import DiskPlace
 from agent.apply.region import Region
 from agent.apply.resume import Bookmark, key_of
 from agent.apply.target import Target, make_unbootable
-from agent.errors import DecodeError, ImageRefused, ImageTooLarge, NotAsObserved
+from agent.errors import DecodeError, ImageRefused, ImageTooLarge, NotAsObserved, SectorSizeMismatch
 from agent.host.doors import BlockDevice, Host
 from agent.model import gpt, mbr
 from agent.model.disk import MIB
@@ -28,13 +28,12 @@ from agent.model.plan import NewTable, WriteImage
 
 ROOTS = ("ext4", "xfs", "btrfs")
 """Whose files can be looked at: the loader comes from there."""
+LARGER = ("mkfs.xfs -s size=4096", "mke2fs -b 4096")
 OTHERWISE = "Use an image of a root filesystem (ext4, XFS, btrfs), or deploy it as a whole-disk image."
 
 
 class PartitionPlace(DiskPlace):
     """The root partition of a step."""
-
-    least_bytes = 0
 
     def __init__(self, host: Host, step: WriteImage, image: ImageRef, table: NewTable) -> None:
         """`image` has a digest of its own by now."""
@@ -47,7 +46,7 @@ class PartitionPlace(DiskPlace):
 
     def open(self, head: bytes, stack: ExitStack, meter: Meter) -> Target:
         """With nobody else on the disk, which cannot boot. Raises `ImageRefused`, `PreconditionError`."""
-        self._names = root_names(head, self.limit_bytes, self.doing)
+        self._names = root_names(head, self.limit_bytes, self.sector_bytes, self.doing)
         fitted = self._fitted()
         device = stack.enter_context(self._host.block.open_exclusive(self._step.disk.path))
         if self._table.kept is None:
@@ -103,8 +102,10 @@ def make_unbootable_but_known(device: BlockDevice, table: NewTable, fitted: Fitt
     device.flush()
 
 
-def root_names(head: bytes, room_bytes: int, doing: str) -> Names:
-    """Of the root filesystem that begins so. Raises `ImageRefused` for what is none, `ImageTooLarge`."""
+def root_names(head: bytes, room_bytes: int, sector_bytes: int, doing: str) -> Names:
+    """Of the root filesystem that begins so. Raises `ImageRefused` for what is none, `ImageTooLarge`, and
+    `SectorSizeMismatch` for what no kernel mounts from a disk with such sectors, though it did from our loop device.
+    """
     try:
         names = names_of(head)
     except DecodeError as error:
@@ -116,4 +117,7 @@ def root_names(head: bytes, room_bytes: int, doing: str) -> Names:
     if names.size_bytes > room_bytes:
         told = f"its {names.kind} has {names.size_bytes} bytes, the partition {room_bytes}"
         raise ImageTooLarge(doing, told, hint="Make root larger (Ironic: instance_info root_gb).")
+    if names.unit_bytes < sector_bytes:
+        told = f"its {names.kind} is made of {names.unit_bytes} bytes, and the disk has sectors of {sector_bytes}"
+        raise SectorSizeMismatch(doing, told, hint=f"Make it with larger ones ({', '.join(LARGER)}).")
     return names

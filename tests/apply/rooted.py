@@ -100,12 +100,15 @@ def planned(node: str, spool: Path, request: DeployRequest, *, again: bool = Fal
     return check(plan_layout(disk, seen, request, str(spool), (disk.identity,) if again else ()))
 
 
-def fake_ext4(size_bytes: int = 2 * MIB, *, seed: int = 1) -> bytes:
-    """What begins as an ext4 of that size does; the rest is noise with a hole in it."""
+def fake_ext4(size_bytes: int = 2 * MIB, *, seed: int = 1, log_block: int = 2) -> bytes:
+    """What begins as an ext4 of that size does, in blocks of 2^(10 + `log_block`) bytes; the rest is noise with a hole in
+    it.
+    """
     content = bytearray(random.Random(seed).randbytes(size_bytes))
     content[:2048] = bytes(2048)
     content[size_bytes // 2 : size_bytes // 2 + 256 * 1024] = bytes(256 * 1024)
-    struct.pack_into("<I", content, 1024 + 0x4, size_bytes // 1024)
+    struct.pack_into("<I", content, 1024 + 0x4, size_bytes // (1024 << log_block))
+    struct.pack_into("<I", content, 1024 + 0x18, log_block)
     content[1024 + 0x38 : 1024 + 0x3A] = b"\x53\xef"
     content[1024 + 0x68 : 1024 + 0x88] = uuid.UUID(UUID).bytes + b"rootfs".ljust(16, b"\0")
     for at in (4086, 65526, 0x8001, 0x10040, 4096 + 24):  # marks of others, by chance

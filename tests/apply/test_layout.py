@@ -91,6 +91,16 @@ def test_deploy(image_format: ImageFormat, sector_bytes: int) -> None:
     assert {"ro", "nosuid", "nodev", "noexec", "loop"} < set(mount[mount.index("-o") + 1].split(","))
 
 
+@pytest.mark.parametrize(("sector_bytes", "fault"), [(512, ""), (4096, "IMAGE.SECTOR_SIZE")])
+def test_blocks_smaller_than_the_disk_s_sectors(sector_bytes: int, fault: str) -> None:
+    """No kernel mounts them from there: refused before a byte of the disk is changed."""
+    made = fake_machine(sector_bytes=sector_bytes)
+    found = outcome(made, asked(made, image=fake_ext4(log_block=0)))
+
+    assert found == ((JobState.FAILED, fault) if fault else (JobState.SUCCEEDED, ""))
+    assert disk_of(made).content.blank is bool(fault)
+
+
 def test_nothing_of_the_image_is_run() -> None:
     """Every command is one of the ramdisk's own tools, and none of them is given a path in the image to run."""
     made = fake_machine()

@@ -22,6 +22,7 @@ MADE = {
     "btrfs": ("mkfs.btrfs", "-q", "-U", UUID, "-L", "name"),
     "swap": ("mkswap", "-U", UUID, "-L", "name"),
 }
+UNITS = {"ext4": 1024, "ext2": 1024, "xfs": 512, "btrfs": 4096, "swap": 0}
 SIZE = 320 * 1024 * 1024
 
 
@@ -37,7 +38,7 @@ def test_as_its_tools_say(kind: str, tmp_path: Path) -> None:
         found = names_of(file.read(HEAD_BYTES))
 
     size = 0 if kind == "swap" else SIZE
-    assert found == Names(kind.replace("ext2", "ext4"), UUID, "name", size)
+    assert found == Names(kind.replace("ext2", "ext4"), UUID, "name", size, UNITS[kind])
 
 
 def test_what_has_no_name() -> None:

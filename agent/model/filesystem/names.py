@@ -25,12 +25,15 @@ DOING = "reading what the filesystem is called"
 
 @dataclass(frozen=True)
 class Names:
-    """`size_bytes` is where the filesystem ends by its own account; of swap space it is not asked."""
+    """`size_bytes` is where the filesystem ends by its own account; `unit_bytes` is the smallest piece of it that a
+    kernel reads, so that none mounts it from a disk with larger sectors. Of swap space neither is asked.
+    """
 
     kind: str
     uuid: str
     label: str | None
     size_bytes: int
+    unit_bytes: int
 
 
 def names_of(head: bytes) -> Names:
@@ -54,25 +57,27 @@ def ext4(head: bytes) -> Names:
     if log_block > MOST_LOG_BLOCK:
         raise DecodeError(DOING, f"blocks of 2^{log_block + 10} bytes")
     blocks = low | (high << 32 if incompat & EXT4_64BIT else 0)
-    return Names("ext4", str(UUID(bytes=block[0x68:0x78])), text(block[0x78:0x88]), blocks * (1024 << log_block))
+    unit = 1024 << log_block
+    return Names("ext4", str(UUID(bytes=block[0x68:0x78])), text(block[0x78:0x88]), blocks * unit, unit)
 
 
 def xfs(head: bytes) -> Names:
     """Big-endian, as all of XFS."""
     block_bytes, blocks = struct.unpack_from(">IQ", head, 4)
-    return Names("xfs", str(UUID(bytes=head[32:48])), text(head[108:120]), blocks * block_bytes)
+    (sector,) = struct.unpack_from(">H", head, 102)
+    return Names("xfs", str(UUID(bytes=head[32:48])), text(head[108:120]), blocks * block_bytes, sector)
 
 
 def btrfs(head: bytes) -> Names:
     """The first of its superblocks."""
     block = head[BTRFS_AT : BTRFS_AT + 4096]
-    (total,) = struct.unpack_from("<Q", block, 0x70)
-    return Names("btrfs", str(UUID(bytes=block[0x20:0x30])), text(block[0x12B:0x22B]), total)
+    (total,), (sector,) = struct.unpack_from("<Q", block, 0x70), struct.unpack_from("<I", block, 0x90)
+    return Names("btrfs", str(UUID(bytes=block[0x20:0x30])), text(block[0x12B:0x22B]), total, sector)
 
 
 def swap(head: bytes) -> Names:
     """Its header lies in the first page."""
-    return Names("swap", str(UUID(bytes=head[1036:1052])), text(head[1052:1068]), 0)
+    return Names("swap", str(UUID(bytes=head[1036:1052])), text(head[1052:1068]), 0, 0)
 
 
 READERS = {"ext4": ext4, "xfs": xfs, "btrfs": btrfs, "swap": swap}
