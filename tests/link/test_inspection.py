@@ -7,7 +7,8 @@ import base64
 import json
 import random
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from io import BytesIO
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from agent.errors import HostError
 from agent.host.fake import FakeHost, FaultPlan, LinkTo
 from agent.inventory import take
 from agent.link.ironic.collectors import KNOWN, collect, posted
@@ -240,6 +242,20 @@ def test_a_failing_collector_costs_its_own_part_only() -> None:
     assert read["error"] is None
     assert "pci_devices" not in read and "numa_topology" not in read
     assert len(read["usb_devices"]) == 2 and read["dmi"]["cpu"]
+
+
+def test_a_fault_of_ours_costs_its_own_part_only() -> None:
+    """What a collector did not foresee neither; but without the default one there is nothing to post."""
+
+    def broken(links: Sequence[str], timeout_s: float) -> Mapping[str, bytes]:
+        raise ValueError("odd")
+
+    read = collect(replace(equipped.host(), lldp=broken), wishes("default", "lldp", "usb-devices"))
+
+    assert "lldp_raw" not in read and len(read["usb_devices"]) == 2 and read["error"] is None
+    no_clock: Any = None
+    with pytest.raises(HostError, match="inspecting this machine"):
+        collect(replace(equipped.host(), clock=no_clock), wishes("default", dhcp_wait_s=7))
 
 
 def test_every_failing_call_leaves_a_document() -> None:

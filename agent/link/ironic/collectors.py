@@ -11,14 +11,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Event
 from typing import Any
 
 import structlog
 
 from agent.apply.network.firmware_lldp import stop_firmware_lldp
-from agent.errors import AgentError
+from agent.errors import AgentError, HostError
 from agent.host import smbios
 from agent.host.doors import Host
 from agent.inventory import take
@@ -29,6 +29,7 @@ from agent.inventory.logs import bundle
 from agent.inventory.network import nics
 from agent.inventory.network.link_local import link_locals
 from agent.inventory.numa import numa_topology
+from agent.inventory.side_by_side import side_by_side
 from agent.link.ironic.dmi import dmi
 from agent.link.ironic.extra_hardware import extra_hardware
 from agent.link.ironic.inspection import RawTlvs, Surroundings, document, faults, with_lldp
@@ -41,6 +42,8 @@ DEFAULT, LOGS = "default", "logs"
 LOGS_BYTES = 8 << 20  # 11 MiB in base64: Ironic takes 16 MiB in all ([api]max_json_body_size_inspection)
 HOSTNAME = "/proc/sys/kernel/hostname"
 LOOK_S = 1.0
+READ_S = 300.0
+"""For all that is read, behind the waits that Ironic wants: a disk may be slow; one that hangs hides no other part."""
 
 Body = dict[str, Any]
 log = structlog.get_logger("inspection")
@@ -53,19 +56,23 @@ def posted(host: Host, parameters: Parameters, *, skip_bmc: bool = False, stop: 
 
 def collect(host: Host, parameters: Parameters, *, skip_bmc: bool = False, stop: Event | None = None) -> Body:
     """Everything that the collectors of these parameters bring. The default one always runs: without `inventory` Ironic
-    would not even read what is in `error`. `stop` ends the waiting, not the inspection.
+    would not even read what is in `error`. `stop` ends the waiting, not the inspection. Raises `HostError` where that
+    one fails, or hangs.
     """
     names = parameters.collected
+    asked = {name: partial(bring, host, parameters) for name, bring in COLLECTORS.items() if name in names}
+    first = partial(default, host, parameters, skip_bmc, stop or Event())
+    limit_s = parameters.dhcp_wait_s + parameters.lldp_timeout_s + READ_S
+    brought = side_by_side({DEFAULT: first, **asked}, limit_s)
+    body = brought.pop(DEFAULT)
+    if isinstance(body, Unknown):
+        raise HostError("inspecting this machine", body.unknown)
     others: Body = {}
-    with ThreadPoolExecutor(len(COLLECTORS) + 1, thread_name_prefix="collector") as pool:
-        first = pool.submit(default, host, parameters, skip_bmc, stop or Event())
-        futures = {name: pool.submit(bring, host, parameters) for name, bring in COLLECTORS.items() if name in names}
-        for name, future in futures.items():
-            try:
-                others |= future.result()
-            except AgentError as failure:
-                log.warning("collector failed", collector=name, error=str(failure))
-        body = first.result()
+    for name, found in brought.items():
+        if isinstance(found, Unknown):
+            log.warning("collector failed", collector=name, error=found.unknown)
+        else:
+            others |= found
     if parameters.collect_lldp:
         body = with_lldp(body, others.get("lldp_raw", {}))
     return {**body, **others, **(logs(host) if LOGS in names else {})}
