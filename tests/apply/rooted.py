@@ -69,11 +69,12 @@ def written(folder: Path, files: dict[str, bytes | str]) -> Path:
     return tree
 
 
-def ext4_of(folder: Path, files: dict[str, bytes | str], size_mib: int = 20) -> bytes:
+def ext4_of(folder: Path, files: dict[str, bytes | str], size_mib: int = 20, block_bytes: int = 4096) -> bytes:
     """An ext4 with these files."""
     image = folder / "root.ext4"
     tree = written(folder, files)
-    command("mke2fs", "-q", "-t", "ext4", "-U", UUID, "-d", str(tree), str(image), f"{size_mib}M")
+    block = str(block_bytes)
+    command("mke2fs", "-q", "-t", "ext4", "-b", block, "-U", UUID, "-d", str(tree), str(image), f"{size_mib}M")
     content = image.read_bytes()
     image.unlink()
     return content
@@ -101,9 +102,7 @@ def planned(node: str, spool: Path, request: DeployRequest, *, again: bool = Fal
 
 
 def fake_ext4(size_bytes: int = 2 * MIB, *, seed: int = 1, log_block: int = 2) -> bytes:
-    """What begins as an ext4 of that size does, in blocks of 2^(10 + `log_block`) bytes; the rest is noise with a hole in
-    it.
-    """
+    """What begins as an ext4 of that size does, with blocks of 2^(10 + `log_block`) bytes; the rest is noise."""
     content = bytearray(random.Random(seed).randbytes(size_bytes))
     content[:2048] = bytes(2048)
     content[size_bytes // 2 : size_bytes // 2 + 256 * 1024] = bytes(256 * 1024)

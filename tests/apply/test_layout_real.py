@@ -8,13 +8,15 @@ import json
 import os
 import random
 import signal
+import subprocess
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from agent.errors import ImageRefused, ImageTooLarge, NothingToBoot, PartitionTableError
+from agent.errors import ImageRefused, ImageTooLarge, NothingToBoot, PartitionTableError, SectorSizeMismatch
 from agent.model.disk import MIB
 from agent.model.image import ImageFormat, ImageRef
 from agent.model.job import Result
@@ -191,6 +193,24 @@ def test_sectors_of_4096_bytes(folder: Path) -> None:
             with disk.open("rb") as file:
                 assert int.from_bytes(os.pread(file.fileno(), 2, at + 11), "little") == 4096
         assert told(disk, SWAP_AT, 8 * MIB)["TYPE"] == "swap"
+
+
+@pytest.mark.parametrize("block_bytes", [1024, 4096])
+def test_what_no_kernel_mounts_from_there_is_refused(folder: Path, block_bytes: int) -> None:
+    """As a whole device of such sectors shows."""
+    content = ext4_of(folder, debian(), block_bytes=block_bytes)
+    (folder / "alone").write_bytes(content)
+    (folder / "at").mkdir()
+    with loop(folder, len(content), sector_bytes=4096, name="alone") as alone:
+        argv = ["mount", "-t", "ext4", "-o", "ro", alone, str(folder / "at")]
+        is_mounted = subprocess.run(argv, capture_output=True, check=False).returncode == 0
+        if is_mounted:
+            command("umount", str(folder / "at"))
+    fine = nullcontext() if is_mounted else pytest.raises(SectorSizeMismatch)
+    with serving(content) as server, loop(folder, DISK_BYTES, sector_bytes=4096) as node, fine:
+        carried_out(node, folder, wanted(reference(server)))
+
+    assert is_mounted is (block_bytes == 4096)
 
 
 def test_what_does_not_fit(folder: Path) -> None:
