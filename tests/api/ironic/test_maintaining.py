@@ -293,5 +293,5 @@ def test_a_file_is_injected(tmp_path: Path) -> None:
     assert made.tree.entries[f"{PLACE}/etc/motd"] == b"hello"
     assert made.dresses[f"{PLACE}/etc/motd"] == (0o600, 7, None)
     assert [argv[:5] for argv in made.commands if argv[0] == "mount"] == [
-        ("mount", "-t", "ext4", "-o", "rw,nosuid,nodev,noexec")
+        ("mount", "-t", "ext4", "-o", "rw,nosuid,nodev,noexec,errors=remount-ro")
     ]
