@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, field_validator, model_validator
 
 from agent.model.burn_in import Load
 from agent.model.config_drive import ConfigDrive, DriveImage
@@ -176,6 +176,15 @@ class BurnInRequest(_Request):
     skip: SkipList = ()
     shared_too: SharedToo = False
     output: str | None = Field(default=None, pattern=r"^/[!-~]+$", description="a file for the findings, as JSON")
+
+    @field_validator("output")
+    @classmethod
+    def _is_a_file(cls, path: str | None) -> str | None:
+        """What stands for a device or for the kernel is not replaced by a file."""
+        names = [name for name in (path or "").split("/") if name not in ("", ".")]
+        if path is not None and (".." in names or names[:1] in ([], ["dev"], ["proc"], ["sys"])):
+            raise ValueError(f"{path} is no place for a file")
+        return path
 
 
 class RebootRequest(_Request):

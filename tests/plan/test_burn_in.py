@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from agent.errors import AgentError, DiskChanged, DiskInUse, DiskReadOnly
 from agent.model.burn_in import BurnIn, CpuLoad, DiskLoad, Load, MemoryLoad
@@ -69,3 +70,13 @@ def test_what_is_refused(disks: tuple[Disk, ...], error: type[AgentError]) -> No
     begun = (SSD.identity,) if error is DiskChanged else ()
     with pytest.raises(error):
         plan_burn_in(machine(*disks), asked(DiskLoad()), "/s", begun)
+
+
+@pytest.mark.parametrize(
+    "path", ["/dev/sda", "//dev/sda", "/./sys/x", "/proc/1/mem", "/tmp/../dev/sda", "/", "relative"]
+)
+def test_findings_go_to_a_file(path: str) -> None:
+    """And to nothing that stands for a device or the kernel."""
+    with pytest.raises(ValidationError, match="output"):
+        asked(CpuLoad(), output=path)
+    assert asked(CpuLoad(), output="/var/log/burn-in.json").output == "/var/log/burn-in.json"
