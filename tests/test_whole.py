@@ -140,6 +140,7 @@ def boot_into_disk(made: Machine, boot_id: str) -> None:
         made.tree.put(path, b"")
     made.tree.put("/proc/self/mountinfo", b"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n")
     made.tree.put("/sys/dev/block/8:1", LinkTo("/sys/block/sda/sda1"))
+    made.record.udev["sda1"] = {"DEVTYPE": "partition", "ID_FS_TYPE": "ext4", "USEC_INITIALIZED": "1"}
     made.record.udev["sda2"] = {"DEVTYPE": "partition", "ID_FS_LABEL": "config-2", "USEC_INITIALIZED": "1"}
 
     def mount(machine: Machine, argv: object, stdin: str | None) -> Output:
@@ -179,7 +180,7 @@ def test_from_enrolment_to_a_wiped_node(tmp_path: Path) -> None:
             powered(made, "reboot")
         assert active["boot_proof"] == "agent"
         made.tree.put("/proc/sys/kernel/random/boot_id", b"boot-3\n")
-        made.record.udev.pop("sda2")
+        made.record.udev["sda2"].pop("ID_FS_LABEL")  # the ramdisk has no such drive to read
         made.tree.drop("/run")
         with running(ramdisk.run, made, ramdisk_settings(world)):
             world.until(f"/v1/nodes/{node}", "state", "available")
