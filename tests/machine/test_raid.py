@@ -21,7 +21,7 @@ from tests.efi import MIB, csv, fat_image, head_with
 from tests.hostile import serving
 from tests.machine.guest import HOST, Guest, booted
 
-pytestmark = [pytest.mark.machine, pytest.mark.root]
+pytestmark = [pytest.mark.machine, pytest.mark.root, pytest.mark.ironic_long]
 
 BOOT_S, DO_S = 900, 500
 UNIT = "/usr/lib/systemd/system/bms-agent-ramdisk.service"
