@@ -15,7 +15,7 @@ from agent.model.config_drive import ConfigDrive, DriveImage
 from agent.model.disk import MIB, Disk, DiskIdentity
 from agent.model.image import ImagePolicy
 from agent.model.inventory import Inventory
-from agent.model.plan import DiskMustBe, Epilogue, Partition, PlaceConfigDrive, Plan, SealDisk, WriteImage
+from agent.model.plan import DiskMustBe, Epilogue, NewTable, Partition, PlaceConfigDrive, Plan, SealDisk, WriteImage
 from agent.model.request import DeployRequest
 from agent.plan.array_root import besides_mirrors, bootable
 from agent.plan.disk import disks_of, must_be_expendable, must_be_free, must_be_the_one_begun, select
@@ -39,30 +39,55 @@ def plan_deploy(
     """
     disk = select(disks_of(inventory), request.root_device, request.skip, arrays_of(inventory))
     begun = besides_mirrors(inventory, begun)
+    must_take_it(disk, request, begun)
+    limit_bytes = image_limit(disk, request)
+    added = drive_partition(disk) if request.config_drive else ()
+    write = written(disk, request, spool, policy, limit_bytes=limit_bytes, added=added, resumed=bool(begun))
+    plan = Plan(
+        preconditions=(DiskMustBe(disk=disk.identity),),
+        steps=(write, *placed(disk, request, added), sealed(write)),
+        epilogue=Epilogue.REBOOT if request.reboot else None,
+    )
+    return bootable(inventory, disk, plan, request.skip)
+
+
+def must_take_it(disk: Disk, request: DeployRequest, begun: tuple[DiskIdentity, ...]) -> None:
+    """Raises `DiskInUse`, `DiskChanged`, `DiskHoldsData`, `DecodeError`, `SectorSizeMismatch`."""
     must_be_free(disk)
     must_be_the_one_begun(disk, begun)
     must_be_expendable(disk, overwrite=request.overwrite or bool(begun))
     must_suit(disk, request.config_drive)
-    limit_bytes = image_limit(disk, request)
-    head_path = f"{spool}/{request.request_id}.head"
-    added = drive_partition(disk) if request.config_drive else ()
-    write = WriteImage(
+
+
+def written(
+    disk: Disk,
+    request: DeployRequest,
+    spool: str,
+    policy: ImagePolicy,
+    *,
+    limit_bytes: int,
+    added: tuple[Partition, ...],
+    resumed: bool,
+    table: NewTable | None = None,
+) -> WriteImage:
+    """The image, up to that byte of the disk: as a whole disk, or into the root of a new table."""
+    return WriteImage(
         disk=disk.identity,
         image=request.image.through(policy.cache),
         limit_bytes=limit_bytes,
         hold_back_bytes=HOLD_BACK_BYTES,
-        head_path=head_path,
-        resumed=bool(begun),
+        head_path=f"{spool}/{request.request_id}.head",
+        resumed=resumed,
         verify=request.verify,
         trusted_keys=policy.trusted_keys,
         add=added,
+        table=table,
     )
-    plan = Plan(
-        preconditions=(DiskMustBe(disk=disk.identity),),
-        steps=(write, *placed(disk, request, added), SealDisk(disk=disk.identity, head_path=head_path, add=added)),
-        epilogue=Epilogue.REBOOT if request.reboot else None,
-    )
-    return bootable(inventory, disk, plan, request.skip)
+
+
+def sealed(write: WriteImage) -> SealDisk:
+    """What was held back of it comes last."""
+    return SealDisk(disk=write.disk, head_path=write.head_path, add=write.add)
 
 
 def must_suit(disk: Disk, drive: ConfigDrive | DriveImage | None) -> None:

@@ -24,12 +24,9 @@ from agent.model.plan import (
     NewTable,
     Partition,
     Plan,
-    SealDisk,
-    WriteImage,
 )
 from agent.model.request import DeployRequest
-from agent.plan.disk import must_be_expendable, must_be_free, must_be_the_one_begun
-from agent.plan.image import HOLD_BACK_BYTES, NO_POLICY, must_suit, placed
+from agent.plan.image import NO_POLICY, must_take_it, placed, sealed, written
 
 FIRST_BYTE = MIB
 WHOLE_DISK = "Use a whole-disk image, or boot this machine by UEFI (Ironic: capability boot_mode:uefi)."
@@ -62,10 +59,7 @@ def plan_layout(
         raise InputError("planning the partitions", "the request has no layout")
     architecture = must_boot_by_uefi(seen)
     must_be_streamed(request)
-    must_be_free(disk)
-    must_be_the_one_begun(disk, begun)
-    must_be_expendable(disk, overwrite=request.overwrite or bool(begun))
-    must_suit(disk, request.config_drive)
+    must_take_it(disk, request, begun)
     parts = laid_out(disk, layout, with_drive=request.config_drive is not None)
     must_hold_the_image(parts[ROOT], request)
     kept = parts[EPHEMERAL] if layout.preserve_ephemeral else None
@@ -73,17 +67,14 @@ def plan_layout(
         must_be_there(kept, seen.partitions, disk)
     guid = guid_of(request.request_id, str(disk.identity))
     added = tuple(parts.values())
-    head_path = f"{spool}/{request.request_id}.head"
-    write = WriteImage(
-        disk=disk.identity,
-        image=request.image.through(policy.cache),
+    write = written(
+        disk,
+        request,
+        spool,
+        policy,
         limit_bytes=parts[ROOT].end_bytes,
-        hold_back_bytes=HOLD_BACK_BYTES,
-        head_path=head_path,
+        added=added,
         resumed=bool(begun),
-        verify=request.verify,
-        trusted_keys=policy.trusted_keys,
-        add=added,
         table=NewTable(guid=guid, root=parts[ROOT], kept=kept),
     )
     loader = InstallLoader(
@@ -101,7 +92,7 @@ def plan_layout(
             loader,
             *filesystems(disk.identity, layout, parts, guid),
             *placed(disk, request, drive),
-            SealDisk(disk=disk.identity, head_path=head_path, add=added),
+            sealed(write),
         ),
         epilogue=Epilogue.REBOOT if request.reboot else None,
     )
