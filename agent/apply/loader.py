@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from agent.apply.capture.mounts import is_root
+from agent.apply.capture.mounts import SAFELY, is_root
 from agent.apply.config_drive import mkfs_argv
 from agent.apply.region import Region
 from agent.errors import CommandFailed, HostError, NotAsObserved, NothingToBoot
@@ -25,7 +25,6 @@ from agent.model.loader import Loader, loader_in
 from agent.model.plan import InstallLoader
 
 PLACE = "/run/bms-agent/root"
-SAFELY = "ro,nosuid,nodev,noexec"
 OPTIONS = {"ext4": "errors=continue", "xfs": "nouuid", "btrfs": "subvolid=5"}
 """What a filesystem says itself about errors does not count: it might be to end this kernel. The loop device is
 read-only, too: one whose journal would have to be replayed is not mounted, since what it shows without may be old.
@@ -71,7 +70,7 @@ def mounted(host: Host, step: InstallLoader, names: Names) -> Iterator[None]:
     unmount(host)
     host.files.write(f"{PLACE}/.keep", b"")
     region = f"loop,offset={step.root.offset_bytes},sizelimit={step.root.size_bytes}"
-    options = ",".join((SAFELY, region, OPTIONS[names.kind]))
+    options = ",".join(("ro", SAFELY, region, OPTIONS[names.kind]))
     try:
         host.run(["mount", "-t", names.kind, "-o", options, step.disk.path, PLACE], timeout_s=TIMEOUT_S)
     except CommandFailed as error:

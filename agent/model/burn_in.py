@@ -43,7 +43,6 @@ class DiskLoad(Frozen):
     part: Literal["disk"] = "disk"
     loops: int = Field(default=4, ge=1, le=1000, description="whole passes of writing and reading")
     seconds: int = Field(default=0, ge=0, le=90 * DAY_S, description="the time limit, in place of `loops`; 0: none")
-    self_test: bool = Field(default=False, description="the drive's own long test, afterwards")
 
 
 class NetworkLoad(Frozen):
