@@ -37,7 +37,7 @@ from agent.inventory.partition_tags import known_partitions, partition_tags
 from agent.inventory.partitions import partitions_known
 from agent.model.burn_in import BurnIn
 from agent.model.disk import Disk, DiskIdentity, DiskPartition
-from agent.model.efi import SystemPartition
+from agent.model.efi import FirmwareBoot, SystemPartition
 from agent.model.image import ImagePolicy, ImageRef
 from agent.model.inject import InjectFiles
 from agent.model.inventory import Inventory
@@ -158,9 +158,7 @@ class Operations:
                 return plan_create_raid(self._inventory(), request, begun)
             case DeleteRaidRequest():
                 return plan_delete_raid(self._inventory(), request, begun)
-            case SelectBootRequest():
-                return self._tidied(self._boot_planned(request))
-            case ForgetBootRequest():
+            case SelectBootRequest() | ForgetBootRequest():
                 return self._boot_planned(request)
             case ErasePstoreRequest():
                 return Plan(steps=(ErasePstore(),))
@@ -189,18 +187,18 @@ class Operations:
         must_not_be_shared(found, allowed=allowed)
         return plan
 
-    def _tidied(self, plan: Plan) -> Plan:
-        """With an entry that is made, those of ours go that lead nowhere any more."""
-        firmware = firmware_boot(self._host)
-        return with_old_ones_forgotten(plan, firmware, known_partitions(self._host)) if firmware else plan
-
     def _boot_planned(self, request: SelectBootRequest | ForgetBootRequest) -> Plan:
-        """What a disk has to boot is looked at once it is known which disk is meant; with a BIOS there is nothing."""
+        """With a BIOS there is nothing. With an entry that is made, those of ours go that lead nowhere any more."""
         firmware = firmware_boot(self._host)
         if firmware is None:
             return Plan()
         if isinstance(request, ForgetBootRequest):
             return plan_forget_boot(firmware, request)
+        plan = self._selection_planned(firmware, request)
+        return with_old_ones_forgotten(plan, firmware, known_partitions(self._host))
+
+    def _selection_planned(self, firmware: FirmwareBoot, request: SelectBootRequest) -> Plan:
+        """What a disk has to boot is looked at once it is known which disk is meant."""
         inventory = self._inventory()
         disk = select(disks_of(inventory), request.root_device, request.skip, arrays_of(inventory))
         if isinstance(disk, RunningArray):
