@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from agent.model.bmc import Bmc
 from agent.model.difference import Difference
@@ -22,6 +23,7 @@ CPU = ("architecture", "model", "microcode", "numa_nodes", "offline")
 FIRMWARE = ("secure_boot", "setup_mode", "order")
 BMC = ("v4", "v6", "mac", "firmware")
 TPM = ("version", "manufacturer", "firmware", "certificates")
+Part = TypeVar("Part", Tpm, Bmc)
 WIDTHS = ("size_bytes", "kind", "rank_count", "total_width_bits")
 
 
@@ -107,17 +109,22 @@ def firmware(before: FirmwareInFull, after: FirmwareInFull) -> Iterator[Differen
 
 def tpm(before: Fact[Tpm], after: Fact[Tpm]) -> Iterator[Difference]:
     """One that is gone is a fault: what is sealed to it cannot be opened."""
-    if isinstance(before, Tpm) and isinstance(after, Tpm):
-        yield from each_changed("TPM", "TPM", before, after, TPM)
-    elif not isinstance(before, Unknown) and not isinstance(after, Unknown):
-        words = [None if one is None else f"version {one.version}" for one in (before, after)]
-        yield from changed("TPM", "TPM.PRESENCE", *words, weight="fault" if after is None else "change")
+    yield from part("TPM", TPM, before, after, lambda one: f"version {one.version}")
 
 
 def bmc(before: Fact[Bmc], after: Fact[Bmc]) -> Iterator[Difference]:
     """Its addresses and its firmware."""
-    if isinstance(before, Bmc) and isinstance(after, Bmc):
-        yield from each_changed("BMC", "BMC", before, after, BMC)
-    elif not isinstance(before, Unknown) and not isinstance(after, Unknown):
-        words = [None if one is None else f"the one at {one.v4 or one.v6 or 'no address'}" for one in (before, after)]
-        yield from changed("BMC", "BMC.PRESENCE", *words, weight="fault" if after is None else "change")
+    yield from part("BMC", BMC, before, after, lambda one: f"the one at {one.v4 or one.v6 or 'no address'}")
+
+
+def part(
+    name: str, fields: tuple[str, ...], before: Fact[Part], after: Fact[Part], words: Callable[[Part], str]
+) -> Iterator[Difference]:
+    """Of which a machine has one or none; one that is gone is a fault."""
+    if isinstance(before, Unknown) or isinstance(after, Unknown):
+        return
+    if before is not None and after is not None:
+        yield from each_changed(name, name, before, after, fields)
+    else:
+        told = [None if one is None else words(one) for one in (before, after)]
+        yield from changed(name, f"{name}.PRESENCE", *told, weight="fault" if after is None else "change")
