@@ -21,7 +21,7 @@ Where things are, from the top; a module imports only from floors below it:
     networking.py                 its page on the network
     job/                          ledger, journal, outbox, executor, convergence: what survives a crash
     inventory/ plan/ apply/       observe · decide · do: the same nouns in each (disk, image, network …)
-    host/                         the doors: the only code that touches the operating system; `host/fake` for tests
+    host/                         the doors: all that touches the operating system; `host/fake`: tests, recordings
     model/ errors.py config.py    values, one tree of errors, settings
 
 Writing an image is the heart of it. `apply/source/` fetches (ranges, mirrors, registries); `apply/chunked/` writes what
@@ -30,9 +30,15 @@ is packed in chunks, verified one by one, `apply/stream.py` with `apply/decode/`
 partition (`apply/partition.py`), with a table of ours and the loader that it carries (`apply/loader.py`).
 `apply/capture/` goes the other way, and `apply/convert.py` from file to file.
 
+`apply/erasing/` is what takes it away again: a drive forgets by the best means that it has, and canaries, samples and
+its own log decide whether it did. What came of each disk is signed (`model/erasing/`); a node is clean by that alone.
+
 The network is the other heart. `model/network/` has it as it shall be and as it is, in the same words;
 `plan/network/` makes steps of the difference, and the files for the next boot; `host/rtnetlink/` tells them to the
 kernel; `job/commit.py` proves a change or takes it back, whatever becomes of the agent; `job/convergence.py` keeps it.
+
+Hardware is put under load by `apply/burn_in/` and judged by `apply/validation/`: the tests are rows of
+`model/validation/catalogue.py`, and what is found has a code of `model/validation/codes.py`.
 
 So: an operation is *decided* in `plan/`, judged in `plan/check.py`, and *done* in `apply/`; nothing else decides or
 does. `controller/` (the embedded controller) and `bmsctl/` (its client) are other programs in the same wheel: they

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, Pydant
 from agent.errors import ConfigError
 from agent.model.frozen import faults
 from agent.model.image import ImagePolicy
+from agent.model.pin import Pin
 
 CONFIG_FILE = "/etc/bms-agent/agent.toml"
 
@@ -34,6 +35,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="BMS_AGENT_", extra="forbid", frozen=True)
 
     controller: str | None = Field(default=None, description="URL of the controller")
+    ca: Pin | None = Field(default=None, description="digest of the authority that certifies it (kernel command line)")
     token: SecretStr | None = Field(default=None, description="one-time enrolment token (kernel command line)")
     boot_mac: str | None = Field(default=None, description="MAC of the NIC that this machine booted from")
     state_dir: Path = Field(default=Path("/var/lib/bms-agent"), description="what survives a reboot")
@@ -45,7 +47,15 @@ class Settings(BaseSettings):
     image_keys: Words = Field(
         default=(), description="Ed25519 public keys, base64, comma-separated: one must have signed an image"
     )
+    require_signature: bool = Field(
+        default=False, description="an image that no trusted key has signed is not written, even where there is no key"
+    )
     image_cache: str | None = Field(default=None, description="URL of the rack's image cache")
+    wipe_special_filesystems: bool = Field(
+        default=False,
+        description="disks that other machines may be using (VMFS, GPFS, GFS2, OCFS2), or that udev could not examine, "
+        "are written to like all others: as the node's setting of that name is under Ironic (kernel command line)",
+    )
     status: bool = Field(
         default=False, description="a line on the serial console for each change of state (kernel command line)"
     )
@@ -54,7 +64,9 @@ class Settings(BaseSettings):
     @property
     def images(self) -> ImagePolicy:
         """What this machine holds about images."""
-        return ImagePolicy(trusted_keys=self.image_keys, cache=self.image_cache)
+        return ImagePolicy(
+            trusted_keys=self.image_keys, require_signature=self.require_signature, cache=self.image_cache
+        )
 
     @model_validator(mode="after")
     def _images_are_sound(self) -> Self:

@@ -6,7 +6,8 @@
                                 └──► beat: what is observed
     survey: once an hour, what has become of the hardware
 
-A thread that dies takes the process with it: systemd starts it again, and the journal knows where it was.
+A thread that dies, or hangs, takes the process with it: systemd starts it again, and the journal knows where it was.
+Processes that end again and again are begun later each time, and say so.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Condition, Event, Thread
-from typing import TYPE_CHECKING, Protocol
+from threading import Condition, Event
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -29,10 +30,13 @@ from agent.host.sd_notify import Notifier
 from agent.job.executor import Executor
 from agent.job.journal import Journal
 from agent.job.ledger import Ledger
+from agent.job.lives import LONGEST_PAUSE_S, lived, lives_in
+from agent.job.loops import Alive, Loop, Loops, unwatched
 from agent.job.outbox import Outbox
 from agent.job.status import StatusFile
-from agent.job.survey import Survey
+from agent.job.survey import PERIOD_S, Survey
 from agent.link.client import Client
+from agent.link.key import NodeKey
 from agent.link.loops import Listener, beat, deliver
 from agent.model.fault import Fault
 from agent.model.inventory import Inventory
@@ -51,7 +55,16 @@ SETTLE_S = 0.2
 WORKER_RETRY_S = 5.0
 JOIN_S = 3.0
 """For all threads together: whatever they were at is journalled, and a reboot waits for us."""
+TURN_S = 300.0
+"""Longer than a turn of any loop takes that talks to the controller or hears the kernel, without its pause."""
+ROUND_S = 1800.0
+"""The same for the network, whose changes are proven, and for the inventory, which asks every device."""
+STEP_S = 25 * 3600.0
+"""A step says how far it is, every half second while drives erase themselves, recalled or not; what else it waits for
+ends within a day.
+"""
 
+Found = TypeVar("Found")
 log = structlog.get_logger("daemon")
 
 
@@ -63,6 +76,9 @@ class Open:
     url: str
     node_id: str
     credential: SecretStr
+    key: NodeKey | None = None
+    """None: an earlier release's way, with the credential alone."""
+    ca: str | None = None
 
 
 class Serving(Protocol):
@@ -90,19 +106,25 @@ class Worker:
             self._wanted = self._next = request
             self._changed.notify_all()
 
-    def work(self, stop: Event) -> None:
+    def work(self, stop: Event, alive: Alive = unwatched) -> None:
         """Until stopped."""
         while not stop.is_set():
+            alive()
             with self._changed:
                 self._changed.wait_for(lambda: self._next is not None, timeout=TICK_S)
                 request, self._next = self._next, None
-            if request is not None and not self._served(request, stop):
+            if request is not None and not self._served(request, stop, alive):
                 self._clock.wait(stop, WORKER_RETRY_S)
                 self._again(request)
 
-    def _served(self, request: Request, stop: Event) -> bool:
+    def _served(self, request: Request, stop: Event, alive: Alive) -> bool:
+        def is_wanted() -> bool:
+            """Asked whenever a step says how far it is."""
+            alive()
+            return self._wanted == request
+
         try:
-            self._executor.serve(request, stop, lambda: self._wanted == request)
+            self._executor.serve(request, stop, is_wanted)
         except AgentError as error:
             fault = Fault.of(error)
             if fault != self.fault:
@@ -128,7 +150,13 @@ class Daemon:
         self._opened = opened
         self._convergence = convergence
         directory = str(settings.state_dir)
-        operations = Operations(host, opened.session.mode, f"{settings.runtime_dir}/spool", settings.images)
+        operations = Operations(
+            host,
+            opened.session.mode,
+            f"{settings.runtime_dir}/spool",
+            settings.images,
+            shared_too=settings.wipe_special_filesystems,
+        )
         self._outbox = Outbox(host.files, directory, str(uuid4()))
         self._executor = Executor(
             operations, Journal(host.files, directory), self._outbox, host.clock, opened.session.boot_id
@@ -137,55 +165,60 @@ class Daemon:
         self._listener = Listener(
             self._client(), Ledger(host.files, directory, opened.node_id), self._act, settings.poll_s
         )
-        self._status = StatusFile(host, str(settings.runtime_dir), "embedded", opened.url)
+        self._status = StatusFile(
+            host, str(settings.runtime_dir), "embedded", opened.url, opened.key.fingerprint if opened.key else None
+        )
+        self._before = lives_in(host.files, str(settings.runtime_dir))
+        self._watched: Loops | None = None
         self._news = Event()
         self._observed = Event()
         """The network is another than the last heartbeat told."""
 
     def run(self, stop: Event, notifier: Notifier) -> None:
-        """Until stopped. Raises what killed a thread."""
-        died: list[BaseException] = []
-        threads = [Thread(target=guarded(loop, died), name=name, daemon=True) for name, loop in self._loops(stop)]
-        for thread in threads:
-            thread.start()
+        """Until stopped. Raises what killed a thread, or `LoopStuck`."""
+        loops = self._watched = Loops(self._host.clock, stop, self.loops(stop))
+        loops.start()
         notifier.ready(f"session open as node {self._opened.node_id}")
-        while not (self._host.clock.wait(stop, TICK_S) or died):
+        while not (self._host.clock.wait(stop, TICK_S) or loops.fault()):
             notifier.watchdog()
             self._say()
         stop.set()
         notifier.stopping()
         self._news.set()
-        patience_ends_s = self._host.clock.monotonic_s() + JOIN_S
-        for thread in threads:
-            thread.join(max(0.0, patience_ends_s - self._host.clock.monotonic_s()))
-        if died:
-            raise died[0]
+        loops.join(JOIN_S)
+        loops.check()
 
-    def _loops(self, stop: Event) -> list[tuple[str, Callable[[], None]]]:
+    def loops(self, stop: Event) -> list[Loop]:
+        """What runs side by side."""
         clock, settings = self._host.clock, self._settings
-        loops: list[tuple[str, Callable[[], None]]] = [
-            ("worker", lambda: self._worker.work(stop)),
-            ("listen", lambda: self._listener.listen(clock, stop)),
-            ("deliver", lambda: deliver(self._client(), self._outbox, clock, stop)),
-            (
-                "beat",
-                lambda: beat(self._client(), self._heartbeat, settings.heartbeat_s, clock, stop, self._observed),
-            ),
+        beat_s, poll_s = settings.heartbeat_s, settings.poll_s
+
+        def beats(alive: Alive) -> None:
+            beat(self._client(), self._heartbeat, beat_s, clock, stop, self._observed, alive)
+
+        loops = [
+            Loop("worker", lambda alive: self._worker.work(stop, alive), STEP_S),
+            Loop("listen", lambda alive: self._listener.listen(clock, stop, alive), poll_s + TURN_S),
+            Loop("deliver", lambda alive: deliver(self._client(), self._outbox, clock, stop, alive), TURN_S),
+            Loop("beat", beats, 2 * beat_s + TURN_S),
         ]
-        if self._convergence is not None:
-            convergence = self._convergence
-            loops.append(("network", lambda: self._converge(convergence, stop)))
-            loops.append(("hear", lambda: self._hear(stop)))
-            survey = Survey(self._host, str(settings.state_dir), self._tell)
-            loops.append(("survey", lambda: survey.loop(clock, stop)))
-        return loops
+        if self._convergence is None:
+            return loops
+        convergence, survey = self._convergence, Survey(self._host, str(settings.state_dir), self._tell)
+        return [
+            *loops,
+            Loop("network", lambda alive: self._converge(convergence, stop, alive), NETWORK_PERIOD_S + ROUND_S),
+            Loop("hear", lambda alive: self._hear(stop, alive), TURN_S),
+            Loop("survey", lambda alive: survey.loop(clock, stop, alive), PERIOD_S + ROUND_S, is_vital=False),
+        ]
 
     def _tell(self, inventory: Inventory) -> None:
         """The controller, that this machine is another than it was."""
         self._client().post("/v1/agent/inventory", inventory, Acknowledged)
 
     def _client(self) -> Client:
-        return Client(self._opened.url, self._opened.credential)
+        opened = self._opened
+        return Client(opened.url, opened.credential, opened.key, opened.session.session_id, opened.ca)
 
     def _act(self, desired: Desired) -> None:
         if self._convergence is not None:
@@ -193,8 +226,9 @@ class Daemon:
             self._news.set()
         self._worker.take(desired.request)
 
-    def _converge(self, convergence: Convergence, stop: Event) -> None:
+    def _converge(self, convergence: Convergence, stop: Event, alive: Alive) -> None:
         while not stop.is_set():
+            alive()
             self._news.clear()
             before = told(convergence)
             holds = convergence.round()
@@ -202,11 +236,12 @@ class Daemon:
                 self._observed.set()
             self._news.wait(NETWORK_PERIOD_S if holds else NETWORK_RETRY_S)
 
-    def _hear(self, stop: Event) -> None:
+    def _hear(self, stop: Event, alive: Alive) -> None:
         """The kernel tells of every change; a burst of them is one round."""
         while not stop.is_set():
             with self._host.netlink.watching() as watch:
                 while not stop.is_set():
+                    alive()
                     if watch.wait(TICK_S) and not self._host.clock.wait(stop, SETTLE_S):
                         watch.wait(0)
                         self._news.set()
@@ -225,8 +260,10 @@ class Daemon:
 
     def _problems(self) -> tuple[Fault, ...]:
         convergence = self._convergence
-        faults = (self._listener.fault, self._worker.fault, *(convergence.problems if convergence else ()))
-        return tuple(fault for fault in faults if fault is not None)
+        crashed = self._before.fault(self._host.clock.monotonic_s())
+        faults = (crashed, self._listener.fault, self._worker.fault, *(convergence.problems if convergence else ()))
+        stuck = self._watched.problems if self._watched else ()
+        return (*(fault for fault in faults if fault is not None), *stuck)
 
     def _say(self) -> None:
         """For the screen, and for whoever asks what is wrong."""
@@ -243,16 +280,24 @@ def told(convergence: Convergence) -> tuple[object, ...]:
     return convergence.applied_generation, convergence.fault, convergence.state
 
 
-def guarded(loop: Callable[[], None], died: list[BaseException]) -> Callable[[], None]:
-    """The loop, with what ends it kept for the main thread."""
-
-    def run() -> None:
-        try:
-            loop()
-        except BaseException as error:  # noqa: BLE001 - the main thread raises it again
-            died.append(error)
-
-    return run
+def live(
+    host: Host,
+    settings: Settings,
+    stop: Event,
+    notifier: Notifier,
+    work: Callable[[], Found],
+    longest_pause_s: float = LONGEST_PAUSE_S,
+) -> Found | None:
+    """One life of a resident mode. It counts how it ends, and begins later where those before it were short; None if it
+    was stopped before.
+    """
+    with lived(host, str(settings.runtime_dir)) as before:
+        if pause_s := min(before.pause_s, longest_pause_s):
+            log.warning("beginning later", ended=before.ended, pause_s=pause_s)
+            notifier.status(f"ended {before.ended} times in a row: waiting for {pause_s:.0f} s")
+            with notifier.kept_alive():
+                host.clock.wait(stop, pause_s)
+        return None if stop.is_set() else work()
 
 
 def wait_for_udev(host: Host) -> None:

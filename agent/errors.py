@@ -3,38 +3,22 @@
 
     AgentError
     ├── InputError            what was asked for is wrong: nothing was touched
-    │   ├── DecodeError           bytes or JSON that are not what they claim to be
-    │   ├── ConfigError           settings, kernel command line
-    │   ├── WrongNode             a task that names another node
-    │   ├── GenerationOutdated    desired state older than what is held
-    │   └── ConfigurationChanged  same generation, other content
-    ├── SelectionError        no disk, or no single disk, is the one that was meant
-    │   ├── NoDiskMatches
-    │   └── SeveralDisksMatch
+    │       DecodeError, ConfigError, WrongNode, GenerationOutdated, ConfigurationChanged
+    ├── SelectionError        no disk, or no single disk, is the one that was meant: NoDiskMatches, SeveralDisksMatch
     ├── PreconditionError     the machine is not in the state that the plan stands on: nothing was touched
-    │   ├── DiskInUse, DiskHoldsData, DiskShared, DiskChanged, DiskReadOnly
-    │   ├── ImageTooLarge, SectorSizeMismatch, PartitionTableError
-    │   ├── NothingToBoot         no EFI system partition, or no loader on it
-    │   ├── CaptureRefused        a disk that would make no image to deploy
-    │   ├── PlanRefused           the checker found a plan that breaks an invariant
-    │   └── ChangeUnderWay        somebody else is changing the same thing
+    │       DiskInUse, DiskHoldsData, DiskShared, DiskChanged, DiskReadOnly, ArrayNotWhole, ImageTooLarge,
+    │       SectorSizeMismatch, PartitionTableError, NothingToBoot, CaptureRefused, PlanRefused, ChangeUnderWay
     ├── ImageError            the image did not arrive as promised: the disk cannot boot
-    │   ├── DigestMismatch, ImageTruncated, ImageOverrun, ImageChanged
-    │   ├── ImageUnavailable      └── AccessDenied
-    │   └── ImageRefused, SignatureMissing
-    ├── Recalled              the request is not wanted any more
+    │       DigestMismatch, ImageTruncated, ImageOverrun, ImageUnavailable (AccessDenied), ImageChanged,
+    │       ImageRefused, SignatureMissing
+    ├── Recalled              the request is not wanted any more (TimeOver: a test of it has used up its time)
     ├── HostError             the operating system or the hardware said no
-    │   ├── CommandFailed, ToolMissing, DeviceError, EraseUnproven, BurnInFailed
-    │   ├── NotAsObserved         after acting, the machine is not as the plan expects
-    │   ├── ProofFailed           a changed network does not work: it was taken back
-    │   ├── RevertFailed          and could not be taken back
-    │   └── NetworkDrifted        somebody else changed the network
-    └── LinkError             the controller could not be reached, or answered nonsense
-        └── ControllerRefused     the controller understood, and said no
+    │       CommandFailed, ToolMissing, RecordedMachine, DeviceError, EraseUnproven, BurnInFailed, ValidationFailed,
+    │       NotAsObserved, ProofFailed, RevertFailed, NetworkDrifted
+    └── LinkError             the controller could not be reached, or answered nonsense (ControllerRefused)
 
-A face reads the attributes (`code`, `exit_status`, `retryable`, `hint`); it never tests for a class. The
-text says what failed while doing what, as a gerund: ``AgentError("writing image to /dev/sda", "...")``.
-The cause is chained with ``from`` and is never pasted into the text.
+A face reads the attributes (`code`, `exit_status`, `retryable`, `hint`), never the class. The text says what failed
+doing what, a gerund: `AgentError("writing image to /dev/sda", "...")`. The cause is chained with `from`, not pasted in.
 """
 
 from __future__ import annotations
@@ -55,11 +39,11 @@ class AgentError(Exception):
         self.doing = doing
         self.evidence = evidence
         self.hint = hint or self.advice
+        self.found: dict[str, str | int] = {}  # out nevertheless, for a job's report
 
     def causes(self) -> str:
         """The chain below this error, each link said once, outermost first."""
-        links: list[str] = []
-        link = self.__cause__
+        links, link = list[str](), self.__cause__
         while link is not None:
             links.append(str(link) or type(link).__name__)
             link = link.__cause__
@@ -155,7 +139,7 @@ class DiskShared(PreconditionError):
     """The disk holds a filesystem that other machines may be using at this moment."""
 
     code = "DISK.SHARED"
-    advice = "Detach it from this machine, or put it into skip_block_devices; wipe_special_filesystems allows its loss."
+    advice = "Detach it, or put it into skip_block_devices; [bms.]wipe_special_filesystems allows its loss: see README."
 
 
 class DiskChanged(PreconditionError):
@@ -265,8 +249,7 @@ class AccessDenied(ImageUnavailable):
 
     def __init__(self, doing: str, evidence: str = "", *, hint: str | None = None, challenge: str = "") -> None:
         super().__init__(doing, evidence, hint=hint)
-        self.challenge = challenge
-        """The server's WWW-Authenticate (RFC 9110, section 11.6.1)."""
+        self.challenge = challenge  # the server's WWW-Authenticate (RFC 9110, section 11.6.1)
 
 
 class ImageChanged(ImageError):
@@ -297,6 +280,10 @@ class Recalled(AgentError):
     advice = "Nothing to do: what replaces it follows."
 
 
+class TimeOver(Recalled):
+    """A test of hardware has used up its time: it ends where a recalled one would, and what it found counts."""
+
+
 class HostError(AgentError):
     """The operating system or the hardware said no."""
 
@@ -315,6 +302,14 @@ class ToolMissing(HostError):
 
     code = "HOST.TOOL_MISSING"
     advice = "Install the package that has it, or use a ramdisk built by images/ramdisk."
+
+
+class RecordedMachine(HostError):
+    """What a recorded machine cannot do: tell what nobody asked it, or be changed."""
+
+    code = "HOST.RECORDED"
+    exit_status = 2
+    advice = "With --machine there are looks and plans only (--plan). To act, run it without, on the machine itself."
 
 
 class DeviceError(HostError):
@@ -336,6 +331,14 @@ class BurnInFailed(HostError):
 
     code = "HARDWARE.BURN_IN_FAILED"
     advice = "Take the machine out of service, and replace the part that is named."
+
+
+class ValidationFailed(HostError):
+    """Hardware that was tested is broken, or nothing of it could be tested; `found` has every verdict."""
+
+    code = "HARDWARE.VALIDATION_FAILED"
+    exit_status = 8
+    advice = "Take the machine out of service, and do what the verdicts' codes say (bms-agent validate --list)."
 
 
 class NotAsObserved(HostError):
@@ -394,5 +397,4 @@ class ControllerRefused(LinkError):
 
     def __init__(self, doing: str, evidence: str = "", *, hint: str | None = None, refusal: str = "") -> None:
         super().__init__(doing, evidence, hint=hint)
-        self.refusal = refusal
-        """The controller's own code."""
+        self.refusal = refusal  # the controller's own code

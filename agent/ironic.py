@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from threading import Event, Thread
+from threading import Event
 from urllib.parse import urlsplit
 
 import structlog
@@ -28,7 +28,7 @@ from agent.api.ironic.table import table
 from agent.api.ironic.together import Together
 from agent.api.ironic.work import Site, Work
 from agent.config import Settings
-from agent.daemon import guarded, wait_for_udev
+from agent.daemon import TURN_S, wait_for_udev
 from agent.errors import AgentError, ControllerRefused, LinkError
 from agent.host.doors import Host
 from agent.host.identity import boot_id
@@ -36,6 +36,8 @@ from agent.host.rescue import open_rescue
 from agent.host.sd_notify import Notifier
 from agent.inventory.logs import bundle
 from agent.inventory.network import nics
+from agent.job.lives import lives_in
+from agent.job.loops import Alive, Loop, Loops
 from agent.job.status import StatusFile
 from agent.link.client import patiently
 from agent.link.ironic.client import Ironic
@@ -49,7 +51,15 @@ from agent.model.url import PORTS, named
 
 INSPECTION_TRIES = 5
 TICK_S = 1.0
+SOCKET = "ironic"
+"""What systemd holds of ours, under that name: where Ironic calls."""
+LONGEST_PAUSE_S = 20.0
+"""Before the next process begins. In the meantime systemd holds our socket: a call of Ironic's waits there, and is lost
+after its `[agent]command_timeout` of 60 s, for which a thread of the conductor's is busy.
+"""
 RETRY_S = 5.0
+"""After a heartbeat that was lost, a 409 too; times 1 to 2 (ironic_python_agent/agent.py, `do_heartbeat`)."""
+MOST_DOUBLED = 8
 BUSY_S = 20.0
 AGAIN_S = (5.0, 10.0, 20.0)
 """After something ended: Ironic drops a heartbeat, and says nothing, while the node is locked
@@ -94,7 +104,8 @@ def run(host: Host, settings: Settings, parameters: Parameters, stop: Event, not
 
 
 def rest(host: Host, stop: Event, notifier: Notifier) -> None:
-    """Until stopped."""
+    """Until stopped. Nobody is called back any more."""
+    notifier.let_go(SOCKET)
     notifier.ready("nothing more to do in this boot")
     while not host.clock.wait(stop, TICK_S):
         notifier.watchdog()
@@ -237,33 +248,34 @@ class Conducted:
         self._is_isolated = False
         self._status = status_file(host, settings, parameters)
         self._lost: Fault | None = None
+        self._before = lives_in(host.files, str(settings.runtime_dir))
 
     def run(self, identity: Identity, stop: Event, notifier: Notifier) -> None:
         """Until stopped, or Ironic has no more use for us. Raises what killed a thread."""
         died: list[BaseException] = []
         work = self._work(identity)
         commands = Commands(table(work), self._record, self._news, died.append)
-        server = self._server(identity, commands)
+        server = self._server(identity, commands, notifier)
         ending = Event()
-        loops: list[tuple[str, Callable[[], None]]] = [
-            ("api", lambda: server.serve_forever(poll_interval=0.2)),
-            ("beat", lambda: self._beat(identity, lambda: work.progress, ending)),
-        ]
-        threads = [Thread(target=guarded(loop, died), name=name, daemon=True) for name, loop in loops]
+        watched = (
+            Loop("api", server.serve, TURN_S),
+            Loop("beat", lambda alive: self._beat(identity, lambda: work.progress, ending, alive), silence_s(identity)),
+        )
+        loops = Loops(self._host.clock, ending, watched, died)
         commands.resume()
-        for thread in threads:
-            thread.start()
+        loops.start()
         notifier.ready(f"Ironic's node {identity.node_uuid}, called at {identity.callback_url}")
-        while not (self._host.clock.wait(stop, TICK_S) or died or self._over.is_set()):
+        while not (self._host.clock.wait(stop, TICK_S) or loops.fault() or self._over.is_set()):
             notifier.watchdog()
             self._say(identity, work.progress)
         self._host.clock.wait(stop, LEAVE_S)
         ending.set()
         self._news.set()
         server.shutdown()
+        if self._over.is_set():
+            notifier.let_go(SOCKET)
         server.server_close()
-        if died:
-            raise died[0]
+        loops.check()
         if self._is_isolated:
             isolate(self._host)
 
@@ -283,48 +295,56 @@ class Conducted:
             needs_no_boot_entry=self._parameters.needs_no_boot_entry,
             inject_priority=self._parameters.inject_priority,
             guards_shared=self._parameters.guards_shared,
+            image_login=self._parameters.image_login,
             disk_attempts=self._parameters.disk_attempts,
             disk_pause_s=self._parameters.disk_pause_s,
         )
         return Work(site, self._directory, boot_id(self._host.files), self._settings.images)
 
-    def _server(self, identity: Identity, commands: Commands) -> Server:
+    def _server(self, identity: Identity, commands: Commands, notifier: Notifier) -> Server:
         path = self._record.pem_path
         pem = identity.certificate_pem + identity.key_pem.get_secret_value()
         self._host.files.write(path, pem.encode(), mode=0o600)
         began_s = self._host.clock.monotonic_s()
-        return Server(
+        server = Server(
             (self._parameters.listen_host or listening_host(self._host), self._parameters.listen_port),
             context(self._host.files.real_path(path), identity.tls_min_version, identity.tls_ciphers),
             commands,
             identity.token.get_secret_value(),
             lambda: self._host.clock.monotonic_s() - began_s,
+            notifier.taken(SOCKET),
         )
+        notifier.hold(SOCKET, server.socket)
+        return server
 
     def _say(self, identity: Identity, progress: Progress | None) -> None:
         """For the screen: how far, whether Ironic hears us, and what became of the last command if that failed."""
-        faults: tuple[Fault, ...] = () if self._lost is None else (self._lost,)
+        crashed = self._before.fault(self._host.clock.monotonic_s())
+        faults = tuple(fault for fault in (crashed, self._lost) if fault is not None)
         held = self._record.held
         last = held.commands[-1] if held is not None and held.commands else None
         if last is not None and (error := last.command_error) is not None:
             faults += (Fault(code=error.type, message=f"{last.command_name}: {error.message}", details=error.details),)
         self._status.tell("conducted by Ironic", node_id=identity.node_uuid, progress=progress, faults=faults)
 
-    def _beat(self, identity: Identity, progress: Callable[[], Progress | None], ending: Event) -> None:
+    def _beat(self, identity: Identity, progress: Callable[[], Progress | None], ending: Event, alive: Alive) -> None:
         """A client of its own: it belongs to one thread."""
         ironic = client(self._host, self._parameters, self._directory)
-        again = list(AGAIN_S)
+        again, refusals = list(AGAIN_S), 0
         while not ending.is_set():
+            alive()
             self._news.clear()
             now = progress()
             try:
                 ironic.heartbeat(identity.node_uuid, beat_of(identity, now))
                 pause_s = BUSY_S if now else (again.pop(0) if again else regular_s(identity))
                 self._lost = None
+                refusals = 0
             except LinkError as error:
                 self._lost = Fault.of(error)
                 log.warning("heartbeat lost", error=str(error))
-                pause_s = RETRY_S
+                refusals = refusals + 1 if isinstance(error, ControllerRefused) else 0
+                pause_s = again_s(identity, refusals)
             if self._news.wait(pause_s):
                 again = list(AGAIN_S)
 
@@ -350,6 +370,21 @@ def message(progress: Progress) -> str:
 def regular_s(identity: Identity) -> float:
     """As IPA does, so that a thousand machines do not call together."""
     return identity.heartbeat_timeout_s * random.uniform(0.3, 0.6)  # noqa: S311
+
+
+def again_s(identity: Identity, refusals: int) -> float:
+    """After what was lost as soon as IPA does; after one refusal upon another ever later, up to the regular pause: what
+    Ironic refuses (400, 401, 404), it will refuse in five seconds, too.
+    """
+    soon_s = RETRY_S * random.uniform(1.0, 2.0)  # noqa: S311
+    return (
+        min(soon_s * 2 ** max(refusals - 1, 0), regular_s(identity)) if refusals < MOST_DOUBLED else regular_s(identity)
+    )
+
+
+def silence_s(identity: Identity) -> float:
+    """No pause between two heartbeats is as long, with the heartbeat itself."""
+    return identity.heartbeat_timeout_s + TURN_S
 
 
 def listening_host(host: Host) -> str:

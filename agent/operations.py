@@ -12,17 +12,13 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from agent.apply.boot import forget_boot, select_boot
-from agent.apply.burn_in import burn_in
-from agent.apply.capture.take import capture_disk
 from agent.apply.config_drive import place_config_drive
-from agent.apply.erase import erase_disk, leave_disk
-from agent.apply.erase_many import erase_disks
+from agent.apply.erase import leave_disk
 from agent.apply.filesystem import make_filesystem
 from agent.apply.holder import stop_holder
 from agent.apply.image import write_image
 from agent.apply.inject import inject_files
 from agent.apply.loader import install_loader
-from agent.apply.metadata import wipe_metadata
 from agent.apply.mirror_loader import mirror_loader
 from agent.apply.pstore import erase_pstore
 from agent.apply.raid import build_raid
@@ -42,13 +38,13 @@ from agent.model.image import ImagePolicy, ImageRef
 from agent.model.inject import InjectFiles
 from agent.model.inventory import Inventory
 from agent.model.job import Advance, Result
+from agent.model.leftovers import ResetPlatform
 from agent.model.plan import (
     BuildRaid,
     CaptureDisk,
     DiskMustBe,
     DiskMustBeIdle,
     Epilogue,
-    EraseDisk,
     EraseDisks,
     ErasePstore,
     ForgetBoot,
@@ -82,21 +78,23 @@ from agent.model.request import (
     RebootRequest,
     Request,
     SelectBootRequest,
+    ValidateRequest,
 )
 from agent.model.url import named
+from agent.model.validation import Validate
 from agent.plan.array_root import besides_mirrors, bootable, disks_of_mirror
 from agent.plan.boot import plan_forget_boot, plan_select_boot, plan_select_mirrored
 from agent.plan.boot_left import with_old_ones_forgotten
-from agent.plan.burn_in import plan_burn_in
 from agent.plan.capture import plan_capture
 from agent.plan.check import check
 from agent.plan.disk import disks_of, must_be_still, select
-from agent.plan.erase import plan_erase
+from agent.plan.erase import is_local, plan_erase
 from agent.plan.guard import must_not_be_shared
 from agent.plan.image import NO_POLICY, plan_deploy
 from agent.plan.inject import plan_inject
 from agent.plan.layout import Seen, plan_layout
 from agent.plan.left import arrays_of
+from agent.plan.leftovers import with_platform_reset
 from agent.plan.power import plan_power
 from agent.plan.raid import plan_create_raid, plan_delete_raid
 
@@ -123,6 +121,7 @@ VERBS: Mapping[str, Verb] = {
     "pstore.erase": Verb("remove what crashed kernels left in the platform's memory", RAMDISK),
     "disk.inject": Verb("put files into the system on a disk", RAMDISK),
     "hardware.burn_in": Verb("put hardware under load and verify what it does", RAMDISK),
+    "hardware.validate": Verb("test hardware and judge what is found; disks are read only, unless named", RAMDISK),
     "power.reboot": Verb("reboot the machine", ANYWHERE),
     "power.off": Verb("power the machine off", ANYWHERE),
 }
@@ -131,8 +130,19 @@ VERBS: Mapping[str, Verb] = {
 class Operations:
     """The table at work on one host: the executor's `Doer`. The network has `networking.py`."""
 
-    def __init__(self, host: Host, mode: Mode | None, spool: str, images: ImagePolicy = NO_POLICY) -> None:
-        """`mode` is None for an operator at the keyboard, who may do everything; `spool` holds a disk's head."""
+    def __init__(
+        self,
+        host: Host,
+        mode: Mode | None,
+        spool: str,
+        images: ImagePolicy = NO_POLICY,
+        *,
+        shared_too: bool = False,
+    ) -> None:
+        """`mode` is None for an operator at the keyboard, who may do everything; `spool` holds a disk's head;
+        `shared_too` is said by who booted this machine, for whatever is asked of it.
+        """
+        self._shared_too = shared_too
         self._images = images
         self._host = host
         self._mode = mode
@@ -142,6 +152,8 @@ class Operations:
         """Observe, plan, check. Raises `AgentError`; nothing was touched."""
         if self._mode is not None and self._mode not in VERBS[request.verb].modes:
             raise InputError(f"planning {request.verb}", f"it may not be asked of an agent in {self._mode} mode")
+        if self._shared_too and "shared_too" in type(request).model_fields:
+            request = request.model_copy(update={"shared_too": True})
         return check(self._planned(request, begun))
 
     def _planned(self, request: Request, begun: tuple[DiskIdentity, ...]) -> Plan:
@@ -153,7 +165,7 @@ class Operations:
                 self._must_not_name_files(request)
                 return plan_capture(self._inventory(), request)
             case EraseRequest():
-                return plan_erase(self._inventory(), request, begun)
+                return self._erase_planned(request, begun)
             case CreateRaidRequest():
                 return plan_create_raid(self._inventory(), request, begun)
             case DeleteRaidRequest():
@@ -165,7 +177,14 @@ class Operations:
             case InjectRequest():
                 return plan_inject(self._inventory(), request, partition_tags(self._host))
             case BurnInRequest():
+                from agent.plan.burn_in import plan_burn_in
+
                 return plan_burn_in(self._inventory(), request, self._spool, begun)
+            case ValidateRequest():
+                from agent.plan.validate import plan_validate
+
+                seen = self._inventory() if request.wipe else take(self._host)  # who only reads waits for no udev
+                return plan_validate(seen, request, self._spool, begun)
             case RebootRequest() | PowerOffRequest():
                 return plan_power(request)
         assert_never(request)
@@ -179,6 +198,19 @@ class Operations:
         seen = Seen(architecture=firmware_architecture(self._host), partitions=partitions_known(self._host, disk))
         plan = plan_layout(disk, seen, request, self._spool, besides_mirrors(inventory, begun), self._images)
         return bootable(inventory, disk, plan, request.skip)
+
+    def _erase_planned(self, request: EraseRequest, begun: tuple[DiskIdentity, ...]) -> Plan:
+        """What drives can do is asked of those that may be meant; to wipe metadata nothing has to be known."""
+        from agent.inventory.erasing import abilities
+        from agent.inventory.leftovers import leftovers
+
+        inventory = self._inventory()
+        asked = () if request.method == "metadata" else tuple(filter(is_local, disks_of(inventory)))
+        all_of_it = request.serials is None and not request.skip
+        plan = plan_erase(inventory, request, begun, abilities(self._host, asked, all_of_it=all_of_it))
+        if not request.platform:
+            return plan
+        return with_platform_reset(plan, request, firmware_boot(self._host), leftovers(self._host, inventory))
 
     def _unshared(self, plan: Plan, allowed: bool) -> Plan:
         """A disk that other machines may be using is written to only if its loss is allowed. Raises `DiskShared`."""
@@ -213,8 +245,8 @@ class Operations:
 
     def _must_be_remote(self, image: ImageRef) -> None:
         """Only an operator may name a file of this machine: a controller could have its secrets written to a disk."""
-        if self._mode is not None and image.is_local:
-            raise InputError("planning image.deploy", f"{named(image.url)} is a file of this machine")
+        if self._mode is not None and image.local_places:
+            raise InputError("planning image.deploy", f"{named(image.local_places[0])} is a file of this machine")
 
     def _must_not_name_files(self, request: CaptureRequest) -> None:
         """Files and device nodes are for an operator, who knows what they are on this machine now."""
@@ -240,15 +272,17 @@ class Operations:
         return arrays(self._host) if planned.array_uuid else disks(self._host)
 
     def do(self, step: Step, advance: Advance) -> Result:
-        """Act. Raises `AgentError`."""
+        """Act. Raises `AgentError`. What is large is imported by who does it: writing an image has 80 MB for all."""
         match step:
             case WriteImage() | PlaceConfigDrive() | MakeFilesystem() | InstallLoader() | SealDisk() | MirrorLoader():
                 return self._deploy(step, advance)
-            case EraseDisk() | EraseDisks() | LeaveDisk() | WipeMetadata() | StopHolder():
+            case EraseDisks() | LeaveDisk() | WipeMetadata() | StopHolder():
                 return self._erase(step, advance)
             case BuildRaid():
                 return build_raid(self._host, step, advance)
             case CaptureDisk():
+                from agent.apply.capture.take import capture_disk
+
                 return capture_disk(self._host, step, advance)
             case SelectBoot():
                 return select_boot(self._host, step)
@@ -256,21 +290,34 @@ class Operations:
                 return forget_boot(self._host, step)
             case ErasePstore():
                 return erase_pstore(self._host)
+            case ResetPlatform():
+                from agent.apply.leftovers import reset_platform
+
+                return reset_platform(self._host, step)
             case InjectFiles():
                 return inject_files(self._host, step, advance)
             case BurnIn():
+                from agent.apply.burn_in import burn_in
+
                 return burn_in(self._host, step, advance, self.hold)
+            case Validate():
+                from agent.apply.validation import validate
+                from agent.inventory.sight import FullSight
+
+                return validate(self._host, step, advance, FullSight(self._host), self.hold)
         assert_never(step)
 
-    def _erase(self, step: EraseDisk | EraseDisks | LeaveDisk | WipeMetadata | StopHolder, advance: Advance) -> Result:
+    def _erase(self, step: EraseDisks | LeaveDisk | WipeMetadata | StopHolder, advance: Advance) -> Result:
         match step:
-            case EraseDisk():
-                return erase_disk(self._host, step, advance)
             case EraseDisks():
-                return erase_disks(self._host, step, advance, self.hold)
+                from agent.apply.erase_many import erase_disks
+
+                return erase_disks(self._host, step, advance, self.hold, self._spool.rpartition("/")[0])
             case LeaveDisk():
                 return leave_disk(step)
             case WipeMetadata():
+                from agent.apply.metadata import wipe_metadata
+
                 return wipe_metadata(self._host, step, advance)
             case StopHolder():
                 return stop_holder(self._host, step, advance)

@@ -14,13 +14,15 @@ import structlog
 from agent import __version__
 from agent.config import Settings
 from agent.daemon import Daemon, Open, new_session, wait_for_udev
-from agent.errors import ConfigError
+from agent.errors import ConfigError, HostError
 from agent.host.doors import Host
 from agent.host.sd_notify import Notifier
 from agent.inventory import take
 from agent.job.status import StatusFile
+from agent.link.bundles import SESSION
 from agent.link.client import Client, patiently
-from agent.model.protocol import Enroll, Enrolled, Session
+from agent.link.key import node_key
+from agent.model.protocol import Admission, Enroll, Enrolled, Session
 
 log = structlog.get_logger("ramdisk")
 
@@ -47,10 +49,10 @@ def enrol(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> Op
     if settings.controller is None:
         raise ConfigError("enrolling", "no controller is named", hint="Boot with bms.controller=URL.")
     url = settings.controller
-    client = Client(url)
     session = new_session(host, "ramdisk", __version__)
-
-    status = StatusFile(host, str(settings.runtime_dir), "embedded", url)
+    key = node_key(host.files, str(settings.runtime_dir))
+    client = Client(url, key=key, session_id=session.session_id, ca=settings.ca)
+    status = StatusFile(host, str(settings.runtime_dir), "embedded", url, key.fingerprint)
 
     def call() -> Enrolled:
         with status.trying("enrolling"):
@@ -58,5 +60,20 @@ def enrol(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> Op
 
     with notifier.kept_alive():
         enrolled = patiently(call, host.clock, stop, "enrolling")
-    log.info("enrolled", node=enrolled.node_id, controller=url)
-    return Open(session=session, url=url, node_id=enrolled.node_id, credential=enrolled.credential)
+    log.info("enrolled", node=enrolled.node_id, controller=url, fingerprint=key.fingerprint)
+    keep(
+        host,
+        settings,
+        Admission(controller_url=url, node_id=enrolled.node_id, credential=enrolled.credential, ca=settings.ca),
+    )
+    return Open(
+        session=session, url=url, node_id=enrolled.node_id, credential=enrolled.credential, key=key, ca=settings.ca
+    )
+
+
+def keep(host: Host, settings: Settings, admission: Admission) -> None:
+    """For commands that root types at this machine; in memory, and gone with it. Nothing else needs it."""
+    try:
+        host.files.write(f"{settings.runtime_dir}/{SESSION}", admission.model_dump_json().encode(), mode=0o600)
+    except HostError as error:
+        log.warning("a bundle of logs cannot be sent by hand", error=str(error))

@@ -8,6 +8,7 @@ another server (a cloned disk, a reinstall) replaces it, together with the ledge
 
 from __future__ import annotations
 
+from contextlib import suppress
 from threading import Event
 
 import structlog
@@ -15,35 +16,78 @@ import structlog
 from agent import __version__
 from agent.config import Settings
 from agent.daemon import Daemon, Open, new_session, wait_for_udev
-from agent.errors import AgentError, ConfigError, HostError
+from agent.errors import AgentError, ConfigError, DecodeError, HostError
+from agent.host import smbios
 from agent.host.config_drive import read_config_drive
 from agent.host.doors import Host
 from agent.host.identity import hostname, machine_id
 from agent.host.sd_notify import Notifier
 from agent.inventory.disk import root_disk
+from agent.inventory.fact import attempt
+from agent.inventory.network import nics
+from agent.inventory.system import system
 from agent.job.convergence import Convergence
-from agent.job.ledger import Ledger
+from agent.job.ledger import Ledger, put_aside
+from agent.job.network_record import NetworkRecord
 from agent.link.client import Client, patiently
-from agent.model.frozen import decode
+from agent.link.key import FILE as KEY_FILE
+from agent.link.key import NodeKey, node_key
+from agent.model.frozen import Reply, Secret, decode
+from agent.model.machine_identity import marks
 from agent.model.protocol import Booted, BootProof, ServiceIdentity, Session
 from agent.networking import Networking
 
 DRIVE_FILE = "bms-agent/service.json"
-OF_AN_IDENTITY = ("ledger.json", "journal.log", "outbox.log")
+LOOKS, LOOK_S = 12, 5.0
+OF_AN_IDENTITY = ("ledger.json", "journal.log", "outbox.log", KEY_FILE)
 
 log = structlog.get_logger("service")
 
 
-def run(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> None:
-    """Until stopped. Raises `ConfigError` on a machine that is nobody's server."""
-    identity = identify(host, settings)
+class Whose(Reply):
+    """Of an identity, what makes it this one and no other: the rest may be told anew, by any release of this agent."""
+
+    node_id: str
+    server_id: str
+    credential: Secret
+
+
+def run(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> bool:
+    """Until stopped. Whether this machine is a server of ours: on another one (somebody else's controller has deployed
+    its image) there is nothing to do in this boot, and its network is somebody else's.
+    """
+    try:
+        identity = identify(host, settings)
+    except ConfigError as nobodys:
+        log.warning("whose server?", error=str(nobodys))
+        found = looked_for(host, settings, stop, notifier)
+        if found is None:
+            return stop.is_set()
+        identity = found
     url = settings.controller or identity.controller_url
     convergence = begin_network(host, settings, identity, url)
     session = new_session(host, "service", __version__)
     notifier.ready(f"network set, reporting to {url}")  # now: the tenant's boot must not wait for a controller
-    prove(host, identity, session, url, convergence, stop, notifier)
-    opened = Open(session=session, url=url, node_id=identity.node_id, credential=identity.credential)
+    key = node_key(host.files, str(settings.state_dir))
+    ca = settings.ca if settings.controller else identity.ca
+    client = Client(url, identity.credential, key, session.session_id, ca)
+    prove(host, identity, session, client, key, convergence, stop, notifier)
+    opened = Open(session=session, url=url, node_id=identity.node_id, credential=identity.credential, key=key, ca=ca)
     Daemon(host, settings, opened, convergence).run(stop, notifier)
+    return True
+
+
+def looked_for(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> ServiceIdentity | None:
+    """Whose server this is, if a drive that says so turns up late. Nobody's boot waits for that."""
+    notifier.ready("nobody's server, as it seems: there is no config drive of a controller of ours")
+    for _ in range(LOOKS):
+        notifier.watchdog()
+        if host.clock.wait(stop, LOOK_S):
+            return None
+        with suppress(ConfigError):
+            return identify(host, settings)
+    log.info("nobody's server: no config drive of a controller of ours has turned up")
+    return None
 
 
 def identify(host: Host, settings: Settings) -> ServiceIdentity:
@@ -60,11 +104,20 @@ def identify(host: Host, settings: Settings) -> ServiceIdentity:
         )
     identity = decode(ServiceIdentity, text if text is not None else kept or b"", "reading this server's identity")
     body = identity.model_dump_json().encode()
-    if body != kept:
+    if whose(kept) != whose(body):
         for name in OF_AN_IDENTITY:
             host.files.remove(f"{settings.state_dir}/{name}")
+    if body != kept:
         host.files.write(path, body, mode=0o600)
     return identity
+
+
+def whose(text: bytes | None) -> Whose | None:
+    """Of the identity in this text, be it of an earlier release or a later one; None if it is none."""
+    try:
+        return decode(Whose, text, "reading this server's identity") if text is not None else None
+    except DecodeError:
+        return None
 
 
 def drive_text(host: Host, *, is_needed: bool) -> bytes | None:
@@ -82,12 +135,17 @@ def drive_text(host: Host, *, is_needed: bool) -> bytes | None:
 
 def begin_network(host: Host, settings: Settings, identity: ServiceIdentity, url: str) -> Convergence:
     """The network comes first: the controller is on its other side. A change that was cut short is taken back before
-    anything else; then the newest known is brought about, which is what the ledger holds.
+    anything else; then the newest known is brought about, which is what the ledger holds. Where that cannot be read,
+    what held goes on holding.
     """
     convergence = Convergence(host, Networking(host, url, resident=True), str(settings.state_dir))
     convergence.recover()
-    held = Ledger(host.files, str(settings.state_dir), identity.node_id).held
-    network = held.network if held and held.network is not None else identity.network
+    state_dir = str(settings.state_dir)
+    otherwise = identity.network
+    if put_aside(host.files, state_dir):
+        otherwise = NetworkRecord(host.files, state_dir).held().config
+    held = Ledger(host.files, state_dir, identity.node_id).held
+    network = held.network if held and held.network is not None else otherwise
     convergence.want(held.generation if held else 0, network)
     convergence.round()
     return convergence
@@ -97,25 +155,33 @@ def prove(
     host: Host,
     identity: ServiceIdentity,
     session: Session,
-    url: str,
+    client: Client,
+    key: NodeKey,
     convergence: Convergence,
     stop: Event,
     notifier: Notifier,
 ) -> None:
     """Return the nonce until it is taken, bringing the network about again before each try."""
-    client = Client(url, identity.credential)
+    hardware = hardware_of(host)
+    log.info("proving the boot", node=identity.node_id, key=key.fingerprint)  # for whoever compares it, if it is new
 
     def call() -> Booted:
         if convergence.fault is not None:
             convergence.round()
-        return client.post("/v1/agent/boot", proof(host, identity, session), Booted)
+        return client.post("/v1/agent/boot", proof(host, identity, session, hardware), Booted)
 
     with notifier.kept_alive():
         booted = patiently(call, host.clock, stop, "returning the boot nonce")
     log.info("boot proven", server=booted.server_id)
 
 
-def proof(host: Host, identity: ServiceIdentity, session: Session) -> BootProof:
+def hardware_of(host: Host) -> tuple[str, ...]:
+    """By which the controller tells this machine from one that a copy of its disk was put into."""
+    tables = attempt(lambda: smbios.read(host.files))
+    return marks(attempt(lambda: system(host, tables)), attempt(lambda: nics(host)))
+
+
+def proof(host: Host, identity: ServiceIdentity, session: Session, hardware: tuple[str, ...]) -> BootProof:
     """What only the OS that was written here can say. A root disk that cannot be found out is left out, and told."""
     try:
         disk = root_disk(host)
@@ -129,4 +195,5 @@ def proof(host: Host, identity: ServiceIdentity, session: Session) -> BootProof:
         hostname=hostname(host.files),
         root_disk_wwn=disk.wwn if disk else None,
         root_disk_serial=disk.serial if disk else None,
+        hardware=hardware,
     )

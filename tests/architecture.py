@@ -39,7 +39,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "pyudev": ("agent/host/udev.py",),
     "pyroute2": ("agent/host/netlink.py", "agent/host/traffic.py"),
     "psutil": ("agent/host/counters.py",),
-    "urllib3": ("agent/host/fetch.py", "agent/host/connections.py"),
+    "urllib3": ("agent/host/fetch.py", "agent/host/connections.py", "agent/link/body.py"),
     "certifi": ("agent/host/connections.py",),
     "requests": (
         "agent/link/",

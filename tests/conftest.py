@@ -4,19 +4,24 @@
 from __future__ import annotations
 
 import os
+import random
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.guard import Guard
+from tests.libc import CLONE_NEWNS, call
 
 GUARD = Guard()
 NEEDS_ROOT = ("root", "machine")
 UNGUARDED = (*NEEDS_ROOT, "commands")
 LEFT_OUT = "needs root: run as root to include it"
-LONG = "ironic_long"
+LEFT_FOR_THOSE_WHO_ASK = {"ironic_long": "--ironic", "long": "--long"}
+"""The option that adds what bears the mark."""
 
 # How fast an example runs says how busy the machine is, not whether the code is right.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,25 +32,59 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """One flag rewrites every golden file, the diff of which is then to be reviewed; one adds what takes too long."""
     parser.addoption("--rewrite-golden", action="store_true", help="write what is there now into the golden files")
     parser.addoption("--ironic", action="store_true", help="run the long flows through real Ironic, too")
+    parser.addoption("--long", action="store_true", help="run what takes an hour, too: no fault is left to the lot")
+    parser.addoption("--seed", type=int, help="of everything that is drawn by lot; the header of a run names its own")
+    parser.addoption("--inputs", type=int, default=10**6, help="of each parser in the long run (a million)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Markers besides those of pyproject.toml."""
     config.addinivalue_line("markers", "commands: fast, but starts commands on purpose (the run door, linters)")
+    config.addinivalue_line("markers", "long: takes too long for every run: tests/run long")
+    if hasattr(config, "workerinput") and os.geteuid() == 0:
+        have_mounts_of_our_own()
+    if config.option.seed is None:
+        config.option.seed = getattr(config, "workerinput", {}).get("seed", secrets.randbelow(2**32))
+
+
+def have_mounts_of_our_own() -> None:
+    """A worker beside others leaves their mounts, and they leave its: whoever makes a network namespace meanwhile takes
+    a copy of what is mounted along (ip-netns(8)), and a filesystem is clean once the last copy is gone.
+    """
+    call("unshare", CLONE_NEWNS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Whoever runs side by side (pytest-xdist) draws by the same seed."""
+    node.workerinput["seed"] = node.config.option.seed
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """How to have the same run again."""
+    return f"drawn by lot: --seed {config.option.seed}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes minutes comes last, or is left for those who ask. Without root, tests that need it are skipped."""
-    if not config.getoption("--ironic"):
-        long = [item for item in items if item.get_closest_marker(LONG)]
-        items[:] = [item for item in items if item not in long]
-        config.hook.pytest_deselected(items=long)
-    items.sort(key=lambda item: item.get_closest_marker("machine") is not None)
+    """What takes minutes comes first (beside it the rest is done), or is left for those who ask. Without root, tests
+    that need it are skipped.
+    """
+    unasked = [mark for mark, option in LEFT_FOR_THOSE_WHO_ASK.items() if not config.getoption(option)]
+    long = [item for item in items if any(map(item.get_closest_marker, unasked))]
+    items[:] = [item for item in items if item not in long]
+    config.hook.pytest_deselected(items=long)
+    items.sort(key=how_soon)
     if os.geteuid() == 0:
         return
     for item in items:
         if any(item.get_closest_marker(name) for name in NEEDS_ROOT):
             item.add_marker(pytest.mark.skip(reason=LEFT_OUT))
+
+
+def how_soon(item: pytest.Item) -> int:
+    """Machines keep one processor busy and mostly wait for it: what is fast fits in at the end."""
+    markers = ("machine", "root", "commands")
+    return next((place for place, name in enumerate(markers) if item.get_closest_marker(name)), len(markers))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -63,6 +102,12 @@ def guarded(request: pytest.FixtureRequest) -> Iterator[None]:
     GUARD.is_up = not any(request.node.get_closest_marker(name) for name in UNGUARDED)
     yield
     GUARD.is_up = False
+
+
+@pytest.fixture
+def lot(request: pytest.FixtureRequest) -> random.Random:
+    """For what is drawn by lot: by the run's seed, and the test's name."""
+    return random.Random(f"{request.config.option.seed} {request.node.nodeid}")
 
 
 @pytest.fixture

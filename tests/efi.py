@@ -68,7 +68,7 @@ def mtool(*argv: str) -> None:
 
 
 class SmallFat:
-    """A FAT12 filesystem of 1 MiB, one sector a cluster, with short names: all that fast tests need."""
+    """A FAT12 filesystem of 1 MiB, one sector a cluster: all that fast tests need. Only long names are long."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self._table = [0xFF8, 0xFFF]
@@ -96,6 +96,11 @@ class SmallFat:
         return made + b"".join(self._entry(name, self._entries(below), 0x10, 0) for name, below in folders.items())
 
     def _entry(self, name: str, content: bytes, kind: int, size: int) -> bytes:
+        if len(name) > 12:
+            pieces = [name[at : at + 13] for at in range(0, len(name), 13)]
+            marks = [number + 1 | 0x40 * (number + 1 == len(pieces)) for number in range(len(pieces))]
+            long = b"".join(map(long_entry, reversed(marks), reversed(pieces)))
+            return long + self._entry(f"{name[:6].upper()}~1", content, kind, size)
         stem, _, suffix = name.partition(".")
         case = 0x08 * stem.islower() | 0x10 * suffix.islower()
         short = stem.upper().ljust(8).encode() + suffix.upper().ljust(3).encode()
@@ -109,10 +114,16 @@ class SmallFat:
         return first if pieces else 0
 
 
-def head_with(esp: bytes, *, kind: UUID = ESP, sector_bytes: int = SECTOR) -> bytes:
+def long_entry(mark: int, letters: str) -> bytes:
+    """A piece of a long name."""
+    raw = (letters + "\0" * (len(letters) < 13)).encode("utf-16-le").ljust(26, b"\xff")
+    return struct.pack("<B10sBBB12sH4s", mark, raw[:10], 0x0F, 0, 0, raw[10:22], 0, raw[22:])
+
+
+def head_with(esp: bytes, *, kind: UUID = ESP, sector_bytes: int = SECTOR, name: str = "EFI") -> bytes:
     """A GPT whose second entry is this partition, at 1 MiB, and the partition."""
     first, sectors = MIB // sector_bytes, (MIB + len(esp)) // sector_bytes
-    one = gpt.Entry(1, kind, PARTITION, first, sectors - 1, 0, "EFI")
+    one = gpt.Entry(1, kind, PARTITION, first, sectors - 1, 0, name)
     table = gpt.Gpt(sector_bytes, UUID(int=1), 34, sectors, sectors + 33, 2, 128, 128, (one,))
     array = gpt.array_of(table, bytes(128 * 128))
     head = bytearray(MIB)

@@ -6,26 +6,17 @@ Everything follows from a seed, which a failing test tells; how much of it there
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
 
+SEED = 20261121
 EDGES = (0, 1, 2, 7, 8, 9, 0x1F, 0x7F, 0x80, 0xFF, 1 << 15, (1 << 16) - 1, (1 << 31) - 1, 1 << 31, (1 << 32) - 1,
          1 << 40, 1 << 56, (1 << 62) - 1, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)  # fmt: skip
 MOST_DAMAGES = 4
 
 
-def inputs(seed: int, samples: Sequence[bytes], *, most: int, longest_s: float) -> Iterator[tuple[str, bytes]]:
-    """(what makes it again, bytes), until there were enough or the time is over."""
-    began_s = time.monotonic()
-    for number in range(most):
-        if number and time.monotonic() - began_s > longest_s:
-            return
-        name = f"{seed}-{number}"
-        yield name, damaged(random.Random(name), samples)
-
-
-def damaged(noise: random.Random, samples: Sequence[bytes]) -> bytes:
+def damaged(noise: Random, samples: Sequence[bytes]) -> bytes:
     """One input."""
     if noise.random() < 0.05:
         return noise.randbytes(noise.randrange(600))
@@ -35,7 +26,24 @@ def damaged(noise: random.Random, samples: Sequence[bytes]) -> bytes:
     return bytes(data)
 
 
-def damage(noise: random.Random, data: bytearray, samples: Sequence[bytes]) -> None:
+def inputs(
+    seed: int | str,
+    samples: Sequence[bytes],
+    *,
+    most: int,
+    longest_s: float,
+    made: Callable[[Random, Sequence[bytes]], bytes] = damaged,
+) -> Iterator[tuple[str, bytes]]:
+    """(what makes it again, bytes), until there were enough or the time is over."""
+    began_s = time.monotonic()
+    for number in range(most):
+        if number and time.monotonic() - began_s > longest_s:
+            return
+        name = f"{seed}-{number}"
+        yield name, made(Random(name), samples)
+
+
+def damage(noise: Random, data: bytearray, samples: Sequence[bytes]) -> None:
     """In place: a bit, a number, a stretch of noise or zeroes, a cut, a stretch twice or gone, another's end."""
     at = place(noise, len(data))
     length = noise.choice((1, 2, 4, 8, 16, 512, noise.randrange(len(data) + 1)))
@@ -59,6 +67,6 @@ def damage(noise: random.Random, data: bytearray, samples: Sequence[bytes]) -> N
             data[at:] = other[place(noise, len(other)) :]
 
 
-def place(noise: random.Random, size: int) -> int:
+def place(noise: Random, size: int) -> int:
     """Anywhere; at every second time near the beginning, where headers are."""
     return noise.randrange(min(size, noise.choice((128, 1 << 62))) + 1) if size else 0

@@ -110,7 +110,8 @@ def called_at(server: Scripted, ca: Path) -> str:
 
 def test_introduced_called_and_restarted(tmp_path: Path) -> None:
     """It looks itself up once, beats at once, is called where it says; and after a restart it is the same to Ironic:
-    no second lookup, the same URL, certificate and token, and the list of its commands (T2, T5, T16).
+    no second lookup, which a node on hold would not get (T28), the same URL, certificate and token, and the list of its
+    commands (T2, T5, T16).
     """
     host = conducted(tmp_path)
     with answering((200, json.dumps(LOOKUP)), (202, "")) as server:

@@ -17,6 +17,7 @@ from agent.host.fake.doors import FakeClock
 from agent.host.fake.faults import Effect
 from agent.host.fake.machine import Record
 from agent.host.sd_notify import Notifier
+from agent.link.bundles import admission
 from agent.ramdisk import enrol
 from tests.hardware import MAC, link
 from tests.link.answers import answering
@@ -57,6 +58,22 @@ def test_hardware_is_read_again_until_taken_in() -> None:
     asked = [json.loads(body) for _, _, body in server.asked]
     assert [[nic["mac"] for nic in message["inventory"]["nics"]] for message in asked] == [[], [MAC]]
     assert {message["session"]["session_id"] for message in asked} == {opened.session.session_id}
+
+
+def test_who_types_at_it_may_speak_for_it() -> None:
+    """As whom it was taken in is kept for commands, by root alone; where there is no room for it, all else goes on."""
+    made = machine()
+    made.links["eno1"] = ENO1
+    with answering(TAKEN) as server:
+        asked = FaultPlan()
+        enrol(FakeHost.of(made, asked), Settings(controller=server.url), Event(), Notifier({}))
+        kept = admission(FakeHost.of(made).files, Settings(), is_ramdisk=True)
+        faults = FaultPlan(at=len(asked.calls), effect=Effect.FAIL)
+        opened = enrol(FakeHost.of(made, faults), Settings(controller=server.url), Event(), Notifier({}))
+
+    assert "session.json" in faults.calls[-1]
+    assert (kept.controller_url, kept.node_id) == (server.url, "node-1") and opened.node_id == "node-1"
+    assert kept.credential.get_secret_value() == "c"
 
 
 def test_udev_that_does_not_come_to_rest() -> None:

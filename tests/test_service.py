@@ -12,6 +12,7 @@ from threading import Event, Thread
 import pytest
 
 from agent import service
+from agent.cli.exits import NOBODYS
 from agent.config import Settings
 from agent.errors import CommandFailed, ConfigError, DecodeError, HostError, LinkError
 from agent.host.fake import FakeHost, FaultPlan, Machine, Output, Tree, failing
@@ -20,10 +21,11 @@ from agent.host.fake.machine import Record
 from agent.host.sd_notify import Notifier
 from agent.job.ledger import Ledger
 from agent.model.protocol import Desired, ServiceIdentity
-from agent.service import begin_network, identify
+from agent.service import begin_network, identify, looked_for
 from tests.hardware import MAC, NETWORKD, link, static
 
 SETTINGS = Settings()
+ROOT = Path(__file__).resolve().parents[1]
 KEPT = "/var/lib/bms-agent/identity.json"
 LEDGER = "/var/lib/bms-agent/ledger.json"
 DRIVE = {"vda2": {"DEVTYPE": "partition", "ID_FS_LABEL": "config-2"}}
@@ -79,10 +81,72 @@ def test_drive_of_another_server_replaces_everything() -> None:
     assert not FakeHost.of(made).files.exists(LEDGER)
 
 
+EARLIER = """{"controller_url":"http://controller","node_id":"node-1","server_id":"server-1","credential":"c1",
+"nonce":"n1","network":{}}"""
+"""As a release wrote it that knew no `ca`."""
+STATE = {f"/var/lib/bms-agent/{name}": b"kept" for name in ("ledger.json", "journal.log", "outbox.log", "node-key")}
+
+
+@pytest.mark.parametrize("kept", [EARLIER, EARLIER.replace('"nonce"', '"of_a_later_release":1,"nonce"')])
+def test_another_release_of_this_agent_goes_on_with_what_is_kept(kept: str) -> None:
+    """An upgrade, or the way back: the same server, however its identity is written; key, ledger, journal and outbox
+    stay, and the identity is written as it is told now."""
+    made = machine(identity().model_dump_json(), kept=kept)
+    for path, content in STATE.items():
+        made.tree.put(path, content)
+
+    assert identify(FakeHost.of(made), SETTINGS) == identity()
+    assert {path: made.tree.entries.get(path) for path in STATE} == STATE
+    assert made.tree.entries[KEPT] == identity().model_dump_json().encode()
+
+
+@pytest.mark.parametrize("kept", ["{", *(EARLIER.replace(one, "other") for one in ("node-1", "server-1", "c1"))])
+def test_nothing_is_kept_of_another_server(kept: str) -> None:
+    """Another node, server or deploy, or nobody knows whose it was."""
+    made = machine(identity().model_dump_json(), kept=kept)
+    for path, content in STATE.items():
+        made.tree.put(path, content)
+
+    identify(FakeHost.of(made), SETTINGS)
+    assert not STATE.keys() & made.tree.entries.keys()
+
+
 def test_nobody_s_server() -> None:
-    """Without drive and earlier identity there is nothing to serve, and the error says what is missing."""
+    """Without drive and earlier identity there is nothing to serve, now or in this boot: nobody's boot waits for it, no
+    link is touched, and systemd is told by a status of its own not to start it again.
+    """
     with pytest.raises(ConfigError, match="no config drive and no earlier identity"):
         identify(FakeHost.of(machine(None)), SETTINGS)
+    host = FakeHost.of(machine(None))
+    began_s = host.clock.monotonic_s()
+    assert service.run(host, SETTINGS, Event(), Notifier({})) is False
+
+    assert 30 < host.clock.monotonic_s() - began_s < 120
+    assert not [call for call in host.faults.calls if call.startswith("netlink")]
+    unit = (ROOT / "systemd/bms-agent.service").read_text(encoding="utf-8")
+    assert f"\nRestartPreventExitStatus={NOBODYS}\nSuccessExitStatus={NOBODYS}\n" in unit
+
+
+def test_a_drive_that_turns_up_late() -> None:
+    """A disk whose driver takes its time is looked for again: a server of ours is never given up."""
+    made = machine(identity().model_dump_json(), partitions={})
+    host = FakeHost.of(made)
+
+    class Late(Notifier):
+        """The disk comes meanwhile."""
+
+        def watchdog(self) -> None:
+            """Alive."""
+            made.record = Record(origin="synthetic: the disk is there", udev=DRIVE)
+
+    assert looked_for(host, SETTINGS, Event(), Late({})) == identity()
+
+
+def test_who_is_stopped_meanwhile() -> None:
+    """It is no answer to whose server this is: the next start asks again."""
+    stop = Event()
+    stop.set()
+    assert service.run(FakeHost.of(machine(None)), SETTINGS, stop, Notifier({})) is True
 
 
 def test_damaged_drive() -> None:
@@ -121,6 +185,22 @@ def test_network_first_from_the_drive_then_from_the_ledger() -> None:
 
     assert made.links["eno1"].addresses == (IPv4Interface("192.168.1.77/24"),)
     assert convergence.applied_generation == 4
+
+
+@pytest.mark.parametrize("ledger", [b"{", b'{"generation": 9, "node_id": "node-1", "of_a_later_version": true}'])
+def test_a_ledger_that_cannot_be_read(ledger: bytes) -> None:
+    """The network that held goes on holding, not the drive's; the controller is asked anew, and the file is kept."""
+    made = machine(identity().model_dump_json())
+    newer = Desired(generation=4, node_id="node-1", network=static("192.168.1.77/24"))
+    Ledger(FakeHost.of(made).files, "/var/lib/bms-agent", "node-1").accept(newer)
+    begin_network(FakeHost.of(made), SETTINGS, identity(), "http://controller")
+    made.tree.put("/var/lib/bms-agent/ledger.json", ledger)
+    convergence = begin_network(FakeHost.of(made), SETTINGS, identity(), "http://controller")
+
+    assert convergence.fault is None and convergence.applied_generation == 0
+    assert made.links["eno1"].addresses == (IPv4Interface("192.168.1.77/24"),)
+    assert made.tree.entries["/var/lib/bms-agent/ledger.json.unreadable"] == ledger
+    assert Ledger(FakeHost.of(made).files, "/var/lib/bms-agent", "node-1").accept(newer)
 
 
 def test_network_without_anything_to_keep_it() -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.host import tpm
+
 ROOT = Path(__file__).resolve().parents[1]
 OURS = sorted((ROOT / "systemd").glob("*.service"))
 RESIDENT = [unit for unit in OURS if "Type=oneshot" not in unit.read_text(encoding="utf-8")]
@@ -19,7 +21,7 @@ UNITS = [*OURS, *sorted((ROOT / "images" / "build").glob("*/overlay/etc/systemd/
 
 # `systemd-analyze security` counts exposure from 0 (shut) to 100. Raise a ceiling only for a right that is used.
 CEILINGS = {
-    "bms-agent.service": 30,
+    "bms-agent.service": 32,
     "bms-agent-firewall.service": 23,
     "bms-agent-ramdisk.service": 45,
     "bms-agent-controller.service": 13,
@@ -116,3 +118,13 @@ def test_a_waiting_agent_holds_up_no_boot() -> None:
 
     assert "network-online.target" not in after
     assert "cloud-init.target" not in after
+
+
+def test_the_service_may_ask_the_hardware() -> None:
+    """What the doors open: the TPM, the BMC once its driver is there, drives by commands that are passed through."""
+    lines = (ROOT / "systemd" / "bms-agent.service").read_text(encoding="utf-8").splitlines()
+    bounds = next(line for line in lines if line.startswith("CapabilityBoundingSet=")).partition("=")[2].split()
+
+    assert {f"DeviceAllow={tpm.DEVICE} rw", "DeviceAllow=char-ipmidev rw", "DeviceAllow=block-* r"} <= set(lines)
+    assert {"Wants=modprobe@ipmi_devintf.service", "After=modprobe@ipmi_devintf.service"} <= set(lines)
+    assert {"CAP_SYS_ADMIN", "CAP_SYS_RAWIO"} <= set(bounds)

@@ -7,12 +7,13 @@ import hashlib
 import json
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import pytest
 import requests
 
 from agent import ramdisk, service
@@ -32,7 +33,7 @@ from tests.hardware import MAC, NETWORKD, link
 
 DRIVE = "/run/bms-agent/config-drive/bms-agent/service.json"
 ENO1 = link(up=True)
-Run = Callable[[Host, Settings, Event, Notifier], None]
+Run = Callable[[Host, Settings, Event, Notifier], object]
 
 
 class Cloud:
@@ -60,14 +61,17 @@ class Cloud:
 
 
 @contextmanager
-def cloud(data: Path) -> Iterator[Cloud]:
+def cloud(data: Path, *, tls: bool = False) -> Iterator[Cloud]:
     """A controller on loopback, with its threads."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        controller = open_controller(Options(data=data, url=url, listen="127.0.0.1:0"))
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(closing(socket.create_server(("127.0.0.1", 0)))) for _ in range(1 + tls)]
+        addresses = [f"127.0.0.1:{listener.getsockname()[1]}" for listener in listeners]
+        url, secured = f"http://{addresses[0]}", addresses[1] if tls else None
+        options = Options(data=data, url=url, listen=addresses[0], listen_tls=secured, enrolment="auto")
+        controller = open_controller(options)
         server, stop = Server(controller), Event()
         threads = [
-            Thread(target=lambda: server.run(sockets=[listener])),
+            Thread(target=lambda: server.run(sockets=listeners)),
             Thread(target=look_around, args=(controller, stop)),
         ]
         for thread in threads:
@@ -155,7 +159,8 @@ def made_drive_offset(made: Machine) -> int:
     return disk_of(made).size_bytes - 65 * MIB
 
 
-def test_from_enrolment_to_a_wiped_node(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tls", [False, True])
+def test_from_enrolment_to_a_wiped_node(tmp_path: Path, tls: bool) -> None:
     """Enrolled, given its image, its boot proven: ACTIVE. Deleted: wiped, and available again."""
     made = machine(2048 * MIB, 4096 * MIB)
     made.links["eno1"] = ENO1
@@ -164,7 +169,7 @@ def test_from_enrolment_to_a_wiped_node(tmp_path: Path) -> None:
     made.tree.put("/sys/class/net/eno1/device/vendor", b"0x8086\n")
     made.tree.put("/sys/class/net/eno1/address", f"{MAC}\n".encode())
     image = gpt_image()
-    with cloud(tmp_path) as world:
+    with cloud(tmp_path, tls=tls) as world:
         with running(ramdisk.run, made, ramdisk_settings(world)):
             node = wait_for_node(world)
             server = order(world, image)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
 
-from agent.apply.capture.mounts import SAFELY, TIMEOUT_S, is_root
-from agent.errors import CommandFailed, DecodeError, HostError, InputError, LinkError, PreconditionError
+from agent.apply.mounting import TIMEOUT_S, is_root, make_place, mount, unmount
+from agent.errors import DecodeError, HostError, InputError, LinkError, PreconditionError
 from agent.host.doors import Host, Tree
 from agent.model.generalise import read_text
 from agent.model.inject import Candidate, FileToInject, InjectFiles, Placed
@@ -23,7 +23,6 @@ from agent.model.url import named
 PLACE = "/run/bms-agent/injected"
 LARGEST_BYTES = 64 * 1024**2
 PAUSES_S = (1.0, 5.0, 15.0)
-TRIES, PAUSE_S = 5, 1.0
 ON_ERRORS = {"ext4": "errors=remount-ro", "vfat": "errors=remount-ro"}
 """What ext4 says itself about errors does not count: it might be to end this kernel."""
 
@@ -142,25 +141,11 @@ def number(tree: Tree, name: int | str | None, table: str) -> int | None:
 
 @contextmanager
 def mounted(host: Host, candidate: Candidate, options: str) -> Iterator[Tree]:
-    """Safely: no device, no program, no set-uid of it counts. It is unmounted whatever happens. Raises `HostError`."""
-    host.files.write(f"{PLACE}/.keep", b"")
-    place = host.files.real_path(PLACE)
-    told = (SAFELY, ON_ERRORS.get(candidate.filesystem), options)
-    argv = ["mount", "-t", candidate.filesystem, "-o", ",".join(filter(None, ("rw", *told)))]
-    host.run([*argv, candidate.node, place], timeout_s=TIMEOUT_S)
+    """It is unmounted whatever happens. Raises `HostError`."""
+    make_place(host, PLACE)
+    on_errors = ON_ERRORS.get(candidate.filesystem, "")
+    mount(host, candidate.filesystem, candidate.node, PLACE, on_errors, options, mode="rw")
     try:
         yield host.files.below(PLACE)
     finally:
-        unmount(host, place)
-
-
-def unmount(host: Host, place: str) -> None:
-    """Tried again for a while: udev may be looking. Raises `CommandFailed`."""
-    for attempt in range(TRIES):
-        try:
-            host.run(["umount", place], timeout_s=TIMEOUT_S)
-            return
-        except CommandFailed:
-            if attempt == TRIES - 1:
-                raise
-            host.clock.wait(Event(), PAUSE_S)
+        unmount(host, PLACE)

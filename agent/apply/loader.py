@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from agent.apply.capture.mounts import SAFELY, is_root
 from agent.apply.config_drive import mkfs_argv
+from agent.apply.mounting import is_root, make_place, mount, unmount, unmount_all
 from agent.apply.region import Region
 from agent.errors import CommandFailed, HostError, NotAsObserved, NothingToBoot
 from agent.host.doors import Host, LargeFile, Tree
@@ -31,7 +31,6 @@ read-only, too: one whose journal would have to be replayed is not mounted, sinc
 """
 SUBVOLUME = re.compile(r"[A-Za-z0-9@._-]+")
 """It becomes a word of GRUB's."""
-TIMEOUT_S = 300.0
 PIECE_BYTES = MIB
 
 
@@ -67,12 +66,11 @@ def looked_for(host: Host, step: InstallLoader) -> Loader:
 @contextmanager
 def mounted(host: Host, step: InstallLoader, names: Names) -> Iterator[None]:
     """At `PLACE`, by a loop device that ends with the mount. Raises `NothingToBoot` where it cannot be mounted."""
-    unmount(host)
-    host.files.write(f"{PLACE}/.keep", b"")
+    unmount_all(host, PLACE)
+    make_place(host, PLACE)
     region = f"loop,offset={step.root.offset_bytes},sizelimit={step.root.size_bytes}"
-    options = ",".join(("ro", SAFELY, region, OPTIONS[names.kind]))
     try:
-        host.run(["mount", "-t", names.kind, "-o", options, step.disk.path, PLACE], timeout_s=TIMEOUT_S)
+        mount(host, names.kind, step.disk.path, PLACE, region, OPTIONS[names.kind], mode="ro")
     except CommandFailed as error:
         told = f"its {names.kind} cannot be mounted: not cleanly unmounted, damaged, or for a newer kernel"
         hint = "Unmount it cleanly, or repair it (fsck), when the image is made; or use a whole-disk image."
@@ -81,15 +79,9 @@ def mounted(host: Host, step: InstallLoader, names: Names) -> Iterator[None]:
         yield
     except BaseException:
         with suppress(HostError):
-            unmount(host)
+            unmount_all(host, PLACE)
         raise
-    host.run(["umount", PLACE], timeout_s=TIMEOUT_S)
-
-
-def unmount(host: Host) -> None:
-    """Also what an agent that died has left."""
-    for _ in [place for _, place in host.counters.mounts() if place == PLACE]:
-        host.run(["umount", PLACE], timeout_s=TIMEOUT_S)
+    unmount(host, PLACE)
 
 
 def root_folder(host: Host, names: Names) -> str:

@@ -6,7 +6,8 @@ Each disk is on its own: one that fails does not keep the others from being wipe
 
 from __future__ import annotations
 
-from agent.apply.erase import NO_SIZE, must_be_zero
+from agent.apply.erase import must_be_zero
+from agent.apply.erasing import NO_SIZE
 from agent.errors import AgentError, DeviceError, EraseUnproven, HostError
 from agent.host.disk_stack import partitions
 from agent.host.doors import Host

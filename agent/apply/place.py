@@ -15,6 +15,7 @@ from agent.apply.target import Target, make_unbootable
 from agent.errors import ImageOverrun, ImageRefused, ImageTooLarge, ImageTruncated
 from agent.host.doors import BlockDevice, Host
 from agent.model.disk import MIB
+from agent.model.esp import partitions
 from agent.model.image import ImageFormat, ImageRef
 from agent.model.image_kind import TAIL_BYTES, ImageKind, is_vhd_footer, kind_of, misfit
 from agent.model.job import Result
@@ -69,6 +70,7 @@ class DiskPlace:
         if size is not None and size > self.limit_bytes:
             raise ImageTooLarge(self.doing, f"{size} bytes do not fit below byte {self.limit_bytes}")
         fit(head, disk.size_bytes, disk.logical_sector_bytes, self._step.add)
+        must_be_mirrored(head, disk.logical_sector_bytes, self._step.esp_limit_bytes, self.doing)
         device = stack.enter_context(self._host.block.open_exclusive(disk.path))
         make_unbootable(device, self._step.hold_back_bytes)
         return Target(device, bytearray(head), self.limit_bytes, meter, self.doing)
@@ -116,6 +118,16 @@ class FilePlace:
 
     def bookmark(self, target: Target, done_bytes: int, total_bytes: int) -> None:
         """Left by an error, the file is gone."""
+
+
+def must_be_mirrored(head: bytes, sector_bytes: int, limit_bytes: int | None, doing: str) -> None:
+    """Raises `ImageTooLarge` where no EFI system partition of the image fits into the mirror that it will be copied to:
+    else that would be found when all of the image is written, and nothing boots.
+    """
+    sizes = [one.sectors * sector_bytes for one in partitions(head, sector_bytes)] if limit_bytes is not None else []
+    if limit_bytes is not None and sizes and min(sizes) > limit_bytes:
+        told = f"its EFI system partition has {min(sizes)} bytes, and the mirror that firmware reads {limit_bytes}"
+        raise ImageTooLarge(doing, told, hint="Make the image's EFI system partition smaller, or deploy to one disk.")
 
 
 def must_be_said_so(opening: bytes, image: ImageRef, doing: str) -> None:

@@ -2,7 +2,11 @@
 """Doing `ErasePstore`: each record that a crashed kernel left is removed, which erases it in the platform's memory.
 
 A backend may hand out the next record only once the first is gone (ERST), or take one back only after a while: what is
-left after a few rounds is an error, not a success.
+left after a few rounds is an error, not a success. Of UEFI's variables the kernel shows records only while it has a
+driver for them and no other backend was first: those are looked for themselves, too.
+
+The unit lets it: /sys stays writable under ProtectSystem=strict, the directory is root's, and to unlink a record takes
+no CAP_SYSLOG, which ProtectKernelLogs takes away (Linux 5, fs/pstore/inode.c, pstore_unlink).
 """
 
 from __future__ import annotations
@@ -15,21 +19,30 @@ from agent.model.job import Result
 
 PLACE = "/sys/fs/pstore"
 MOUNTED = "/proc/mounts"
+VARIABLES = "/sys/firmware/efi/efivars"
+CRASH_GUID = "cfc8fc79-be2e-4ddc-97f0-9f98bfe281a0"
+"""LINUX_EFI_CRASH_GUID (include/linux/efi.h): dump-type0-1-1-1700000000-C and the like."""
 ROUNDS = 8
 PAUSE_S = 1.0
 
 
 def erase_pstore(host: Host) -> Result:
     """Returns how many records went; the kernel may have none, or no such memory. Raises `DeviceError`."""
-    place = mounted_at(host)
+    place, variables = mounted_at(host), crash_variables_erased(host)
+    result: Result = {"crash variables erased": variables} if variables else {}
     if place is None:
-        return {"pstore": "the kernel keeps nothing over a crash here"}
+        return result or {"pstore": "the kernel keeps nothing over a crash here"}
+    return {**result, "pstore records erased": records_erased(host, place)}
+
+
+def records_erased(host: Host, place: str) -> int:
+    """How many went. Raises `DeviceError`, `HostError`."""
     gone, refused = 0, dict[str, HostError]()
     for _ in range(ROUNDS):
         refused = {}
         names = host.files.names(place)
         if not names:
-            return {"pstore records erased": gone}
+            return gone
         for name in names:
             try:
                 host.files.remove(f"{place}/{name}")
@@ -41,7 +54,24 @@ def erase_pstore(host: Host) -> Result:
     if left:
         cause = next(iter(refused.values()), None)
         raise DeviceError("erasing the pstore", f"after {ROUNDS} rounds it still holds {', '.join(left)}") from cause
-    return {"pstore records erased": gone}
+    return gone
+
+
+def crash_variables_erased(host: Host) -> int:
+    """How many UEFI variables of the kernel's own went. They are not immutable (Linux, drivers/firmware/efi/vars.c).
+    Raises `DeviceError`, `HostError`.
+    """
+    found = crash_variables(host)
+    for name in found:
+        host.files.remove(f"{VARIABLES}/{name}")
+    if left := crash_variables(host):
+        raise DeviceError("erasing the pstore", f"the firmware has kept {', '.join(left)}")
+    return len(found)
+
+
+def crash_variables(host: Host) -> list[str]:
+    """With their namespace."""
+    return [name for name in host.files.names(VARIABLES) if name.endswith(f"-{CRASH_GUID}")]
 
 
 def mounted_at(host: Host) -> str | None:

@@ -9,27 +9,48 @@ from agent.errors import CommandFailed, NotAsObserved
 from agent.host.doors import Host
 from agent.model.job import Advance, Result
 from agent.model.plan import Array, BuildRaid, DiskTable
-from agent.model.raid import MD_LEVEL
+from agent.model.raid import MD_LEVEL, Assembly
 
 LINUX_RAID = "A19D880F-05FC-4D3B-A006-743F0F84911E"
 """Partition type of the discoverable partitions specification's forerunner (util-linux, include/pt-gpt-partnames.h)."""
 ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 CREATE_S = 300.0
-ASSEMBLE = ["mdadm", "--assemble", "--scan"]
 
 log = structlog.get_logger("raid")
 
 
-def assemble(host: Host) -> None:
-    """Let the kernel run whatever arrays the disks hold parts of: the ramdisk does so only where arrays are to be kept.
-    mdadm's status tells no failure from nothing to do; what runs then is observed. Raises `ToolMissing`.
+def assemble(host: Host, wanted: tuple[Assembly, ...]) -> None:
+    """Let the kernel run these arrays: the ramdisk does so only where arrays are to be kept. One that does not run then
+    is observed, and named, by whoever needs it. Raises `ToolMissing`.
     """
-    host.udev.settle()
-    try:
-        host.run(ASSEMBLE, timeout_s=CREATE_S)
-    except CommandFailed as error:
-        log.info("arrays were not all assembled, or there was nothing to do", said=str(error))
-    host.udev.settle()
+    for one in wanted:
+        try:
+            host.run(assemble_argv(one), timeout_s=CREATE_S)
+        except CommandFailed as error:
+            log.warning("an array does not run", uuid=one.uuid, said=str(error))
+    if wanted:
+        host.udev.settle()
+
+
+def allow_writing(host: Host, nodes: tuple[str, ...]) -> None:
+    """To arrays that run read-only. One that stays so is observed, and named, by whoever would write to it. Raises
+    `ToolMissing`.
+    """
+    for node in nodes:
+        try:
+            host.run(["mdadm", "--readwrite", node], timeout_s=CREATE_S)
+        except CommandFailed as error:
+            log.warning("an array stays read-only", node=node, said=str(error))
+    if nodes:
+        host.udev.settle()
+
+
+def assemble_argv(one: Assembly) -> list[str]:
+    """Of these parts and no others. Some of them may be missing (`--run`): whether what is left will do, the kernel
+    says (of a dirty RAID 5 it will not), and planning.
+    """
+    how = ["--readonly"] if one.read_only else []
+    return ["mdadm", "--assemble", one.node, f"--uuid={one.uuid}", "--run", *how, *one.members]
 
 
 def build_raid(host: Host, step: BuildRaid, advance: Advance) -> Result:

@@ -8,14 +8,32 @@ came. The exit status is that of the fault (2: the request, 3 and 4: the disk, 5
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from agent.bmsctl import eip, flavor, group, image, job, keypair, node, server, subnet, vpc
-from agent.bmsctl.client import Client, Refused, exit_status_of
+from agent.bmsctl import (
+    audit,
+    eip,
+    enrolment_token,
+    flavor,
+    group,
+    image,
+    job,
+    keypair,
+    node,
+    server,
+    subnet,
+    token,
+    user,
+    vpc,
+)
+from agent.bmsctl.answers import Whoami
+from agent.bmsctl.client import Client, Refused, exit_status_of, read
+from agent.bmsctl.show import Json, client_of, show
 from agent.errors import AgentError, ConfigError
 
 app = typer.Typer(
@@ -36,6 +54,10 @@ for noun, commands in (
     ("keypair", keypair.app),
     ("server", server.app),
     ("job", job.app),
+    ("user", user.app),
+    ("token", token.app),
+    ("audit", audit.app),
+    ("enrolment-token", enrolment_token.app),
 ):
     app.add_typer(commands, name=noun)
 
@@ -44,19 +66,44 @@ for noun, commands in (
 def connect(
     context: typer.Context,
     url: Annotated[str, typer.Option(envvar="BMSCTL_URL", help="the controller")] = "http://127.0.0.1:8480",
-    token: Annotated[str | None, typer.Option(envvar="BMSCTL_TOKEN", help="the administrator's token")] = None,
     token_file: Annotated[
-        Path | None, typer.Option(envvar="BMSCTL_TOKEN_FILE", help="a file with it: admin-token of the controller")
+        Path | None,
+        typer.Option(
+            envvar="BMSCTL_TOKEN_FILE",
+            help="a file with the token that you call with, such as the controller's admin-token; or the token itself "
+            "in $BMSCTL_TOKEN: never as a word of a command, which everybody on this machine can read",
+        ),
+    ] = None,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="BMSCTL_CA",
+            help="who certifies the controller, and nobody else: a copy of its /boot/ca.pem, for an https URL",
+        ),
+    ] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(envvar="BMSCTL_PROJECT", help="act as one of this project, if you are of the whole cloud"),
     ] = None,
 ) -> None:
     """Nodes, images and servers of a bms-agent controller."""
     if context.obj is not None:
         return
     try:
-        token = token or (token_file.read_text(encoding="utf-8").strip() if token_file else None)
+        token = os.environ.get("BMSCTL_TOKEN") or (
+            token_file.read_text(encoding="utf-8").strip() if token_file else None
+        )
     except OSError as error:
         raise ConfigError(f"reading the token in {token_file}", str(error)) from error
-    context.obj = Client(url, token)
+    context.obj = Client(url, token, project=project, ca=ca_file)
+
+
+@app.command("whoami")
+def whoami(context: typer.Context, json: Json = False) -> None:
+    """What the token is good for."""
+    answer = client_of(context).get("/v1/whoami")
+    who = read(Whoami, answer)
+    show(answer, json, f"{who.name}: {who.role} of {who.whereabouts}")
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from agent.bmsctl.networks import Nic
 from agent.model.disk import GB, Disk
 from agent.model.fact import Unknown
 from agent.model.fault import Fault
+from agent.model.flavor import Comparison
 from agent.model.frozen import Reply
 from agent.model.inventory import Inventory
 from agent.model.job import Progress
@@ -24,6 +25,9 @@ class Node(Reply):
     state: str
     host_status: str
     maintenance: bool
+    revoked: bool = False
+    fingerprint: str | None = None
+    rack: str | None = None
     clean: bool
     power: str
     mode: str | None
@@ -46,6 +50,7 @@ class NodeDetail(Node):
     applied_generation: int
     problems: tuple[Fault, ...]
     held: tuple[str, ...]
+    flavors: tuple[str, ...] = ()
     inventory: Inventory | None
 
     @property
@@ -70,6 +75,13 @@ class Flavor(Reply):
     nic_mbps: int | None
     firmware: str | None
     bond: str | None = None
+
+
+class FlavorCheck(Reply):
+    """A node held against a flavor."""
+
+    fits: bool
+    fields: tuple[Comparison, ...]
 
 
 class ImportProgress(Reply):
@@ -216,3 +228,79 @@ class Ordered(Reply):
 
     job_id: str
     server_id: str
+
+
+class Bundle(Reply):
+    """Logs that a node sent."""
+
+    name: str
+    taken_at: datetime
+    size_bytes: int
+
+
+class Whoami(Reply):
+    """Whoever has the token."""
+
+    name: str
+    role: str
+    project: str | None
+
+    @property
+    def whereabouts(self) -> str:
+        """In words."""
+        return f"project {self.project}" if self.project else "the whole cloud"
+
+
+class User(Whoami):
+    """A user."""
+
+
+class Token(Reply):
+    """A token, without what makes it one."""
+
+    id: str
+    user: str
+    role: str
+    note: str
+    expires_at: datetime
+    revoked_at: datetime | None
+    used_at: datetime | None
+
+
+class NewToken(Token):
+    """With it."""
+
+    token: str
+
+
+class Audited(Reply):
+    """An entry of the audit trail."""
+
+    id: str
+    at: datetime
+    who: str
+    role: str
+    project: str | None
+    address: str
+    method: str
+    path: str
+    subject: str | None
+    refused: str | None
+
+
+class EnrolmentToken(Reply):
+    """An enrolment token, without what makes it one."""
+
+    id: str
+    mac: str | None
+    rack: str | None
+    left: int
+    created_by: str
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+class NewEnrolmentToken(EnrolmentToken):
+    """With it."""
+
+    token: str

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,14 +60,38 @@ def escaped(key: str) -> str:
     return quote(key, safe="")
 
 
-class Client:
-    """The controller at `url`, with the token of its administrator."""
+def readable(ca: Path) -> Path:
+    """A file with certificates. Raises `ConfigError`."""
+    try:
+        ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        doing = f"reading the controller's authority in {ca}"
+        raise ConfigError(doing, str(error), hint="Fetch it from the controller: /boot/ca.pem.") from error
+    return ca
 
-    def __init__(self, url: str, token: str | None, session: requests.Session | None = None) -> None:
+
+class Client:
+    """The controller at `url`, with a user's token; over TLS it is whoever an authority certifies: that of the file
+    `ca`, or else one of the system's."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None,
+        session: requests.Session | None = None,
+        project: str | None = None,
+        ca: Path | None = None,
+    ) -> None:
+        """Raises `ConfigError`."""
         self._url = url.rstrip("/")
         self._session = session or requests.Session()
+        self._session.trust_env = False  # ~/.netrc would take the token's place, and a proxy would see it
+        if ca is not None:
+            self._session.verify = str(readable(ca))
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
+        if project:
+            self._session.headers["X-BMS-Project"] = project
 
     def get(self, path: str, **query: str) -> Any:
         """Read. Raises `Refused`, `LinkError`."""
@@ -99,18 +124,35 @@ class Client:
         except FileNotFoundError as error:
             raise ConfigError(f"reading {file}", "there is no such file") from error
 
-    def _call(self, method: str, path: str, **more: Any) -> Any:
-        doing = f"calling {method} {self._url}{path}"
+    def download(self, path: str, file: Path) -> int:
+        """Into a file, which is there whole or not at all; its size. Raises as `get` does, and `ConfigError`."""
+        answer = self._answered("GET", path, timeout=UPLOAD_TIMEOUT_S)
+        part = file.with_name(f".{file.name}.part")
         try:
-            answer = self._session.request(method, f"{self._url}{path}", **({"timeout": TIMEOUT_S} | more))
-        except RequestException as error:
-            raise LinkError(doing, type(error).__name__) from error
-        if not answer.ok:
-            raise Refused(refusal(answer.content, answer.status_code))
+            part.write_bytes(answer.content)
+            part.replace(file)
+        except OSError as error:
+            raise ConfigError(f"writing {file}", error.strerror or str(error)) from error
+        finally:
+            part.unlink(missing_ok=True)
+        return len(answer.content)
+
+    def _call(self, method: str, path: str, **more: Any) -> Any:
+        answer = self._answered(method, path, **more)
         try:
             return answer.json() if answer.content else None
         except ValueError as error:
+            doing = f"calling {method} {self._url}{path}"
             raise DecodeError(doing, "the answer is no JSON: is this our controller?") from error
+
+    def _answered(self, method: str, path: str, **more: Any) -> requests.Response:
+        try:
+            answer = self._session.request(method, f"{self._url}{path}", **({"timeout": TIMEOUT_S} | more))
+        except RequestException as error:
+            raise LinkError(f"calling {method} {self._url}{path}", type(error).__name__) from error
+        if not answer.ok:
+            raise Refused(refusal(answer.content, answer.status_code))
+        return answer
 
 
 class _Body:

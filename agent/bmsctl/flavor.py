@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from agent.bmsctl.answers import Flavor
+from agent.bmsctl.answers import Flavor, FlavorCheck
 from agent.bmsctl.client import escaped, read
 from agent.bmsctl.show import Json, client_of, facts, rows, show
+from agent.model.flavor import Comparison
 
+MISMATCH = 8
 app = typer.Typer(no_args_is_help=True, help="Flavors: what a node must at least have.")
 
 
@@ -67,6 +69,22 @@ def show_flavor(context: typer.Context, flavor: str, json: Json = False) -> None
     """One flavor, by id or name."""
     answer = client_of(context).get(f"/v1/flavors/{escaped(flavor)}")
     show(answer, json, facts(dict(read(Flavor, answer))))
+
+
+@app.command("check")
+def check(context: typer.Context, node: str, flavor: str, json: Json = False) -> None:
+    """Hold a node's hardware against a flavor, field by field. Exit status 8: it is not of that flavor."""
+    answer = client_of(context).get(f"/v1/nodes/{escaped(node)}/flavors/{escaped(flavor)}")
+    found = read(FlavorCheck, answer)
+    lines = ((said(one), one.field, one.wanted, one.found) for one in found.fields)
+    show(answer, json, rows(("", "FIELD", "FLAVOR", "NODE"), lines))
+    if not found.fits:
+        raise typer.Exit(MISMATCH)
+
+
+def said(one: Comparison) -> str:
+    """In a word."""
+    return "match" if one.fits else "mismatch" if one.is_known else "unknown"
 
 
 @app.command("delete")

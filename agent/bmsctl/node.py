@@ -9,30 +9,48 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
+from agent.bmsctl import bundle
 from agent.bmsctl.answers import Node, NodeDetail
 from agent.bmsctl.client import escaped, read
+from agent.bmsctl.erasure import erasure, quarantine
 from agent.bmsctl.inventory import inventory_tables
 from agent.bmsctl.job import began
 from agent.bmsctl.show import Json, client_of, facts, rows, show
 from agent.errors import ConfigError, InputError
 
 app = typer.Typer(no_args_is_help=True, help="Nodes: the machines.")
+app.add_typer(bundle.app, name="bundle")
 
 
 @app.command("list")
 def list_nodes(context: typer.Context, json: Json = False) -> None:
     """Every node."""
     answer = client_of(context).get("/v1/nodes")
-    columns = ("NAME", "STATE", "HOST", "POWER", "RUNS", "CLEAN", "SERVER", "FAULT")
+    columns = ("NAME", "STATE", "HOST", "POWER", "RUNS", "CLEAN", "SERVER", "TO APPROVE", "FAULT")
     nodes = read(tuple[Node, ...], answer)
     table = rows(
         columns,
         (
-            (n.name, n.state, n.host_status, n.power, n.mode, n.clean, n.server_name, n.fault.code if n.fault else None)
+            (
+                n.name,
+                n.state,
+                n.host_status,
+                n.power,
+                n.mode,
+                n.clean,
+                n.server_name,
+                to_approve(n),
+                n.fault.code if n.fault else None,
+            )
             for n in nodes
         ),
     )
     show(answer, json, table)
+
+
+def to_approve(node: Node) -> str | None:
+    """What its operator compares with its screen, if there is anything to approve."""
+    return node.fingerprint if node.state == "enroll" or node.revoked else None
 
 
 @app.command("show")
@@ -54,12 +72,15 @@ def described(node: NodeDetail) -> list[RenderableType]:
             "runs": f"{node.mode}, agent {node.agent_version}" if node.mode else None,
             "boots": f"{node.boot_target} by {node.boot_mac}",
             "identity": node.identity,
+            "key": f"{node.fingerprint}{' (revoked)' if node.revoked else ''}" if node.fingerprint else None,
+            "rack": node.rack,
             "bmc": node.bmc,
             "server": node.server_name,
             "generation": f"{node.generation} (holds: {node.applied_generation})",
             "heartbeat": node.heartbeat_at,
             "clean": "yes, erased" if node.clean else "no data found" if not node.held else "no",
             "holds data": node.held,
+            "flavors": node.flavors,
             "fault": f"{node.fault.code}: {node.fault.message}" if node.fault else None,
             "problems": tuple(f"{fault.code}: {fault.message}" for fault in node.problems),
         }
@@ -67,11 +88,47 @@ def described(node: NodeDetail) -> list[RenderableType]:
     return [about, *(inventory_tables(node.inventory) if node.inventory else [])]
 
 
+app.command("erasure")(erasure)
+app.command("quarantine")(quarantine)
+
+
 @app.command("approve")
-def approve(context: typer.Context, node: str, json: Json = False) -> None:
-    """Take in a node that enrolled itself (with --enrolment manual)."""
-    answer = client_of(context).post(f"/v1/nodes/{escaped(node)}/approve")
+def approve(
+    context: typer.Context,
+    node: str,
+    fingerprint: Annotated[str | None, typer.Argument(help="of its key, as the machine's own screen shows it")] = None,
+    json: Json = False,
+) -> None:
+    """Take in a node that enrolled itself, one that was revoked, or one whose OS has lost its key."""
+    body = {"fingerprint": fingerprint.upper() if fingerprint else None}
+    answer = client_of(context).post(f"/v1/nodes/{escaped(node)}/approve", body)
     show(answer, json, f"node {node} is {answer['state']}")
+
+
+@app.command("revoke")
+def revoke(context: typer.Context, node: str, json: Json = False) -> None:
+    """Hear nothing of a node any more, and put no server on it, until it is approved again."""
+    answer = client_of(context).post(f"/v1/nodes/{escaped(node)}/revoke")
+    show(answer, json, f"node {node} is revoked, and in maintenance; what runs on it runs on")
+
+
+@app.command("delete")
+def delete(context: typer.Context, node: str, json: Json = False) -> None:
+    """Forget a node that never had a server nor was cleaned; its machine comes back as a new one if it boots again."""
+    answer = client_of(context).delete(f"/v1/nodes/{escaped(node)}")
+    show(answer, json, f"node {node} deleted")
+
+
+@app.command("identity")
+def identity(
+    context: typer.Context,
+    node: str,
+    identity: Annotated[str, typer.Argument(help="smbios:UUID of its new mainboard")],
+    json: Json = False,
+) -> None:
+    """Say that a node has another mainboard: its server is then no copy."""
+    answer = client_of(context).patch(f"/v1/nodes/{escaped(node)}", {"identity": identity})
+    show(answer, json, f"node {node} is {answer['identity']}")
 
 
 @app.command("clean")

@@ -26,12 +26,13 @@ ROWS = {
     ),
     "status": Row("agent.cli.status:status", "Show how the agent on this machine is: whom it serves, what it does."),
     "diagnose": Row("agent.cli.diagnose:app", "Say what is wrong with this machine, why, and what to do about it."),
+    "validate": Row("agent.cli.validate:validate", "Test this machine's hardware, and judge what is found."),
     "image": Row("agent.cli.image:app", "Images."),
     "disk": Row("agent.cli.disk:app", "Disks."),
     "raid": Row("agent.cli.raid:app", "Software RAID."),
     "boot": Row("agent.cli.boot:app", "Boot entries of UEFI firmware."),
     "network": Row("agent.cli.network:app", "The network of this machine."),
-    "controller": Row("agent.cli.controller:controller", "Run the embedded controller."),
+    "controller": Row("agent.cli.controller:app", "Run the embedded controller."),
     "completion": Row("agent.cli.manual:completion", "Print what completes this command in a shell."),
     "man": Row("agent.cli.manual:man", "Print the manual page."),
     "version": Row("agent.cli.manual:version", "Print the version."),
@@ -61,9 +62,18 @@ NoColour = Annotated[
 ]
 
 
+Recorded = Annotated[
+    str | None,
+    typer.Option("--machine", metavar="DIR", help="look at a recorded machine (diagnose capture), not at this one"),
+]
+
+
 @app.callback(no_args_is_help=True, epilog="Exit statuses, and all of this on one page: bms-agent man")
-def root(context: typer.Context, no_color: NoColour = False) -> None:
+def root(context: typer.Context, no_color: NoColour = False, machine: Recorded = None) -> None:
     """The host agent of a bare-metal cloud."""
+    from agent.cli.machine import choose
+
+    choose(machine, context.invoked_subcommand)
     if context.invoked_subcommand not in ("ramdisk", "service"):  # those set up their logs themselves
         from agent.cli.logs import configure
 

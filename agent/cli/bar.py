@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+from rich.table import Column
 
 from agent.model.job import Advance
 
@@ -33,6 +35,26 @@ def bar() -> Iterator[Show]:
         def show(doing: str, done_bytes: int, total_bytes: int | None, limited_by: str | None = None) -> None:
             limit = f"limited by {limited_by}" if limited_by else ""
             drawn.update(task, description=doing, completed=done_bytes, total=total_bytes, limit=limit)
+
+        yield show
+
+
+@contextmanager
+def time_bar(seconds: float) -> Iterator[Show]:
+    """The same for what is measured in time: it shall take about that long, and says in words how far it is."""
+    console = Console(stderr=True)
+    columns = (
+        BarColumn(bar_width=20),
+        TimeElapsedColumn(),
+        TextColumn("of about {task.fields[about]}"),
+        TextColumn("{task.fields[doing]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+    )
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden, expand=True) as drawn:
+        task = drawn.add_task("", total=seconds, about=timedelta(seconds=round(seconds)), doing="")
+
+        def show(doing: str, done_bytes: int, total_bytes: int | None, said: str | None = None) -> None:
+            drawn.update(task, completed=drawn.tasks[0].elapsed or 0.0, doing=said or doing)
 
         yield show
 

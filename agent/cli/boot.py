@@ -34,7 +34,7 @@ def select(
 ) -> None:
     """Let the firmware boot this disk first. Nothing to do on a machine with a BIOS."""
     from agent.cli.job import BY_HAND, new_request_id, perform
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
 
     hints = RootDeviceHints(serial=serial, wwn=wwn, by_path=by_path)
     request = SelectBootRequest(request_id=new_request_id(), node_id=BY_HAND, root_device=hints, esp_uuid=esp)
@@ -49,7 +49,7 @@ def forget(
 ) -> None:
     """Remove the boot entries whose paths fit one of these expressions."""
     from agent.cli.job import BY_HAND, new_request_id, perform
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
 
     try:
         request = ForgetBootRequest(request_id=new_request_id(), node_id=BY_HAND, match_patterns=tuple(patterns))

@@ -54,13 +54,14 @@ def capture(
     cloud-init's state …: --plan lists it) is forgotten on a copy in memory.
     """
     from agent.cli.job import BY_HAND, new_request_id, perform
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
 
+    host = open_host()
     try:
         request = CaptureRequest(
             request_id=new_request_id(),
             node_id=BY_HAND,
-            path=None if disk is None else str(Path(disk).resolve()),
+            path=None if disk is None else host.files.resolve(str(Path(disk).absolute())),
             disk=RootDeviceHints(serial=serial, wwn=wwn, by_path=by_path, size_gb=size_gb),
             to=source.located(to),
             access=source.access(bearer, user, password, authority, proxy),
@@ -72,7 +73,6 @@ def capture(
         )
     except ValidationError as error:
         raise InputError("reading the command line", faults(error)) from None
-    host = open_host()
     perform(host, request, plan_only=plan, as_json=json)
     if plan and not json and generalise:
         typer.echo("\n".join(shown(host, request)))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from agent.errors import AgentError
 
 SOMETHING_WRONG = 8
+DEGRADED = 9
+NOBODYS = 10
 EXIT_STATUSES = {
     0: "It is done, or shown.",
     1: "An error of a kind that has no number of its own, or a fault of bms-agent itself.",
@@ -18,16 +20,25 @@ EXIT_STATUSES = {
     5: "The image did not arrive as promised. The disk was left unable to boot.",
     6: "The operating system, or the hardware, said no.",
     7: "A controller, or an image server, could not be reached, or refused.",
-    SOMETHING_WRONG: "diagnose found something that keeps this machine from working.",
+    SOMETHING_WRONG: "diagnose found something that keeps this machine from working; validate, broken hardware, "
+    "or not the flavor's.",
+    DEGRADED: "validate found hardware that works, and not as it should, or some of which nothing is known: it could "
+    "not be tested, or not to its end.",
+    NOBODYS: "service: no controller of ours has deployed this machine. systemd does not start it again in this boot.",
     130: "Interrupted at the keyboard (SIGINT).",
 }
 
 
-def exit_status_of(code: str) -> int:
-    """The exit status of the error with that code, wherever it happened."""
+def kind_of(code: str) -> type[AgentError]:
+    """The error with that code, wherever it happened."""
     kinds: list[type[AgentError]] = [AgentError]
     for kind in kinds:
         if kind.code == code:
-            return kind.exit_status
+            return kind
         kinds += kind.__subclasses__()
-    return AgentError.exit_status
+    return AgentError
+
+
+def exit_status_of(code: str) -> int:
+    """Its exit status."""
+    return kind_of(code).exit_status

@@ -56,7 +56,7 @@ def write(
     """Write an image to the disk that the hints select. A digest is needed; there is no way around it."""
     from agent.apply.convert import settled
     from agent.cli.job import BY_HAND, new_request_id, perform
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
 
     host = open_host()
     try:

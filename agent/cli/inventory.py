@@ -38,7 +38,7 @@ def show(
     Switches announce themselves every 30 seconds by default: --lldp 35 hears them all.
     """
     from agent.cli.hardware import compared, details
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
     from agent.inventory.hardware import take_in_full
     from agent.model.hardware import Hardware
 
@@ -65,13 +65,14 @@ def show(
 
 def earlier(host: Host, path: str | None, *, last: bool) -> Hardware | None:
     """What to compare with, if anything. Raises `InputError`, `DecodeError`, `HostError`."""
+    from agent.cli.machine import own_files
     from agent.cli.resident import settings_of
     from agent.job import survey
 
     if path is not None and last:
         raise InputError("reading the command line", "--diff and --last are two", hint="Say which one is meant.")
     if path is not None:
-        return survey.read(host.files, str(Path(path).absolute()))
+        return survey.read(own_files(), str(Path(path).absolute()))
     return survey.last(host, str(settings_of(host, with_cmdline=False).state_dir)) if last else None
 
 

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from json import dumps
 from threading import Event, Thread
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import typer
 
 from agent.cli.bar import bar
 from agent.cli.exits import exit_status_of
+from agent.cli.machine import must_be_real
 from agent.cli.resident import settings_of
 from agent.errors import AgentError, ConfigError
 from agent.host.doors import Host
@@ -22,6 +26,11 @@ from agent.model.fault import Fault
 from agent.model.request import Request
 from agent.operations import Operations
 from agent.plan.text import text
+
+if TYPE_CHECKING:
+    from agent.apply.convert import Show
+
+    Drawn = Callable[[], AbstractContextManager[Show]]
 
 BY_HAND = "by-hand"
 DIRECTORY = "/run/bms-agent/by-hand"
@@ -37,19 +46,31 @@ def perform(host: Host, request: Request, *, plan_only: bool, as_json: bool = Fa
 
     As JSON it is one object: the plan, or the result.
     """
-    operations = Operations(host, None, f"{DIRECTORY}/spool", settings_of(host, with_cmdline=True).images)
+    operations = by_hand(host)
     plan = operations.plan(request)
     if plan_only or not as_json:
         typer.echo(plan.model_dump_json(indent=2) if as_json else text(plan))
     if plan_only:
         return
-    outbox = Outbox(host.files, DIRECTORY, str(uuid4()))
-    executor = Executor(operations, Journal(host.files, DIRECTORY), outbox, host.clock, boot_id(host.files))
-    job = watched(executor, request)
+    job = carried_out(host, operations, request)
     if job.fault is not None:
         raise Failed(job.fault)
     told = ", ".join(f"{name} {value}" for name, value in job.result.items())
     typer.echo(dumps(job.result, indent=2) if as_json else f"done: {told}")
+
+
+def by_hand(host: Host) -> Operations:
+    """The table, for an operator."""
+    settings = settings_of(host, with_cmdline=True)
+    return Operations(host, None, f"{DIRECTORY}/spool", settings.images, shared_too=settings.wipe_special_filesystems)
+
+
+def carried_out(host: Host, operations: Operations, request: Request, drawn: Drawn = bar) -> Job:
+    """Serve it to its end, with a bar, unless it is interrupted at the keyboard."""
+    must_be_real(f"doing {request.verb}")
+    outbox = Outbox(host.files, DIRECTORY, str(uuid4()))
+    executor = Executor(operations, Journal(host.files, DIRECTORY), outbox, host.clock, boot_id(host.files))
+    return watched(executor, request, drawn)
 
 
 class Failed(AgentError):
@@ -66,18 +87,34 @@ class Failed(AgentError):
         return self._causes
 
 
-def watched(executor: Executor, request: Request) -> Job:
-    """Serve the request in a thread, and show how far it is."""
+def watched(executor: Executor, request: Request, drawn: Drawn = bar) -> Job:
+    """Serve the request in a thread, and show how far it is. At SIGINT it ends where a recalled job does, at a second
+    one at once.
+    """
     done: list[Job] = []
-    stop = Event()
+    stop, called_off, ended = Event(), Event(), Event()
     stop.set()  # nobody confirms reports here, so nothing may wait for that
-    thread = Thread(target=lambda: done.append(executor.serve(request, stop)), name="job")
-    with bar() as show:
-        thread.start()
-        while thread.is_alive():
-            thread.join(0.2)
-            if (now := executor.progress) is not None:
-                show(now.step, now.done_bytes, now.total_bytes, now.limited_by)
+
+    def serve() -> None:
+        try:
+            done.append(executor.serve(request, stop, lambda: not called_off.is_set()))
+        finally:
+            ended.set()
+
+    with drawn() as show:
+        Thread(target=serve, name="job", daemon=True).start()
+        while not ended.is_set():  # a join that is interrupted takes its thread for ended (CPython's issue 90882)
+            try:
+                ended.wait(0.2)
+                if (now := executor.progress) is not None:
+                    show(now.step, now.done_bytes, now.total_bytes, now.limited_by)
+            except KeyboardInterrupt:
+                if called_off.is_set():
+                    raise
+                called_off.set()
+                typer.echo("ending what was begun; once more ends it at once", err=True)
+    if called_off.is_set() and (not done or done[0].fault is not None):
+        raise KeyboardInterrupt
     if not done:
         raise ConfigError("running the job", "it ended without a result")
     return done[0]

@@ -37,7 +37,7 @@ def inspect(
 ) -> None:
     """What an image is, by its content: a few hundred KB of it are fetched, whatever its size."""
     from agent.apply.inspect import STDIN, look
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
 
     if where == STDIN:
         raise InputError("looking at the standard input", "a stream cannot be looked at", hint="Give a file or a URL.")
@@ -73,7 +73,7 @@ def verify(
     A chunked image is verified by its own digests, any other by one that is given; the digest that it has is printed.
     """
     from agent.cli.bar import advancing
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
 
     host = open_host()
     if disk is not None and not Path(disk).is_block_device():
@@ -136,7 +136,7 @@ def facts(seen: Looked, trusted: tuple[str, ...]) -> dict[str, Any]:
 
 def signature(seen: Looked, trusted: tuple[str, ...]) -> str:
     """Who signed it; a signature does not say whose it is, so keys are tried."""
-    from agent.apply.chunked.sign import is_signed
+    from agent.model.ed25519 import is_signed
 
     if seen.manifest is None or seen.signature is None:
         return "none"

@@ -32,7 +32,7 @@ def show(
 ) -> None:
     """Show the network as it is."""
     from agent.cli.inventory import nic_table
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
     from agent.networking import Networking
 
     state = Networking(open_host()).network_state(NetworkConfig())
@@ -85,7 +85,7 @@ def apply(
     state: State = Path(STATE),
 ) -> None:
     """Bring the network to what the file says. What is so already is not touched; what does not work is taken back."""
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
     from agent.job.commit import NetworkCommit
     from agent.networking import Networking
     from agent.plan.network.text import text
@@ -138,7 +138,7 @@ def render(
 ) -> None:
     """Show the files with which a boot begins with this network, or write them into a mounted system."""
     from agent.apply.network.persist import write_into
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
     from agent.inventory.network.persistence import manager_of
     from agent.networking import rendered
 
@@ -159,7 +159,7 @@ def revert(
     state: State = Path(STATE),
 ) -> None:
     """Take back a change that was neither proven nor taken back, if there is one."""
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
     from agent.job.commit import NetworkCommit
     from agent.networking import Networking
     from agent.plan.network.text import text
@@ -178,8 +178,8 @@ def revert(
 @app.command("guard", hidden=True)
 def guard(state: State = Path(STATE)) -> None:
     """Watch over a change that another process has begun: take it back if that dies, or takes too long."""
+    from agent.cli.machine import host as open_host
     from agent.host.detach import detach
-    from agent.host.real import host as open_host
     from agent.job.commit import NetworkCommit
     from agent.networking import Networking
 

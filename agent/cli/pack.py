@@ -67,7 +67,7 @@ def pack(
     """
     from agent.apply import convert
     from agent.apply.chunked.put import Destination
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
 
     host = open_host()
     said = {
@@ -108,7 +108,7 @@ def unpack(
 ) -> None:
     """Unpack any image into a raw file, sparse, and verified on its way."""
     from agent.apply import convert
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
 
     host = open_host()
     must_be_free(absolute(to), force=force)

@@ -29,10 +29,11 @@ def create(
 ) -> None:
     """Make arrays of local disks."""
     from agent.cli.job import BY_HAND, new_request_id, perform
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
+    from agent.cli.machine import own_files
 
     host = open_host()
-    wanted = decode(LogicalDisks, host.files.read_bytes(str(arrays.absolute())), f"reading {arrays}").logical_disks
+    wanted = decode(LogicalDisks, own_files().read_bytes(str(arrays.absolute())), f"reading {arrays}").logical_disks
     request = CreateRaidRequest(request_id=new_request_id(), node_id=BY_HAND, logical_disks=wanted, overwrite=overwrite)
     perform(host, request, plan_only=plan)
 
@@ -41,6 +42,6 @@ def create(
 def delete(plan: PlanOnly = False) -> None:
     """Take every array down, and wipe the disks that held one."""
     from agent.cli.job import BY_HAND, new_request_id, perform
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
 
     perform(open_host(), DeleteRaidRequest(request_id=new_request_id(), node_id=BY_HAND), plan_only=plan)

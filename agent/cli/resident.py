@@ -30,7 +30,7 @@ def cmdline_of(host: Host) -> str:
 
 def ramdisk() -> None:
     """Take this machine in: what the PXE-booted ramdisk runs. Who is in charge, the kernel command line says."""
-    from agent.daemon import stop_on_signals
+    from agent.daemon import live, stop_on_signals
     from agent.host.real import host as open_host
     from agent.host.sd_notify import Notifier
     from agent.model.ironic.parameters import is_for_ironic, is_true, words_of
@@ -40,26 +40,36 @@ def ramdisk() -> None:
     configure(settings.log_level, settings.log_format)
     cmdline = cmdline_of(host)
     words = words_of(cmdline)
+    stop, notifier = stop_on_signals(), Notifier()
     if settings.controller is not None or not is_for_ironic(words):
         from agent import ramdisk as mode
 
-        mode.run(host, settings, stop_on_signals(), Notifier())
+        live(host, settings, stop, notifier, lambda: mode.run(host, settings, stop, notifier))
     else:
         from agent import ironic
 
         if is_true(words.get("ipa-debug")):
             configure("debug", settings.log_format)
-        ironic.begin(host, settings, cmdline, stop_on_signals(), Notifier())
+
+        def work() -> None:
+            ironic.begin(host, settings, cmdline, stop, notifier)
+
+        live(host, settings, stop, notifier, work, ironic.LONGEST_PAUSE_S)
 
 
 def service() -> None:
     """Stay with a deployed server: what its OS runs."""
+    import typer
+
     from agent import service as mode
-    from agent.daemon import stop_on_signals
+    from agent.cli.exits import NOBODYS
+    from agent.daemon import live, stop_on_signals
     from agent.host.real import host as open_host
     from agent.host.sd_notify import Notifier
 
     host = open_host()
     settings = settings_of(host, with_cmdline=False)
     configure(settings.log_level, settings.log_format)
-    mode.run(host, settings, stop_on_signals(), Notifier())
+    stop, notifier = stop_on_signals(), Notifier()
+    if live(host, settings, stop, notifier, lambda: mode.run(host, settings, stop, notifier)) is False:
+        raise typer.Exit(NOBODYS)

@@ -30,9 +30,12 @@ def status(
 
     It asks nobody: it shows what the agent wrote down last, the NICs, and whether the controller can be reached.
     """
-    from agent.host.real import host as open_host
+    from agent.cli.machine import host as open_host
+    from agent.cli.machine import must_be_this
 
     host = open_host()
+    if watch:
+        must_be_this("watching")
     before = ""
     for shown in screens(host, for_ever=watch):
         text = drawn(shown, as_json=json, as_line=line)

@@ -7,11 +7,13 @@ from fastapi import Depends, FastAPI
 
 from agent import __version__
 from agent.controller.api import (
+    access,
     agent,
     boot,
     catalogue,
     docs,
     eips,
+    enrolment,
     errors,
     groups,
     health,
@@ -21,9 +23,10 @@ from agent.controller.api import (
     nodes,
     servers,
 )
-from agent.controller.api.auth import user
+from agent.controller.api.auth import caller_of
 from agent.controller.api.content import Sending
 from agent.controller.api.limits import BodyLimit
+from agent.controller.api.pace import Pace
 from agent.controller.context import Controller
 
 
@@ -34,8 +37,9 @@ def create_app(controller: Controller) -> FastAPI:
     app.state.sending = Sending()
     errors.install(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Pace, controller.options.calls_per_s, controller.options.strangers_per_s)
     for face in (health.router, docs.router, agent.router, boot.router):
         app.include_router(face)
-    for noun in (nodes, catalogue, networks, groups, eips, images, servers, nics):
-        app.include_router(noun.router, dependencies=[Depends(user)])
+    for noun in (nodes, catalogue, networks, groups, eips, images, servers, nics, access, enrolment):
+        app.include_router(noun.router, dependencies=[Depends(caller_of)])
     return app

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from agent.controller import images
+from agent.controller import bundles, images
 from agent.controller.bmc import PowerDriver, Redfish
 from agent.controller.clock import Clock, SystemClock
 from agent.controller.images import Announced, Kept
@@ -18,8 +18,11 @@ from agent.controller.imports.convert import Order, Workshop
 from agent.controller.imports.download import Tell
 from agent.controller.imports.incoming import forget_parts
 from agent.controller.keys import Keys, load_key, load_token
-from agent.controller.options import Options
+from agent.controller.nonces import Nonces
+from agent.controller.options import Options, host_of
+from agent.controller.records.access import Caller, audited
 from agent.controller.store.database import Store, Transaction, open_store
+from agent.controller.tls import Authority, load_authority
 from agent.controller.wakeups import Wakeups
 from agent.model.image import Access
 
@@ -53,25 +56,49 @@ class Controller:
     importer: Importer
     wakeups: Wakeups
     started_at: datetime
+    authority: Authority | None = field(default=None, repr=False)
+    """Of its TLS, if it has any."""
+    nonces: Nonces = field(default_factory=Nonces, repr=False)
+    caller: Caller | None = None
+    """In whose name: a user's. None: an agent's, or that of nobody but time."""
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A view of the records."""
-        with self.store.read() as tx:
+        with self.store.read(self.caller) as tx:
             yield tx
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A change of the records; once it is kept, the long polls of the nodes concerned are woken."""
-        with self.store.write() as tx:
+        """A change of the records, kept together with the word on who made it; once it is kept, the long polls of the
+        nodes concerned are woken."""
+        with self.store.write(self.caller) as tx:
             yield tx
+            if self.caller is not None:
+                tx.audit.try_add(audited(self.caller, self.clock.now()))  # one word a call
         for node_id in tx.changed:
             self.wakeups.wake(node_id)
+
+    def for_agents(self, url: str) -> tuple[str, str | None]:
+        """Where agents call, if firmware reaches us at that URL; and the digest of the authority, where it is TLS."""
+        if self.authority is None:
+            return url, None
+        return f"https://{host_of(url)}:{self.options.tls_port}", self.authority.pin
+
+    @property
+    def project(self) -> str | None:
+        """Whose it is, if something is created."""
+        return self.caller.project if self.caller else None
 
     @property
     def images(self) -> Path:
         """Where uploaded images are."""
         return self.options.data / "images"
+
+    @property
+    def bundles(self) -> Path:
+        """Where nodes' bundles of logs are, each node's in a directory of its own."""
+        return self.options.data / "bundles"
 
     @property
     def imports(self) -> Path:
@@ -99,6 +126,7 @@ def open_controller(
         importer=importer or Workshop(),
         wakeups=Wakeups(),
         started_at=clock.now(),
+        authority=load_authority(options.data) if options.listen_tls else None,
     )
     if options.serves:
         _forget_parts(controller)
@@ -108,6 +136,7 @@ def open_controller(
 def _forget_parts(controller: Controller) -> None:
     """What an earlier process was killed in. Another one that only converts may be at work meanwhile."""
     images.forget_parts(controller.images)
+    bundles.forget_parts(controller.bundles)
     with controller.read() as tx:
         wanted = {one.image_id for one in tx.imports.all()}
     forget_parts(controller.imports, wanted)

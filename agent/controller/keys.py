@@ -38,16 +38,16 @@ def digest(secret: str) -> str:
 
 def load_key(path: Path) -> Keys:
     """The key in this file, made on first use."""
-    return Keys(_kept(path, lambda: secrets.token_bytes(KEY_BYTES)))
+    return Keys(kept(path, lambda: secrets.token_bytes(KEY_BYTES)))
 
 
 def load_token(path: Path) -> str:
     """The administrator's token in this file, made on first use."""
-    return _kept(path, lambda: secrets.token_urlsafe(KEY_BYTES).encode() + b"\n").decode().strip()
+    return kept(path, lambda: secrets.token_urlsafe(KEY_BYTES).encode() + b"\n").decode().strip()
 
 
-def _kept(path: Path, make: Callable[[], bytes]) -> bytes:
-    """The file's content; a file that is made is readable by its owner alone, and whole or not there at all."""
+def kept(path: Path, make: Callable[[], bytes]) -> bytes:
+    """The file's content, made on first use: readable by its owner alone, and whole or not there at all."""
     if not path.exists():
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

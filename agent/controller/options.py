@@ -5,16 +5,34 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from agent.model.frozen import Frozen
 
 
+def address_of(where: str) -> tuple[str, int]:
+    """Address and port."""
+    host, _, port = where.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def host_of(url: str) -> str:
+    """As it stands in the URL, without the port."""
+    host = urlsplit(url).hostname or ""
+    return f"[{host}]" if ":" in host else host
+
+
 class Options(Frozen):
     """Options of one process; the names on the command line are these, with dashes."""
 
     listen: str = Field(default="0.0.0.0:8480", pattern=r"^\S+:[0-9]{1,5}$", description="address and port")
+    listen_tls: str | None = Field(
+        default=None,
+        pattern=r"^\S+:[0-9]{1,5}$",
+        description="the same over TLS, where agents call then; firmware and images stay where they are",
+    )
     data: Path = Field(default=Path("/var/lib/bms-agent-controller"), description="database, keys, uploaded images")
     ramdisk: Path | None = Field(default=None, description="directory with vmlinuz and initrd")
     url: str | None = Field(
@@ -24,14 +42,25 @@ class Options(Frozen):
     )
     database: str | None = Field(default=None, description="SQLAlchemy URL; left out, a SQLite file in `data`")
     enrolment: Literal["auto", "manual"] = Field(
-        default="auto", description="auto: a new node is available at once; manual: an operator approves it"
+        default="manual",
+        description="manual: an operator approves each new node, by its fingerprint or by an enrolment token; auto: "
+        "whatever boots from us is available at once",
     )
     insecure_user_api: bool = Field(default=False, description="let anybody use the user's side, without the token")
     kernel_options: str = Field(default="", description="added to the ramdisk's kernel command line")
     boot_timeout_s: float = Field(default=1800.0, gt=0, description="for the installed OS to return its nonce")
     patience_s: float = Field(default=300.0, gt=0, description="for a machine to react before its BMC is used")
     silence_timeout_s: float = Field(default=3600.0, gt=0, description="until a deploy without any news has failed")
+    quarantine: bool = Field(
+        default=True,
+        description="a disk that is not proven erased is set apart by its serial, and its node goes on, but gets no "
+        "server until the disk is out or accepted; else the whole node is in error",
+    )
     token_lifetime_s: float = Field(default=3600.0, gt=0, description="of a one-time enrolment token")
+    calls_per_s: float = Field(default=50.0, ge=0, description="that one token may make, 20 s' worth at once; 0: any")
+    strangers_per_s: float = Field(
+        default=50.0, ge=0, description="that all who show no known token may make from one address; 0: any"
+    )
     imports: Literal["here", "apart", "only"] = Field(
         default="here",
         description="who converts imported images: this process; another one on the same data directory; this one, "
@@ -53,12 +82,17 @@ class Options(Frozen):
     @property
     def host(self) -> str:
         """The address to listen on."""
-        return self.listen.rpartition(":")[0].strip("[]")
+        return address_of(self.listen)[0]
 
     @property
     def port(self) -> int:
         """The port to listen on."""
-        return int(self.listen.rpartition(":")[2])
+        return address_of(self.listen)[1]
+
+    @property
+    def tls_port(self) -> int | None:
+        """The port for TLS, if there is one."""
+        return address_of(self.listen_tls)[1] if self.listen_tls else None
 
     @property
     def database_url(self) -> str:

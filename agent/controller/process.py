@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP server and background threads. A thread that dies takes the process with it: systemd starts it again."""
+"""HTTP server and background threads. What dies or hangs takes the process with it: systemd starts it again."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import Event, Thread
+import ssl
+from threading import Event
 from types import FrameType
+from typing import Any
 
 import structlog
 import uvicorn
@@ -17,23 +18,33 @@ import uvicorn
 from agent import __version__
 from agent.controller import log as logs
 from agent.controller.app import create_app
+from agent.controller.background import Watch, Work, background
 from agent.controller.context import Controller, open_controller
 from agent.controller.flow.imports import convert_next, fetch_next
 from agent.controller.flow.power import observe_power, serve_power
 from agent.controller.flow.tick import sweep, tick
-from agent.controller.options import Options
+from agent.controller.options import Options, address_of, host_of
+from agent.controller.tls import server_context
 from agent.errors import ConfigError
 
 TICK_S = 1.0
 OBSERVE_S = 60.0
 SWEEP_S = 3600.0
 GRACE_S = 5
+GOODBYE_S = 1.0
+"""For the other side of a TLS connection to end it, too: an agent that is at work elsewhere does not."""
 KEEP_ALIVE_S = 75
 """A node asks for one range after the other, with pauses in which its disk is slower than we are."""
 BACKLOG = 1024
 LOOK_S = 0.5
-
-Work = tuple[str, Callable[[Controller], None], float]
+TURN_S = 600.0
+"""Of what looks at the database alone."""
+ROUND_S = 3600.0
+"""Of what asks every machine's BMC, or goes through all of the database."""
+IMAGE_S = 25 * 3600.0
+"""Of an image that is fetched over a slow line, or converted."""
+SERVER_S = 120.0
+"""The server turns ten times a second. Who ends it gives it `GRACE_S`."""
 
 log = structlog.get_logger("controller")
 
@@ -44,24 +55,25 @@ def run(options: Options) -> None:
     os.umask(0o077)
     controller = open_controller(options)
     if options.serves:
-        _serve(controller)
+        serve(controller, works_of(options))
     else:
         _convert_only(controller)
     log.info("controller stopped")
 
 
-def _serve(controller: Controller) -> None:
-    """The HTTP faces, and the background work around them."""
+def serve(controller: Controller, works: tuple[Work, ...]) -> None:
+    """The HTTP faces, and the background work around them. Raises what killed it."""
     options = controller.options
-    listener = _listen(options)
-    server = Server(controller)
+    listener = _listen(options.listen)
+    watch = Watch()
+    server = Server(controller, watch)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)  # until uvicorn has its own, and when it raises it again at its end
-    with _background(controller, works_of(options)):
+    with background(controller, works, watch):
         log.info("controller serves", listen=options.listen, data=str(options.data), version=__version__)
         if options.ramdisk is None:
             log.warning("no ramdisk is configured: no machine can be taken in", hint="--ramdisk DIRECTORY")
-        server.run(sockets=[listener])
+        server.run(sockets=[listener, *([_listen(options.listen_tls)] if options.listen_tls else [])])
 
 
 def _convert_only(controller: Controller) -> None:
@@ -74,51 +86,29 @@ def _convert_only(controller: Controller) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    with _background(controller, works_of(controller.options)):
+    with background(controller, works_of(controller.options), Watch()):
         log.info("controller converts", data=str(controller.options.data), version=__version__)
         while not ended.wait(LOOK_S):
             pass  # a signal is handled between two waits
 
 
 def works_of(options: Options) -> tuple[Work, ...]:
-    """What goes on in the background: name, what, and the pause between two times."""
+    """What goes on in the background."""
     serving: tuple[Work, ...] = (
-        ("tick", tick, TICK_S),
-        ("power", serve_power, TICK_S),
-        ("observe", observe_power, OBSERVE_S),
-        ("sweep", sweep, SWEEP_S),
-        ("fetch", fetch_next, TICK_S),
+        Work("tick", tick, TICK_S, TURN_S),
+        Work("power", serve_power, TICK_S, ROUND_S),
+        Work("observe", observe_power, OBSERVE_S, ROUND_S),
+        Work("sweep", sweep, SWEEP_S, ROUND_S),
+        Work("fetch", fetch_next, TICK_S, IMAGE_S),
     )
-    return (*(serving if options.serves else ()), *([("convert", convert_next, TICK_S)] if options.converts else []))
-
-
-@contextmanager
-def _background(controller: Controller, works: tuple[Work, ...]) -> Iterator[None]:
-    """Threads beside this one. The first that dies ends the process, with its error."""
-    stop = Event()
-    died: list[BaseException] = []
-    threads = [
-        Thread(target=_every, name=name, args=(work, controller, period_s, stop, died))
-        for name, work, period_s in works
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        controller.wakeups.close()
-        for thread in threads:
-            thread.join()
-        controller.store.close()
-    if died:
-        raise died[0]
+    converting = (Work("convert", convert_next, TICK_S, IMAGE_S),)
+    return (*(serving if options.serves else ()), *(converting if options.converts else ()))
 
 
 class Server(uvicorn.Server):
     """uvicorn, whose long polls are answered before it waits for them to end. Its access log would hold nonces."""
 
-    def __init__(self, controller: Controller) -> None:
+    def __init__(self, controller: Controller, watch: Watch | None = None) -> None:
         super().__init__(
             uvicorn.Config(
                 create_app(controller),
@@ -130,6 +120,31 @@ class Server(uvicorn.Server):
             )
         )
         self._controller = controller
+        self._tls = tls_of(controller)
+        self._watch = watch or Watch()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """The first socket is for whoever comes in the clear, the second for TLS."""
+        plain, *secured = sockets or []
+        await super().startup([plain])
+        for one in secured:
+            serving = await asyncio.get_running_loop().create_server(
+                self._protocol, sock=one, ssl=self._tls, ssl_shutdown_timeout=GOODBYE_S, backlog=BACKLOG
+            )
+            self.servers.append(serving)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """Of one connection, as uvicorn makes it."""
+        kind: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = kind(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called once a turn: whether it shall end."""
+        self._watch.hear("the server", SERVER_S)
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to end."""
@@ -137,27 +152,23 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _listen(options: Options) -> socket.socket:
+def tls_of(controller: Controller) -> ssl.SSLContext | None:
+    """What agents are served with, if they are by TLS. Raises `ConfigError`."""
+    if controller.authority is None:
+        return None
+    host = host_of(controller.options.url or "").strip("[]")
+    names = (*([host] if host else []), socket.gethostname(), "localhost", "127.0.0.1")
+    try:
+        return server_context(controller.authority, controller.options.data, tuple(dict.fromkeys(names)))
+    except OSError as error:
+        raise ConfigError("preparing TLS", str(error)) from error
+
+
+def _listen(where: str) -> socket.socket:
     """Bound here, so that a port that is taken is an error like any other."""
     try:
-        family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-        return socket.create_server((options.host, options.port), family=family, backlog=BACKLOG)
+        host, port = address_of(where)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise ConfigError(f"listening on {options.listen}", str(error)) from error
-
-
-def _every(
-    work: Callable[[Controller], None],
-    controller: Controller,
-    period_s: float,
-    stop: Event,
-    died: list[BaseException],
-) -> None:
-    """Again and again until stopped; what ends it is kept for the main thread."""
-    try:
-        while not stop.wait(period_s):
-            work(controller)
-    except BaseException as error:
-        log.exception("background thread died")
-        died.append(error)
-        signal.raise_signal(signal.SIGTERM)
+        raise ConfigError(f"listening on {where}", str(error)) from error

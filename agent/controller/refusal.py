@@ -9,8 +9,8 @@ Refused
 ├── Missing, ServerMissing, NameTaken, InUse                                what it names
 ├── AlreadyRunning, AlreadyStopped, PoweringOn, PoweringOff, Rebooting      the server's state
 ├── Busy, NotAllowed, PrimaryNic                                            the server's or the node's state
-└── Unauthorized, AgentUnauthorized, TokenRefused, EnrolmentRefused,        who asks
-    ProofRefused
+└── Unauthorized, Forbidden, TooFast, AgentUnauthorized, ClockOff,          who asks
+    TokenRefused, EnrolmentRefused, StillSpeaking, WrongFingerprint, ProofRefused, CloneRefused
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from agent.errors import InputError
+from agent.model.signature import CLOCK_CODE
 
 
 class Refused(InputError):
@@ -239,7 +240,25 @@ class Unauthorized(Refused):
 
     code = "AUTH.REQUIRED"
     http_status = 401
-    advice = "Send the administrator's token: it is in the file admin-token of the controller's data directory."
+    advice = (
+        "Send a token: bmsctl token create makes one; the first is in admin-token of the controller's data directory."
+    )
+
+
+class Forbidden(Refused):
+    """Whoever calls is known, and may not do that."""
+
+    code = "AUTH.FORBIDDEN"
+    http_status = 403
+    advice = "Ask an admin for a token with another role or project; bmsctl whoami says what this one is."
+
+
+class TooFast(Refused):
+    """More calls than one caller may make."""
+
+    code = "AUTH.TOO_FAST"
+    http_status = 429
+    advice = "Wait as many seconds as Retry-After says."
 
 
 class AgentUnauthorized(Refused):
@@ -248,6 +267,15 @@ class AgentUnauthorized(Refused):
     code = "AGENT.UNAUTHORIZED"
     http_status = 401
     advice = "The machine was taken over by another deploy, or released: let it boot over the network."
+
+
+class ClockOff(AgentUnauthorized):
+    """An agent's call is signed with a time that is not now."""
+
+    code = CLOCK_CODE
+    advice = (
+        "An agent corrects itself by the header Date; if it does not, set the machine's clock, or the controller's."
+    )
 
 
 class TokenRefused(Refused):
@@ -264,6 +292,35 @@ class EnrolmentRefused(Refused):
     code = "ENROLL.REFUSED"
     http_status = 409
     advice = "Two machines may claim one identity: compare their serial numbers and MACs."
+
+
+class StillSpeaking(EnrolmentRefused):
+    """Another machine says that it is one that is up."""
+
+    code = "ENROLL.TWO_MACHINES"
+    advice = (
+        "Has it just restarted, it is taken in within two minutes; if not, look which machine has its MAC and UUID."
+    )
+
+    def __init__(self, doing: str, problem: str, node_id: str) -> None:
+        super().__init__(doing, problem)
+        self.node_id = node_id
+
+
+class WrongFingerprint(Refused):
+    """The operator has another machine before them."""
+
+    code = "ENROLL.FINGERPRINT"
+    http_status = 409
+    advice = "Compare the machine's screen with bmsctl node show NODE: each boot of the ramdisk has a new one."
+
+
+class CloneRefused(Refused):
+    """A copy of a server's disk runs in another machine."""
+
+    code = "BOOT.CLONE"
+    http_status = 403
+    advice = "Switch the copy off. Is it the server's own machine with a new mainboard, say so: bmsctl node identity."
 
 
 class ProofRefused(Refused):

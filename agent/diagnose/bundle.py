@@ -70,7 +70,7 @@ def desired(host: Host) -> Texts:
     wanted, (held, pending) = itself.desired(host.files, here), itself.remembered_network(host.files, here)
     told = {
         "node_id": here.node_id,
-        "controllers": [url for url, _ in here.controllers],
+        "controllers": [one.url for one in here.controllers],
         "desired_generation": wanted.generation if wanted else None,
         "desired_request": f"{wanted.request.verb} {wanted.request.request_id}" if wanted and wanted.request else None,
         "desired_network": wanted.network.model_dump(mode="json") if wanted and wanted.network else None,

@@ -12,7 +12,7 @@ from textwrap import wrap
 
 from agent.diagnose import identity
 from agent.diagnose.look import itself
-from agent.diagnose.seen import Seen
+from agent.diagnose.seen import InCharge, Seen
 from agent.host.doors import Host
 from agent.inventory import take
 from agent.inventory.fact import attempt
@@ -80,12 +80,13 @@ def heard(status: Status) -> str:
     return f"{status.controller} ({status.conductor}): {'not heard: ' + lost.message if lost else 'answers'}"
 
 
-def reached(host: Host, controllers: tuple[tuple[str, bool], ...]) -> str:
+def reached(host: Host, controllers: tuple[InCharge, ...]) -> str:
     """By a look of our own."""
     told = []
-    for url, insecure in controllers:
-        ladder = host.probe.climb(url, CLIMB_S, insecure=insecure)
-        told.append(f"{ladder.url}: {ladder.broken or 'answers'}")
+    for one in controllers:
+        ladder = host.probe.climb(one.url, CLIMB_S, insecure=one.insecure, ca_pem=one.ca_pem)
+        broken = ladder.broken  # how long it took is another time each time, and would be a change
+        told.append(f"{ladder.url}: {f'{broken.step} {broken.fault}' if broken else 'answers'}")
     return "; ".join(told) or "none is named on the kernel's command line"
 
 
@@ -102,6 +103,7 @@ def lines(shown: Screen, columns: int) -> list[str]:
     rows = [
         ("machine", shown.who),
         ("node", (status.node_id if status else None) or "not known yet"),
+        *([("key", status.fingerprint)] if status and status.fingerprint else []),
         *nic_rows(shown.nics),
         ("", ""),
         ("controller", shown.controller),
@@ -164,6 +166,8 @@ def line(shown: Screen) -> str:
         progress = status.progress
         tenths = f" {10 * (10 * progress.done_bytes // progress.total_bytes)} %" if progress.total_bytes else ""
         parts.append(f"{progress.step}{tenths}")
+    if status and status.fingerprint:
+        parts.append(f"key {status.fingerprint}")
     if shown.last_fault is not None:
         parts.append(shown.last_fault.code)
     return plain("; ".join(parts))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from agent.job.journal import Job
 from agent.job.network_record import Held, Pending
@@ -94,15 +94,24 @@ class Booting:
     root: DiskIdentity | None
 
 
+class InCharge(NamedTuple):
+    """A controller, and whom its certificate is to be signed by: anybody, these authorities, or the system's."""
+
+    url: str
+    insecure: bool = False
+    ca_pem: str | None = None
+
+
 @dataclass(frozen=True)
 class Place:
-    """Which of its uses the agent has on this machine, and who is in charge: (URL, whether any certificate is good)."""
+    """Which of its uses the agent has on this machine, and who is in charge; or that the network is asked for that."""
 
     mode: Mode | None = None
     state_dir: str = "/var/lib/bms-agent"
     runtime_dir: str = "/run/bms-agent"
     node_id: str | None = None
-    controllers: tuple[tuple[str, bool], ...] = ()
+    controllers: tuple[InCharge, ...] = ()
+    asks_around: bool = False
     fault: Fault | None = None
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The doors to devices themselves, as protocols: what a disk, a NIC or a TPM answers when it is asked about itself.
 
-None of them can change anything: each has questions only. What the answers mean, `agent.model.hardware` says.
+`Drives` and `Ethtool` have questions only. What makes a drive forget is a door of its own, `Erasers`. What the answers
+mean, `agent.model.hardware` and `agent.model.erasing` say.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ class AtaAnswer:
     """A sector that was asked for, or the registers of a command without data."""
 
     data: bytes = b""
+    lba_low: int = 0
     lba_mid: int = 0
     lba_high: int = 0
+    count: int = 0
 
 
 class Drives(Protocol):
@@ -34,12 +37,54 @@ class Drives(Protocol):
         """IDENTIFY DEVICE, 512 bytes."""
         ...
 
-    def ata_smart(self, node: str, feature: int) -> AtaAnswer | None:
-        """SMART READ DATA (0xD0), READ THRESHOLDS (0xD1), RETURN STATUS (0xDA)."""
+    def ata_smart(self, node: str, feature: int, log: int = 0) -> AtaAnswer | None:
+        """SMART READ DATA (0xD0), READ THRESHOLDS (0xD1), READ LOG (0xD5) with its number, RETURN STATUS (0xDA)."""
+        ...
+
+    def ata_sanitize_status(self, node: str) -> AtaAnswer | None:
+        """SANITIZE STATUS EXT (ACS-4, section 7.36): its registers."""
         ...
 
     def scsi_log(self, node: str, page: int) -> bytes | None:
         """LOG SENSE, cumulative values (SPC-5, section 6.9)."""
+        ...
+
+    def scsi_supports(self, node: str, opcode: int, action: int) -> bytes | None:
+        """REPORT SUPPORTED OPERATION CODES, of one with that service action (SPC-5, section 6.35)."""
+        ...
+
+    def scsi_sense(self, node: str) -> bytes | None:
+        """REQUEST SENSE, in the descriptor format where the disk has it."""
+        ...
+
+
+class Erasers(Protocol):
+    """Drives by their node, told to forget. All that they hold is lost. Raises `DeviceError`: what was ordered was not
+    begun, or ended in an error. An order that returns proves nothing.
+    """
+
+    def nvme_format(self, node: str, namespace: int, cdw10: int, timeout_s: float) -> None:
+        """Format NVM (NVMe Base 2.0, section 5.14): returns at its end."""
+        ...
+
+    def nvme_sanitize(self, node: str, cdw10: int) -> None:
+        """Sanitize (section 5.24): returns when it has begun."""
+        ...
+
+    def ata_sanitize(self, node: str, feature: int, key: int) -> None:
+        """SANITIZE DEVICE (ACS-4, section 7.33 and following): returns when it has begun."""
+        ...
+
+    def ata_security(self, node: str, command: int, block: bytes, timeout_s: float) -> None:
+        """A command of the Security feature set (section 7.39 and following), at its end; `block` may be empty."""
+        ...
+
+    def scsi_sanitize(self, node: str, action: int) -> None:
+        """SANITIZE, with IMMED (SBC-4, section 5.33): returns when it has begun."""
+        ...
+
+    def discard(self, node: str, offset_bytes: int, length_bytes: int) -> None:
+        """BLKDISCARD: a hint, nothing more."""
         ...
 
 
@@ -54,9 +99,13 @@ class Ethtool(Protocol):
 
 
 class Tpm(Protocol):
-    """The TPM, by the kernel's resource manager."""
+    """The TPM, by the kernel's resource manager. All that it is told but `clear` only reads."""
 
     def is_there(self) -> bool: ...
     def ask(self, command: bytes) -> bytes:
         """The response to a command that only reads. Raises `DeviceError`."""
+        ...
+
+    def clear(self, command: bytes) -> bytes:
+        """The response to TPM2_Clear: what its owner kept in it is gone. Raises `DeviceError`."""
         ...

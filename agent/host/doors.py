@@ -15,7 +15,7 @@ from datetime import datetime
 from threading import Event
 from typing import Protocol
 
-from agent.host.device_doors import Drives, Ethtool, Tpm
+from agent.host.device_doors import Drives, Erasers, Ethtool, Tpm
 from agent.host.load_doors import Peer, Processors
 from agent.host.network_doors import Datagrams, Lldp, Netlink, Probe
 from agent.host.packet_doors import Nftables, Traffic
@@ -382,6 +382,7 @@ class Host:
     ipmi: Ipmi
     lldp: Lldp
     drives: Drives
+    erasers: Erasers
     ethtool: Ethtool
     processors: Processors
     peer: Peer

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The door to what disks say of themselves: NVMe admin commands, and SCSI and ATA commands by SG_IO.
 
-Only commands that read are made here; a node is opened for reading, so udev hears nothing of it.
+Only questions are asked here, of a node that is opened for reading: udev hears nothing of it. `erasers.py` gives
+the orders, and sends some of them by `scsi`.
 """
 
 from __future__ import annotations
@@ -27,16 +28,19 @@ IDENTIFY_BYTES = 4096
 NVME_NOT_KNOWN = frozenset({0x01, 0x02, 0x0B, 0x109})
 """Status: invalid opcode, field, namespace or log page (NVMe Base 2.0, figures 95 and 97)."""
 SG_IO = 0x2285
-FROM_DEVICE, NO_DATA = -3, -1
+FROM_DEVICE, TO_DEVICE, NO_DATA = -3, -2, -1
 SENSE_BYTES, SECTOR_BYTES, LOG_BYTES = 64, 512, 4096
-LOG_SENSE, ATA_16 = 0x4D, 0x85
+REQUEST_SENSE, LOG_SENSE, ATA_16 = 0x03, 0x4D, 0x85
+REPORT_SUPPORTED, SUPPORTED_BYTES, OF_ONE_ACTION = (0xA3, 0x0C), 64, 0b010
+ATA_SANITIZE, SANITIZE_STATUS = 0xB4, 0x0000
 ATA_IDENTIFY, ATA_SMART = 0xEC, 0xB0
 SMART_STATUS = 0xDA
-SMART_QUESTIONS = frozenset({0xD0, 0xD1, SMART_STATUS})
-"""Data, thresholds, status. Others begin self-tests, or switch SMART off (ACS-3, section 7.48)."""
+SMART_QUESTIONS = frozenset({0xD0, 0xD1, 0xD5, SMART_STATUS})
+"""Data, thresholds, a log, status. Others begin self-tests, or switch SMART off (ACS-3, section 7.48)."""
 SMART_MID, SMART_HIGH = 0x4F, 0xC2
-PIO_IN, NON_DATA = 4 << 1, 3 << 1
-ONE_SECTOR, WANT_REGISTERS = 0x0E, 0x20
+PIO_IN, PIO_OUT, NON_DATA, EXTENDED = 4 << 1, 5 << 1, 3 << 1, 1
+ONE_SECTOR, ONE_SECTOR_OUT, WANT_REGISTERS = 0x0E, 0x06, 0x20
+ATA_ERROR, ATA_FAULT = 0x01, 0x20
 CHECK_CONDITION = 0x02
 ILLEGAL_REQUEST, ABORTED = 0x05, 0x0B
 DESCRIPTOR_SENSE, ATA_DESCRIPTOR = 0x72, 0x09
@@ -115,17 +119,36 @@ class RealDrives:
         answer = ata(node, ATA_IDENTIFY, 0, f"asking {node} what it is (ATA identify)")
         return None if answer is None else answer.data
 
-    def ata_smart(self, node: str, feature: int) -> AtaAnswer | None:
+    def ata_smart(self, node: str, feature: int, log: int = 0) -> AtaAnswer | None:
         """SMART."""
         doing = f"asking {node} how it is (ATA SMART {feature:#04x})"
         if feature not in SMART_QUESTIONS:
             raise DeviceError(doing, "this is no question, but would change something")
-        return ata(node, ATA_SMART, feature, doing)
+        return ata(node, ATA_SMART, feature, doing, log)
 
     def scsi_log(self, node: str, page: int) -> bytes | None:
         """LOG SENSE: page control 1 is the cumulative values."""
         cdb = bytes([LOG_SENSE, 0, 0x40 | page, 0, 0, 0, 0, *LOG_BYTES.to_bytes(2), 0])
         data, sense = scsi(node, cdb, LOG_BYTES, f"asking {node} for its SCSI log page {page:#04x}")
+        return data if not sense else None
+
+    def ata_sanitize_status(self, node: str) -> AtaAnswer | None:
+        """A command without data: what it says is in the registers."""
+        doing = f"asking {node} how its sanitize is (ATA)"
+        cdb = ata_command(ATA_SANITIZE, SANITIZE_STATUS, 0)
+        return registers(scsi(node, cdb, 0, doing)[1], doing)
+
+    def scsi_supports(self, node: str, opcode: int, action: int) -> bytes | None:
+        """Of one command with one service action."""
+        cdb = bytes([*REPORT_SUPPORTED, OF_ONE_ACTION, opcode, *action.to_bytes(2), *SUPPORTED_BYTES.to_bytes(4), 0, 0])
+        doing = f"asking {node} whether it has the SCSI command {opcode:#04x}/{action:#04x}"
+        data, sense = scsi(node, cdb, SUPPORTED_BYTES, doing)
+        return data if not sense else None
+
+    def scsi_sense(self, node: str) -> bytes | None:
+        """DESC is set: a disk that does not have descriptors ignores it, or says so."""
+        cdb = bytes([REQUEST_SENSE, 1, 0, 0, SENSE_BYTES, 0])
+        data, sense = scsi(node, cdb, SENSE_BYTES, f"asking {node} for its SCSI sense")
         return data if not sense else None
 
 
@@ -142,7 +165,7 @@ def nvme(node: str, command: NvmeCommand, length: int, doing: str) -> bytes | No
     return room.raw
 
 
-def ata(node: str, command: int, feature: int, doing: str) -> AtaAnswer | None:
+def ata(node: str, command: int, feature: int, doing: str, log: int = 0) -> AtaAnswer | None:
     """By ATA PASS-THROUGH (16) (SAT-4, section 12.2.3). Raises `DeviceError`."""
     reads_data = not (command == ATA_SMART and feature == SMART_STATUS)
     is_smart = command == ATA_SMART
@@ -151,7 +174,7 @@ def ata(node: str, command: int, feature: int, doing: str) -> AtaAnswer | None:
             ATA_16,
             PIO_IN if reads_data else NON_DATA,
             ONE_SECTOR if reads_data else WANT_REGISTERS,
-            *(0, feature, 0, int(reads_data), 0, 0, 0, SMART_MID if is_smart else 0, 0),
+            *(0, feature, 0, int(reads_data), 0, log, 0, SMART_MID if is_smart else 0, 0),
             *(SMART_HIGH if is_smart else 0, 0, command, 0),
         ]
     )
@@ -163,21 +186,50 @@ def ata(node: str, command: int, feature: int, doing: str) -> AtaAnswer | None:
     return AtaAnswer(lba_mid=sense[17], lba_high=sense[19])
 
 
-def scsi(node: str, cdb: bytes, length: int, doing: str) -> tuple[bytes, bytes]:
-    """Data and sense of a command that reads; with sense there are no data. Raises `DeviceError`."""
-    room = ctypes.create_string_buffer(length or 1)
+def ata_command(command: int, feature: int, lba: int, *, sends: bool = False) -> bytes:
+    """ATA PASS-THROUGH (16) of a command without data, or with a sector to send; Sanitize's are of 48 bits.
+    The registers are asked for: they say whether the drive did it.
+    """
+    low, high = lba.to_bytes(6, "little")[:3], lba.to_bytes(6, "little")[3:]
+    pairs = [byte for pair in zip(high, low, strict=True) for byte in pair]
+    protocol = (PIO_OUT if sends else NON_DATA) | (EXTENDED if command == ATA_SANITIZE else 0)
+    transfer = (ONE_SECTOR_OUT if sends else 0) | WANT_REGISTERS
+    return bytes([ATA_16, protocol, transfer, *feature.to_bytes(2), 0, int(sends), *pairs, 0, command, 0])
+
+
+def registers(sense: bytes, doing: str) -> AtaAnswer | None:
+    """As the drive left them; `None` where it aborted the command, or the adapter brings none through. Raises
+    `DeviceError`.
+    """
+    if sense[:1] != bytes([DESCRIPTOR_SENSE]) or sense[8:9] != bytes([ATA_DESCRIPTOR]) or len(sense) < 22:
+        return None
+    status, error = sense[21], sense[11]
+    if status & ATA_FAULT:
+        raise DeviceError(doing, f"the drive reports a fault (status {status:#04x}, error {error:#04x})")
+    if status & ATA_ERROR:
+        return None
+    return AtaAnswer(count=int.from_bytes(sense[12:14]), lba_low=sense[15], lba_mid=sense[17], lba_high=sense[19])
+
+
+def scsi(
+    node: str, cdb: bytes, length: int, doing: str, *, send: bytes = b"", timeout_ms: int = TIMEOUT_MS
+) -> tuple[bytes, bytes]:
+    """Data and sense of a command; with sense there are no data. It reads `length` bytes, or sends some, or neither.
+    Raises `DeviceError`.
+    """
+    room = ctypes.create_string_buffer(send, len(send)) if send else ctypes.create_string_buffer(length or 1)
     sense = ctypes.create_string_buffer(SENSE_BYTES)
     command = ctypes.create_string_buffer(cdb, len(cdb))
     request = ScsiRequest(
         interface=ord("S"),
-        direction=FROM_DEVICE if length else NO_DATA,
+        direction=TO_DEVICE if send else FROM_DEVICE if length else NO_DATA,
         command_length=len(cdb),
         sense_room=SENSE_BYTES,
-        data_length=length,
-        data=ctypes.addressof(room) if length else None,
+        data_length=len(send) or length,
+        data=ctypes.addressof(room) if length or send else None,
         command=ctypes.addressof(command),
         sense=ctypes.addressof(sense),
-        timeout_ms=TIMEOUT_MS,
+        timeout_ms=timeout_ms,
     )
     with opened(node, doing) as fd:
         fcntl.ioctl(fd, SG_IO, request)

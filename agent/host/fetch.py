@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from agent.errors import ImageTruncated, ImageUnavailable, LinkError
 from agent.host.answer import Wanted, cause_of, given, must_be_good, number, ours
 from agent.host.doors import Body
-from agent.model.destination import authorization, followed, must_be_allowed, with_its_user
+from agent.model.destination import authorization, followed, is_here, must_be_allowed, with_its_user
 from agent.model.image import OPEN, Access
 from agent.model.url import named, origin
 
@@ -88,9 +88,12 @@ class RealFetch:
 
     def _followed(self, doing: str, url: str, headers: Mapping[str, str], access: Access) -> BaseHTTPResponse:
         """The answer at the end of the redirects."""
+        bare, _ = with_its_user(doing, url, access)
+        home, is_own = origin(bare), is_here(bare)
 
         def ask(url: str, credentials: dict[str, str]) -> tuple[BaseHTTPResponse, str | None]:
-            response = self._got(doing, url, {**headers, **credentials}, access)
+            is_led = origin(url) != home and not is_own
+            response = self._got(doing, url, {**headers, **credentials}, access, is_led=is_led)
             location = response.get_redirect_location() or None
             if location:
                 let_go(response)
@@ -101,14 +104,16 @@ class RealFetch:
             response.headers.discard("WWW-Authenticate")
         return response
 
-    def _got(self, doing: str, url: str, headers: Mapping[str, str], access: Access) -> BaseHTTPResponse:
+    def _got(
+        self, doing: str, url: str, headers: Mapping[str, str], access: Access, *, is_led: bool
+    ) -> BaseHTTPResponse:
         """A server may close a kept connection just when it is used again: then a new one is (RFC 9110, 9.2.2)."""
         try:
-            return self._asked(doing, "GET", url, headers, access)
+            return self._asked(doing, "GET", url, headers, access, is_led=is_led)
         except LinkError as error:
             if not isinstance(error.__cause__, RemoteDisconnected | ConnectionResetError | BrokenPipeError):
                 raise
-        return self._asked(doing, "GET", url, headers, access)
+        return self._asked(doing, "GET", url, headers, access, is_led=is_led)
 
     def _asked(
         self,
@@ -118,12 +123,14 @@ class RealFetch:
         headers: Mapping[str, str],
         access: Access,
         pieces: Iterator[bytes | memoryview] | None = None,
+        *,
+        is_led: bool = False,
     ) -> BaseHTTPResponse:
         """One request, one answer."""
         from urllib3.exceptions import HTTPError, LocationValueError
         from urllib3.util import Timeout
 
-        pools = self._pools(doing, url, access)
+        pools = self._pools(doing, url, access, is_led=is_led)
         try:
             return pools.urlopen(
                 method,
@@ -145,7 +152,7 @@ class RealFetch:
             cause = cause_of(error)
             raise ours(doing, cause) from cause
 
-    def _pools(self, doing: str, url: str, access: Access) -> PoolManager:
+    def _pools(self, doing: str, url: str, access: Access, *, is_led: bool) -> PoolManager:
         """This thread's own, which end with the thread."""
         from urllib3.exceptions import HTTPError
 
@@ -153,13 +160,13 @@ class RealFetch:
 
         proxy = access.proxy or proxy_of(*origin(url))
         is_secure = access.ca_pem is not None or "https" in {origin(url)[0], (proxy or "").partition(":")[0].lower()}
-        mine: dict[tuple[str | None, str | None, bool], PoolManager]
+        mine: dict[tuple[str | None, str | None, bool, bool], PoolManager]
         mine = vars(self._of_this_thread).setdefault("pools", {})
-        if found := mine.get((access.ca_pem, proxy, is_secure)):
+        if found := mine.get((access.ca_pem, proxy, is_secure, is_led)):
             return found
         try:
             context = self._context(access.ca_pem) if is_secure else None
-            made = mine[access.ca_pem, proxy, is_secure] = pools(context, proxy)
+            made = mine[access.ca_pem, proxy, is_secure, is_led] = pools(context, proxy, is_led=is_led)
         except SSLError as error:
             raise ImageUnavailable(doing, "its ca_pem holds no certificate") from error
         except (HTTPError, ValueError):

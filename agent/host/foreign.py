@@ -2,18 +2,18 @@
 """Somebody else's directory tree, mounted: no link in it leads out of it, and nothing but a regular file is opened.
 
 Links are followed as the system itself would that has this tree for its root. Nobody else may be at work in it.
+However large it is, memory has an end: names are taken a few thousand at a time.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import NoReturn
 
 from agent.errors import HostError
 from agent.host.file_map import extents_of
@@ -21,6 +21,7 @@ from agent.host.paths import follow
 from agent.model.generalise import Kind
 
 FOLDER_MODE, FILE_MODE = 0o755, 0o644
+MOST_NAMES, BATCH_NAMES = 200_000, 4096
 NO_LINK = (errno.EINVAL, errno.ENOENT, errno.ENOTDIR)
 """readlink(2). What cannot be read may well be a link, which the kernel would follow out of the tree."""
 FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -29,16 +30,20 @@ FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class ForeignTree:
     """`doors.Tree` below a directory."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, most_names: int = MOST_NAMES) -> None:
         self._root = root
+        self._most_names = most_names
 
     def names(self, directory: str) -> tuple[str, ...]:
-        """Sorted; empty for what is no directory."""
+        """Sorted; empty for what is no directory. Raises `HostError` for more than anybody lists."""
         with changing("listing", directory):
             try:
-                return tuple(sorted(each.name for each in self._behind(directory).iterdir()))
+                found = next(batches(self._behind(directory), self._most_names + 1), [])
             except (FileNotFoundError, NotADirectoryError):
                 return ()
+        if len(found) > self._most_names:
+            raise HostError(f"listing {directory} of the captured system", f"it has more than {self._most_names} names")
+        return tuple(sorted(each.name for each in found))
 
     def kind(self, path: str) -> Kind | None:
         """Of what is there itself."""
@@ -101,8 +106,8 @@ class ForeignTree:
         with changing("removing", path):
             place = self._at(path)
             if stat.S_ISDIR(place.lstat().st_mode):
-                count = sum(len(files) for _, _, files in os.walk(place, onerror=fail))
-                shutil.rmtree(place)
+                count = swept(place, set(), folders_too=True)
+                place.rmdir()
                 return count
             place.unlink()
             return 1
@@ -110,14 +115,8 @@ class ForeignTree:
     def sweep(self, path: str, spare: tuple[str, ...]) -> int:
         """Remove every file below a directory but those to be spared; how many went. Directories stay."""
         spared = {self._behind(each) for each in spare}
-        count = 0
         with changing("sweeping", path):
-            for folder, _, files in os.walk(self._behind(path), onerror=fail):
-                for place in (Path(folder, name) for name in files):
-                    if place not in spared:
-                        place.unlink()
-                        count += 1
-        return count
+            return swept(self._behind(path), spared, folders_too=False)
 
     def extents(self, path: str) -> tuple[tuple[int, int, int], ...]:
         """Where a regular file lies."""
@@ -140,9 +139,37 @@ class ForeignTree:
             return None
 
 
-def fail(error: OSError) -> NoReturn:
-    """A directory that cannot be listed is an error, not an empty one."""
-    raise error
+def batches(folder: Path, most: int) -> Iterator[list[os.DirEntry[str]]]:
+    """What a directory holds, so many at a time; none of an empty one. Raises `OSError`."""
+    with os.scandir(folder) as entries:
+        while found := list(islice(entries, most)):
+            yield found
+
+
+def swept(folder: Path, spared: set[Path], *, folders_too: bool) -> int:
+    """Remove what is in a directory, and how many things that were, directories and links to such apart. No link is
+    followed. Raises `OSError`.
+    """
+    count = 0
+    for batch in batches(folder, BATCH_NAMES):
+        for entry in batch:
+            place = Path(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                count += swept(place, spared, folders_too=folders_too)
+                if folders_too:
+                    place.rmdir()
+            elif is_link_to_folder(entry):
+                if folders_too:
+                    place.unlink()
+            elif place not in spared:
+                place.unlink()
+                count += 1
+    return count
+
+
+def is_link_to_folder(entry: os.DirEntry[str]) -> bool:
+    """It goes, or stays, as directories do."""
+    return entry.is_symlink() and entry.is_dir()
 
 
 def is_regular(place: Path) -> bool:

@@ -75,16 +75,18 @@ class Climber:
             raise Broken(fault)
 
 
-def climb(url: str, timeout_s: float, *, insecure: bool = False) -> Ladder:
-    """To the server of this URL, as far as it leads."""
+def climb(url: str, timeout_s: float, *, insecure: bool = False, ca_pem: str | None = None) -> Ladder:
+    """To the server of this URL, as far as it leads; `ca_pem` are the only authorities, where some are named."""
     climber = Climber(timeout_s)
     times: tuple[datetime | None, datetime | None] = (None, None)
     with suppress(Broken):
-        times = climbed(climber, url, insecure=insecure)
+        times = climbed(climber, url, insecure=insecure, ca_pem=ca_pem)
     return Ladder(url=named(url), rungs=tuple(climber.rungs), server_time=times[0], our_time=times[1])
 
 
-def climbed(climber: Climber, url: str, *, insecure: bool) -> tuple[datetime | None, datetime | None]:
+def climbed(
+    climber: Climber, url: str, *, insecure: bool, ca_pem: str | None
+) -> tuple[datetime | None, datetime | None]:
     """(the server's time, ours). Raises `Broken`."""
     with climber.rung(Step.DNS) as found:
         scheme, host, port = origin(url)
@@ -102,7 +104,7 @@ def climbed(climber: Climber, url: str, *, insecure: bool) -> tuple[datetime | N
         if scheme == "https":
             with climber.rung(Step.TLS) as found:
                 stream.settimeout(climber.left_s)
-                stream = trust(None, insecure=insecure).wrap_socket(stream, server_hostname=host)
+                stream = trust(ca_pem, insecure=insecure).wrap_socket(stream, server_hostname=host)
                 found.append(f"{stream.version()}{', not verified' if insecure else ''}")
         with closing(stream), climber.rung(Step.HTTP) as found:
             stream.settimeout(climber.left_s)

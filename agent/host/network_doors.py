@@ -102,8 +102,8 @@ class Probe(Protocol):
         """Our address as that host sees it, by the kernel's routes; None if none leads there. Nothing is sent."""
         ...
 
-    def climb(self, url: str, timeout_s: float, *, insecure: bool = False) -> Ladder:
-        """The way to a web server, rung by rung, as far as it leads."""
+    def climb(self, url: str, timeout_s: float, *, insecure: bool = False, ca_pem: str | None = None) -> Ladder:
+        """The way to a web server, rung by rung, as far as it leads; `ca_pem`: the only authorities to be trusted."""
         ...
 
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from threading import Event
-from typing import TypeVar
 
 from agent.errors import LinkError
 from agent.host.load_doors import Connection
 
-Found = TypeVar("Found")
 PAUSE_S = 0.5
 SILENCE_S = 60.0
 """A partner that neither takes nor gives anything for so long is gone."""
@@ -70,29 +68,42 @@ class RealPeer:
 class RealConnection:
     """`doors.Connection` over a socket."""
 
-    def __init__(self, conversation: socket.socket, partner: str) -> None:
-        conversation.settimeout(SILENCE_S)
+    def __init__(self, conversation: socket.socket, partner: str, silence_s: float = SILENCE_S) -> None:
         self._socket = conversation
         self._partner = partner
+        self._silence_s = silence_s
 
     def send(self, view: memoryview) -> None:
         """All of it."""
-        self._try("sending to", lambda: self._socket.sendall(view))
+        self._socket.settimeout(self._silence_s)
+        try:
+            self._socket.sendall(view)
+        except OSError as error:
+            raise LinkError(f"sending to {self._partner}", error.strerror or str(error)) from error
 
     def fill(self, view: memoryview) -> None:
-        """The whole view."""
-        done = 0
+        """The whole view, within the time that silence may last: who drips is gone, too."""
+        done, end_s = 0, time.monotonic() + self._silence_s
         while done < len(view):
-            got = self._try("receiving from", lambda: self._socket.recv_into(view[done:]))  # noqa: B023
+            try:
+                self._socket.settimeout(left_s(end_s))
+                got = self._socket.recv_into(view[done:])
+            except TimeoutError as error:
+                told = f"{done} of {len(view)} bytes came in {self._silence_s:g} s"
+                raise LinkError(f"receiving from {self._partner}", told) from error
+            except OSError as error:
+                raise LinkError(f"receiving from {self._partner}", error.strerror or str(error)) from error
             if not got:
                 raise LinkError(f"receiving from {self._partner}", "it ended the connection")
             done += got
 
-    def _try(self, doing: str, act: Callable[[], Found]) -> Found:
-        try:
-            return act()
-        except OSError as error:
-            raise LinkError(f"{doing} {self._partner}", error.strerror or str(error)) from error
+
+def left_s(end_s: float) -> float:
+    """Raises `TimeoutError` where nothing is."""
+    left = end_s - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
 
 
 def listening(port: int) -> socket.socket:

@@ -104,11 +104,11 @@ class RealProbe:
                     return found
         return None
 
-    def climb(self, url: str, timeout_s: float, *, insecure: bool = False) -> Ladder:
+    def climb(self, url: str, timeout_s: float, *, insecure: bool = False, ca_pem: str | None = None) -> Ladder:
         """Rung by rung."""
         from agent.host.ladder import climb  # it brings HTTP and TLS, which nobody else here needs
 
-        return climb(url, timeout_s, insecure=insecure)
+        return climb(url, timeout_s, insecure=insecure, ca_pem=ca_pem)
 
 
 def asked(talk: Channel, index: int, address: IPAddress, timeout_s: float) -> bool:

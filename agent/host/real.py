@@ -10,6 +10,7 @@ from agent.host.datagrams import RealDatagrams
 from agent.host.doors import Host
 from agent.host.drives import RealDrives
 from agent.host.efi import RealEfi
+from agent.host.erasers import RealErasers
 from agent.host.ethtool import RealEthtool
 from agent.host.fetch import RealFetch
 from agent.host.files import RealFiles
@@ -51,6 +52,7 @@ def host(root: str = "/") -> Host:
         ipmi=RealIpmi(),
         lldp=RealLldp(),
         drives=RealDrives(),
+        erasers=RealErasers(),
         ethtool=RealEthtool(),
         processors=RealProcessors(),
         peer=RealPeer(),

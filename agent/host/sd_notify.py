@@ -3,18 +3,24 @@
 
 In: the environment that systemd made. Out: datagrams to its socket. It must never fail the agent: a message that does
 not arrive is systemd's loss, and the watchdog then does what it is for.
+
+systemd also holds sockets for the next process (sd_pid_notify_with_fds(3), FDSTORE): while this one is killed, and
+started again, whoever connects waits in the kernel's queue, and is not refused.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 
 US_PER_S = 1_000_000
 START_EXTENSION_S = 60.0
+FIRST_FD = 3
+"""Of those that systemd hands over (sd_listen_fds(3))."""
 
 
 class Notifier:
@@ -24,6 +30,7 @@ class Notifier:
         self._address = socket_address(environment.get("NOTIFY_SOCKET", ""))
         self.watchdog_s = watchdog_s(environment, os.getpid())
         self._is_ready = False
+        self._handed_over = handed_over(environment, os.getpid())
 
     def ready(self, status: str = "") -> None:
         """Start-up is over; units that wait for this one may go on."""
@@ -42,6 +49,20 @@ class Notifier:
     def stopping(self) -> None:
         """The service is on its way out."""
         self._send("STOPPING=1")
+
+    def hold(self, name: str, sock: socket.socket) -> None:
+        """Keep it for the next process, under a name."""
+        self._send("FDSTORE=1", f"FDNAME={name}", fds=(sock.fileno(),))
+
+    def taken(self, name: str) -> socket.socket | None:
+        """That which an earlier process has given to be held; once."""
+        return self._handed_over.pop(name, None)
+
+    def let_go(self, name: str) -> None:
+        """Nobody listens there any more: whoever connects shall be refused."""
+        self._send("FDSTOREREMOVE=1", f"FDNAME={name}")
+        if (sock := self.taken(name)) is not None:
+            sock.close()
 
     @contextmanager
     def kept_alive(self) -> Iterator[None]:
@@ -62,11 +83,26 @@ class Notifier:
             over.set()
             thread.join()
 
-    def _send(self, *lines: str) -> None:
+    def _send(self, *lines: str, fds: tuple[int, ...] = ()) -> None:
         if self._address is None:
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-            sock.sendto("\n".join(lines).encode(), socket.MSG_NOSIGNAL, self._address)
+            beside = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", fds))] if fds else []
+            sock.sendmsg(["\n".join(lines).encode()], beside, socket.MSG_NOSIGNAL, self._address)
+
+
+def handed_over(environment: Mapping[str, str], pid: int) -> dict[str, socket.socket]:
+    """By name, the sockets that systemd gave to this very process; of a name that came twice, the last."""
+    count = environment.get("LISTEN_FDS", "")
+    if environment.get("LISTEN_PID") != str(pid) or not count.isdecimal():
+        return {}
+    found: dict[str, socket.socket] = {}
+    names = environment.get("LISTEN_FDNAMES", "").split(":")
+    for name, fd in zip(names, range(FIRST_FD, FIRST_FD + int(count)), strict=False):
+        with suppress(OSError):
+            os.set_inheritable(fd, False)
+            found[name] = socket.socket(fileno=fd)
+    return found
 
 
 def socket_address(name: str) -> str | None:

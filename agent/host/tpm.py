@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The door to the TPM: /dev/tpmrm0, for commands that read. What they mean, `agent.model.hardware.tpm` says."""
+"""The door to the TPM: /dev/tpmrm0, for commands that read, and the one that clears it. What they mean,
+`agent.model.hardware.tpm` and `tpm_owner` say.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from agent.errors import DeviceError
 
 DEVICE = "/dev/tpmrm0"
 LARGEST_BYTES = 4096  # TPM_BUFSIZE
-ANSWER_TIMEOUT_S = 4.0
+ANSWER_TIMEOUT_S, CLEAR_TIMEOUT_S = 4.0, 60.0
+CLEAR = 0x00000126
 QUESTIONS = frozenset({0x0000014E, 0x00000169, 0x0000017A})
 """NV_Read, NV_ReadPublic, GetCapability (TPM 2.0 Library, part 2, table 12)."""
 
@@ -29,12 +32,21 @@ class RealTpm:
         doing = f"asking the TPM (command {code:#x})"
         if code not in QUESTIONS:
             raise DeviceError(doing, "this is no question, but would change something")
+        return self._told(command, doing, ANSWER_TIMEOUT_S)
+
+    def clear(self, command: bytes) -> bytes:
+        """A new storage hierarchy may take it seconds."""
+        if int.from_bytes(command[6:10]) != CLEAR:
+            raise DeviceError("clearing the TPM", "this is another command")
+        return self._told(command, "clearing the TPM", CLEAR_TIMEOUT_S)
+
+    def _told(self, command: bytes, doing: str, timeout_s: float) -> bytes:
         try:
             fd = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 os.write(fd, command)
-                if not select.select([fd], [], [], ANSWER_TIMEOUT_S)[0]:
-                    raise DeviceError(doing, f"no answer within {ANSWER_TIMEOUT_S:g} s")
+                if not select.select([fd], [], [], timeout_s)[0]:
+                    raise DeviceError(doing, f"no answer within {timeout_s:g} s")
                 return os.read(fd, LARGEST_BYTES)
             finally:
                 os.close(fd)

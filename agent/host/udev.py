@@ -6,7 +6,7 @@ In: nothing. Out: properties of devices as udev's rules left them. It must not g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ class RealUdev:
         try:
             with self._lock:
                 devices = self._opened().list_devices(subsystem=subsystem)
-                return {str(device.sys_name): dict(device.properties) for device in devices}
+                return OnDemand({str(device.sys_name): device for device in devices}, self._lock)
         except ImportError as error:
             raise HostError(doing, "libudev is not installed") from error
         except OSError as error:
@@ -51,6 +51,29 @@ class RealUdev:
         if self._context is None:
             self._context = pyudev.Context()
         return self._context
+
+
+class OnDemand(Mapping[str, Mapping[str, str]]):
+    """Devices that were there, each with its properties as they were when they were asked for first: reading them takes
+    half of an inventory's time, and of most, which are loops and the like, nobody wants to know.
+    """
+
+    def __init__(self, devices: dict[str, pyudev.Device], lock: Lock) -> None:
+        self._devices = devices
+        self._lock = lock
+        self._read: dict[str, Mapping[str, str]] = {}
+
+    def __getitem__(self, name: str) -> Mapping[str, str]:
+        with self._lock:
+            if name not in self._read:
+                self._read[name] = dict(self._devices[name].properties)
+            return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._devices)
+
+    def __len__(self) -> int:
+        return len(self._devices)
 
 
 def settle_argv(timeout_s: float) -> list[str]:

@@ -24,8 +24,10 @@ STOPPED = ("inactive", "clear")
 
 def arrays(host: Host) -> tuple[RunningArray, ...]:
     """Every array, by name. Raises `HostError` where the answer could make a used one look free."""
-    udev, used = attempt(host.udev.block_devices), uses(host)
     names = [name for name in host.files.names(BLOCK) if ARRAY.fullmatch(name)]
+    if not names:
+        return ()
+    udev, used = attempt(host.udev.block_devices), uses(host)
     return tuple(array(host.files, name, udev, used) for name in names)
 
 

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from agent.errors import DecodeError
 from agent.host.doors import Files
-from agent.inventory.fact import said
+from agent.inventory.folder import Folder, each
 from agent.model.devices import PciDevice, UsbDevice
 
 PCI = "/sys/bus/pci/devices"
@@ -17,59 +18,56 @@ HUB = "09"  # USB 2.0, table 11-13: bDeviceClass
 
 def pci_devices(files: Files) -> tuple[PciDevice, ...]:
     """Every function, by its address. Raises `HostError`, `DecodeError`."""
-    return tuple(pci_device(files, address) for address in files.names(PCI))
+    return tuple(pci_device(address, one) for address, one in each(files, PCI))
 
 
-def pci_device(files: Files, address: str) -> PciDevice:
-    """One function."""
-    at = f"{PCI}/{address}"
+def pci_device(address: str, one: Folder) -> PciDevice:
+    """One function. Raises `HostError`, `DecodeError`."""
     return PciDevice(
         address=address,
-        vendor=hexadecimal(files, f"{at}/vendor"),
-        product=hexadecimal(files, f"{at}/device"),
-        device_class=hexadecimal(files, f"{at}/class"),
-        revision=hexadecimal(files, f"{at}/revision") if files.exists(f"{at}/revision") else None,
-        numa_node=whole(files, f"{at}/numa_node") if files.exists(f"{at}/numa_node") else None,
+        vendor=hexadecimal(one, "vendor"),
+        product=hexadecimal(one, "device"),
+        device_class=hexadecimal(one, "class"),
+        revision=hexadecimal(one, "revision") if "revision" in one else None,
+        numa_node=one.signed("numa_node"),
     )
 
 
 def usb_devices(files: Files) -> tuple[UsbDevice, ...]:
-    """Every device but hubs; interfaces (`1-1:1.0`) are parts of devices. Raises `HostError`, `DecodeError`."""
-    names = [name for name in files.names(USB) if ":" not in name]
-    return tuple(usb_device(files, f"{USB}/{name}") for name in names if not is_hub(files, f"{USB}/{name}"))
+    """Every device but hubs. Raises `HostError`, `DecodeError`."""
+    return tuple(usb_device(one) for _, one in plugged(files))
 
 
-def usb_device(files: Files, at: str) -> UsbDevice:
-    """One device."""
+def plugged(files: Files) -> Iterator[tuple[str, Folder]]:
+    """What is on USB, by its port: no hubs (root hubs are the host controllers), and no interfaces (`1-1:1.0`), which
+    are parts of devices. Raises `HostError`.
+    """
+    for name, one in each(files, USB):
+        if ":" not in name and one.line("bDeviceClass") != HUB:
+            yield name, one
+
+
+def usb_device(one: Folder) -> UsbDevice:
+    """One device. Raises `HostError`, `DecodeError`."""
     return UsbDevice(
-        bus=whole(files, f"{at}/busnum"),
-        number=whole(files, f"{at}/devnum"),
-        vendor=line(files, f"{at}/manufacturer") or files.read_text(f"{at}/idVendor").strip(),
-        product=line(files, f"{at}/product") or files.read_text(f"{at}/idProduct").strip(),
+        bus=needed(one, "busnum"),
+        number=needed(one, "devnum"),
+        vendor=one.words("manufacturer") or one.line("idVendor") or "",
+        product=one.words("product") or one.line("idProduct") or "",
     )
 
 
-def is_hub(files: Files, at: str) -> bool:
-    """Root hubs are the host controllers."""
-    return files.read_text(f"{at}/bDeviceClass").strip() == HUB
-
-
-def hexadecimal(files: Files, path: str) -> str:
+def hexadecimal(one: Folder, name: str) -> str:
     """The digits behind 0x. Raises `HostError`, `DecodeError`."""
-    text = files.read_text(path).strip()
+    text = one.line(name) or ""
     if not re.fullmatch(r"0x[0-9a-f]+", text):
-        raise DecodeError(f"reading {path}", f"{text!r} is no hexadecimal number")
+        raise DecodeError(f"reading {one.path}/{name}", f"{text!r} is no hexadecimal number")
     return text.removeprefix("0x")
 
 
-def whole(files: Files, path: str) -> int:
-    """A whole number. Raises `HostError`, `DecodeError`."""
-    text = files.read_text(path).strip()
-    if not re.fullmatch(r"-?[0-9]+", text):
-        raise DecodeError(f"reading {path}", f"{text!r} is no number")
-    return int(text)
-
-
-def line(files: Files, path: str) -> str | None:
-    """What a file says, if there is one and it says anything. Raises `HostError`."""
-    return said(files.read_text(path)) if files.exists(path) else None
+def needed(one: Folder, name: str) -> int:
+    """A number that every device has. Raises `HostError`, `DecodeError`."""
+    found = one.whole(name)
+    if found is None:
+        raise DecodeError(f"reading {one.path}/{name}", "there is none")
+    return found

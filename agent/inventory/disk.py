@@ -16,12 +16,12 @@ from agent.host.doors import Files, Host
 from agent.inventory.disk_names import (
     Properties,
     aliases,
+    attached,
     by_path,
     hctl,
     model,
     said_under,
     serial,
-    transport,
     vendor,
     wwn,
 )
@@ -81,7 +81,7 @@ def disk(files: Files, name: str, udev: Mapping[str, Properties] | Unknown, uses
         wwn_vendor_extension=of(told, said_under("ID_WWN_VENDOR_EXTENSION")),
         also=aliases(told),
         device_number=text(files, f"{at}/dev"),
-        transport=attempt(lambda: transport(files.resolve(at))),
+        transport=attempt(lambda: attached(files, at)),
         rotational=flag(files, f"{at}/queue/rotational"),
         logical_sector_bytes=needed(files, f"{at}/queue/logical_block_size"),
         physical_sector_bytes=needed(files, f"{at}/queue/physical_block_size"),

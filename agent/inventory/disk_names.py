@@ -29,6 +29,8 @@ TRANSPORTS = (
     (r"/host\d+/", "scsi"),
     (r"/virtio\d+/", "virtio"),
 )
+CONTROLLER = re.compile(r"nvme\d+")
+OWN_BUSES = ("pcie", "apple-nvme")
 HCTL = re.compile(r"\d+:\d+:\d+:\d+")
 SERIALS = ("SCSI_IDENT_SERIAL", "ID_SCSI_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL")  # lsblk's order, util-linux
 UNIT_SERIAL = "device/vpd_pg80"
@@ -37,6 +39,19 @@ UNIT_SERIAL = "device/vpd_pg80"
 def transport(path: str) -> str | None:
     """How the disk is attached, from its path below /sys/devices."""
     return next((word for pattern, word in TRANSPORTS if re.search(pattern, f"{path}/")), None)
+
+
+def attached(files: Files, at: str) -> str | None:
+    """The same; of NVMe, its controllers say by what they are reached, of which one that is far away is enough. Raises
+    `HostError`.
+    """
+    word = transport(files.resolve(at))
+    if word != "nvme":
+        return word
+    device = files.resolve(f"{at}/device")  # a controller, or the subsystem of several (Linux, nvme/host/multipath.c)
+    controllers = [device, *(f"{device}/{name}" for name in files.names(device) if CONTROLLER.fullmatch(name))]
+    told = [files.read_text(f"{one}/transport").strip() for one in controllers if files.exists(f"{one}/transport")]
+    return next((f"{word}-{one}" for one in told if one not in OWN_BUSES), word)
 
 
 def hctl(device: str) -> str | None:

@@ -78,11 +78,12 @@ def users(names: tuple[str, ...], holders: tuple[Holder, ...], uses: list[tuple[
 
 def root_device(mountinfo: str) -> str:
     """The kernel name or number of what is mounted on `/`, the last mount being the one on top (proc(5))."""
-    rows = [line.split() for line in mountinfo.splitlines()]
-    roots = [row for row in rows if len(row) > 4 and row[4] == "/" and "-" in row]
+    rows = [line.partition(" - ") for line in mountinfo.splitlines()]
+    pairs = [(left.split(), right.split()) for left, _, right in rows]
+    roots = [(left[2], right[1]) for left, right in pairs if len(left) > 4 and left[4] == "/" and len(right) > 1]
     if not roots:
         raise DecodeError("reading /proc/self/mountinfo", "nothing is mounted on /")
-    number, source = roots[-1][2], roots[-1][roots[-1].index("-") + 2]
+    number, source = roots[-1]
     return source if number.startswith("0:") else number  # btrfs has a number of its own, 0:…
 
 

@@ -30,6 +30,7 @@ PLATFORM_SIZE = "/sys/firmware/efi/fw_platform_size"
 ENTRY = re.compile(r"Boot([0-9A-F]{4})")
 LARGEST_LIST_BYTES = 64 * 1024
 MOST_FOLDERS, MOST_FILES = 64, 32
+TOP, DEEPER = "/EFI", "boot"
 
 
 def firmware_boot(host: Host) -> FirmwareBoot | None:
@@ -82,8 +83,8 @@ def looked_into(device: BlockDevice, partition: PartitionPath) -> SystemPartitio
         if start + size > device.size_bytes:
             raise DecodeError("reading the EFI system partition", "it reaches past the disk's end")
         files = FatFiles(lambda offset, length: within(device, start, size, offset, length), size)
-        programs = tuple(found(files, lambda name: name.endswith(".efi")))
-        lists = tuple(found(files, lambda name: name.startswith("boot") and name.endswith(".csv")))
+        programs = tuple(found(files, is_program))
+        lists = tuple(found(files, is_list))
         contents = tuple((path, files.content(path, LARGEST_LIST_BYTES)) for path in lists)
     except DecodeError as error:
         return SystemPartition(partition=partition, uuids=names, unreadable=error.evidence)
@@ -97,12 +98,27 @@ def within(device: BlockDevice, start: int, size: int, offset: int, length: int)
     return device.read(start + offset, length)
 
 
+def folders(files: FatFiles) -> tuple[str, ...]:
+    """Those of the distributions: /EFI/*/ and one deeper, as Windows'. Raises `DecodeError`."""
+    above = [f"{TOP}/{name}" for name in files.names(TOP)[:MOST_FOLDERS]]
+    deeper = [f"{folder}/{name}" for folder in above for name in files.names(folder) if name.lower() == DEEPER]
+    return (*above, *deeper)
+
+
+def is_program(name: str) -> bool:
+    """Whether a file may be one that the firmware starts, by its name in lower case."""
+    return name.endswith(".efi")
+
+
+def is_list(name: str) -> bool:
+    """Whether a file may be one of a fallback loader's lists, by its name in lower case."""
+    return name.startswith("boot") and name.endswith(".csv")
+
+
 def found(files: FatFiles, fits: Callable[[str], bool]) -> Iterator[str]:
-    """Paths of the files whose names fit, in the folders of the distributions: /EFI/*/ and one deeper, as Windows'.
+    """Paths of the files whose names fit, in the folders of the distributions.
     Of a crowd that no distribution makes only the first are looked at: an image must not keep us here for ever.
     """
-    folders = [f"/EFI/{name}" for name in files.names("/EFI")[:MOST_FOLDERS]]
-    deeper = [f"{folder}/{name}" for folder in folders for name in files.names(folder) if name.lower() == "boot"]
-    for folder in (*folders, *deeper):
+    for folder in folders(files):
         fitting = [f"{folder}/{name}" for name in files.names(folder) if fits(name.lower())]
         yield from filter(files.find, fitting[:MOST_FILES])

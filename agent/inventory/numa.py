@@ -12,7 +12,6 @@ import re
 from agent.errors import DecodeError
 from agent.host.doors import Files
 from agent.inventory.cpu import CPUS, NODES
-from agent.inventory.devices import whole
 from agent.model.devices import Core, NumaNic, NumaNode, NumaTopology
 
 NICS = "/sys/class/net"
@@ -65,3 +64,11 @@ def numbers_in(path: str, text: str) -> list[int]:
             raise DecodeError(f"reading {path}", f"{part!r} is neither a number nor a range")
         found += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
     return found
+
+
+def whole(files: Files, path: str) -> int:
+    """A whole number. Raises `HostError`, `DecodeError`."""
+    text = files.read_text(path).strip()
+    if not re.fullmatch(r"-?[0-9]+", text):
+        raise DecodeError(f"reading {path}", f"{text!r} is no number")
+    return int(text)

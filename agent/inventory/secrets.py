@@ -27,6 +27,8 @@ SETTING = re.compile(rf"""(?im)^([ \t]{{0,40}}{NAMES}[ \t]{{0,40}}[=:][ \t]{{0,4
 """TOML, INI, YAML."""
 HEADER = re.compile(r"(?im)\b((?:proxy-)?authorization\s*[:=]\s*|bearer\s+|basic\s+)[A-Za-z0-9+/=._~-]{8,}")
 USER = re.compile(r"(://)[^/\s@]+@")
+REMOTE_ROOT = re.compile(r"(?i)\b((?:net)?root=\"?[a-z0-9]{1,16}:)[^\s\"]{1,512}@")
+"""`root=iscsi:user:password:their-user:their-password@server:…` (dracut.cmdline(7))."""
 CRYPT = re.compile(r"\$(?:1|5|6|7|y|gy|2[aby])\$[./0-9A-Za-z$=,]{8,256}")
 """A password's hash, in the form of crypt(5)."""
 PEM = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
@@ -44,6 +46,7 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     text = "\n".join(named(line) if HINT.search(line) else line for line in text.split("\n"))
     text = HEADER.sub(rf"\1{STARS}", text)
     text = CRYPT.sub(STARS, text)
+    text = REMOTE_ROOT.sub(rf"\1{STARS}@", text)
     return USER.sub(rf"\1{STARS}@", text)
 
 

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import structlog
 
-from agent.errors import InputError, Recalled
+from agent.errors import AgentError, InputError, Recalled
 from agent.host.doors import Clock
 from agent.job.journal import Accepted, Begun, Ended, Job, Journal, StepBegun, digest
 from agent.model.disk import DiskIdentity
@@ -26,6 +26,8 @@ from agent.model.plan import DiskMustBe, Epilogue, Plan, Precondition, Step
 from agent.model.request import Request
 
 log = structlog.get_logger("job")
+MOST_LOGGED = 400
+"""Letters of one result: a report is no line of a log."""
 
 
 class Doer(Protocol):
@@ -114,9 +116,13 @@ class Executor:
                 causes=fault.details,
                 exc_info=fault.code == "AGENT.BUG",
             )
-            ended = Ended(request_id=job.request_id, state=JobState.FAILED, boot_id=self._boot_id, fault=fault)
+            found = error.found if isinstance(error, AgentError) else {}
+            ended = Ended(
+                request_id=job.request_id, state=JobState.FAILED, boot_id=self._boot_id, fault=fault, result=found
+            )
         else:
-            log.info("request succeeded", request=job.request_id, **result)
+            told = {name: value for name, value in result.items() if len(str(value)) <= MOST_LOGGED}
+            log.info("request succeeded", request=job.request_id, **told)
             ended = Ended(request_id=job.request_id, state=JobState.SUCCEEDED, boot_id=self._boot_id, result=result)
         finally:
             self.progress = None
@@ -134,9 +140,13 @@ class Executor:
         for place, step in enumerate(plan.steps):
             job = self._journal.write(StepBegun(request_id=job.request_id, step=step.kind))
             self._report(job)
-            if place:
-                self._hold(plan)
-            result |= self._doer.do(step, self._advance(job, step.kind, wanted))
+            try:
+                if place:
+                    self._hold(plan)
+                result |= self._doer.do(step, self._advance(job, step.kind, wanted))
+            except AgentError as error:  # what the steps before found is not lost with this one: a certificate of hours
+                error.found = {**result, **error.found}
+                raise
         return result
 
     def _hold(self, plan: Plan) -> None:

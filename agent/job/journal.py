@@ -85,7 +85,7 @@ class Job:
     def entries(self) -> list[Entry]:
         """The shortest journal that says the same."""
         entries: list[Entry] = [Accepted(request_id=self.request_id, verb=self.verb, digest=self.digest)]
-        if self.state is JobState.RUNNING or self.disks or self.epilogue:
+        if self.state in (JobState.RUNNING, JobState.SUCCEEDED) or self.disks or self.epilogue:
             entries.append(Begun(request_id=self.request_id, disks=self.disks, epilogue=self.epilogue))
         if self.state.final and self.boot_id is not None:
             entries.append(
@@ -128,7 +128,7 @@ class Journal:
         ended = [name for name, job in self._jobs.items() if job.state.final]
         for name in ended[:-KEPT]:
             del self._jobs[name]
-        self._log.replace([entry for job in self._jobs.values() for entry in job.entries()])
+        self._log.compact([entry for job in self._jobs.values() for entry in job.entries()])
 
 
 def recalled(files: Files, directory: str) -> tuple[Job, ...]:

@@ -6,10 +6,29 @@ A lower generation is refused; the same with the same content is no news; the sa
 
 from __future__ import annotations
 
-from agent.errors import ConfigurationChanged, GenerationOutdated, WrongNode
+import structlog
+
+from agent.errors import ConfigurationChanged, DecodeError, GenerationOutdated, WrongNode
 from agent.host.doors import Files
 from agent.model.frozen import decode
 from agent.model.protocol import Desired
+
+log = structlog.get_logger("job")
+
+
+def put_aside(files: Files, directory: str) -> bool:
+    """Whether there was a ledger that cannot be read: a later version of this agent wrote it, and went. It is kept by
+    another name, since whoever sent it will send it again, and a server must not be out of reach meanwhile.
+    """
+    path = f"{directory}/ledger.json"
+    try:
+        if files.exists(path):
+            decode(Desired, files.read_bytes(path), f"reading {path}")
+    except DecodeError as error:
+        log.error("the desired state cannot be read", error=str(error))
+        files.rename(path, f"{path}.unreadable")
+        return True
+    return False
 
 
 class Ledger:

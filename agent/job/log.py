@@ -10,13 +10,15 @@ from __future__ import annotations
 import zlib
 from typing import Generic, TypeVar
 
+import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from agent.errors import DecodeError
+from agent.errors import DecodeError, HostError
 from agent.host.doors import Files
 from agent.model.frozen import Frozen
 
 Record = TypeVar("Record", bound=Frozen)
+log = structlog.get_logger("job")
 
 
 class Log(Generic[Record]):
@@ -31,11 +33,18 @@ class Log(Generic[Record]):
         """Add one record, durably."""
         self._files.append(self._path, frame(record))
 
-    def replace(self, records: list[Record]) -> None:
-        """Rewrite the whole file atomically: compaction. What is so already is not written: the disk may be full."""
+    def compact(self, records: list[Record]) -> bool:
+        """Rewrite the whole file atomically, if there is room; whether it is so now. What is so already is not written.
+        A full disk must keep nobody from starting, nor from delivering what would make room.
+        """
         data = b"".join(frame(record) for record in records)
-        if not self._files.exists(self._path) or self._files.read_bytes(self._path) != data:
-            self._files.write(self._path, data, mode=0o600)
+        try:
+            if not self._files.exists(self._path) or self._files.read_bytes(self._path) != data:
+                self._files.write(self._path, data, mode=0o600)
+        except HostError as error:
+            log.warning("what is over is not cleared away", path=self._path, error=str(error))
+            return False
+        return True
 
     def replay(self) -> list[Record]:
         """Every record, in order; cuts a torn tail off. Raises `DecodeError` on damage elsewhere."""

@@ -9,14 +9,17 @@ from __future__ import annotations
 from threading import Condition, Event
 from typing import Annotated, Literal
 
+import structlog
 from pydantic import Field, TypeAdapter
 
+from agent.errors import HostError
 from agent.host.doors import Clock, Files
 from agent.job.log import Log
 from agent.model.frozen import Frozen
 from agent.model.job import JobReport, SequencedReport
 
 BOUND = 256
+log = structlog.get_logger("job")
 
 
 class Opened(Frozen):
@@ -79,15 +82,15 @@ class Outbox:
             return tuple(self._waiting)
 
     def confirm(self, sequence: int) -> None:
-        """The controller holds everything up to `sequence`; a late or doubled confirmation changes nothing."""
+        """The controller holds everything up to `sequence`; a late or doubled confirmation changes nothing. One that
+        cannot be written down is known until the next start: then it is all delivered again, which does no harm.
+        """
         with self._changed:
             if not self._waiting or sequence < self._waiting[0].sequence:
                 return
             self._learn(Confirmed(sequence=sequence))
-            if self._waiting:
-                self._log.append(Confirmed(sequence=sequence))
-            else:
-                self._compact()
+            if self._waiting or not self._compact():
+                self._note(Confirmed(sequence=sequence))
             self._changed.notify_all()
 
     def wait_empty(self, clock: Clock, stop: Event) -> bool:
@@ -110,9 +113,15 @@ class Outbox:
             case Confirmed(sequence=sequence):
                 self._waiting = [one for one in self._waiting if one.sequence > sequence]
 
-    def _compact(self) -> None:
+    def _note(self, slip: Confirmed) -> None:
+        try:
+            self._log.append(slip)
+        except HostError as error:
+            log.warning("a confirmation is not written down", error=str(error))
+
+    def _compact(self) -> bool:
         opened = Opened(stream_id=self.stream_id, next_sequence=self._next, reported=tuple(self._reported[-BOUND:]))
-        self._log.replace([opened, *(Put(sequenced=one) for one in self._waiting)])
+        return self._log.compact([opened, *(Put(sequenced=one) for one in self._waiting)])
 
 
 def waiting_in(files: Files, directory: str) -> tuple[SequencedReport, ...]:

@@ -26,10 +26,18 @@ log = structlog.get_logger("status")
 class StatusFile:
     """In the runtime directory, which dies with the boot."""
 
-    def __init__(self, host: Host, directory: str, conductor: Literal["embedded", "ironic"], controller: str) -> None:
+    def __init__(
+        self,
+        host: Host,
+        directory: str,
+        conductor: Literal["embedded", "ironic"],
+        controller: str,
+        key: str | None = None,
+    ) -> None:
+        """`key`: the fingerprint of the one that its calls are signed with."""
         self._host = host
         self._path = f"{directory}/{FILE}"
-        self._about = {"conductor": conductor, "controller": named(controller)}
+        self._about = {"conductor": conductor, "controller": named(controller), "fingerprint": key}
         self._told: dict[str, Any] | None = None
 
     def tell(self, doing: str, **more: Any) -> None:

@@ -19,6 +19,7 @@ from agent.errors import AgentError, DecodeError, InputError
 from agent.host.doors import Clock, Files, Host
 from agent.host.identity import boot_id
 from agent.inventory.hardware import take_in_full
+from agent.job.loops import Alive, unwatched
 from agent.model.difference import Difference
 from agent.model.disk import Disk
 from agent.model.fact import Unknown
@@ -48,17 +49,18 @@ class Survey:
         self._tell = tell
         self._logged: frozenset[Difference] = frozenset()
 
-    def loop(self, clock: Clock, stop: Event) -> None:
+    def loop(self, clock: Clock, stop: Event, alive: Alive = unwatched) -> None:
         """Until stopped. What goes wrong here is nobody else's business."""
         pause_s = BEGIN_S
         while not clock.wait(stop, pause_s):
+            alive()
             pause_s = PERIOD_S
             try:
                 self.round()
             except AgentError as error:
                 log.warning("survey not finished", error=str(error))
                 pause_s = RETRY_S
-            except Exception:  # it would end the process, and with it what keeps the network, again and again
+            except Exception:  # it would end the survey for as long as this process lives; in an hour it may go well
                 log.exception("the survey has a fault")
 
     def round(self) -> tuple[Difference, ...]:

@@ -16,9 +16,13 @@ from tenacity.stop import stop_after_attempt, stop_any, stop_never, stop_when_ev
 
 from agent.errors import ControllerRefused, DecodeError, LinkError
 from agent.host.doors import Clock
+from agent.link.body import PLAIN, taken
+from agent.link.key import NodeKey, Signing
+from agent.link.trust import Pinned, authority
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen, Model, decode
 from agent.model.protocol import Refusal
+from agent.model.signature import CLOCK_CODE
 
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 30.0
@@ -31,20 +35,43 @@ log = structlog.get_logger("link")
 class Client:
     """A connection to the controller at `url`, with the node's credential once there is one."""
 
-    def __init__(self, url: str, credential: SecretStr | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        credential: SecretStr | None = None,
+        key: NodeKey | None = None,
+        session_id: str = "",
+        ca: str | None = None,
+    ) -> None:
+        """With a key, every call is signed by it, as one of that session. With the digest of an authority, the
+        controller is whoever that certifies."""
+        self._pin = ca
         self._url = url.rstrip("/")
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy of the tenant's must not see the credential
         if credential is not None:
             self._session.headers["Authorization"] = f"Bearer {credential.get_secret_value()}"
+        self._signing = (
+            Signing(key, url, credential.get_secret_value() if credential else "", session_id) if key else None
+        )
 
     def post(self, path: str, message: Frozen, answer: type[Model]) -> Model:
         """Raises `LinkError`, `ControllerRefused`, `DecodeError`."""
         return self._call("POST", path, answer, body=message.model_dump_json())
 
+    def send(self, path: str, body: bytes, kind: str, answer: type[Model], wait_s: float) -> Model:
+        """Bytes of that kind, which may take that long. Raises as `post` does."""
+        return self._call("POST", path, answer, body=body, kind=kind, wait_s=wait_s)
+
     def get(self, path: str, answer: type[Model], query: Mapping[str, str], wait_s: float = 0.0) -> Model:
         """Long polls wait on the other side, up to `wait_s` more. Raises as `post` does."""
         return self._call("GET", path, answer, query=query, wait_s=wait_s)
+
+    def _trust(self) -> None:
+        """Once, before the first call. Raises `LinkError`, `ConfigError`."""
+        if self._pin is not None:
+            self._session.mount("https://", Pinned(authority(self._url, self._pin)))
+            self._pin = None
 
     def _call(
         self,
@@ -52,29 +79,38 @@ class Client:
         path: str,
         answer: type[Model],
         *,
-        body: str | None = None,
+        body: str | bytes | None = None,
+        kind: str = "application/json",
         query: Mapping[str, str] | None = None,
         wait_s: float = 0.0,
+        again: bool = True,
     ) -> Model:
         doing = f"calling {method} {self._url}{path}"
+        self._trust()
         try:
             response = self._session.request(
                 method,
                 f"{self._url}{path}",
                 params=query,
                 data=body,
+                auth=self._signing,
                 allow_redirects=False,
-                headers={"Content-Type": "application/json"},
+                headers={"Content-Type": kind, **PLAIN},
                 timeout=(CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S + wait_s),
+                stream=True,
             )
+            content = taken(response, doing, ANSWER_TIMEOUT_S)
         except RequestException as error:
             raise LinkError(doing, type(error).__name__) from error
         if response.status_code >= 500:
             raise LinkError(doing, f"the controller answered {response.status_code}")
         if response.status_code != requests.codes.ok:
-            fault = refusal(response.content, response.status_code)
+            fault = refusal(content, response.status_code)
+            if again and fault.code == CLOCK_CODE and self._signing and self._signing.learn(response):
+                log.warning("the clock is not the controller's", fault=fault.message)
+                return self._call(method, path, answer, body=body, kind=kind, query=query, wait_s=wait_s, again=False)
             raise ControllerRefused(doing, f"{fault.code}: {fault.message}", hint=fault.hint, refusal=fault.code)
-        return decode(answer, response.content, f"reading the answer of {method} {path}")
+        return decode(answer, content, f"reading the answer of {method} {path}")
 
 
 def refusal(body: bytes, status: int) -> Fault:

@@ -6,7 +6,8 @@
     deliver  the outbox, oldest first, until confirmed
 
 A loop outlives every failure of the link. It ends when `stop` is set, or raises when the controller does not know
-this session any more: the process then ends, is started again, and opens a new one.
+this session any more: the process then ends, is started again, and opens a new one. Once a turn it says that it is
+`alive`, to whoever watches it (`agent.job.loops`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import structlog
 from agent.errors import AgentError, ControllerRefused, InputError, LinkError
 from agent.host.doors import Clock
 from agent.job.ledger import Ledger
+from agent.job.loops import Alive, unwatched
 from agent.job.outbox import Outbox
 from agent.link.client import Client
 from agent.model.fault import Fault
@@ -46,12 +48,14 @@ def beat(
     clock: Clock,
     stop: Event,
     news: Event | None = None,
+    alive: Alive = unwatched,
 ) -> None:
     """Send heartbeats. `compose` makes the one with the given sequence; a lost one is not sent again. With `news` set
     the next one follows within a second.
     """
     sequence = 0
     while True:
+        alive()
         sequence += 1
         heartbeat = compose(sequence)
         try:
@@ -91,11 +95,12 @@ class Listener:
         self._poll_s = poll_s
         self.fault: Fault | None = None
 
-    def listen(self, clock: Clock, stop: Event) -> None:
+    def listen(self, clock: Clock, stop: Event, alive: Alive = unwatched) -> None:
         """Until stopped. What was held before this start is acted upon first: it may be unfinished."""
         if self._ledger.held is not None:
             self._act(self._ledger.held)
         while not stop.is_set():
+            alive()
             try:
                 self._ask()
                 self.fault = None
@@ -123,10 +128,11 @@ class Listener:
         self.fault = fault
 
 
-def deliver(client: Client, outbox: Outbox, clock: Clock, stop: Event) -> None:
+def deliver(client: Client, outbox: Outbox, clock: Clock, stop: Event, alive: Alive = unwatched) -> None:
     """Deliver what waits, again and again until it is confirmed."""
     pause_s = 0.2
     while not clock.wait(stop, pause_s):
+        alive()
         pending = outbox.pending()[:BATCH]
         pause_s = 0.2
         if not pending:

@@ -7,9 +7,11 @@ from datetime import datetime
 
 from pydantic import Field
 
-from agent.model.frozen import Frozen
+from agent.model.frozen import Frozen, Reply
 
 FILE = "manifest.json"
+LARGEST_BYTES = 32 * 1024 * 1024
+"""That a controller takes."""
 
 
 class BundledFile(Frozen):
@@ -19,6 +21,13 @@ class BundledFile(Frozen):
     size_bytes: int
     whole_bytes: int = Field(description="before it was cut")
     sha256: str
+
+
+class Taken(Reply):
+    """The controller has it, under this name."""
+
+    name: str
+    size_bytes: int
 
 
 class Manifest(Frozen):

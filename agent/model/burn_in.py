@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from agent.model.disk import DiskIdentity
 from agent.model.frozen import Frozen
@@ -44,6 +44,14 @@ class DiskLoad(Frozen):
     loops: int = Field(default=4, ge=1, le=1000, description="whole passes of writing and reading")
     seconds: int = Field(default=0, ge=0, le=90 * DAY_S, description="the time limit, in place of `loops`; 0: none")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_was(cls, told: object) -> object:
+        """Ledgers of earlier agents have a `self_test`, which was never done. One that asks for it is refused."""
+        if isinstance(told, dict) and told.get("self_test") is False:
+            return {name: value for name, value in told.items() if name != "self_test"}
+        return told
+
 
 class NetworkLoad(Frozen):
     """Verified data to and from another machine that does the same in the other role, `seconds` each way."""
@@ -71,17 +79,23 @@ Load = Annotated[CpuLoad | MemoryLoad | DiskLoad | NetworkLoad | GpuLoad, Field(
 
 
 class Verdict(Frozen):
-    """What came of one load. `degraded`: it works, and not as it should."""
+    """What came of one load, or of a test on one disk, NIC or whatever it tests. `degraded`: it works, and not as it
+    should. `test`, `subject` and `code` are validation's (`agent.model.validation`).
+    """
 
+    test: str = ""
     part: Part
+    subject: str = Field(default="", description="what was tested, if it is not the whole machine")
     state: State
+    code: str = ""
     told: str = Field(default="", description="why it is not simply passed")
     figures: dict[str, str | int] = Field(default_factory=dict)
 
     def __str__(self) -> str:
         figures = ", ".join(f"{name} {value}" for name, value in self.figures.items())
-        why = f" ({self.told})" if self.told else ""
-        return f"{self.part} {self.state}{why}" + (f": {figures}" if figures else "")
+        who = " ".join(filter(None, (self.test or self.part, self.subject)))
+        why = f" ({': '.join(filter(None, (self.code, self.told)))})" if self.told else ""
+        return f"{who} {self.state}{why}" + (f": {figures}" if figures else "")
 
 
 class BurnIn(Frozen):

@@ -2,7 +2,7 @@
 """Where a request may go, and with which credentials. Pure.
 
 A server is on the provisioning network, but where it redirects to is not trusted: not with credentials, not from TLS
-to none, and never a link-local address, where metadata services live.
+to none, not to this machine itself, and never a link-local address, where metadata services live.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def followed(doing: str, url: str, access: Access, ask: Ask[A]) -> tuple[A, bool
 
 
 def next_url(doing: str, url: str, location: str) -> str:
-    """Where a redirect leads. Raises `ImageUnavailable` if it leads out of TLS, or nowhere."""
+    """Where a redirect leads. Raises `ImageUnavailable` if it leads out of TLS, to this machine, or nowhere."""
     try:
         target, _, _ = without_user(urljoin(url, location))
         secured = origin(target)[0] == "https"
@@ -77,6 +77,8 @@ def next_url(doing: str, url: str, location: str) -> str:
         raise ImageUnavailable(doing, "it is redirected to what is no URL") from error
     if urlsplit(url).scheme == "https" and not secured:
         raise ImageUnavailable(doing, f"it is redirected out of TLS, to {named(target)}")
+    if is_here(target) and not is_here(url):
+        raise ImageUnavailable(doing, f"it is redirected to this machine itself, to {named(target)}")
     return target
 
 
@@ -99,6 +101,20 @@ def literal(hostname: str) -> str:
     with suppress(OSError):
         return inet_ntoa(inet_aton(unquote(hostname)))
     return ""
+
+
+def is_here(url: str) -> bool:
+    """Whether it leads to this machine itself, as far as can be seen without asking: 0.0.0.0 does, too (ip(7))."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    address = literal(host)
+    return is_loopback(address) if address else host == "localhost" or host.endswith(".localhost")
+
+
+def is_loopback(text: str) -> bool:
+    """127/8 and ::1, also when the first is written as IPv6, and what stands for any of one's own."""
+    address = ip_address(text)
+    plain = getattr(address, "ipv4_mapped", None) or address
+    return plain.is_loopback or plain.is_unspecified
 
 
 def is_link_local(text: str) -> bool:

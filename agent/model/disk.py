@@ -15,6 +15,9 @@ from agent.model.frozen import Frozen
 
 MIB = 1024 * 1024
 GB = 1000**3
+NETWORKS = frozenset({"iscsi", "fc"})
+OVER_FABRICS = "nvme-"
+"""NVMe over TCP, RDMA, Fibre Channel; a drive of the machine's own is `nvme`."""
 
 
 SHARED = {
@@ -89,7 +92,7 @@ class Disk(Frozen):
     wwn_vendor_extension: Fact[str] = Field(default=None, description="udev's ID_WWN_VENDOR_EXTENSION")
     also: Aliases = Aliases()
     device_number: Fact[str] = Field(default=None, description="of this boot, major:minor, such as 8:0")
-    transport: Fact[str] = Field(default=None, description="sata, sas, nvme, virtio, usb, iscsi, fc …")
+    transport: Fact[str] = Field(default=None, description="sata, sas, nvme, nvme-tcp, virtio, usb, iscsi, fc …")
     rotational: Fact[bool] = None
     logical_sector_bytes: int = 512
     physical_sector_bytes: int = 512
@@ -102,6 +105,12 @@ class Disk(Frozen):
     users: tuple[str, ...] = Field(default=(), description="mounts and holders that are in the way, as text")
     partitions: tuple[DiskPartition, ...] = ()
     holders: tuple[Holder, ...] = Field(default=(), description="each before those that it stands on itself")
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is on a network, and so perhaps another machine's as much as this one's."""
+        word = known(self.transport) or ""
+        return word in NETWORKS or word.startswith(OVER_FABRICS)
 
     @property
     def identity(self) -> DiskIdentity:

@@ -10,10 +10,13 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
 from agent.errors import DecodeError, ImageTooLarge, PartitionTableError
-from agent.model.plan import Partition, PartitionKind
+
+if TYPE_CHECKING:  # whoever only reads a table starts without all that is ever planned
+    from agent.model.plan import Partition, PartitionKind
 
 SIGNATURE = b"EFI PART"
 HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")

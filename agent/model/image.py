@@ -18,6 +18,9 @@ KEY_PATTERN = r"^[A-Za-z0-9+/]{43}=$"
 URL_PATTERN = r"^(https?|oci|file)://\S+$|^-$"
 
 
+REMOTE = ("http://", "https://", "oci://")
+
+
 class ImageFormat(StrEnum):
     """How the disk's bytes are packed in the file."""
 
@@ -47,11 +50,13 @@ class ImagePolicy(Frozen):
     """What this machine holds about images, whoever asks for them.
 
     trusted_keys   raw Ed25519 public keys in base64; where there are any, one of them must have signed the image
+    require_signature  without any such key nothing is written: an agent whose keys were lost trusts nobody
     cache          URL of a rack's cache: `http://a/b` is asked of it as `{cache}/b`, and of `a` where it fails; what
                    needs credentials, or has a query, is not
     """
 
     trusted_keys: tuple[Annotated[str, Field(pattern=KEY_PATTERN)], ...] = ()
+    require_signature: bool = False
     cache: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
 
 
@@ -77,8 +82,16 @@ class ImageRef(Frozen):
 
     @property
     def is_local(self) -> bool:
-        """It is read from this machine itself: an operator may ask for that, a controller may not."""
-        return not self.url.startswith(("http", "oci"))
+        """It is read from this machine itself."""
+        return not self.url.startswith(REMOTE)
+
+    @property
+    def local_places(self) -> tuple[str, ...]:
+        """Whatever of it, its mirrors and its checksums is read from this machine itself: an operator may ask for that,
+        a controller may not.
+        """
+        places = (self.url, *self.mirrors, *((self.checksums,) if self.checksums else ()))
+        return tuple(place for place in places if not place.startswith(REMOTE))
 
     def through(self, cache: str | None) -> ImageRef:
         """The same image, asked of a cache first. What needs credentials is nobody else's to keep, and a query may be

@@ -32,6 +32,14 @@ WITHOUT = (
 )
 
 
+SYSTEMD_BOOT = "/usr/lib/systemd/boot/efi/systemd-boot"
+SYSTEMD_ALONE = (
+    "it carries systemd-boot, and neither shim nor GRUB for UEFI. systemd-boot starts kernels that lie on the EFI "
+    "system partition beside it, never those in root: a copy that is made now would stay the kernel of a system that "
+    "does not know where to put its next one"
+)
+
+
 @dataclass(frozen=True)
 class Machine:
     """How an architecture is called: by firmware (UEFI 2.10, 3.5.1.1), by GRUB, in a program's header (PE/COFF)."""
@@ -78,6 +86,8 @@ def loader_in(root: Look, architecture: str, uuid: str, folder: str) -> Loader:
         raise InputError(doing, f"none is known for {architecture}; known are {', '.join(MACHINES)}")
     name, vendor = release(root)
     found = next(iter(carried(root, machine, vendor)), None)
+    if found is None and first(root, machine, [f"{SYSTEMD_BOOT}{machine.suffix}.efi{end}" for end in ("", ".signed")]):
+        raise NothingToBoot(doing, SYSTEMD_ALONE, hint=WITHOUT)
     if found is None:
         told = f"it has no shim or GRUB for UEFI on {architecture}: {', '.join(searched(machine))}"
         raise NothingToBoot(doing, told, hint=WITHOUT)

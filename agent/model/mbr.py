@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from agent.errors import ImageTooLarge, PartitionTableError
-from agent.model.plan import Partition
+
+if TYPE_CHECKING:  # whoever only reads a table starts without all that is ever planned
+    from agent.model.plan import Partition
 
 RECORD = struct.Struct("<B3sB3sII")
 FAT32_LBA = 0x0C

@@ -7,11 +7,14 @@ The image was made for a disk of its own size: its backup GPT lies at the image'
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from agent.errors import DecodeError, PartitionTableError, SectorSizeMismatch
 from agent.model import gpt, mbr
-from agent.model.plan import Partition
+
+if TYPE_CHECKING:  # whoever only reads a table starts without all that is ever planned
+    from agent.model.plan import Partition
 
 
 @dataclass(frozen=True)

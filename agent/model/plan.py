@@ -15,10 +15,13 @@ from agent.model.burn_in import BurnIn
 from agent.model.config_drive import ConfigDrive, DriveImage
 from agent.model.disk import DiskIdentity, Holder
 from agent.model.efi import BootEntry
+from agent.model.erasing import Means
 from agent.model.frozen import Frozen
 from agent.model.image import OPEN, Access, ImageRef
 from agent.model.inject import InjectFiles
+from agent.model.leftovers import ResetPlatform
 from agent.model.raid import Level
+from agent.model.validation import Validate
 
 
 class Epilogue(StrEnum):
@@ -72,6 +75,9 @@ class WriteImage(Frozen):
         description="what will be added to the image's table: that it can be is checked before the first write",
     )
     table: NewTable | None = Field(default=None, description="in place of the image's, which has none")
+    esp_limit_bytes: int | None = Field(
+        default=None, description="its EFI system partition will be copied to a place of this size"
+    )
 
 
 class PlaceConfigDrive(Frozen):
@@ -128,12 +134,19 @@ class MirrorLoader(Frozen):
 
 
 class EraseDisk(Frozen):
-    """Zero the whole disk, then read the samples back; any nonzero byte is a failure."""
+    """Write canaries to the samples' places, let the whole disk forget by the first of these means that the drive
+    begins with, and read the samples back: nothing may be as before, and what was zeroed must be zero.
+    """
 
-    kind: Literal["erase_disk"] = "erase_disk"
     disk: DiskIdentity
     sample_offsets: tuple[int, ...]
     sample_bytes: int
+    means: tuple[Means, ...] = Field(default=(Means.ZERO,), min_length=1)
+    notes: tuple[str, ...] = Field(default=(), description="better means that are of no use now, and why")
+    has_password: bool = Field(default=False, description="an ATA drive that an interrupted erasure may have locked")
+    unseen: tuple[int, ...] = Field(default=(), description="namespaces of the drive that nobody sees")
+    model: str | None = None
+    firmware: str | None = None
 
 
 class LeaveDisk(Frozen):
@@ -168,13 +181,19 @@ class WipeMetadata(Frozen):
 
 
 class EraseDisks(Frozen):
-    """Several disks, so many `at_once`, of which some may lose only what says what they hold. A disk that fails keeps
-    no other from being erased; all that failed are named at the end.
+    """Disks, so many `at_once`, of which some may lose only what says what they hold. A disk that fails keeps no other
+    from being erased; all that failed are named at the end, or quarantined. What came of each is certified.
     """
 
     kind: Literal["erase_disks"] = "erase_disks"
     erasures: tuple[EraseDisk | Wipe, ...]
     at_once: int = Field(ge=1)
+    node_id: str = Field(default="", description="whose certificate it is")
+    request_id: str = ""
+    machine_serial: str | None = None
+    firmware: dict[str, str] = Field(default_factory=dict, description="versions, by what they run on")
+    quarantine: bool = False
+    unwritable: tuple[DiskIdentity, ...] = Field(default=(), description="nothing is done to these: they have failed")
 
 
 class StopHolder(Frozen):
@@ -257,7 +276,6 @@ Step = Annotated[
     | InstallLoader
     | SealDisk
     | MirrorLoader
-    | EraseDisk
     | EraseDisks
     | LeaveDisk
     | WipeMetadata
@@ -268,7 +286,9 @@ Step = Annotated[
     | ForgetBoot
     | ErasePstore
     | InjectFiles
-    | BurnIn,
+    | ResetPlatform
+    | BurnIn
+    | Validate,
     Field(discriminator="kind"),
 ]
 STEP: TypeAdapter[Step] = TypeAdapter(Step)

@@ -8,8 +8,9 @@
     GET  /v1/agent/desired?generation=N&wait_s=S -> Desired    long poll: answers when it is newer than N, or after S
     POST /v1/agent/reports    ReportBatch  -> ReportsAnswer
 
-All but `enroll` carry `Authorization: Bearer <credential>`. The controller's refusals are `{"fault": Fault}` with a 4xx
-status. Everything is level-triggered: a message lost, doubled or out of order does no harm.
+All but `enroll` carry `Authorization: Bearer <credential>`, and all are signed: `model/signature.py`. The controller's
+refusals are `{"fault": Fault}` with a 4xx status. Everything is level-triggered: a message lost, doubled or out of
+order does no harm.
 
 A *session* is one run of the agent's process. `enroll` and `boot` open it; a heartbeat of another session than the
 node's newest is acknowledged and ignored (`current: false`), and so is one whose sequence is not higher than the last.
@@ -27,6 +28,7 @@ from agent.model.frozen import Frozen, Reply, Secret
 from agent.model.inventory import Inventory
 from agent.model.job import Progress, SequencedReport
 from agent.model.network import NetworkConfig, NetworkState
+from agent.model.pin import Pin
 from agent.model.request import Request
 
 Mode = Literal["ramdisk", "service"]
@@ -66,6 +68,7 @@ class BootProof(Frozen):
     hostname: str
     root_disk_wwn: str | None = None
     root_disk_serial: str | None = None
+    hardware: tuple[str, ...] = Field(default=(), description="smbios:<uuid>, mac:<mac> … of the machine it runs on")
 
 
 class Booted(Reply):
@@ -128,6 +131,16 @@ class ServiceIdentity(Frozen):
     credential: Secret
     nonce: Secret
     network: NetworkConfig
+    ca: Pin | None = None
+
+
+class Admission(Reply):
+    """As whom this machine's agent speaks, and to whom: kept by the ramdisk, and part of a `ServiceIdentity`."""
+
+    controller_url: str
+    node_id: str
+    credential: Secret
+    ca: Pin | None = None
 
 
 class Refusal(Reply):

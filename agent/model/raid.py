@@ -77,6 +77,15 @@ class RunningArray(Disk):
         return super().identity.model_copy(update={"array_uuid": known(self.uuid)})
 
 
+class Assembly(Frozen):
+    """An array that is to run."""
+
+    uuid: str
+    node: str
+    members: tuple[str, ...] = Field(description="nodes of all its parts that are there")
+    read_only: bool = Field(description="neither it nor its parts are written to, superblocks included")
+
+
 def without_host(name: str) -> str:
     """mdadm puts the name of the host that makes an array before its own: `host:root`."""
     return name.rpartition(":")[2]

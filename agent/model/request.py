@@ -22,6 +22,7 @@ from agent.model.image import OPEN, Access, ImageRef
 from agent.model.inject import FileToInject
 from agent.model.layout import Layout
 from agent.model.raid import LogicalDisk
+from agent.model.validation import Part, Profile, TimeLimit
 
 
 def _can_be_read(pattern: str) -> str:
@@ -61,14 +62,32 @@ class DeployRequest(_Request):
     reboot: bool = Field(default=True, description="into what was written; else somebody else ends this boot")
 
 
+EraseMethod = Literal[
+    "zero", "metadata", "express", "secure", "discard",
+    "nvme_sanitize", "nvme_format", "ata_sanitize", "ata_secure_erase", "scsi_sanitize",
+]  # fmt: skip
+
+
 class EraseRequest(_Request):
     """Erase local disks, and prove it by reading back. What stands on them is taken down, unless it is in use."""
 
     verb: Literal["disk.erase"] = "disk.erase"
-    method: Literal["zero", "metadata", "express"] = Field(
+    method: EraseMethod = Field(
         default="zero",
-        description="zero: every byte; metadata: whatever says what is on a disk, which takes seconds; express: every "
-        "byte of NVMe drives, which do that fast, and metadata of all others",
+        description="zero: every byte; secure: the best that each drive says it can do itself, and every byte of those "
+        "that can do nothing; nvme_sanitize and so on: that and nothing else, refused for a drive without it; "
+        "metadata: whatever says what is on a disk, which takes seconds; express: every byte of NVMe drives, which do "
+        "that fast, and metadata of all others; discard: a hint to the drive, which proves nothing",
+    )
+    quarantine: bool = Field(
+        default=False,
+        description="a disk that fails, or cannot be proven erased, is reported by its serial, for somebody to keep it "
+        "from the next tenant, and the request succeeds; else the request fails for it",
+    )
+    platform: bool = Field(
+        default=False,
+        description="what a tenant may have changed beside disks is undone, too: boot entries, BootNext, the TPM's "
+        "owner, virtual functions and addresses of NICs",
     )
     at_once: int = Field(default=4, ge=1, le=1024, description="disks that are erased side by side")
     shared_too: SharedToo = False
@@ -163,6 +182,7 @@ class InjectRequest(_Request):
     verb: Literal["disk.inject"] = "disk.inject"
     root_device: RootDeviceHints | OperatorHints
     skip: SkipList = ()
+    shared_too: SharedToo = False
     files: tuple[FileToInject, ...] = Field(default=(), max_length=1000)
 
 
@@ -174,6 +194,7 @@ class BurnInRequest(_Request):
     verb: Literal["hardware.burn_in"] = "hardware.burn_in"
     loads: tuple[Load, ...] = Field(min_length=1, max_length=16)
     skip: SkipList = ()
+    keep_arrays: tuple[str, ...] = Field(default=(), description="names of RAID arrays whose disks are not loaded")
     shared_too: SharedToo = False
     output: str | None = Field(default=None, pattern=r"^/[!-~]+$", description="a file for the findings, as JSON")
 
@@ -185,6 +206,27 @@ class BurnInRequest(_Request):
         if path is not None and (".." in names or names[:1] in ([], ["dev"], ["proc"], ["sys"])):
             raise ValueError(f"{path} is no place for a file")
         return path
+
+
+class ValidateRequest(_Request):
+    """Test hardware, and judge what is found. Disks are only read, unless they are named and may be wiped."""
+
+    verb: Literal["hardware.validate"] = "hardware.validate"
+    profile: Profile = "quick"
+    parts: tuple[Part, ...] = Field(default=(), description="only tests of these; () is all")
+    tests: tuple[str, ...] = Field(default=(), max_length=100, description="these alone, whatever the profile has")
+    settings: dict[str, int] = Field(default_factory=dict, description="by test.parameter, or by parameter")
+    disks: tuple[str, ...] = Field(
+        default=(), description="only disks with these serials or WWNs; () is every local one"
+    )
+    wipe: bool = Field(default=False, description="tests that destroy what is on those disks are done, too")
+    time_limit_s: TimeLimit | None = None
+
+    @model_validator(mode="after")
+    def _wipes_what_is_named(self) -> Self:
+        if self.wipe and not self.disks:
+            raise ValueError("disks that may be wiped are named, one by one")
+        return self
 
 
 class RebootRequest(_Request):
@@ -210,6 +252,7 @@ Request = Annotated[
     | ErasePstoreRequest
     | InjectRequest
     | BurnInRequest
+    | ValidateRequest
     | RebootRequest
     | PowerOffRequest,
     Field(discriminator="verb"),

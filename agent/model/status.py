@@ -23,6 +23,7 @@ class Status(Frozen):
 
     conductor: Literal["embedded", "ironic"] = Field(description="whose orders it takes")
     controller: str = Field(description="its URL, without secrets")
+    fingerprint: str | None = Field(default=None, description="of the node's key: an operator compares it")
     doing: str = Field(description="enrolling, session open …")
     node_id: str | None = None
     progress: Progress | None = None

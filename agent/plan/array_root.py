@@ -15,7 +15,7 @@ from agent.model.device_hints import SkipList
 from agent.model.disk import Disk, DiskIdentity, DiskPartition
 from agent.model.fact import Unknown, known
 from agent.model.inventory import Inventory
-from agent.model.plan import DiskMustBe, MirrorLoader, Plan, WipeMetadata
+from agent.model.plan import DiskMustBe, MirrorLoader, Plan, Step, WipeMetadata, WriteImage
 from agent.model.raid import ESP, RunningArray
 from agent.model.system import FirmwareMode
 from agent.plan.disk import disks_of, must_be_free, skip_reasons
@@ -39,11 +39,16 @@ def bootable(inventory: Inventory, disk: Disk, plan: Plan, skip: SkipList) -> Pl
     must_be_free(mirror)
     steps = (
         WipeMetadata(wipes=(wipe(mirror),)),
-        *plan.steps,
+        *(with_room(step, mirror.size_bytes) for step in plan.steps),
         MirrorLoader(disk=disk.identity, to=mirror.identity),
     )
     pins = (*plan.preconditions, DiskMustBe(disk=mirror.identity))
     return plan.model_copy(update={"preconditions": pins, "steps": steps})
+
+
+def with_room(step: Step, size_bytes: int) -> Step:
+    """An image whose EFI system partition is larger than the mirror is refused before it is written."""
+    return step.model_copy(update={"esp_limit_bytes": size_bytes}) if isinstance(step, WriteImage) else step
 
 
 def besides_mirrors(inventory: Inventory, begun: tuple[DiskIdentity, ...]) -> tuple[DiskIdentity, ...]:

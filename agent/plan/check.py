@@ -36,10 +36,11 @@ from agent.model.plan import (
     WipeMetadata,
     WriteImage,
 )
+from agent.model.validation import Validate
 from agent.plan.check_layout import layouts_are_whole
 from agent.plan.check_raid import arrays_of_new_partitions, loaders_are_mirrored_last
 
-DiskStep = WriteImage | PlaceConfigDrive | MakeFilesystem | InstallLoader | SealDisk | EraseDisk
+DiskStep = WriteImage | PlaceConfigDrive | MakeFilesystem | InstallLoader | SealDisk
 
 
 def written(step: Step) -> tuple[DiskIdentity, ...]:
@@ -50,6 +51,8 @@ def written(step: Step) -> tuple[DiskIdentity, ...]:
         return tuple(one.disk for one in step.erasures)
     if isinstance(step, BurnIn):
         return step.disks
+    if isinstance(step, Validate):
+        return step.wiped
     if isinstance(step, InjectFiles):
         return (step.disk,)
     if isinstance(step, BuildRaid):
@@ -68,9 +71,8 @@ def wipes(plan: Plan) -> list[Wipe]:
 
 def erasures(plan: Plan) -> list[EraseDisk]:
     """Of all steps."""
-    alone = [step for step in plan.steps if isinstance(step, EraseDisk)]
     beside = [one for step in plan.steps if isinstance(step, EraseDisks) for one in step.erasures]
-    return [*alone, *(one for one in beside if isinstance(one, EraseDisk))]
+    return [one for one in beside if isinstance(one, EraseDisk)]
 
 
 def check(plan: Plan) -> Plan:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from agent.model.device_hints import KINDS, NUMERIC, Expression, OperatorHints, Spec, expression, number, truth
-from agent.model.disk import Disk
+from agent.model.disk import OVER_FABRICS, Disk
 from agent.model.fact import Fact, Unknown, known
 from agent.model.raid import RunningArray
 
@@ -98,6 +98,11 @@ def vendor(disk: Disk) -> Fact[Value]:
     return "ATA" if disk.vendor is None and is_scsi else disk.vendor
 
 
+def lsblks_transport(disk: Disk) -> Fact[str]:
+    """NVMe is NVMe to it, wherever it is."""
+    return "nvme" if (known(disk.transport) or "").startswith(OVER_FABRICS) else disk.transport
+
+
 def array_paths(disk: Disk) -> tuple[str, ...]:
     """An array that has no name but its place is /dev/md0 to its operators, whatever number it has in this boot."""
     name = known(disk.volume_name) if isinstance(disk, RunningArray) else None
@@ -111,7 +116,7 @@ FACTS: dict[str, Callable[[Disk], tuple[Fact[Value], ...]]] = {
     "wwn": lambda disk: (disk.wwn, *disk.also.wwns),
     "by_path": lambda disk: (disk.by_path, *disk.also.by_paths),
     "vendor": lambda disk: (vendor(disk),),
-    "tran": lambda disk: (disk.transport,),
+    "tran": lambda disk: (lsblks_transport(disk),),
     "volume_name": lambda disk: (disk.volume_name,) if isinstance(disk, RunningArray) else (),
 }
 """The hints that are not called as the disk's field is."""

@@ -38,6 +38,8 @@ COMPARISONS: dict[str, Callable[[int, int], bool]] = {
 LEAST_BYTES = 4 * GIB  # IPA's idea of a root disk
 MEMBER = "linux_raid_member"
 NAME = "volume_name"
+NAMES_ONE = ("serial", "wwn", "by_path", "hctl", "transport")
+"""Hints by which a disk on a network may be meant: a size, or a model, says nothing of whose it is."""
 TEXT_HINTS = ("serial", "wwn", "vendor", "model", "by_path", "hctl", "transport")
 
 
@@ -76,15 +78,16 @@ def select(
 def first_fitting(disks: tuple[Disk, ...], hints: OperatorHints, skip: SkipList) -> Disk:
     """As IPA selects: the first that fits, in its order; without hints the smallest that is large enough.
 
-    Unlike there, a disk that can be taken out comes after all others where nothing asks for it, and one that an array
-    stands on after the array. Raises `NoDiskMatches`.
+    Unlike there, a disk that can be taken out comes after all others where nothing asks for it, one that an array
+    stands on after the array, and one on a network after the machine's own; without hints that one is never meant.
+    Raises `NoDiskMatches`.
     """
     reasons = {disk.path: operator_misfits(disk, hints) + skip_reasons(disk, skip, disks) for disk in disks}
     fitting = [disk for disk in in_order(disks) if not reasons[disk.path]]
     if not fitting:
         raise NoDiskMatches(f"selecting the disk for {wanted(hints)}", listed(disks, reasons))
     if hints.specs:
-        return min(fitting, key=is_part)
+        return min(fitting, key=lambda disk: (is_part(disk), disk.is_remote))
     return min(fitting, key=lambda disk: (is_part(disk), disk.removable, disk.size_bytes, disk.name))
 
 
@@ -99,6 +102,8 @@ def operator_misfits(disk: Disk, hints: OperatorHints) -> list[str]:
     reasons = ["is read-only"] if disk.read_only else []
     if not hints.specs and disk.size_bytes < LEAST_BYTES:
         reasons.append("is smaller than 4 GiB, which without hints is too small")
+    if not hints.specs and disk.is_remote:
+        reasons.append(f"is on a network ({disk.transport}), and no hint names it")
     if isinstance(disk, RunningArray) and known(disk.volume_name) == ESP:
         reasons.append("is the mirror of EFI system partitions")
     return [*reasons, *verdict.misfits, *verdict.unknown]
@@ -163,6 +168,8 @@ def misfits(disk: Disk, hints: RootDeviceHints) -> list[str]:
     """Why the disk is not the one, in words; empty if it is."""
     reasons = ["is removable"] if disk.removable else []
     reasons += ["is read-only"] if disk.read_only else []
+    if disk.is_remote and all(getattr(hints, name) is None for name in NAMES_ONE):
+        reasons.append(f"is on a network ({disk.transport}), and no hint names it")
     for name in TEXT_HINTS:
         want, have = getattr(hints, name), getattr(disk, name)
         if want is not None and str(known(have) or "").lower() != want.lower():

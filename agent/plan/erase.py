@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from agent.errors import (
     ArrayNotWhole,
     DiskChanged,
@@ -14,26 +12,31 @@ from agent.errors import (
     SeveralDisksMatch,
 )
 from agent.model.device_hints import SkipList
-from agent.model.disk import MIB, Disk, DiskIdentity
-from agent.model.fact import known
+from agent.model.disk import Disk, DiskIdentity
+from agent.model.fact import Unknown, known
 from agent.model.inventory import Inventory
-from agent.model.plan import DiskMustBe, EraseDisk, EraseDisks, LeaveDisk, Plan, Step, WipeMetadata
+from agent.model.plan import DiskMustBe, EraseDisks, LeaveDisk, Plan, Step, WipeMetadata
 from agent.model.raid import RunningArray
-from agent.model.request import EraseRequest
+from agent.model.request import EraseMethod, EraseRequest
 from agent.plan.disk import disks_of
+from agent.plan.erasing import Able, erasure
 from agent.plan.guard import must_not_be_shared
 from agent.plan.holders import stops
 from agent.plan.left import keeping, to_be_left
 from agent.plan.metadata import wipe
 
-REMOTE = frozenset({"iscsi", "fc", "usb"})
-SAMPLES = 64
+NOTHING_SAID: Able = {}
 
 
-def plan_erase(inventory: Inventory, request: EraseRequest, begun: tuple[DiskIdentity, ...] = ()) -> Plan:
+def plan_erase(
+    inventory: Inventory,
+    request: EraseRequest,
+    begun: tuple[DiskIdentity, ...] = (),
+    able: Able = NOTHING_SAID,
+) -> Plan:
     """What stands on the disks is taken down, then they are erased; an array that is to stay is erased in their place.
     Removable and remote disks are no local disks; of the others none is passed over in silence, since the node counts
-    as erased afterwards. What an interrupted run has `begun` must all be there still.
+    as erased afterwards. What an interrupted run has `begun` must all be there still. `able` is by node.
 
     Raises `NoDiskMatches`, `SeveralDisksMatch`, `DiskChanged`, `DiskReadOnly`, `DiskInUse`, `ArrayNotWhole`.
     """
@@ -50,35 +53,58 @@ def plan_erase(inventory: Inventory, request: EraseRequest, begun: tuple[DiskIde
         left += tuple(LeaveDisk(disk=disk.identity, why="read-only") for disk in candidates if disk.read_only)
     chosen = tuple(disk for disk in candidates if disk.identity not in {step.disk for step in left})
     must_all_be_there(chosen, begun)
+    dead = tuple(disk for disk in chosen if disk.read_only) if request.quarantine else ()
+    chosen = tuple(disk for disk in chosen if disk not in dead) or chosen
     must_be_writable(chosen)
     must_not_be_shared(chosen, allowed=request.shared_too or bool(begun))
     stopping = stops(chosen)
     pins = tuple(DiskMustBe(disk=disk.identity, holders=disk.holders) for disk in chosen)
-    return Plan(preconditions=pins, steps=(*left, *stopping, *erasures(chosen, request)))
+    return Plan(
+        preconditions=pins, steps=(*left, *stopping, *attributed(erasures(chosen, request, able), inventory, dead))
+    )
 
 
-def erasures(chosen: tuple[Disk, ...], request: EraseRequest) -> tuple[Step, ...]:
-    """One step, in which no disk keeps another from being erased. One without a size cannot be, and comes last."""
+def erasures(chosen: tuple[Disk, ...], request: EraseRequest, able: Able) -> tuple[Step, ...]:
+    """One step, in which no disk keeps another from being erased. One without a size cannot be, and comes last. Raises
+    `SelectionError`.
+    """
     ordered = sorted(chosen, key=lambda disk: not disk.size_bytes)
-    zeroed = [disk for disk in ordered if is_zeroed(disk, request.method)]
-    if not zeroed:
+    whole = [disk for disk in ordered if is_erased_whole(disk, request.method)]
+    if not whole:
         return (WipeMetadata(wipes=tuple(wipe(disk) for disk in ordered)),) if ordered else ()
-    found = tuple(zeroing(disk) if disk in zeroed else wipe(disk) for disk in ordered)
-    match found:
-        case [EraseDisk() as only]:
-            return (only,)
-        case _:
-            return (EraseDisks(erasures=found, at_once=min(request.at_once, len(found))),)
+    found = tuple(erasure(disk, request.method, able) if disk in whole else wipe(disk) for disk in ordered)
+    step = EraseDisks(
+        erasures=found,
+        at_once=min(request.at_once, len(found)),
+        node_id=request.node_id,
+        request_id=request.request_id,
+        quarantine=request.quarantine,
+    )
+    return (step,)
 
 
-def is_zeroed(disk: Disk, method: Literal["zero", "metadata", "express"]) -> bool:
-    """Whether all of it is. Express: where that takes minutes, since the drive only has to forget what it holds."""
-    return method == "zero" or (method == "express" and known(disk.transport) == "nvme")
+def attributed(steps: tuple[Step, ...], inventory: Inventory, dead: tuple[Disk, ...]) -> tuple[Step, ...]:
+    """With what the certificate says of the machine: its serial, versions of firmware, which a tenant may have changed,
+    and disks that have failed before anything was done to them.
+    """
+    system, found = inventory.system, dict[str, str]()
+    if not isinstance(system, Unknown) and (version := known(system.firmware_version)):
+        found["system"] = version
+    disks = () if isinstance(inventory.disks, Unknown) else inventory.disks
+    found |= {
+        f"disk {disk.identity.serial or disk.identity.wwn or disk.path}": version
+        for disk in disks
+        if (version := known(disk.firmware))
+    }
+    serial = None if isinstance(system, Unknown) else known(system.serial)
+    unwritable = tuple(disk.identity for disk in dead)
+    changes = {"machine_serial": serial, "firmware": found, "unwritable": unwritable}
+    return tuple(step.model_copy(update=changes) if isinstance(step, EraseDisks) else step for step in steps)
 
 
-def zeroing(disk: Disk) -> EraseDisk:
-    """All of it, and samples."""
-    return EraseDisk(disk=disk.identity, sample_offsets=sample_offsets(disk.size_bytes), sample_bytes=MIB)
+def is_erased_whole(disk: Disk, method: EraseMethod) -> bool:
+    """Or of what says what it holds. Express: all where that takes minutes, since the drive only has to forget."""
+    return method != "metadata" and (method != "express" or known(disk.transport) == "nvme")
 
 
 def must_be_writable(disks: tuple[Disk, ...]) -> None:
@@ -120,7 +146,7 @@ def is_plugged_in_by_bmc(disk: Disk) -> bool:
 
 def is_local(disk: Disk) -> bool:
     """Part of this machine."""
-    return not (disk.removable or known(disk.transport) in REMOTE)
+    return not (disk.removable or disk.is_remote or known(disk.transport) == "usb")
 
 
 def must_all_be_there(chosen: tuple[Disk, ...], begun: tuple[DiskIdentity, ...]) -> None:
@@ -143,9 +169,3 @@ def named(disks: tuple[Disk, ...], names: tuple[str, ...]) -> tuple[Disk, ...]:
         if len(bearers) > 1:
             raise SeveralDisksMatch(doing, f"{name} is borne by {'; '.join(str(disk.identity) for disk in bearers)}")
     return tuple(dict.fromkeys(disk for bearers in found.values() for disk in bearers))
-
-
-def sample_offsets(size_bytes: int) -> tuple[int, ...]:
-    """The first and the last MiB, and MiBs spread evenly between."""
-    last = max(size_bytes - MIB, 0)
-    return tuple(sorted({last * place // SAMPLES // MIB * MIB for place in range(SAMPLES)} | {last}))

@@ -9,14 +9,15 @@ The head is written last, by `SealDisk`, so that a disk which is half-written or
 
 from __future__ import annotations
 
-from agent.errors import ImageTooLarge, SectorSizeMismatch
+from agent.errors import ImageTooLarge, SectorSizeMismatch, SignatureMissing
 from agent.model import config_drive
 from agent.model.config_drive import ConfigDrive, DriveImage
 from agent.model.disk import MIB, Disk, DiskIdentity
-from agent.model.image import ImagePolicy
+from agent.model.image import ImageFormat, ImagePolicy, ImageRef
 from agent.model.inventory import Inventory
 from agent.model.plan import DiskMustBe, Epilogue, NewTable, Partition, PlaceConfigDrive, Plan, SealDisk, WriteImage
 from agent.model.request import DeployRequest
+from agent.model.url import named
 from agent.plan.array_root import besides_mirrors, bootable
 from agent.plan.disk import disks_of, must_be_expendable, must_be_free, must_be_the_one_begun, select
 from agent.plan.left import arrays_of
@@ -70,7 +71,10 @@ def written(
     resumed: bool,
     table: NewTable | None = None,
 ) -> WriteImage:
-    """The image, up to that byte of the disk: as a whole disk, or into the root of a new table."""
+    """The image, up to that byte of the disk: as a whole disk, or into the root of a new table. Raises
+    `SignatureMissing`.
+    """
+    must_be_signable(request.image, policy)
     return WriteImage(
         disk=disk.identity,
         image=request.image.through(policy.cache),
@@ -83,6 +87,17 @@ def written(
         add=added,
         table=table,
     )
+
+
+def must_be_signable(image: ImageRef, policy: ImagePolicy) -> None:
+    """Whether it is signed is seen when it is read; that it cannot be is known now. Raises `SignatureMissing`."""
+    doing = f"planning to write {named(image.url)}"
+    if policy.require_signature and not policy.trusted_keys:
+        hint = "Give the public keys that may sign images: image_keys in agent.toml, or bms.image_keys at boot."
+        raise SignatureMissing(doing, "a signature is required, and no key is trusted here", hint=hint)
+    if policy.trusted_keys and image.format is not ImageFormat.CHUNKED:
+        hint = "bms-agent image pack --sign KEY.pem makes a signed one of it."
+        raise SignatureMissing(doing, f"it is {image.format}, and only chunked images can be signed", hint=hint)
 
 
 def sealed(write: WriteImage) -> SealDisk:

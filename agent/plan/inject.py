@@ -35,7 +35,7 @@ def plan_inject(inventory: Inventory, request: InjectRequest, tags: Tags) -> Pla
         return Plan()
     disk = select(disks_of(inventory), request.root_device, request.skip, arrays_of(inventory))
     must_be_free(disk)
-    must_not_be_shared((disk,), allowed=False)
+    must_not_be_shared((disk,), allowed=request.shared_too)
     placed = tuple(Placed(file=one, candidates=candidates(disk, one, tags)) for one in request.files)
     return Plan(
         preconditions=(DiskMustBe(disk=disk.identity),),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 
-from agent.errors import ImageTooLarge, InputError, NoDiskMatches
+from agent.errors import HostError, ImageTooLarge, InputError, NoDiskMatches
 from agent.model.disk import MIB, Disk, DiskIdentity
 from agent.model.fact import Unknown, known
 from agent.model.inventory import Inventory
@@ -60,10 +60,10 @@ def plan_create_raid(inventory: Inventory, request: CreateRaidRequest, begun: tu
 
 def plan_delete_raid(inventory: Inventory, request: DeleteRaidRequest, begun: tuple[DiskIdentity, ...] = ()) -> Plan:
     """Every array is taken down, and the disks that held one are wiped of what says so, partition tables included. What
-    stands beside an array that is to be skipped stays, and loses its content.
+    stands beside an array that is to be skipped stays, and loses its content. Raises `HostError` where it is not known.
     """
     kept = keeping(inventory, local_disks(inventory), request.skip)
-    bearing = tuple(disk for disk in kept.rest if holds_an_array(disk) or disk.identity in begun)
+    bearing = tuple(disk for disk in kept.rest if disk.identity in begun or holds_an_array(disk))
     chosen = (*bearing, *kept.emptied)
     must_all_be_there(chosen, begun)
     must_be_writable(chosen)
@@ -96,12 +96,15 @@ def free_names(inventory: Inventory, used: tuple[Disk, ...]) -> Iterator[str]:
 
 
 def holds_an_array(disk: Disk) -> bool:
-    """Or a part of one, be it assembled or not. What is not known could be one."""
-    if isinstance(disk.contents, Unknown):
+    """Or a part of one, be it assembled or not. Raises `HostError` where that is not known: what is no part of an array
+    is not wiped.
+    """
+    if any(one.kind == "md" for one in disk.holders):
         return True
-    return any(one.kind == "md" for one in disk.holders) or any(
-        found.kind == "linux_raid_member" for found in disk.contents
-    )
+    if isinstance(disk.contents, Unknown):
+        hint = "Ask again once udev answers; or skip the disk, by its serial."
+        raise HostError(f"looking for arrays on {disk.identity}", disk.contents.unknown, hint=hint)
+    return any(found.kind == "linux_raid_member" for found in disk.contents)
 
 
 def must_be_sound(logical: tuple[LogicalDisk, ...]) -> None:

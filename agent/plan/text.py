@@ -8,7 +8,9 @@ from typing import assert_never
 from agent.model.burn_in import BurnIn
 from agent.model.config_drive import DriveImage
 from agent.model.disk import GB, MIB
+from agent.model.erasing import Means
 from agent.model.inject import InjectFiles
+from agent.model.leftovers import ResetPlatform
 from agent.model.plan import (
     BuildRaid,
     CaptureDisk,
@@ -36,6 +38,7 @@ from agent.model.plan import (
     WriteImage,
 )
 from agent.model.url import named
+from agent.model.validation import Validate
 
 
 def text(plan: Plan) -> str:
@@ -68,10 +71,14 @@ def line(step: Step) -> str:
     match step:
         case WriteImage() | PlaceConfigDrive() | MakeFilesystem() | InstallLoader() | SealDisk() | MirrorLoader():
             return deploying(step)
-        case EraseDisk():
-            return erased(step)
         case EraseDisks():
-            return f"{step.at_once} at once: {'; '.join(map(erased, step.erasures))}"
+            beside = f"{step.at_once} at once: " if len(step.erasures) > 1 else ""
+            dead = (
+                f"; quarantine what cannot be written: {', '.join(map(str, step.unwritable))}"
+                if step.unwritable
+                else ""
+            )
+            return f"{beside}{'; '.join(map(erased, step.erasures))}{dead}"
         case LeaveDisk():
             return f"leave {step.disk} as it is: {step.why}"
         case WipeMetadata():
@@ -94,7 +101,7 @@ def line(step: Step) -> str:
             return f"let the firmware boot {step.disk} by {step.entry}; its boot order becomes {then}"
         case ForgetBoot():
             return f"remove the boot entries {'; '.join(map(str, step.entries))}"
-        case ErasePstore() | InjectFiles() | BurnIn():
+        case ErasePstore() | InjectFiles() | BurnIn() | Validate() | ResetPlatform():
             return maintaining(step)
     assert_never(step)
 
@@ -142,11 +149,19 @@ def where(partition: Partition) -> str:
     return f"{partition.size_bytes // MIB} MiB at offset {partition.offset_bytes}"
 
 
-def maintaining(step: ErasePstore | InjectFiles | BurnIn) -> str:
+def maintaining(step: ErasePstore | InjectFiles | BurnIn | Validate | ResetPlatform) -> str:
     """A step beside deploying and erasing, in words."""
     match step:
         case ErasePstore():
             return "remove what crashed kernels left in the platform's memory"
+        case ResetPlatform():
+            words = (
+                *(["forget the boot that was ordered (BootNext)"] if step.boot_next else []),
+                *(["clear the TPM, which somebody owns"] if step.clear_tpm else []),
+                *(f"remove the virtual functions of {link}" for link in step.functions),
+                *(f"tell that {note}" for note in step.notes),
+            )
+            return "; ".join(words)
         case InjectFiles():
             changes = ", ".join(
                 f"{'remove' if one.file.deleted else 'write'} {one.file.path} "
@@ -157,6 +172,11 @@ def maintaining(step: ErasePstore | InjectFiles | BurnIn) -> str:
         case BurnIn():
             lost = f", and DESTROY what is on {', '.join(map(str, step.disks))}" if step.disks else ""
             return f"put under load: {', '.join(load.part for load in step.loads)}{lost}"
+        case Validate():
+            read = f"; read {', '.join(map(str, step.disks))}" if step.disks else ""
+            lost = f"; DESTROY what is on {', '.join(map(str, step.wiped))}" if step.wiped else ""
+            limit = f", for at most {step.time_limit_s} s" if step.time_limit_s else ""
+            return f"test: {'; '.join(map(str, step.trials))}{limit}{read}{lost}"
     assert_never(step)
 
 
@@ -164,7 +184,9 @@ def erased(one: EraseDisk | Wipe) -> str:
     """One disk."""
     if isinstance(one, Wipe):
         return f"wipe what says what is on it: {wiped(one)}"
-    return f"erase all of {one.disk}; read {len(one.sample_offsets)} samples back"
+    by = "" if one.means == (Means.ZERO,) else f" by {', or else '.join(one.means)}"
+    notes = f" ({'; '.join(one.notes)})" if one.notes else ""
+    return f"erase all of {one.disk}{by}{notes}; read {len(one.sample_offsets)} samples back"
 
 
 def wiped(wipe: Wipe) -> str:

@@ -41,7 +41,7 @@ class Controller:
         self.data = data
         self.log = log
         argv = [BMS_AGENT, "controller", "--listen", LISTEN, "--data", str(data)]
-        self.daemon = Daemon([*argv, "--ramdisk", str(ramdisk), "--url", CONTROLLER_URL], log)
+        self.daemon = Daemon([*argv, "--ramdisk", str(ramdisk), "--url", CONTROLLER_URL, "--enrolment", "auto"], log)
 
     def start(self) -> None:
         self.data.mkdir(exist_ok=True)

@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Generic, Protocol, TypeVar
@@ -84,7 +84,7 @@ class Site(Generic[E]):
         sweep()
         folder = LABS / f"bms-lab-{secrets.token_hex(3)}"
         folder.mkdir(parents=True)
-        (folder / OWNER).write_text(json.dumps({"pid": os.getpid(), "started": psutil.Process().create_time()}))
+        own(folder)
         (folder / "bmc-password").write_text(secrets.token_urlsafe(12))
         return cls(folder, Machine.create(folder / "machine", spec), engine(folder))
 
@@ -132,6 +132,14 @@ class Site(Generic[E]):
                 signal.signal(number, handler)
 
 
+def own(folder: Path) -> None:
+    """This process has the lab. Whoever sweeps finds that in whole, or not yet."""
+    owner = folder / OWNER
+    partial = owner.with_suffix(".partial")
+    partial.write_text(json.dumps({"pid": os.getpid(), "started": psutil.Process().create_time()}))
+    partial.replace(owner)
+
+
 def remove(folder: Path, *, keep_logs: bool = False) -> None:
     """Remove a lab by its folder alone, whoever made it."""
     Network(folder.name).remove()
@@ -149,11 +157,12 @@ def remove(folder: Path, *, keep_logs: bool = False) -> None:
 def sweep(labs: Path = LABS) -> None:
     """Remove the labs whose process is gone, and the logs of old failures."""
     for owner in labs.glob(f"*/{OWNER}"):
-        if not _lives(json.loads(owner.read_text())):
-            remove(owner.parent)
+        with suppress(FileNotFoundError):  # another process sweeps, or ends its own
+            if not _lives(json.loads(owner.read_text())):
+                remove(owner.parent)
     failed = [folder for folder in labs.glob("*") if not (folder / OWNER).exists() and not (folder / KEPT).exists()]
     for folder in sorted(failed, key=lambda path: path.stat().st_mtime)[:-LOGS_KEPT]:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def tear_down(labs: Path = LABS) -> int:

@@ -50,9 +50,12 @@ def sfdisk(made: Machine, argv: Sequence[str], stdin: str | None) -> Output:
 
 
 def mdadm(made: Machine, argv: Sequence[str], stdin: str | None) -> Output:
-    """The kernel then has such an array, on those partitions; to assemble there is nothing."""
+    """The kernel then has such an array, on those partitions."""
     if argv[1] == "--assemble":
-        return Output(status=1, stderr="mdadm: No arrays found in config file or automatically")
+        return assembled(made, argv)
+    if argv[1] == "--readwrite":
+        facts(made, f"/sys/block/{argv[2].removeprefix('/dev/')}", ro=0)
+        return Output()
     node, said = argv[2].removeprefix("/dev/"), dict(word.split("=") for word in argv if "=" in word)
     parts = [word.removeprefix("/dev/") for word in argv[3:] if word.startswith("/dev/")]
     at, uuid = f"/sys/block/{node}", uuid_of(said["--name"])
@@ -68,6 +71,22 @@ def mdadm(made: Machine, argv: Sequence[str], stdin: str | None) -> Output:
         made.tree.put(f"/sys/block/{part[:3]}/{part}/holders/{node}", b"")
         label = f"ramdisk:{said['--name']}"
         told(made, part, ID_FS_TYPE="linux_raid_member", ID_FS_UUID=uuid, ID_FS_LABEL=label)
+    return Output()
+
+
+def assembled(made: Machine, argv: Sequence[str]) -> Output:
+    """What was made before, and is seen on its members; elsewhere now."""
+    node, parts = argv[2].removeprefix("/dev/"), [word.removeprefix("/dev/") for word in argv[3:] if "/dev/" in word]
+    name = made.record.udev[parts[0]]["ID_FS_LABEL"].partition(":")[2]
+    size = min(int(made.tree.entries[f"/sys/block/{part[:3]}/{part}/size"]) for part in parts)  # type: ignore[arg-type]
+    at = f"/sys/block/{node}"
+    facts(made, f"{at}/md", level="raid1", degraded=0, array_state="clean", uuid=uuid_of(name), raid_disks=len(parts))
+    facts(made, at, size=size - 128 * MIB // SECTOR, ro=int("--readonly" in argv), removable=0, dev=f"9:{node[2:]}")
+    facts(made, at, queue__rotational=0, queue__logical_block_size=SECTOR, queue__physical_block_size=SECTOR)
+    told(made, node, DEVTYPE="disk")
+    for part in parts:
+        made.tree.put(f"{at}/slaves/{part}", b"")
+        made.tree.put(f"/sys/block/{part[:3]}/{part}/holders/{node}", b"")
     return Output()
 
 

@@ -7,7 +7,6 @@ Death and failure come at every call of every door in turn; wrong bytes at any p
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -189,24 +188,24 @@ def prepared(*, is_there: bool, is_store: bool) -> tuple[Machine, ImageRef]:
     return made, image
 
 
-def every_fault() -> Iterator[tuple[bool, bool, Effect, int]]:
-    """(whether the disk holds something, whether it is a store, what happens, at which call)."""
-    for is_there, is_store, effect in (
+@pytest.mark.parametrize(
+    ("is_there", "is_store", "effect"),
+    [
         (False, False, Effect.FAIL),
         (False, False, Effect.DIE_AFTER),
         (True, False, Effect.DIE_AFTER),
         (False, True, Effect.FAIL),
-    ):
-        made, image = prepared(is_there=is_there, is_store=is_store)
-        yield from ((is_there, is_store, effect, at) for at in range(1, len(calls_of_one_run(image, made)) + 1))
+    ],
+)
+def test_every_fault(is_there: bool, is_store: bool, effect: Effect) -> None:
+    """Failing or dying at any call, then started again: the disk boots only if it is whole, and then it is right."""
+    made, image = prepared(is_there=is_there, is_store=is_store)
+    for at in range(1, len(calls_of_one_run(image, made)) + 1):
+        tried(effect, at, is_there=is_there, is_store=is_store)
 
 
-@pytest.mark.parametrize(("is_there", "is_store", "effect", "at"), list(every_fault()))
-def test_every_fault(is_there: bool, is_store: bool, effect: Effect, at: int) -> None:
-    """Failing or dying at any call, then started again: the disk boots only if it is whole, and then it is right.
-
-    After the death the power goes too: only what was flushed counts, and of the rest every second write.
-    """
+def tried(effect: Effect, at: int, *, is_there: bool, is_store: bool) -> None:
+    """That call. After death the power goes too: only what was flushed counts, and of the rest every second write."""
     made, image = prepared(is_there=is_there, is_store=is_store)
     wanted = request(image, drive=None).model_copy(update={"overwrite": True})
     with contextlib.suppress(Died, HostError):
@@ -215,11 +214,11 @@ def test_every_fault(is_there: bool, is_store: bool, effect: Effect, at: int) ->
     if effect is not Effect.FAIL:
         medium.cut_power(lambda number: number % 2 == 0)
     was = is_there and medium.durable.read(5 * MIB - 9000, 1) == b"\x77"
-    assert was or not boots(medium) or holds_the_image(medium, None)
+    assert was or not boots(medium) or holds_the_image(medium, None), at
     job, outbox = deployed(FakeHost.of(made), wanted)
 
-    assert [one.report.state for one in outbox.pending() if one.report.state.final] == [job.state]
-    assert holds_the_image(medium, None) if job.state is JobState.SUCCEEDED else was or not boots(medium)
+    assert [one.report.state for one in outbox.pending() if one.report.state.final] == [job.state], at
+    assert holds_the_image(medium, None) if job.state is JobState.SUCCEEDED else was or not boots(medium), at
 
 
 def test_died_and_went_on() -> None:

@@ -16,10 +16,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from agent.apply.chunked.sign import public_key, signing_key, trusted_key
+from agent.apply.chunked.sign import signing_key
 from agent.errors import AgentError, ConfigError, DigestMismatch, SignatureMissing
 from agent.host.fake import Page
 from agent.model.chunked import FRAME, SIGNATURE_BYTES
+from agent.model.ed25519 import public_key, trusted_key
 from agent.model.image import ImageFormat
 from tests.apply import disks
 from tests.apply.chunks import MIB, packing, reference, serve, serve_store

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Barrier, BrokenBarrierError
+from threading import Barrier, BrokenBarrierError, Semaphore
 
 import pytest
 
@@ -16,7 +16,7 @@ from agent.inventory.disk import disks
 from agent.model.disk import DiskIdentity
 from agent.model.plan import Area, EraseDisk, EraseDisks, Wipe
 from agent.operations import Operations
-from agent.plan.erase import sample_offsets
+from agent.plan.erasing import sample_offsets
 from tests.apply.disks import MIB, disk_of, machine
 
 SIZE = 8 * MIB
@@ -90,7 +90,8 @@ def test_as_many_at_once_as_asked(at_once: int) -> None:
     has = made(3, dict.fromkeys(range(3), meet))
     step = EraseDisks(erasures=tuple(map(erasing, range(3))), at_once=at_once)
     if at_once == 3:
-        assert len(erase_disks(FakeHost.of(has), step, lambda *_: None)) == 6
+        found = erase_disks(FakeHost.of(has), step, lambda *_: None)
+        assert sum(fact.startswith("erased ") for fact in found) == 3
     else:
         with pytest.raises(HostError, match="alone"):
             erase_disks(FakeHost.of(has), step, lambda *_: None)
@@ -103,8 +104,8 @@ def test_a_dead_disk_hides_nothing() -> None:
         erase_disks(FakeHost.of(has), EraseDisks(erasures=tuple(map(erasing, range(4))), at_once=2), lambda *_: None)
 
     assert str(caught.value).count("Input/output error") == 2
-    assert "erased S1" in str(caught.value) and "erased S3" in str(caught.value)
-    assert "erased S0" not in str(caught.value)
+    assert "S1 erased by zero, S3 erased by zero" in str(caught.value)
+    assert "S0 erased" not in str(caught.value)
     assert [disk_of(has, identity(number).path).durable.blank for number in range(4)] == [False, True, False, True]
 
 
@@ -113,7 +114,7 @@ def test_a_lie_is_not_hidden_either() -> None:
     has = made(2)
     has.disks["/dev/sda"] = Deaf(SIZE)
     has.disks["/dev/sda"].write(0, b"\xff" * SIZE)
-    with pytest.raises(HostError, match="not zero") as caught:
+    with pytest.raises(HostError, match="canaries are still there") as caught:
         erase_disks(FakeHost.of(has), EraseDisks(erasures=(erasing(0), erasing(1)), at_once=4), lambda *_: None)
 
     assert isinstance(caught.value.__cause__, EraseUnproven)
@@ -144,6 +145,26 @@ def test_a_recall_ends_all() -> None:
         erase_disks(FakeHost.of(has), EraseDisks(erasures=tuple(map(erasing, range(6))), at_once=1), advance)
 
     assert not disk_of(has, "/dev/sdf").durable.blank
+
+
+def test_a_recall_waits_with_signs_of_life() -> None:
+    """A drive that is at it is waited for, as long as it takes; whoever watches hears of us all that time, and it is
+    the recall that is told in the end.
+    """
+    has, signs = made(1), Semaphore(0)
+
+    def advance(*_: object) -> None:
+        signs.release()
+        raise Recalled("erasing", "called off")
+
+    heard: list[bool] = []
+    slow = disk_of(has)
+    assert isinstance(slow, Hooked)
+    slow.hook = lambda: heard.append(all(signs.acquire(timeout=20) for _ in range(3)))
+    with pytest.raises(Recalled):
+        erase_disks(FakeHost.of(has), EraseDisks(erasures=(erasing(0),), at_once=1), advance)
+
+    assert heard[0]
 
 
 def pause(held: Barrier) -> None:

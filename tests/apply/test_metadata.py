@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Erasing metadata for real and with every fault: nothing is found afterwards, or the erasing failed and says why."""
+"""Erasing metadata, for real and on fakes: nothing is found afterwards, or the erasing failed and says why."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Sequence
@@ -15,11 +14,8 @@ import pytest
 from agent.apply.metadata import wipe_metadata
 from agent.errors import AgentError, DecodeError, DiskChanged, EraseUnproven, HostError, Recalled
 from agent.host.fake import (
-    Died,
-    Effect,
     FakeDisk,
     FakeHost,
-    FaultPlan,
     LinkTo,
     Machine,
     Output,
@@ -84,11 +80,11 @@ def dmsetup(made: Machine, argv: Sequence[str], stdin: str | None) -> Output:
     return Output()
 
 
-def served(made: Machine, faults: FaultPlan | None = None) -> tuple[JobState, Outbox]:
+def served(made: Machine) -> tuple[JobState, Outbox]:
     """What a process of the agent makes of it; nobody waits for the report."""
     stop = Event()
     stop.set()
-    executor, outbox = executor_of(FakeHost.of(made, faults))
+    executor, outbox = executor_of(FakeHost.of(made))
     return executor.serve(METADATA, stop).state, outbox
 
 
@@ -107,21 +103,6 @@ def test_stack_of_devices() -> None:
     assert ("dmsetup", "remove", "--retry", "vg-data") in made.commands
     assert all(blank(disk_of(made, path)) for path in ("/dev/sda", "/dev/sdb"))
     assert disk_of(made).durable.read(SIZE // 2, 4) == b"data" and disk_of(made).table_rereads == 1
-
-
-def test_every_fault() -> None:
-    """Failing or dying at any call, then started again: one final report; success means that nothing is left."""
-    faults = FaultPlan()
-    served(stacked(2 * MIB), faults)
-    for at in range(1, len(faults.calls) + 1):
-        for effect in (Effect.FAIL, Effect.DIE_AFTER):
-            made = stacked(2 * MIB)
-            with contextlib.suppress(Died, HostError):
-                served(made, FaultPlan(at=at, effect=effect))
-            state, outbox = served(made)
-
-            assert [one.report.state for one in outbox.pending() if one.report.state.final] == [state]
-            assert state is JobState.FAILED or blank(disk_of(made)), faults.calls[at - 1]
 
 
 def step_of(made: Machine) -> WipeMetadata:

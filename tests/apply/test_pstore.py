@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from agent.apply.pstore import MOUNTED, PLACE, erase_pstore
+from agent.apply.pstore import CRASH_GUID, MOUNTED, PLACE, erase_pstore
 from agent.errors import DeviceError, HostError
 from agent.host.fake import FakeHost, Machine
 from agent.host.fake.programs import Output
@@ -42,6 +42,22 @@ def test_nothing_there() -> None:
 
     assert erase_pstore(FakeHost.of(empty)) == {"pstore records erased": 0}
     assert "keeps nothing" in str(erase_pstore(FakeHost.of(having({}, mounts="")))["pstore"])
+
+
+def test_what_the_kernel_does_not_show() -> None:
+    """Without a driver for UEFI's variables, or behind another backend, the directory is empty and the crash is there
+    all the same: it goes; no other variable does.
+    """
+    folder = "/sys/firmware/efi/efivars"
+    crash = f"{folder}/dump-type0-1-1-1700000000-C-{CRASH_GUID}"
+    kept = f"{folder}/BootOrder-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+    made = having({crash: b"panic", kept: b"order"})
+    made.tree.make_directory(PLACE)
+    assert erase_pstore(FakeHost.of(made)) == {"crash variables erased": 1, "pstore records erased": 0}
+    assert crash not in made.tree.entries and kept in made.tree.entries
+
+    without = having({crash: b"panic"}, mounts="")
+    assert erase_pstore(FakeHost.of(without)) == {"crash variables erased": 1}
 
 
 def test_it_is_mounted_where_it_belongs() -> None:

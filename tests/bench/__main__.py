@@ -64,7 +64,7 @@ def measure(given: argparse.Namespace, rounds: int) -> None:
         case "vnics":
             vnics.main(rounds, as_json=given.json)
         case "inventory":
-            inventory.main(as_json=given.json)
+            inventory.main(rounds, as_json=given.json)
         case "ramdisk":
             ramdisk.main(rounds, as_json=given.json)
 

@@ -12,8 +12,8 @@ import time
 
 from tests.bench.bars import Bar, end, ratio_bar
 
-HELP, TYPER = ["-m", "agent", "--help"], ["-c", "import typer"]
-DIAGNOSE = ["-m", "agent", "diagnose", "--json"]
+HELP, TYPER = [sys.executable, "-m", "agent", "--help"], [sys.executable, "-c", "import typer"]
+DIAGNOSE = [sys.executable, "-m", "agent", "diagnose", "--json"]
 RATIO, ANSWER_S = 1.5, 2.0
 LEAST_ROUNDS = 5
 
@@ -33,10 +33,10 @@ def measured(rounds: int) -> list[Bar]:
     ]
 
 
-def cost(words: list[str]) -> tuple[float, float]:
-    """CPU and wall seconds of a process of this Python."""
+def cost(argv: list[str]) -> tuple[float, float]:
+    """CPU and wall seconds of a process."""
     began_s = time.monotonic()
-    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, _, usage = os.wait4(process.pid, 0)
     process.returncode = 0
     return usage.ru_utime + usage.ru_stime, time.monotonic() - began_s

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 from pathlib import Path
@@ -38,6 +39,26 @@ def test_nodes(bmsctl: Keyboard, machine: Machine) -> None:
     assert "available" in listed
     for word in ("BOX1", "x86_64", "4 cores", "4.0 GiB", "SN-sda", "40.0 GB", "ssd", "nothing", machine.mac):
         assert word in shown
+
+
+def test_bundles_of_a_node(bmsctl: Keyboard, machine: Machine, tmp_path: Path) -> None:
+    """They are listed, and the newest, or the one that is named, is fetched."""
+    packed = [gzip.compress(text) for text in (b"old", b"new")]
+    names = []
+    for body in packed:
+        machine.world.clock.move(60)
+        answer = machine.world.http.post("/v1/agent/bundles", content=body, headers=machine.authorization)
+        names.append(answer.json()["name"])
+    listed = bmsctl("node", "bundle", "list", "node-525400000101").output
+    newest = bmsctl("node", "bundle", "get", "node-525400000101", "--to", str(tmp_path / "newest"))
+    oldest = bmsctl("node", "bundle", "get", "node-525400000101", names[0], "--to", str(tmp_path / "oldest"))
+
+    assert all(name in listed for name in names)
+    assert newest.status == oldest.status == 0
+    assert [(tmp_path / name).read_bytes() for name in ("oldest", "newest")] == packed
+    assert bmsctl("node", "bundle", "get", "node-525400000101", "nothing").status != 0
+    assert bmsctl("node", "bundle", "get", "node-525400000101", "--to", str(tmp_path / "no" / "where")).status == 2
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.parametrize(
@@ -223,6 +244,24 @@ def test_a_token_file_that_is_not_there() -> None:
     result = CliRunner().invoke(app, ["--token-file", "/no/such", "node", "list"])
 
     assert "reading the token" in str(result.exception)
+
+
+def test_a_token_is_no_word_of_a_command() -> None:
+    """Whoever lists the processes would read it."""
+    result = CliRunner().invoke(app, ["--token", "secret", "node", "list"])
+
+    assert (result.exit_code, "No such option" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate\n"])
+def test_an_authority_that_cannot_be_read(tmp_path: Path, content: str | None) -> None:
+    """It is an error of the settings, and nothing is sent."""
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    result = CliRunner().invoke(app, ["--ca-file", str(file), "node", "list"])
+
+    assert "reading the controller's authority" in str(result.exception)
 
 
 @pytest.mark.parametrize(

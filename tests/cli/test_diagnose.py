@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -16,6 +17,8 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+
+from tests.link.answers import answering
 
 pytestmark = pytest.mark.commands
 OURS = [sys.executable, "-m", "agent"]
@@ -118,3 +121,26 @@ def test_a_server_that_does_not_take_it() -> None:
         done = ours("diagnose", "bundle", "--to", f"{url}/b.tar.gz")
 
     assert done.returncode == 5 and done.stdout == "" and "IMAGE.ACCESS_DENIED" in done.stderr
+
+
+def test_to_the_controller(tmp_path: Path) -> None:
+    """As the node that this machine is, and it says what the controller calls it; with --plan nothing is sent."""
+    with answering((200, '{"name": "x.tar.gz", "size_bytes": 7}')) as controller:
+        told = {"controller_url": controller.url, "node_id": "n1", "credential": SECRET}
+        (tmp_path / "identity.json").write_text(json.dumps(told))
+        environment = {**os.environ, "BMS_AGENT_STATE_DIR": str(tmp_path)}
+        words = [*OURS, "diagnose", "bundle", "--upload", "--limit-mib", "1"]
+        planned, done = (
+            subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120, env=environment)
+            for argv in ([*words, "--plan"], words)
+        )
+
+    ((path, authorization, body),) = controller.asked
+    assert (path, authorization, body[:2]) == ("/v1/agent/bundles", f"Bearer {SECRET}", b"\x1f\x8b")
+    assert "would go" in planned.stdout and f"{controller.url}/v1/nodes/n1/bundles/x.tar.gz" in done.stdout
+    assert SECRET not in done.stdout + done.stderr
+
+
+def test_to_two() -> None:
+    """A file and the controller are two."""
+    assert ours("diagnose", "bundle", "--upload", "--to", "/tmp/x").returncode == 2

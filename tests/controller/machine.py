@@ -3,18 +3,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from httpx2 import Response
 
+from agent.link.key import NodeKey
+from agent.model import signature
 from agent.model.config_drive import ConfigDrive
 from agent.model.disk import Content, Disk, RootDeviceHints
+from agent.model.erasing import Erasure, Means
+from agent.model.erasing.certificate import IN_RESULT, Certificate, SignedCertificate, signed
+from agent.model.fact import known
 from agent.model.fault import Fault
 from agent.model.inventory import Inventory
-from agent.model.job import JobReport, JobState, Progress, SequencedReport
+from agent.model.job import JobReport, JobState, Progress, Result, SequencedReport
 from agent.model.network import NetworkState, Nic
 from agent.model.protocol import (
     Booted,
@@ -31,8 +41,11 @@ from agent.model.protocol import (
     Session,
 )
 from agent.model.request import DeployRequest, EraseRequest, PowerOffRequest, RebootRequest, Request
+from agent.model.signature import signed_text
 from agent.model.system import Cpu, Memory, System
 from tests.controller.world import World
+
+BMC = {"address": "https://bmc.example/redfish/v1/Systems/1", "username": "u", "password": "p"}
 
 GIB = 1024**3
 DEPLOY_STEPS = ("write_image", "place_config_drive", "seal_disk")
@@ -52,6 +65,11 @@ def disk(name: str = "sda", gb: int = 40, *contents: Content, rotational: bool =
         "contents": contents,
     }
     return Disk(**facts | more)
+
+
+def a_key() -> NodeKey:
+    """Another one each time."""
+    return NodeKey(secrets.token_bytes(32))
 
 
 @dataclass
@@ -76,6 +94,8 @@ class Machine:
     stream_id: str = ""
     reported: int = 0
     seen: list[str] = field(default_factory=list)
+    key: NodeKey | None = None
+    """What its agent signs with; one of an earlier release has none."""
 
     @property
     def mac(self) -> str:
@@ -169,9 +189,8 @@ class Machine:
 
     def desired(self) -> Desired:
         """What the node shall be."""
-        answer = self.world.http.get(
-            "/v1/agent/desired", params={"generation": self.generation, "wait_s": 0}, headers=self.authorization
-        )
+        target = f"/v1/agent/desired?generation={self.generation}&wait_s=0"
+        answer = self.world.http.get(target, headers=self.authorization | self.signature("GET", target))
         desired = Desired.model_validate_json(self.good(answer).text)
         assert desired.generation >= self.generation, "a generation went backwards"
         self.generation = desired.generation
@@ -197,14 +216,25 @@ class Machine:
         return Progress(request_id=request.request_id, step=step, done_bytes=done, total_bytes=total)
 
     def report(
-        self, request: Request, state: JobState, step: str | None = None, fault: Fault | None = None
+        self,
+        request: Request,
+        state: JobState,
+        step: str | None = None,
+        fault: Fault | None = None,
+        result: Result | None = None,
     ) -> ReportsAnswer:
         """Report through the outbox."""
         self.reported += 1
-        return self.send_reports(self.entry(self.reported, request, state, step, fault))
+        return self.send_reports(self.entry(self.reported, request, state, step, fault, result))
 
     def entry(
-        self, sequence: int, request: Request, state: JobState, step: str | None = None, fault: Fault | None = None
+        self,
+        sequence: int,
+        request: Request,
+        state: JobState,
+        step: str | None = None,
+        fault: Fault | None = None,
+        result: Result | None = None,
     ) -> SequencedReport:
         """A report with its place in the outbox."""
         return SequencedReport(
@@ -215,6 +245,7 @@ class Machine:
                 state=state,
                 step=step,
                 fault=fault,
+                result=result or {},
                 at=self.world.clock.now(),
             ),
         )
@@ -259,9 +290,43 @@ class Machine:
 
     def erase(self, request: EraseRequest) -> None:
         """Wipe the disks."""
-        self.report(request, JobState.RUNNING, "erase_disk")
+        self.report(request, JobState.RUNNING, "erase_disks")
         self.drive = None
-        self.report(request, JobState.SUCCEEDED)
+        self.report(request, JobState.SUCCEEDED, result=self.certificate(request))
+
+    def certificate(self, request: EraseRequest, *dead: str, **changes: Any) -> Result:
+        """What its agent certifies: every disk is erased, but for the `dead`, by name."""
+        now = self.world.clock.now()
+        disks = tuple(
+            Erasure(
+                path=one.path,
+                serial=known(one.serial),
+                wwn=known(one.wwn),
+                size_bytes=one.size_bytes,
+                means=None if one.name in dead else Means.ZERO,
+                nist="none" if one.name in dead else "clear",
+                outcome="failed" if one.name in dead else "erased",
+                evidence="Input/output error" if one.name in dead else "65 samples, all zero",
+                began_at=now,
+                ended_at=now,
+            )
+            for one in self.disks
+        )
+        facts: dict[str, Any] = {
+            "node_id": request.node_id,
+            "request_id": request.request_id,
+            "boot_id": self.boot_id,
+            "agent_version": "1",
+            "issued_at": now,
+            "disks": disks,
+            "quarantined": tuple(f"SN-{name}" for name in dead),
+        }
+        told = Certificate.model_validate(facts | changes)
+        if self.key is None:
+            return {IN_RESULT: signed(told, Ed25519PrivateKey.generate()).model_dump_json()}
+        text = told.model_dump_json()
+        by_node = SignedCertificate(certificate=text, key=self.key.public, signature=self.key.sign(text.encode()))
+        return {IN_RESULT: by_node.model_dump_json()}
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -270,11 +335,42 @@ class Machine:
 
     def send(self, path: str, message: Any) -> Response:
         """Post a message of the protocol."""
-        return self.world.http.post(
-            path, content=message.model_dump_json(), headers=self.authorization | {"Content-Type": "application/json"}
-        )
+        content = message.model_dump_json().encode()
+        headers = self.authorization | {"Content-Type": "application/json"}
+        bearer = "" if path == "/v1/agent/enroll" else self.credential
+        if not bearer:
+            del headers["Authorization"]
+        return self.world.http.post(path, content=content, headers=headers | self.signature("POST", path, content))
+
+    def signature(
+        self, method: str, target: str, content: bytes = b"", changed: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        """The headers that sign a call; nothing if it has no key. Some of them may be changed before."""
+        if self.key is None:
+            return {}
+        bearer = "" if target == "/v1/agent/enroll" else self.credential
+        headers = {
+            signature.KEY: self.key.public,
+            signature.TIME: str(int(self.world.clock.now().timestamp())),
+            signature.NONCE: uuid4().hex,
+            signature.SESSION: self.session.session_id if self.session else "",
+            signature.DIGEST: hashlib.sha256(content).hexdigest(),
+        } | dict(changed or {})
+        return headers | {signature.SIGNATURE: self.key.sign(signed_text(method, target, headers, bearer))}
 
     def good(self, answer: Response) -> Response:
         """An answer that must be a success."""
         assert answer.status_code == 200, answer.text
         return answer
+
+
+def deploying(directory: Path) -> tuple[World, Machine]:
+    """One with a BMC, in the middle of a deploy."""
+    world = World(directory)
+    world.stock()
+    machine = Machine(world).power_on()
+    world.user("PATCH", f"/v1/nodes/{world.node()['id']}", {"bmc": BMC})
+    world.order()
+    machine.desired()
+    world.look(1)
+    return world, machine

@@ -7,21 +7,13 @@ from pathlib import Path
 
 from agent.controller.flow.power import serve_power
 from agent.controller.flow.tick import sweep, tick
-from tests.controller.machine import Machine
+from tests.controller.machine import Machine, deploying
 from tests.controller.world import World
-
-BMC = {"address": "https://bmc.example/redfish/v1/Systems/1", "username": "u", "password": "p"}
 
 
 def test_nobody_is_blamed_for_the_controller_s_own_absence(tmp_path: Path) -> None:
     """A deploy that went on while the controller was away is not ended by the BMC when it is back."""
-    world = World(tmp_path)
-    world.stock()
-    machine = Machine(world).power_on()
-    world.user("PATCH", f"/v1/nodes/{world.node()['id']}", {"bmc": BMC})
-    world.order()
-    machine.desired()
-    world.look(1)
+    world, _ = deploying(tmp_path)
     world.clock.move(600)
     world.restart()
     tick(world.controller)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agent.controller.api.limits import UPLOAD_PATHS
 from agent.model.protocol import Desired, Refusal
 from tests.controller.machine import Machine
 from tests.controller.world import KEY, World
@@ -220,6 +221,27 @@ def test_a_body_without_end_is_cut_off(world: World, machine: Machine) -> None:
     assert (answer.status_code, answer.json()["fault"]["code"]) == (413, "HTTP.413")
 
 
+@pytest.mark.parametrize("kind", ["application/json", "application/gzip", "application/octet-stream", None])
+@pytest.mark.parametrize("path", UPLOAD_PATHS)
+@pytest.mark.parametrize("token", [None, "wrong"])
+def test_no_byte_of_a_strangers_upload_is_read(world: World, path: str, kind: str | None, token: str | None) -> None:
+    """A body that may be of any size is begun only once it is known who sends it, whatever it says to be."""
+    read = []
+
+    def body() -> Iterator[bytes]:
+        for _ in range(64):
+            read.append(bytes(2**20))
+            yield read[-1]
+
+    told = {"Content-Type": kind, "Authorization": f"Bearer {token}" if token else None}
+    headers = {name: value for name, value in told.items() if value is not None}
+    scope_path = f"{path}?name=x" if "images" in path else path
+    answer = world.http.post(scope_path, content=body(), headers=headers)
+
+    assert answer.status_code == 401
+    assert read == []
+
+
 def test_a_generation_is_raised_and_never_lowered(world: World, server: Machine) -> None:
     """After a restored backup an operator raises it above what the agent holds; nobody can lower it."""
     path, held = f"/v1/nodes/{server.node_id}", server.desired().generation
@@ -239,3 +261,13 @@ def test_a_node_is_renamed(world: World, machine: Machine) -> None:
     assert world.user("PATCH", f"/v1/nodes/{machine.node_id}", {"name": "rack1-07"})["name"] == "rack1-07"
 
     assert world.refused("PATCH", f"/v1/nodes/{other.node_id}", {"name": "rack1-07"})[1] == "BMS.NAME_TAKEN"
+
+
+def test_a_number_beyond_all_columns_is_refused(world: World, machine: Machine) -> None:
+    """JSON knows no largest one, and the database does: that is a fault of what was sent."""
+    request = {"request_id": "r", "verb": "image.deploy", "state": "running", "at": "2026-05-01T00:00:00Z"}
+    batch = {"stream_id": "s", "reports": [{"sequence": 2**63, "report": request}]}
+    answer = world.http.post("/v1/agent/reports", json=batch, headers=machine.authorization)
+
+    assert (answer.status_code, answer.json()["fault"]["code"]) == (400, "BMS.0018")
+    assert world.refused("POST", "/v1/flavors", {"name": "vast", "cores": 10**30})[1] == "BMS.0018"

@@ -47,6 +47,7 @@ def drive(*, agent: bool | None = True, wiring: Wiring = PLAIN) -> Drive:
     """A server with three NICs, of which one is by DHCP; or with this wiring."""
     return Drive(
         controller_url="http://controller:8480",
+        agents=("http://controller:8480", None),
         server=Server(
             id="11111111-2222-3333-4444-555555555555",
             name="web_1",

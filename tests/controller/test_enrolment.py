@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from httpx2 import Response
 
+from agent.controller.options import Options
 from agent.model.disk import Content
 from agent.model.fact import Unknown
-from tests.controller.machine import Machine, disk
+from agent.model.request import DeployRequest
+from tests.controller.machine import Machine, a_key, disk
 from tests.controller.world import URL, World
 
 
@@ -152,6 +155,42 @@ def test_a_new_mainboard_is_the_same_node(world: World, machine: Machine) -> Non
     assert world.node(node["id"])["identity"] == "smbios:4c4c4544-0000-4000-8000-0000000000ee"
 
 
+def test_by_hand_a_new_mainboard_is_approved_anew(made: Callable[..., World]) -> None:
+    """Whoever shows the MAC of a node that was approved, and is another machine by its UUID, is nobody until an
+    operator has compared its fingerprint; nor does it count as erased."""
+    world = made(enrolment="manual")
+    machine = Machine(world, key=a_key()).power_on()
+    node_id, first = machine.node_id, machine.key
+    assert first is not None
+    approve = f"/v1/nodes/{node_id}/approve"
+    world.user("POST", approve, {"fingerprint": first.fingerprint})
+    world.user("POST", f"/v1/nodes/{node_id}/clean")
+    machine.serve()
+    assert (world.node()["state"], world.node()["clean"]) == ("available", True)
+
+    stranger = Machine(world, key=a_key(), uuid="4c4c4544-0000-4000-8000-0000000000dd").power_on()
+    assert stranger.node_id == node_id and stranger.key is not None
+    assert (world.node()["state"], world.node()["clean"]) == ("enroll", False)
+    assert world.refused("POST", approve, {"fingerprint": first.fingerprint})[1] == "ENROLL.FINGERPRINT"
+    assert world.user("POST", approve, {"fingerprint": stranger.key.fingerprint})["state"] == "available"
+
+
+def test_by_hand_a_new_mainboard_waits_for_the_job(made: Callable[..., World]) -> None:
+    """While a node is cleaned, nobody becomes it by a MAC; an operator may say that it is the same machine."""
+    world = made(enrolment="manual")
+    machine = Machine(world, key=a_key()).power_on()
+    assert machine.key is not None
+    world.user("POST", f"/v1/nodes/{machine.node_id}/approve", {"fingerprint": machine.key.fingerprint})
+    world.user("POST", f"/v1/nodes/{machine.node_id}/clean")
+    stranger = in_the_ramdisk(world)
+    stranger.key, stranger.uuid = a_key(), "4c4c4544-0000-4000-8000-0000000000dd"
+
+    assert refusal(enrol_raw(stranger)) == (409, "ENROLL.REFUSED")
+    assert world.node()["state"] == "cleaning"
+    world.user("PATCH", f"/v1/nodes/{machine.node_id}", {"identity": f"smbios:{stranger.uuid}"})
+    assert enrol_raw(stranger).status_code == 200
+
+
 def test_nobody_becomes_a_node_with_a_server(world: World, server: Machine) -> None:
     """A machine that shows the NIC of a node with a server, and is another, is refused."""
     world.user("POST", "/v1/servers/web/reinstall")
@@ -181,16 +220,36 @@ def test_an_old_token_opens_nothing_later(world: World, machine: Machine) -> Non
 
 
 def test_by_hand_a_node_waits_for_approval(made: Callable[..., World]) -> None:
-    """With manual enrolment a node gets no server before an operator has approved it."""
+    """With manual enrolment a node gets no server before an operator has approved it, by the fingerprint that both
+    screens show; any other is refused, and none is not enough."""
     world = made(enrolment="manual")
-    Machine(world).power_on()
+    machine = Machine(world, key=a_key()).power_on()
+    assert machine.key is not None
+    approve = f"/v1/nodes/{world.node()['id']}/approve"
 
-    assert world.node()["state"] == "enroll"
+    assert (world.node()["state"], world.node()["fingerprint"]) == ("enroll", machine.key.fingerprint)
     order = {"name": "web", "flavor": "small", "image": "debian", "nics": [{"subnet": "net"}]}
     assert "state: must be available, node is enroll" in world.refused("POST", "/v1/servers", order)[2]
-    assert world.user("POST", f"/v1/nodes/{world.node()['id']}/approve", status=200)["state"] == "available"
-    assert world.refused("POST", f"/v1/nodes/{world.node()['id']}/approve")[1] == "BMS.STATE"
+    assert world.refused("POST", approve)[1] == "BMS.0018"
+    assert world.refused("POST", approve, {"fingerprint": a_key().fingerprint})[1] == "ENROLL.FINGERPRINT"
+    assert world.node()["state"] == "enroll"
+    assert world.user("POST", approve, {"fingerprint": machine.key.fingerprint}, status=200)["state"] == "available"
+    assert world.refused("POST", approve, {"fingerprint": machine.key.fingerprint})[1] == "BMS.STATE"
     world.user("POST", "/v1/servers", order, status=202)
+
+
+def test_by_hand_is_how_a_controller_is_run_unless_it_is_told(tmp_path: Path) -> None:
+    """Whatever boots from it is not trusted by itself."""
+    assert Options(data=tmp_path).enrolment == "manual"
+
+
+def test_an_agent_without_a_key_is_not_approved(made: Callable[..., World]) -> None:
+    """There is nothing that an operator could compare."""
+    world = made(enrolment="manual")
+    machine = in_the_ramdisk(world)
+
+    assert refusal(enrol_raw(machine)) == (409, "ENROLL.REFUSED")
+    assert world.user("GET", "/v1/nodes") == []
 
 
 def test_data_is_not_overwritten_unasked(world: World) -> None:
@@ -237,3 +296,37 @@ def test_a_hostile_host_header_gets_no_script(world: World) -> None:
 
     assert "bms.controller=http://10.0.0.5:8480 " in answers[0].text
     assert refusal(answers[1]) == (400, "BMS.0018")
+
+
+def test_agents_call_over_tls(made: Callable[..., World]) -> None:
+    """The script sends them there and says whom to trust; firmware, and what is large, stays in the clear. So does what
+    the config drive says to our service."""
+    world = made(listen_tls="0.0.0.0:8481")
+    machine = Machine(world, key=a_key()).power_on()
+    world.order()
+    request = machine.desired().request
+    authority = world.controller.authority
+    assert authority is not None
+    assert isinstance(request, DeployRequest)
+    machine.write(request)
+
+    assert f"bms.controller=https://controller.example:8481 bms.ca={authority.pin} bms.token=" in machine.script()
+    assert f"kernel {URL}/boot/ramdisk/vmlinuz" in machine.script()
+    assert world.http.get("/boot/ca.pem").text == authority.pem
+    assert (machine.identity().controller_url, machine.identity().ca) == (
+        "https://controller.example:8481",
+        authority.pin,
+    )
+
+
+def test_without_tls_nobody_is_told_of_it(world: World, machine: Machine) -> None:
+    """Neither agents of earlier releases, which would not understand it, nor whoever asks for the authority."""
+    world.order()
+    request = machine.desired().request
+    assert isinstance(request, DeployRequest)
+    machine.write(request)
+
+    assert machine.drive is not None
+    assert '"ca"' not in machine.drive["bms-agent/service.json"]
+    assert "bms.ca" not in machine.script()
+    assert refusal(world.http.get("/boot/ca.pem")) == (404, "BMS.NOT_FOUND")

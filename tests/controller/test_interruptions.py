@@ -155,7 +155,7 @@ def erase_fails(world: World, machine: Machine) -> None:
     machine.serve()
     request = machine.desired().request
     assert isinstance(request, EraseRequest)
-    machine.report(request, JobState.RUNNING, "erase_disk")
+    machine.report(request, JobState.RUNNING, "erase_disks")
     machine.report(request, JobState.FAILED, fault=BAD_DISK)
 
 
@@ -193,7 +193,7 @@ def test_an_erase_that_was_cut_off_begins_again(world: World, server: Machine) -
     server.serve()
     request: Request | None = server.desired().request
     assert request is not None
-    server.report(request, JobState.RUNNING, "erase_disk")
+    server.report(request, JobState.RUNNING, "erase_disks")
     server.power_on()
     assert world.node()["state"] == "cleaning"
     server.serve()

@@ -117,6 +117,22 @@ def test_a_soft_stop_that_is_not_answered_turns_hard(world: World, with_bmc: Mac
     assert world.server()["status"] == "SHUTOFF"
 
 
+def test_a_machine_that_erases_keeps_its_power(world: World, machine: Machine) -> None:
+    """Once it has taken up to erase, its silence is waited for for hours, and that is told, before its BMC is used."""
+    world.user("PATCH", f"/v1/nodes/{machine.node_id}", {"bmc": BMC})
+    job = world.user("POST", f"/v1/nodes/{machine.node_id}/clean", status=202)["job_id"]
+    assert machine.desired().request is not None
+    world.look(3600)
+    assert world.power.told == [] and world.phases(job)[-1] == "erasing, and not heard of: left alone for hours"
+    machine.desired()
+    world.look()
+    assert world.phases(job)[-1] == "erasing"
+    world.look(13 * 3600)
+    world.look()
+
+    assert world.power.told == [Reset.FORCE_RESTART]
+
+
 def test_a_machine_that_stays_on_is_not_shutoff(world: World, with_bmc: Machine) -> None:
     """The agent said that it switches off, the BMC says it is on: the BMC is believed."""
     do(world, "stop")

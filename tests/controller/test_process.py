@@ -20,6 +20,14 @@ from agent.controller.options import Options
 from agent.controller.serve import run
 run(Options(**{}))
 """
+HANG = """
+import time
+from agent.controller.background import Work
+from agent.controller.context import open_controller
+from agent.controller.options import Options
+from agent.controller.process import serve
+serve(open_controller(Options(**{})), (Work("hangs", lambda _: time.sleep(600), 0.1, 1.0),))
+"""
 TIMEOUT_S = 60
 
 
@@ -30,10 +38,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def process(data: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+def process(data: Path, port: int, script: str = RUN) -> Iterator[subprocess.Popen[str]]:
     """A controller on that port."""
     options = {"listen": f"127.0.0.1:{port}", "data": str(data)}
-    argv = [sys.executable, "-c", RUN.replace("{}", repr(options))]
+    argv = [sys.executable, "-c", script.replace("{}", repr(options))]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as running:
         try:
             yield running
@@ -73,6 +81,16 @@ def test_a_waiting_agent_does_not_hold_it_up(tmp_path: Path) -> None:
         with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S):
             running.send_signal(signal.SIGTERM)
             assert running.wait(TIMEOUT_S) == 0
+
+
+@pytest.mark.commands
+def test_background_work_that_hangs(tmp_path: Path) -> None:
+    """It ends the process, which names it, whatever the work holds: somebody starts it again."""
+    with process(tmp_path / "data", free_port(), HANG) as running:
+        _, text = running.communicate(timeout=TIMEOUT_S)
+
+    assert running.returncode == 1
+    assert re.search(r"WorkStuck: watching hangs: it was silent for [0-9]+ s", text), text
 
 
 @pytest.mark.commands

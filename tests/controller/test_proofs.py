@@ -180,6 +180,16 @@ def test_cloud_init_may_speak_for_a_foreign_image(world: World, foreign: Machine
     assert world.server()["host_status"] == "UNKNOWN"
 
 
+def test_cloud_init_of_a_revoked_node_is_not_heard(world: World, foreign: Machine) -> None:
+    """It ends no job, until the node is approved again."""
+    world.user("POST", f"/v1/nodes/{foreign.node_id}/revoke")
+
+    assert world.http.post(phone_home_path(foreign)).status_code == 401
+    assert world.server()["status"] == "BUILD"
+    world.user("POST", f"/v1/nodes/{foreign.node_id}/approve", status=200)
+    assert world.http.post(phone_home_path(foreign)).status_code == 204
+
+
 def test_the_service_outweighs_cloud_init(world: World, foreign: Machine) -> None:
     """If our service is in the image after all, its proof is the one that is shown, whoever came first."""
     path = phone_home_path(foreign)

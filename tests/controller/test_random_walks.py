@@ -152,10 +152,10 @@ class Lives(RuleBasedStateMachine):
             case DeployRequest() if self.steps == len(DEPLOY_STEPS) + 2:
                 self.machine.report(request, JobState.SUCCEEDED)
             case EraseRequest() if self.steps == 1:
-                self.machine.report(request, JobState.RUNNING, "erase_disk")
+                self.machine.report(request, JobState.RUNNING, "erase_disks")
             case EraseRequest():
                 self.machine.drive = None
-                self.machine.report(request, JobState.SUCCEEDED)
+                self.machine.report(request, JobState.SUCCEEDED, result=self.machine.certificate(request))
             case _ if request.verb == "power.reboot" and self.steps == 1:
                 self.machine.report(request, JobState.SUCCEEDED)
             case _:

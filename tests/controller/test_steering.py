@@ -25,6 +25,7 @@ LIVING = Sight(
     up_s=NEVER,
 )
 DEAD = replace(LIVING, silent_s=9000, phase_s=9000)
+ERASING = replace(LIVING, mode="ramdisk", erasing=True, bmc=True)
 
 
 def job(operation: Operation, stage: Stage, phase: str = "", *, hard: bool = False) -> Job:
@@ -61,6 +62,17 @@ OFF = job(Operation.STOP, Stage.OFF)
         (CREATE, replace(LIVING, mode="ramdisk", phase_s=9000), Course()),
         (CREATE, replace(DEAD, mode="ramdisk", silent_s=299, bmc=True), Course()),
         (CREATE, replace(DEAD, mode="ramdisk", silent_s=301, phase_s=301), Course(phase=Waiting.FOR_SOMEONE_RAMDISK)),
+        # A drive whose power is cut while it erases itself may be locked afterwards: hours, before the BMC is told.
+        (DELETE, replace(ERASING, silent_s=299), Course()),
+        (DELETE, replace(ERASING, silent_s=301), Course(phase=Waiting.OUT_OF_TOUCH)),
+        (DELETE, replace(ERASING, silent_s=11 * 3600), Course(phase=Waiting.OUT_OF_TOUCH)),
+        (DELETE, replace(ERASING, silent_s=301, bmc=False), Course(phase=Waiting.OUT_OF_TOUCH)),
+        (
+            DELETE,
+            replace(ERASING, silent_s=13 * 3600),
+            Course(phase=Waiting.BY_BMC, power=Reset.FORCE_RESTART),
+        ),
+        (job(Operation.DELETE, Stage.RAMDISK, Waiting.OUT_OF_TOUCH), ERASING, Course(phase=Waiting.ERASING)),
         (CREATE, replace(DEAD, mode=None, up_s=60), Course(phase=Waiting.FOR_SOMEONE_RAMDISK)),
         # To the disk: nothing but the nonce ends it well.
         (BOOT, replace(LIVING, mode="ramdisk", phase_s=1799), Course()),

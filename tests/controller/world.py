@@ -39,6 +39,7 @@ class FakeClock:
     """Stands still until it is moved."""
 
     time: datetime = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
+    jumped_at: datetime | None = None
 
     def now(self) -> datetime:
         """The time."""
@@ -47,6 +48,11 @@ class FakeClock:
     def move(self, seconds: float) -> None:
         """Let time pass."""
         self.time += timedelta(seconds=seconds)
+
+    def jump(self, seconds: float) -> None:
+        """It is set, and no time passes."""
+        self.move(seconds)
+        self.jumped_at = self.time
 
 
 @dataclass
@@ -120,7 +126,7 @@ class World:
         self.clock = FakeClock()
         self.power = FakePower()
         self.importer = FakeImporter()
-        self.options = Options(data=data, url=URL, **options)
+        self.options = Options(**{"data": data, "url": URL, "enrolment": "auto"} | options)
         self.log = io.StringIO()
         self.controller: Controller
         self.http: TestClient

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
 from agent.diagnose.rules import Rule
-from agent.diagnose.seen import Bootable, Booting, Ending, Gateway, NameServer, Place, Seen, Unit
+from agent.diagnose.seen import Bootable, Booting, Ending, Gateway, InCharge, NameServer, Place, Seen, Unit
 from agent.job.journal import Job
 from agent.job.network_record import Held, Pending
 from agent.model.disk import Content, Disk, DiskIdentity
@@ -146,7 +146,7 @@ WELL = Seen(
     now=NOW,
     boot_id=BOOT,
     is_root=True,
-    place=Place(mode="service", node_id="n1", controllers=((URL, False),)),
+    place=Place(mode="service", node_id="n1", controllers=(InCharge(URL),)),
     inventory=inventory(disk("sda", Content(node="/dev/sda1", kind="ext4", uuid="u1"))),
     network=network(),
     jobs=(job(),),

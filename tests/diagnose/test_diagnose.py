@@ -16,11 +16,13 @@ import pytest
 from agent.diagnose import diagnose
 from agent.diagnose.look import around, boot, itself
 from agent.diagnose.observe import observe
+from agent.diagnose.seen import InCharge
 from agent.diagnose.text import lines
 from agent.host.fake import FakeHost, FaultPlan, Machine, saying
 from agent.host.fake.machine import Record
 from agent.job.journal import Accepted, Begun, Journal, StepBegun
 from agent.job.network_record import NetworkRecord
+from agent.job.status import StatusFile
 from agent.model.fact import Unknown
 from agent.model.finding import Severity
 from agent.model.ladder import Ladder
@@ -206,8 +208,23 @@ def test_whom_a_ramdisk_serves() -> None:
     ironic = ramdisk()
     ironic.tree.put("/proc/cmdline", b"ipa-api-url=https://a:6385,https://b:6385 ipa-insecure=1\n")
 
-    assert itself.place(FakeHost.of(ramdisk())).controllers == ((CONTROLLER, False),)
-    assert itself.place(FakeHost.of(ironic)).controllers == (("https://a:6385", True), ("https://b:6385", True))
+    assert itself.place(FakeHost.of(ramdisk())).controllers == (InCharge(CONTROLLER),)
+    found = itself.place(FakeHost.of(ironic)).controllers
+    assert found == (InCharge("https://a:6385", insecure=True), InCharge("https://b:6385", insecure=True))
+
+
+@pytest.mark.parametrize("cmdline", [b"ipa-api-url=mdns\n", b"boot_method=vmedia\n", b"ipa-use-mdns=1\n"])
+def test_whom_the_network_or_virtual_media_named(cmdline: bytes) -> None:
+    """What was found, by the agent's own word, with the authorities that it goes by; `mdns` is no server's name."""
+    machine = ramdisk()
+    machine.tree.put("/proc/cmdline", cmdline)
+    host = FakeHost.of(machine)
+    assert itself.place(host).controllers == ()
+    assert itself.place(host).asks_around is (b"mdns" in cmdline)
+
+    StatusFile(host, "/run/bms-agent", "ironic", "https://found:6385").tell("conducted by Ironic")
+    host.files.write("/run/bms-agent/ironic/ca.pem", b"PEM")
+    assert itself.place(host).controllers == (InCharge("https://found:6385", ca_pem="PEM"),)
 
 
 def test_settings_that_are_wrong() -> None:

@@ -121,6 +121,7 @@ FIRES: list[tuple[Rule, dict[str, Any], str, Severity]] = [
     (network.change_pending, {"remembered": (None, seeing.pending(EARLIER))}, "NETWORK.CHANGE_PENDING", ERROR),
     (network.not_applied, {"desired": WANTED, "remembered": (seeing.held(OTHER), None)}, "NETWORK.NOT_APPLIED", ERROR),
     (controller.not_named, {"place": Place(mode="ramdisk")}, "CONTROLLER.NOT_NAMED", ERROR),
+    (controller.not_named, {"place": Place(mode="ramdisk", asks_around=True)}, "CONTROLLER.NOT_FOUND", ERROR),
     (controller.not_reached, {"ladders": (seeing.ladder(Step.DNS),)}, "CONTROLLER.NO_NAME", ERROR),
     (controller.not_reached, {"ladders": (seeing.ladder(Step.ROUTE),)}, "CONTROLLER.NO_ROUTE", ERROR),
     (controller.not_reached, {"ladders": (seeing.ladder(Step.TCP),)}, "CONTROLLER.NO_CONNECTION", ERROR),

@@ -62,7 +62,7 @@ def test_before_the_agent_has_said_anything() -> None:
 
     assert shown.status is None and "DNS Name or service not known" in shown.controller
     assert "PowerEdge R650, serial 7XK4Q33" in text(shown)
-    assert line(shown).startswith(f"starting; controller {CONTROLLER}: DNS")
+    assert line(shown) == f"starting; controller {CONTROLLER}: DNS Name or service not known"
 
 
 def test_while_it_works() -> None:

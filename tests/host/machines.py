@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.bench.links import Machine, Switch
+from tests.libc import call
 from tests.loops import command
 
 T = TypeVar("T")
@@ -25,8 +25,7 @@ def inside(machine: Machine, work: Callable[[], T]) -> T:
     def entered() -> T:
         fd = os.open(Path("/run/netns") / machine.namespace, os.O_RDONLY)
         try:
-            if ctypes.CDLL(None, use_errno=True).setns(fd, 0) != 0:
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            call("setns", fd, 0)
         finally:
             os.close(fd)
         return work()

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-CLONE_NEWNET = 0x40000000  # linux/sched.h
+from tests.libc import CLONE_NEWNET, call
+
 T = TypeVar("T")
 
 
@@ -17,8 +16,7 @@ def in_new_network(work: Callable[[], T]) -> T:
     """Run `work` in a thread with an empty network of its own: unshare(2) is of the thread, not of the process."""
 
     def isolated() -> T:
-        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        call("unshare", CLONE_NEWNET)
         return work()
 
     with ThreadPoolExecutor(1, thread_name_prefix="netns") as pool:

@@ -12,6 +12,7 @@ import pytest
 from agent.errors import HostError
 from agent.host.doors import Tree
 from agent.host.files import RealFiles
+from agent.host.foreign import BATCH_NAMES, ForeignTree
 
 
 @pytest.fixture
@@ -159,3 +160,28 @@ def test_modes_whatever_the_umask(tree: Tree, root: Path) -> None:
     assert modes == {"": 0o755, "a": 0o755, "a/b": 0o755, "a/c": 0o755, "a/c/d": 0o700}
     assert (root / "etc/a/b/new").stat().st_mode & 0o7777 == 0o644
     assert (root / "etc/a/b/closed").stat().st_mode & 0o7777 == 0o600
+
+
+def test_a_directory_that_nobody_lists(root: Path) -> None:
+    """A hostile image has ten million names in one: it is an error, not all of the memory."""
+    (root / "many").mkdir()
+    for number in range(21):
+        (root / "many" / f"{number}").touch()
+
+    assert len(ForeignTree(root, most_names=21).names("/many")) == 21
+    with pytest.raises(HostError, match="listing /many of the captured system: it has more than 20 names"):
+        ForeignTree(root, most_names=20).names("/many")
+
+
+def test_what_is_removed_is_never_listed_whole(tree: Tree, root: Path) -> None:
+    """More names than are held at a time, in directories in directories: all of them go, and are counted; what is
+    spared stays.
+    """
+    for folder in ("log", "log/deep/deeper"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for number in range(BATCH_NAMES + 10):
+            (root / folder / f"{number}").touch()
+
+    assert tree.sweep("/log", ("/log/deep/deeper/7",)) == 2 * BATCH_NAMES + 19
+    assert tree.names("/log/deep/deeper") == ("7",)
+    assert tree.remove("/log") == 1 and tree.kind("/log") is None

@@ -59,9 +59,15 @@ def answered(talk: socket.socket, answer: bytes | None) -> None:
 
 
 @pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    """A certificate that nobody here trusts."""
-    certificate, key = Authority().issue(tmp_path_factory.mktemp("tls"), "localhost")
+def authority() -> Authority:
+    """Whom nobody here trusts unasked."""
+    return Authority()
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> ssl.SSLContext:
+    """A certificate of that one."""
+    certificate, key = authority.issue(tmp_path_factory.mktemp("tls"), "localhost")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     return context
@@ -78,11 +84,18 @@ def test_all_the_way() -> None:
     assert found.our_time is not None and "127.0.0.1" in str(found)
 
 
-def test_a_certificate_that_is_not_trusted(tls: ssl.SSLContext) -> None:
-    """It breaks at TLS, and says why; where any certificate is good, it goes on."""
+def test_a_certificate_that_is_not_trusted(tls: ssl.SSLContext, authority: Authority) -> None:
+    """It breaks at TLS, and says why; where any certificate is good, or its authority is named, it goes on: and another
+    authority is not enough.
+    """
     with server(ANSWER, tls) as port:
         refused = climb(f"https://localhost:{port}", LONG_S)
         taken = climb(f"https://localhost:{port}", LONG_S, insecure=True)
+        trusted = RealProbe().climb(f"https://localhost:{port}", LONG_S, ca_pem=authority.pem)
+        another = climb(f"https://localhost:{port}", LONG_S, ca_pem=Authority().pem)
+
+    assert trusted.broken is None and "not verified" not in str(trusted)
+    assert another.broken is not None and another.broken.step is Step.TLS
 
     assert refused.broken is not None and refused.broken.step is Step.TLS
     assert "the server's certificate is refused: " in (refused.broken.fault or "")

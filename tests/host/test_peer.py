@@ -10,7 +10,7 @@ from threading import Event, Thread
 import pytest
 
 from agent.errors import LinkError
-from agent.host.peer import RealPeer, plain
+from agent.host.peer import RealConnection, RealPeer, plain
 from agent.host.processors import NICENESS, RealProcessors
 
 
@@ -97,7 +97,7 @@ def test_addresses() -> None:
 
 def test_a_thread_on_one_processor() -> None:
     """It alone is bound, and comes after others; the process is as it was."""
-    before, seen = os.sched_getaffinity(0), list[object]()
+    before, seen = niceness_and_place(), list[object]()
     number = RealProcessors().numbers()[-1]
 
     def work() -> None:
@@ -109,4 +109,27 @@ def test_a_thread_on_one_processor() -> None:
     thread.join()
 
     assert seen == [({number}, NICENESS)]
-    assert os.sched_getaffinity(0) == before and os.getpriority(os.PRIO_PROCESS, 0) != NICENESS
+    assert niceness_and_place() == before
+
+
+def niceness_and_place() -> tuple[int, set[int]]:
+    """Of the thread that asks."""
+    return os.getpriority(os.PRIO_PROCESS, 0), os.sched_getaffinity(0)
+
+
+def test_who_drips_is_gone() -> None:
+    """A byte now and then is no data: a block has the time that silence would have."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        over = Event()
+
+        def drip() -> None:
+            while not over.wait(0.05):
+                theirs.send(b"x")
+
+        dripping = Thread(target=drip)
+        dripping.start()
+        with pytest.raises(LinkError, match=r"of 1048576 bytes came in 0\.4 s"):
+            RealConnection(ours, "192.0.2.9", silence_s=0.4).fill(memoryview(bytearray(1 << 20)))
+        over.set()
+        dripping.join()

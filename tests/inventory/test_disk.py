@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from agent.errors import DecodeError
 from agent.host.fake import FakeHost, LinkTo, Machine
 from agent.inventory.disk import disks, is_disk, root_disk
-from agent.inventory.disk_names import aliases, hctl, transport, unescaped, unit_serial, world_wide
+from agent.inventory.disk_names import aliases, attached, hctl, transport, unescaped, unit_serial, world_wide
 from agent.model.disk import Aliases
 from agent.model.fact import Unknown
 from tests.machines import parts, synthetic
@@ -55,6 +55,24 @@ def test_wwn_in_one_form(name: str, wwn: str | None) -> None:
 def test_transport(path: str, word: str | None) -> None:
     """Where a disk hangs is read from its path."""
     assert transport(path) == word
+
+
+@pytest.mark.parametrize(
+    ("files", "word"),
+    [
+        ({"device/transport": "pcie"}, "nvme"),
+        ({"device/transport": "tcp"}, "nvme-tcp"),
+        ({"device/nvme0/transport": "pcie", "device/nvme1/transport": "pcie"}, "nvme"),
+        ({"device/nvme0/transport": "pcie", "device/nvme1/transport": "rdma"}, "nvme-rdma"),
+        ({"device/model": "older than the attribute"}, "nvme"),
+    ],
+)
+def test_nvme_by_a_network_is_no_disk_of_this_machine(files: dict[str, str], word: str) -> None:
+    """Each controller of a drive says by what it is reached, alone or below the subsystem of several."""
+    at = "/sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1"
+    host = FakeHost.with_files({f"{at}/{name}": f"{text}\n" for name, text in files.items()})
+
+    assert attached(host.files, at) == word
 
 
 def test_hctl() -> None:

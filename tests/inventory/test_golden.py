@@ -17,6 +17,7 @@ from agent.networking import Networking
 from tests.machines import synthetic
 
 MACHINES = sorted(path.parent for path in synthetic.HERE.glob("*/machine.json"))
+WHOLE = [path for path in MACHINES if not (path / "answers.txt").exists()]
 INTERESTING = synthetic.HERE / "synthetic-dell-r650"
 
 
@@ -48,7 +49,7 @@ def test_taking_an_inventory_changes_nothing() -> None:
     assert host.machine.commands == []
 
 
-@pytest.mark.parametrize("directory", MACHINES, ids=lambda path: path.name)
+@pytest.mark.parametrize("directory", WHOLE, ids=lambda path: path.name)
 def test_every_failing_call_shows(directory: Path) -> None:
     """Whatever door call fails, the inventory is taken; it says so, or is the same without."""
     host = FakeHost.load(directory)

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from threading import Event
+from threading import Barrier, Event, get_ident
+from time import monotonic
 
 import pytest
 
@@ -233,3 +234,24 @@ def test_devices_are_asked_only_here() -> None:
     take(host)
 
     assert not [call for call in host.faults.calls if call.startswith(("drives", "ethtool", "tpm", "efi", "lldp"))]
+
+
+def test_few_threads_unless_somebody_waits() -> None:
+    """What is quick is brought one after the other; behind what hangs, others come; all at once is for what waits."""
+    seen: set[int] = set()
+    released = Event()
+
+    def quick() -> int:
+        seen.add(get_ident())
+        return 1
+
+    assert side_by_side({str(number): quick for number in range(20)}, 5, at_once=1) == {str(n): 1 for n in range(20)}
+    assert len(seen) < 10
+    began_s = monotonic()
+    found = side_by_side({"a": lambda: released.wait(30), "b": quick, "c": quick}, 1.0, at_once=1)
+    released.set()
+
+    assert found == {"a": Unknown(unknown="no answer within 1 s"), "b": 1, "c": 1}
+    assert 1.0 <= monotonic() - began_s < 10
+    all_there = Barrier(8)
+    assert len(side_by_side({str(number): lambda: all_there.wait(20) for number in range(8)}, 20)) == 8

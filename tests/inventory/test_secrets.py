@@ -32,6 +32,8 @@ TOLD = "hunter2-Xy_9"
         f"configdrive={TOLD}",
         f"GET /c/i.raw?sv=2024&sp=r&sig={TOLD}%3D HTTP/1.1",
         f'{{"auths": {{"r.example": {{"auth": "{TOLD}"}}}}}}',
+        f"quiet root=iscsi:chapuser:{TOLD}@192.0.2.3::3260::iqn.2001-05.com.example:root",
+        f'netroot="iscsi:in:{TOLD}:out:{TOLD}@192.0.2.3::::iqn.2001-05.com.example:root"',
         f"7 1 S bms-agent bms-agent image write --password {TOLD} --disk sda",
     ],
 )
@@ -48,6 +50,7 @@ def test_secrets(text: str) -> None:
     [
         "BOOT_IMAGE=/vmlinuz ipa-api-url=http://192.0.2.1:6385 BOOTIF=01-52-54-00-b0-00-01",
         "Nov 22 03:42:49 vm kernel: token ring is not dead yet",
+        "root=UUID=1234-5678 root=nfs:192.0.2.1:/srv/root,vers=4 netroot=dhcp user@host",
         "PARTUUID=1234 ID_SERIAL=S5G0NE0R000000",
         '{"token": null, "size": 7}',
         "-----BEGIN CERTIFICATE-----\nMIG2\n-----END CERTIFICATE-----",
@@ -61,7 +64,7 @@ def test_what_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["a", "a-", "token", "token=", '"token":"', "://", "Bearer ", "-----BEGIN PRIVATE KEY-----"]
+    "piece", ["a", "a-", "token", "token=", '"token":"', "://", "root=a:", "Bearer ", "-----BEGIN PRIVATE KEY-----"]
 )
 def test_long_lines(piece: str) -> None:
     """A line of a megabyte, whatever it is, is looked through in a moment."""

@@ -46,6 +46,11 @@ def running(home: Path, folder: Path, spec: MachineSpec, changes: Settings | Non
             print(tail(folder / "console.log", CONSOLE_LINES))  # noqa: T201
 
 
+def step(name: str, interface: str = "deploy", **args: Any) -> dict[str, Any]:
+    """As an operator orders it."""
+    return {"interface": interface, "step": name, "args": args}
+
+
 class Chain:
     """One node of Ironic; how long each state took is printed. `fields` are its own, beside what each must have."""
 

@@ -14,6 +14,7 @@ from tests.ironic.chain import STATE_S
 STATE = "/run/bms-agent/ironic"
 ORDER = f"{STATE}/order.json"
 PROCESSES = "/sys/fs/cgroup/system.slice/bms-agent-ramdisk.service/cgroup.procs"
+STRUCK = "bad luck for"
 PROMPT_S = 20
 PAUSE_S = 0.1
 
@@ -22,7 +23,8 @@ def when(condition: str, signal: str = "KILL") -> str:
     """This signal for the agent, as soon as that is so. Its number is read without a process, to be quick; and one that
     pauses takes little of the machine's time.
     """
-    return f"until {condition}; do sleep {PAUSE_S}; done; read pid <{PROCESSES}; kill -{signal} $pid\n"
+    strike = f"read pid <{PROCESSES}; kill -{signal} $pid; echo {STRUCK} $pid >/dev/console"
+    return f"until {condition}; do sleep {PAUSE_S}; done; {strike}\n"
 
 
 def answered(condition: str, seconds: float = 0.7) -> str:

@@ -10,7 +10,7 @@ import pytest
 from lab.daemon import wait_until
 from lab.disk import first_nonzero_byte
 from lab.machine import MachineSpec
-from tests.ironic.chain import STATE_S, Chain, running
+from tests.ironic.chain import STATE_S, Chain, running, step
 from tests.ironic.strike import ORDER, answered, struck, when
 
 pytestmark = [pytest.mark.machine, pytest.mark.root, pytest.mark.ironic_long]
@@ -34,11 +34,6 @@ def table(disk: Path) -> None:
         file.write(b"\x55\xaa")
 
 
-def erase_metadata() -> dict[str, object]:
-    """A step as an operator orders it."""
-    return {"interface": "deploy", "step": "erase_devices_metadata", "args": {}}
-
-
 def test_cleaning(ironic_home: Path, tmp_path: Path) -> None:
     """Called off while it runs, then by hand with one disk spared, then all of it: zeroes everywhere."""
     with running(ironic_home, tmp_path, MachineSpec(), ERASING) as site:
@@ -51,8 +46,8 @@ def test_cleaning(ironic_home: Path, tmp_path: Path) -> None:
             leave(disk, DEEP)
             table(disk)
         chain.api.set(chain.node, properties__skip_block_devices=[{"serial": DATA.serial}])
-        forget = {"interface": "deploy", "step": "clean_uefi_nvram", "args": {"match_patterns": ["Ubuntu"]}}
-        chain.go("clean", "manageable", clean_steps=[erase_metadata(), forget])
+        forget = step("clean_uefi_nvram", match_patterns=["Ubuntu"])
+        chain.go("clean", "manageable", clean_steps=[step("erase_devices_metadata"), forget])
         assert (first_nonzero_byte(system), first_nonzero_byte(data)) == (DEEP, 510)
 
         chain.api.set(chain.node, properties__skip_block_devices=[])
@@ -64,7 +59,7 @@ def test_cleaning(ironic_home: Path, tmp_path: Path) -> None:
 def call_off(chain: Chain) -> None:
     """Ironic is told to stop while a step runs, which is held up for that."""
     with struck(chain.site, when(answered(f"[ -s {ORDER} ]"), signal="STOP")):
-        chain.api.order(chain.node, "clean", clean_steps=[erase_metadata()])
+        chain.api.order(chain.node, "clean", clean_steps=[step("erase_devices_metadata")])
         wait_until("the step to run", lambda: bool(chain.api.node(chain.node)["clean_step"]), STATE_S)
         chain.api.wait(chain.node, "clean wait", STATE_S)
         chain.api.order(chain.node, "abort")

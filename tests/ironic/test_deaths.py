@@ -18,7 +18,7 @@ from lab.disk import allocated_bytes, is_bootable
 from lab.machine import MachineSpec
 from tests.ironic.chain import STATE_S, Chain, running
 from tests.ironic.image import MIB, Image
-from tests.ironic.strike import ORDER, PAUSE_S, STATE, struck, under_way, when
+from tests.ironic.strike import ORDER, PAUSE_S, STATE, STRUCK, struck, under_way, when
 
 pytestmark = [pytest.mark.machine, pytest.mark.root, pytest.mark.ironic_long]
 
@@ -53,6 +53,7 @@ def test_the_agent_killed_at_every_turn(ironic_home: Path, tmp_path: Path) -> No
                 chain.api.order(chain.node, target)
                 found = chain.api.wait_for_any(chain.node, ("active", "deploy failed"), STATE_S, poll_s=1)
             print(f"{moment}: {found['provision_state']}, {time.monotonic() - began:.0f} s; {found['last_error']}")  # noqa: T201
+            assert STRUCK in chain.console(said), moment
             assert len(agents(chain.console(said))) == 2, moment
             if found["provision_state"] == "active":
                 assert image.differences(chain.disk) == [], moment

@@ -13,7 +13,7 @@ import pytest
 from lab import artifacts
 from lab.disk import is_bootable
 from lab.machine import MachineSpec
-from tests.ironic.chain import DISK_FIRST, Chain, running
+from tests.ironic.chain import DISK_FIRST, Chain, running, step
 from tests.ironic.image import Image
 
 pytestmark = [pytest.mark.machine, pytest.mark.root, pytest.mark.ironic_long]
@@ -55,7 +55,7 @@ def test_raw_rebuild_rescue_service(ironic_home: Path, tmp_path: Path) -> None:
         assert second.differences(chain.disk) == []
 
         info = chain.image_info(first.file, "qcow2")
-        steps = [{"interface": "deploy", "step": "write_image", "args": {"image_info": info}}]
+        steps = [step("write_image", image_info=info)]
         chain.go("service", "active", service_steps=steps)
         assert first.differences(chain.disk) == []
         assert site.machine.is_on and site.machine.boot_override == DISK_FIRST

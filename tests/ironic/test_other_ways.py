@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,7 @@ from lab.daemon import wait_until
 from lab.disk import is_bootable
 from lab.firmware import Firmware
 from lab.machine import MachineSpec
-from tests.ironic.chain import BOOT_S, DISK_FIRST, Chain, running
+from tests.ironic.chain import BOOT_S, DISK_FIRST, Chain, running, step
 from tests.ironic.image import Image
 
 pytestmark = [pytest.mark.machine, pytest.mark.root, pytest.mark.ironic_long]
@@ -46,10 +45,9 @@ def test_fast_track(ironic_home: Path, tmp_path: Path, image: Image) -> None:
 
 def by_steps(chain: Chain, image: Image) -> None:
     """The deploy template that an operator makes of our steps, and the trait that leads to it."""
-    write = {"image_info": chain.image_info(image.file, "qcow2")}
-    steps: list[dict[str, Any]] = [
-        {"interface": "deploy", "step": "erase_devices_metadata", "args": {}, "priority": 90},
-        {"interface": "deploy", "step": "write_image", "args": write, "priority": 80},
+    steps = [
+        step("erase_devices_metadata") | {"priority": 90},
+        step("write_image", image_info=chain.image_info(image.file, "qcow2")) | {"priority": 80},
     ]
     chain.api.ask("POST", "/v1/deploy_templates", {"name": TRAIT, "steps": steps})
     chain.api.ask("PUT", f"/v1/nodes/{chain.node}/traits", {"traits": [TRAIT]})

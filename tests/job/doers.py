@@ -12,13 +12,13 @@ from agent.job.journal import Journal
 from agent.job.outbox import Outbox
 from agent.model.disk import DiskIdentity
 from agent.model.job import Advance, Result
-from agent.model.plan import DiskMustBe, Epilogue, EraseDisk, Plan, Precondition, Step
+from agent.model.plan import DiskMustBe, Epilogue, EraseDisk, EraseDisks, Plan, Precondition, Step
 from agent.model.request import EraseRequest, PowerOffRequest, RebootRequest, Request
 from tests.hardware import SSD
 
 DIRECTORY = "/var/lib/bms-agent"
 ERASE = EraseRequest(request_id="erase-1", node_id="node-1")
-STEP = EraseDisk(disk=SSD.identity, sample_offsets=(0,), sample_bytes=1)
+STEP = EraseDisks(erasures=(EraseDisk(disk=SSD.identity, sample_offsets=(0,), sample_bytes=1),), at_once=1)
 
 
 @dataclass

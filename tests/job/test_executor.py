@@ -61,6 +61,7 @@ def test_preconditions_hold_before_every_step() -> None:
     job = executor.serve(ERASE, stopped())
 
     assert (job.state, doer.erased) == (JobState.FAILED, 1)
+    assert job.result == {"erased": 1}  # what the first one found is not lost with the second
 
 
 def test_served_again_is_answered_from_the_journal() -> None:
@@ -96,7 +97,7 @@ def test_failure_is_a_fault_with_its_code() -> None:
 
     assert job.state is JobState.FAILED and last.fault is not None
     assert (last.fault.code, last.fault.message) == ("HOST.DEVICE_ERROR", "erasing /dev/sda: medium error")
-    assert [one.report.step for one in outbox.pending()] == ["erase_disk", "erase_disk"]
+    assert [one.report.step for one in outbox.pending()] == ["erase_disks", "erase_disks"]
 
 
 def test_reboot_waits_for_the_controller() -> None:

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from agent.errors import DecodeError
 from agent.host.fake import FakeHost, FaultPlan
 from agent.job.journal import ENTRY, Accepted, Entry, Journal
-from agent.job.log import Log, frame, unframe
+from agent.job.log import Log, frame
 from agent.job.outbox import Outbox
 
 PATH = "/var/lib/bms-agent/journal.log"
@@ -64,11 +62,3 @@ def test_a_start_with_nothing_to_compact_writes_nothing() -> None:
 
     assert journal.job("r0") is not None
     assert [call for call in faults.calls if "write" in call] == []
-
-
-@given(st.binary())
-def test_unframe_takes_any_bytes(noise: bytes) -> None:
-    """Whatever the file holds, whole records before the noise are found, and nothing raises."""
-    bodies, intact = unframe(BYTES + noise)
-
-    assert len(bodies) >= 3 and intact >= len(BYTES)

@@ -19,6 +19,7 @@ class Scripted(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers = list(answers)
         self.asked: list[tuple[str, str | None, bytes]] = []
+        self.versions: list[str | None] = []
 
     @property
     def url(self) -> str:
@@ -35,6 +36,7 @@ class Handler(BaseHTTPRequestHandler):
         """Answer in turn."""
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         self.server.asked.append((self.path, self.headers.get("Authorization"), body))
+        self.server.versions.append(self.headers.get("X-OpenStack-Ironic-API-Version"))
         status, text = self.server.answers.pop(0) if len(self.server.answers) > 1 else self.server.answers[0]
         self.send_response(status)
         self.send_header("Content-Length", str(len(text.encode())))

@@ -69,12 +69,22 @@ def test_where_the_inspection_goes() -> None:
 
 
 def test_what_anybody_may_say() -> None:
-    """Two parameters; not a token, not whom to trust."""
+    """Two parameters that nobody said at boot; not a token, not whom to trust."""
     words = ("ipa_ntp_server=192.0.2.5", "ipa_inspection_callback_url=http://i/v1/x", "ipa_insecure=1", "ipa_debug=1")
-    made = found(network(service(API, *words)), "ipa-api-url=mdns ipa-ntp-server=192.0.2.4")
+    made = found(network(service(API, *words)), "ipa-api-url=mdns")
 
     assert (made.ntp_server, made.inspection_urls) == ("192.0.2.5", ("http://i/v1/x",))
     assert (made.insecure, made.debug) == (False, False)
+
+
+def test_what_was_said_at_boot_counts() -> None:
+    """A stranger on the network sends neither the clock nor the inventory elsewhere."""
+    words = ("ipa_ntp_server=192.0.2.66", "ipa_inspection_callback_url=http://stranger/v1/x")
+    said = "ipa-api-url=mdns ipa-ntp-server=192.0.2.4 ipa-inspection-callback-url=http://ours/v1/x"
+    made = found(network(service(API, *words)), said)
+
+    assert (made.ntp_server, made.inspection_urls) == ("192.0.2.4", ("http://ours/v1/x",))
+    assert made.api_urls == ("https://192.0.2.1:6385",)
 
 
 @pytest.mark.parametrize("word", ["ipa_ntp_server=-x", "ipa_inspection_callback_url=gopher://i", "path=:x\\ y,z"])

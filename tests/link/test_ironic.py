@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from threading import Event, Thread
 
 import pytest
 from pydantic import SecretStr
 
 from agent.errors import ControllerRefused, DecodeError, LinkError
-from agent.link.ironic.client import Ironic
+from agent.link.ironic.client import Ironic, Manner
 from agent.model.ironic.wire import Beat
 from tests.link.answers import answering
 
@@ -83,7 +88,7 @@ def test_who_does_not_answer_is_passed_over() -> None:
 
 @pytest.mark.parametrize("status", [409, 500, 503])
 def test_another_time(status: int) -> None:
-    """A node that is locked, or an API that is ill, is asked again."""
+    """A node that is locked, or an API that is ill, is asked again (T29)."""
     with answering(refusal(status, "locked")) as server, pytest.raises(LinkError, match="locked") as caught:
         Ironic([server.url]).heartbeat(UUID, BEAT)
     assert caught.value.retryable
@@ -103,3 +108,52 @@ def test_whatever_stands_between(body: str) -> None:
     """A proxy's answer is shown as it is."""
     with answering((400, body)) as server, pytest.raises(ControllerRefused, match="400: "):
         Ironic([server.url]).lookup([], None)
+
+
+@contextmanager
+def dripping(beginning: bytes) -> Iterator[int]:
+    """A server that begins its answer so, and then says a byte now and then while anybody listens; its port."""
+    over = Event()
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while not over.is_set():
+                    stream, _ = listening.accept()
+                    with suppress(OSError), closing(stream):
+                        stream.sendall(beginning)
+                        while not over.wait(0.05):
+                            stream.sendall(b"x")
+
+        thread = Thread(target=serve, name="dripping")
+        thread.start()
+        try:
+            yield int(listening.getsockname()[1])
+        finally:
+            over.set()
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "beginning"),
+    [
+        ("http", b"HTTP/1.1 202 Accepted\r\nX-Slow: "),
+        ("http", b"HTTP/1.1 202 Accepted\r\n\r\n"),
+        ("http", b"HTTP/1.1 202 Accepted\r\nContent-Length: 100000\r\n\r\n"),
+        ("https", b"\x16\x03\x03\x40\x00"),
+    ],
+    ids=["headers", "a body without an end", "a body", "a handshake"],
+)
+def test_who_drips_is_cut(scheme: str, beginning: bytes) -> None:
+    """Each byte comes in time, and the answer never does: the call ends all the same, and the next one is made anew."""
+    with dripping(beginning) as port, answering((202, "")) as good:
+        ironic = Ironic([f"{scheme}://127.0.0.1:{port}"], Manner(connect_timeout_s=0.3, answer_timeout_s=0.2))
+        began_s = time.monotonic()
+        with pytest.raises(LinkError, match=r"its answer has no end|ReadTimeout"):
+            ironic.heartbeat(UUID, BEAT)
+        assert 0.2 < time.monotonic() - began_s < 10
+
+        both = Ironic([f"{scheme}://127.0.0.1:{port}", good.url], Manner(connect_timeout_s=0.3, answer_timeout_s=0.2))
+        both.heartbeat(UUID, BEAT)
+        assert len(good.asked) == 1

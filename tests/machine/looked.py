@@ -6,10 +6,12 @@ installed.
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,10 +20,24 @@ from typing import Any
 from lab.firmware import Firmware
 from tests.machine import looking
 from tests.machine.guest import booted
+from tests.machine.looking import SERVED
 
 BOOT_S, LOOK_S = 900, 600
+UNIT = Path(__file__).parents[2] / "systemd" / "bms-agent.service"
 CMDLINE = "console=ttyS0 quiet bms.shell systemd.unit=bms-shell@ttyS0.service"
 TOOLS = "/run/tools"
+NOT_KEPT = (
+    "#",
+    "[Install]",
+    "WantedBy=",
+    "Type=",
+    "ExecStart=",
+    "Restart",
+    "Watchdog",
+    "Standard",
+    "After=",
+    "Before=",
+)
 SHAPE = [
     "-m", "2048", "-object", "memory-backend-ram,id=m0,size=1G", "-object", "memory-backend-ram,id=m1,size=1G",
     "-numa", "node,nodeid=0,cpus=0,memdev=m0", "-numa", "node,nodeid=1,memdev=m1",
@@ -64,15 +80,21 @@ def tpm(folder: Path) -> Iterator[list[str]]:
             process.terminate()
 
 
-def drives(folder: Path) -> list[str]:
+def drives(folder: Path, count: int = 4) -> list[str]:
     """Empty ones."""
     words = []
-    for number in range(1, 5):
+    for number in range(1, count + 1):
         disk = folder / f"d{number}"
         disk.touch()
         os.truncate(disk, number << 30)
         words += ["-drive", f"if=none,id=d{number},format=raw,file={disk},cache=unsafe"]
     return words
+
+
+def restricted() -> str:
+    """The inventory under the restrictions of the service, as a unit that ends."""
+    kept = (line for line in UNIT.read_text(encoding="utf-8").splitlines() if not line.startswith(NOT_KEPT))
+    return "\n".join([*kept, "Type=oneshot", "ExecStart=bms-agent inventory --json", f"StandardOutput=file:{SERVED}"])
 
 
 def looked(folder: Path, ramdisk: Path) -> dict[str, Any]:
@@ -95,6 +117,9 @@ def looked(folder: Path, ramdisk: Path) -> dict[str, Any]:
         guest.do("udevadm settle", BOOT_S)
         guest.do(f"mkdir {TOOLS}; mount -o ro /dev/disk/by-id/virtio-TOOLS {TOOLS}")
         guest.do(f"for at in proc sys dev run; do mount --rbind /$at {TOOLS}/$at; done")
+        packed = base64.b64encode(zlib.compress(restricted().encode())).decode()
+        unpack = "import base64, sys, zlib; sys.stdout.buffer.write(zlib.decompress(base64.b64decode(sys.argv[1])))"
+        guest.do(f"python3 -c '{unpack}' {packed} >/run/systemd/system/looking.service")
         guest.do(f"head -c {len(program)} /dev/disk/by-id/virtio-S1 >/run/looking.py")
         said = guest.do(f"PYTHONPATH=/usr/lib/bms-agent python3 -P /run/looking.py {TOOLS}", LOOK_S)
     return looking.unpacked(said)

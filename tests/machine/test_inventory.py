@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agent.inventory.hardware.nic import NOT_LISTENED
 from agent.model.fact import Unknown, known
 from agent.model.hardware import Hardware
 from agent.model.hardware.disk import DiskHealth
@@ -51,6 +52,18 @@ def test_nothing_is_unknown(told: Told) -> None:
     reasons = re.findall(r'"unknown": "([^"]*)"', json.dumps(told["found"]))
 
     assert reasons == []
+
+
+def test_the_service_sees_as_much(told: Told, found: Hardware) -> None:
+    """Under its unit's restrictions nothing is unknown but who is at the cables' other ends, which it does not hear."""
+    served = Hardware.model_validate_json(json.dumps(told["served"]))
+    reasons = set(re.findall(r'"unknown": "([^"]*)"', json.dumps(told["served"])))
+
+    assert reasons <= {str(NOT_LISTENED.unknown)}
+    assert [(one.name, one.serial, known(one.health) is None) for one in each(served.disks)] == [
+        (one.name, one.serial, known(one.health) is None) for one in each(found.disks)
+    ]
+    assert (served.tpm, served.bmc, served.firmware) == (found.tpm, found.bmc, found.firmware)
 
 
 def test_processors(told: Told, found: Hardware) -> None:

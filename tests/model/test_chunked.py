@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import struct
 import tracemalloc
-from contextlib import suppress
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import DecodeError
@@ -21,8 +20,6 @@ from agent.model.chunked import (
     MANIFEST_MAGIC,
     MOST_CHUNKS,
     SEEK_ENTRY,
-    SEEK_FOOTER,
-    SEEKABLE_MAGIC,
     SIGNATURE_MAGIC,
     VERSION,
     Chunk,
@@ -38,7 +35,7 @@ from agent.model.chunked import (
     valid_chunk_bytes,
 )
 from agent.model.description import Description
-from tests.controller.chunks import DISK, manifest_of, packed
+from tests.controller.chunks import manifest_of, packed
 
 FILE = packed()
 PAYLOAD = manifest_of(FILE).payload
@@ -92,21 +89,18 @@ def tried(payload: bytes) -> Manifest | None:
     return found
 
 
-@given(st.binary(max_size=400))
-@example(b"")
-@example(HEADER.pack(MAGIC, VERSION, 0, 1 << 40, 1, 0))
-@example(HEADER.pack(MAGIC, VERSION, GRAIN_BYTES, 0, 0, 0))
-@example(HEADER.pack(MAGIC, VERSION, GRAIN_BYTES, (1 << 64) - 1, 0xFFFFFFFF, 0xFFFFFFFF))
-def test_any_bytes(payload: bytes) -> None:
-    """Any bytes are a manifest or a `DecodeError`."""
-    tried(payload)
-    tried(HEADER.pack(MAGIC, VERSION, GRAIN_BYTES, len(DISK), 0, 2) + b"{}" + payload)
-
-
-@given(st.integers(0, len(PAYLOAD) - 1), st.binary(min_size=1, max_size=12), st.booleans())
-def test_damaged(at: int, new: bytes, is_cut: bool) -> None:
-    """A good one, damaged or cut anywhere, is still one that makes sense, or none."""
-    tried(PAYLOAD[:at] if is_cut else PAYLOAD[:at] + new + PAYLOAD[at + len(new) :])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        HEADER.pack(MAGIC, VERSION, 0, 1 << 40, 1, 0),
+        HEADER.pack(MAGIC, VERSION, GRAIN_BYTES, 0, 0, 0),
+        HEADER.pack(MAGIC, VERSION, GRAIN_BYTES, (1 << 64) - 1, 0xFFFFFFFF, 0xFFFFFFFF),
+    ],
+)
+def test_headers_that_lie(payload: bytes) -> None:
+    """Nothing, chunks of no size, and more than there can be."""
+    assert tried(payload) is None
 
 
 @given(st.lists(st.tuples(*[st.integers(0, (1 << bits) - 1) for bits in (32, 64, 32, 64)]), max_size=4))
@@ -116,22 +110,6 @@ def test_any_entries(entries: list[tuple[int, int, int, int]]) -> None:
     found = tried(encode(GRAIN_BYTES * 4, GRAIN_BYTES * 13, Description(), packed_entries))
 
     assert found is None or [chunk.number for chunk in found] == sorted({chunk.number for chunk in found})
-
-
-@given(st.binary(max_size=200), st.integers(0, 1 << 62))
-@example(SEEK_FOOTER.pack(0xFFFFFFFF, 0, SEEKABLE_MAGIC), 1 << 40)
-@example(bytes(100) + SEEK_FOOTER.pack(2, 0x80, SEEKABLE_MAGIC), 1 << 40)
-@example(SEEK_ENTRY.pack(0xFFFFFFFF, 0) * 2 + SEEK_FOOTER.pack(2, 0, SEEKABLE_MAGIC), 1 << 40)
-def test_any_tail(tail: bytes, file_bytes: int) -> None:
-    """Any end of a file has a manifest within the file, or `DecodeError`; so have frames and seek tables."""
-    try:
-        place = place_of_manifest(tail, max(file_bytes, len(tail)))
-        assert place.offset >= 0 and place.offset + place.length <= max(file_bytes, len(tail))
-    except DecodeError:
-        pass
-    for read in (lambda: unframe(memoryview(tail)), lambda: list(sizes_of(tail))):
-        with suppress(DecodeError):
-            read()
 
 
 def test_a_signature_is_all_that_may_follow() -> None:

@@ -91,31 +91,6 @@ def test_orders(numbers: list[int]) -> None:
         decode_order(raw + b"\0")
 
 
-@given(st.binary(max_size=120))
-def test_any_bytes(raw: bytes) -> None:
-    """Whatever firmware keeps, the answer is an entry or `DecodeError`; a path can be shown in either case."""
-    assert isinstance(shown(raw), str)
-    try:
-        option = decode_option(raw)
-    except DecodeError:
-        return
-    assert option.encode()[:6] == raw[:6]
-
-
-@given(st.sampled_from([0, 1, 3, 7]), st.data())
-def test_a_cut_or_damaged_entry(number: int, data: st.DataObject) -> None:
-    """A damaged entry leads nowhere by accident, and is refused or shown."""
-    raw = bytearray(RECORDED[number])
-    raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
-    cut = bytes(raw[: data.draw(st.integers(0, len(raw)))])
-    try:
-        option = decode_option(cut)
-    except DecodeError:
-        return
-    assert isinstance(shown(option.path), str)
-    assert not leads_to(option, PartitionPath(1, 0, 0, bytes(16), GPT_KIND), "x")
-
-
 @pytest.mark.parametrize(
     "path", [b"", b"\x04\x01", b"\x04\x01\x03\x00\x7f\xff\x04\x00", b"\x04\x01\xff\xff\x7f\xff\x04\x00"]
 )

@@ -7,8 +7,6 @@ import struct
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from agent.errors import DecodeError
 from agent.host.fake.disk import SparseBytes
@@ -256,20 +254,3 @@ def test_findings_of_parts() -> None:
     content, size = disks.load("btrfs")
     content.write(0x10088, (2).to_bytes(8, "little"))
     assert codes(survey(content.read, size, 512)) == {"no-table", "several-disks"}
-
-
-@given(st.lists(st.tuples(st.integers(0, 2 * MIB // 512), st.binary(min_size=1, max_size=64)), max_size=4))
-def test_any_disk(changes: list[tuple[int, bytes]]) -> None:
-    """Whatever its first sectors hold, there is a survey inside the disk, or `DecodeError`."""
-    content = disk_of(captured.server()).content
-    for sector, data in changes:
-        content.write(sector * 512 + 440, data)
-    try:
-        looked = survey(content.read, SIZE, 512)
-    except DecodeError:
-        return
-    findings(looked)
-    extents, _ = looked.allocated()
-
-    assert all(0 <= offset < offset + length <= looked.size_bytes <= SIZE for offset, length in extents)
-    assert not looked.left_out or partitions(looked.new_head, 512) is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from random import Random
 
 import pytest
 
@@ -82,19 +81,3 @@ def test_what_is_none(size: int) -> None:
     """Zeroes are no filesystem, however many."""
     with pytest.raises(DecodeError):
         Iso(reading(bytes(size)), size)
-
-
-def test_damage_is_told_or_does_not_matter(disc: bytes) -> None:
-    """Whatever stands in any of its bytes: it is read, or refused, in our words, and soon."""
-    random = Random(7)
-    for _ in range(400):
-        damaged = bytearray(disc[: 80 * SECTOR_BYTES])
-        for _ in range(random.randrange(1, 30)):
-            damaged[random.randrange(16 * SECTOR_BYTES, len(damaged))] = random.randrange(256)
-        try:
-            iso = Iso(reading(bytes(damaged)), len(damaged))
-            for folder in ("/", "/many", "/etc/ironic-python-agent.d", "/openstack/latest"):
-                for name in iso.names(folder):
-                    iso.content(f"{folder}/{name}", 1 << 16)
-        except DecodeError:
-            continue

@@ -116,6 +116,17 @@ def test_arm() -> None:
         loader(debian(), "s390x")
 
 
+@pytest.mark.parametrize("end", ["", ".signed"])
+def test_systemd_boot_alone(end: str) -> None:
+    """It is seen, and refused for its own reason; beside GRUB it is in nobody's way."""
+    place = f"/usr/lib/systemd/boot/efi/systemd-bootx64.efi{end}"
+    with pytest.raises(NothingToBoot, match="never those in root") as caught:
+        loader(debian(**{SHIM: None, GRUB: None, place: program("systemd-boot")}))
+
+    assert "whole-disk image" in str(caught.value.hint)
+    assert loader(debian(**{place: program("systemd-boot")})).title.startswith("shim and GRUB")
+
+
 def test_grub_alone() -> None:
     """An image without shim boots where nobody asks for signatures, and that is said."""
     plain = "/usr/lib/grub/x86_64-efi/monolithic/grubx64.efi"

@@ -4,12 +4,9 @@
 from __future__ import annotations
 
 import struct
-from contextlib import suppress
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from agent.errors import DecodeError
 from agent.model.mdns import AAAA, SRV, TXT, A, Service, labels, question, records, service
@@ -75,10 +72,3 @@ def test_damage_is_told(packet: bytes) -> None:
 def test_questions_of_others_say_nothing() -> None:
     """They come by the same way."""
     assert records(question(NAME, (SRV,))) == ()
-
-
-@given(st.binary(max_size=200))
-def test_any_bytes(packet: bytes) -> None:
-    """They are records, or refused in our words."""
-    with suppress(DecodeError):
-        records(packet[:2] + b"\x84\0" + packet[2:])

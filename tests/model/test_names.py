@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from agent.errors import DecodeError
 from agent.model.filesystem.names import HEAD_BYTES, Names, names_of
@@ -53,15 +50,3 @@ def test_what_has_no_name() -> None:
     ):
         with pytest.raises(DecodeError, match=told):
             names_of(head)
-
-
-@settings(max_examples=60)
-@given(st.sampled_from([1024 + 0x38, 0, 0x10040, 4086]), st.binary(max_size=5000), st.integers(0, 66_000))
-def test_whatever_the_bytes_are(at: int, noise: bytes, length: int) -> None:
-    """A value, or `DecodeError`."""
-    marks = {1024 + 0x38: b"\x53\xef", 0: b"XFSB", 0x10040: b"_BHRfS_M", 4086: b"SWAPSPACE2"}
-    head = bytearray(noise.ljust(length, b"\xa5"))
-    if at < len(head):
-        head[at : at + len(marks[at])] = marks[at]
-    with suppress(DecodeError):
-        assert names_of(bytes(head)).uuid

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -12,17 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from tests.libc import CLONE_NEWNET, CLONE_NEWNS, call
+
 T = TypeVar("T")
-CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000  # linux/sched.h
 MS_REC, MS_PRIVATE, MS_BIND = 0x4000, 0x40000, 0x1000  # linux/mount.h
 STATE = Path("/var/lib/bms-agent")
-
-
-def call(name: str, *arguments: bytes | int | None) -> None:
-    """A function of libc that gives 0. Raises `OSError`."""
-    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, f"{name}: {os.strerror(code)}")
 
 
 def enter(namespace: str, directory: Path) -> None:

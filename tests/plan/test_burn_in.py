@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from agent.errors import AgentError, DiskChanged, DiskInUse, DiskReadOnly
 from agent.model.burn_in import BurnIn, CpuLoad, DiskLoad, Load, MemoryLoad
 from agent.model.device_hints import OperatorHints
-from agent.model.disk import Disk, Holder
+from agent.model.disk import Content, Disk, Holder
 from agent.model.plan import LeaveDisk, StopHolder
 from agent.model.request import BurnInRequest
 from agent.plan.burn_in import plan_burn_in
@@ -55,6 +55,23 @@ def test_what_stands_on_them_is_taken_down() -> None:
     plan = check(plan_burn_in(machine(held), asked(DiskLoad()), "/s"))
 
     assert [type(step) for step in plan.steps] == [StopHolder, BurnIn]
+
+
+def test_arrays_are_not_burnt_in() -> None:
+    """Neither one that runs, whoever made it, nor one that Ironic keeps and nobody has assembled. What is left of
+    others is blank to a test.
+    """
+    array = Holder(name="md127", kind="md", label="data", on=("sda1",))
+    running = SSD.model_copy(update={"holders": (array,), "users": array.claims})
+    with pytest.raises(DiskInUse, match=r"the array md127 .data. stands on it"):
+        plan_burn_in(machine(running), asked(DiskLoad()), "/s")
+
+    part = Content(node="/dev/sda1", kind="linux_raid_member", label="ramdisk:root")
+    asleep = SSD.model_copy(update={"contents": (part,)})
+    with pytest.raises(DiskInUse, match="a part of the array root") as caught:
+        plan_burn_in(machine(asleep), asked(DiskLoad(), keep_arrays=("root",)), "/s")
+    assert "delete_configuration" in str(caught.value.hint)
+    assert plan_burn_in(machine(asleep), asked(DiskLoad(), keep_arrays=("other",)), "/s").steps
 
 
 @pytest.mark.parametrize(

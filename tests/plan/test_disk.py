@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from agent.errors import DiskChanged, DiskHoldsData, DiskInUse, HostError, NoDiskMatches, SeveralDisksMatch
+from agent.model.device_hints import OperatorHints
 from agent.model.disk import Disk, RootDeviceHints
 from agent.model.fact import Unknown
 from agent.plan.disk import (
@@ -16,6 +17,7 @@ from agent.plan.disk import (
     select,
     size_fits,
 )
+from agent.plan.erase import is_local
 from tests.hardware import FULL, HDD, NVME, SSD, machine
 
 
@@ -67,6 +69,33 @@ def test_removable_and_read_only_never_match() -> None:
     locked = Disk.model_validate(HDD.model_dump() | {"read_only": True})
     with pytest.raises(NoDiskMatches, match=r"is removable.*is read-only"):
         select((stick, locked), RootDeviceHints())
+
+
+@pytest.mark.parametrize("transport", ["iscsi", "fc", "nvme-tcp", "nvme-fc"])
+def test_a_disk_on_a_network_is_meant_only_by_name(transport: str) -> None:
+    """It may be somebody else's: neither a size nor the lack of hints means it, for this controller or for Ironic; its
+    serial does. To Ironic's hints an own disk comes first.
+    """
+    far = SSD.model_copy(update={"transport": transport, "size_bytes": 10 * 10**9, "device_number": "1:0"})
+    near = HDD.model_copy(update={"device_number": "9:0"})
+    assert far.is_remote and not is_local(far) and not near.is_remote
+    assert select((far, near), RootDeviceHints()) == near
+    assert select((far, near), RootDeviceHints(serial="S1")) == far
+    assert select((far, near), RootDeviceHints(transport=transport)) == far
+    for hints in (RootDeviceHints(rotational=False), RootDeviceHints(size_gb="< 500"), OperatorHints(specs={})):
+        with pytest.raises(NoDiskMatches, match=f"is on a network .{transport}., and no hint names it"):
+            select((far,), hints)
+
+    assert select((far, near), OperatorHints(specs={})) == near
+    assert select((far, near), OperatorHints(specs={"size": ">= 1"})) == near
+    assert select((far, near), OperatorHints(specs={"serial": "S1"})) == far
+
+
+def test_nvme_is_nvme_to_ironics_hints() -> None:
+    """lsblk has one word for it, and so have hints that operators wrote."""
+    far = NVME.model_copy(update={"transport": "nvme-tcp"})
+
+    assert select((far,), OperatorHints(specs={"tran": "nvme"})) == far
 
 
 def test_unknown_disks_are_not_no_disks() -> None:

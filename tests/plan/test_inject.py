@@ -192,3 +192,13 @@ def test_unknown_content_of_another_disk() -> None:
     assert len(plan_inject(machine(DISK, dark), asked(file(2)), TAGS).steps) == 1
     with pytest.raises(HostError, match="EIO"):
         plan_inject(machine(DISK).model_copy(update={"arrays": Unknown(unknown="EIO")}), asked(file(2)), TAGS)
+
+
+def test_a_shared_filesystem_beside() -> None:
+    """A disk with one is not written to, unless its loss is allowed: then the file goes where it belongs."""
+    shared = DISK.model_copy(update={"contents": (*DISK.contents, Content(node="/dev/sda3", kind="VMFS"))})
+    with pytest.raises(DiskShared):
+        plan_inject(machine(shared), asked(file(2)), TAGS)
+    allowed = asked(file(2)).model_copy(update={"shared_too": True})
+
+    assert plan_inject(machine(shared), allowed, TAGS).steps

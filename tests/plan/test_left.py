@@ -10,7 +10,7 @@ from agent.model.device_hints import OperatorHints
 from agent.model.disk import Content, Disk, Holder
 from agent.model.fact import Unknown
 from agent.model.inventory import Inventory
-from agent.model.plan import BuildRaid, EraseDisk, EraseDisks, LeaveDisk, Plan, StopHolder, WipeMetadata
+from agent.model.plan import BuildRaid, EraseDisks, LeaveDisk, Plan, StopHolder, WipeMetadata
 from agent.model.raid import LogicalDisk
 from agent.model.request import CreateRaidRequest, DeleteRaidRequest, EraseRequest
 from agent.plan.check import check, written
@@ -50,7 +50,7 @@ def test_arrays_that_stay_are_erased_in_place_of_their_disks(method: str) -> Non
 
     assert touched(plan) == {"/dev/md0", "/dev/md1", "/dev/md2", "/dev/sdc"}
     assert left(plan) == {"/dev/sda", "/dev/sdb"}
-    assert all(isinstance(step, LeaveDisk | WipeMetadata | EraseDisk | EraseDisks) for step in plan.steps)
+    assert all(isinstance(step, LeaveDisk | WipeMetadata | EraseDisks) for step in plan.steps)
 
 
 def test_without_a_word_arrays_are_taken_down() -> None:

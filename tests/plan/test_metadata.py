@@ -54,7 +54,7 @@ def test_zeroing_takes_down_too() -> None:
 
     stopping, erasing = check(plan).steps
     assert stopping.kind == "stop_holder" and isinstance(erasing, EraseDisks)
-    assert [one.kind for one in erasing.erasures if isinstance(one, EraseDisk)] == ["erase_disk", "erase_disk"]
+    assert [type(one) for one in erasing.erasures] == [EraseDisk, EraseDisk]
 
 
 @pytest.mark.parametrize(

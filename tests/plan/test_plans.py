@@ -11,7 +11,8 @@ from agent.model.image import ImageRef
 from agent.model.plan import EraseDisks, Plan
 from agent.model.request import EraseRequest, PowerOffRequest, RebootRequest
 from agent.plan.check import check
-from agent.plan.erase import plan_erase, sample_offsets
+from agent.plan.erase import plan_erase
+from agent.plan.erasing import sample_offsets
 from agent.plan.image import plan_deploy
 from agent.plan.power import plan_power
 from agent.plan.text import text

@@ -15,6 +15,7 @@ from agent.errors import (
     DiskInUse,
     DiskReadOnly,
     DiskShared,
+    HostError,
     ImageTooLarge,
     InputError,
     NoDiskMatches,
@@ -22,6 +23,7 @@ from agent.errors import (
 )
 from agent.model.device_hints import OperatorHints
 from agent.model.disk import MIB, Content, Disk, Holder
+from agent.model.fact import Unknown
 from agent.model.plan import BuildRaid, Plan
 from agent.model.raid import LEAST_DISKS, Level, LogicalDisk, share_bytes
 from agent.model.request import CreateRaidRequest, DeleteRaidRequest
@@ -140,6 +142,18 @@ def test_delete() -> None:
     assert stop.kind == "stop_holder" and wiped.kind == "wipe_metadata"
     assert [one.disk.path for one in wiped.wipes] == ["/dev/sda", "/dev/sdb", "/dev/nvme0n1"]
     assert text(plan_delete_raid(machine(TWIN), order)) == "nothing to do"
+
+
+def test_delete_where_udev_is_silent() -> None:
+    """A disk of which nobody knows what it holds is not wiped for an array that it may not have; a member is."""
+    order = DeleteRaidRequest(request_id="r", node_id="n")
+    silent = {"contents": Unknown(unknown="udev is silent")}
+    with pytest.raises(HostError, match=r"looking for arrays on .*udev is silent"):
+        plan_delete_raid(machine(held(SSD, ARRAY), held(HDD, ARRAY), TWIN.model_copy(update=silent)), order)
+    member = held(SSD, ARRAY).model_copy(update=silent)
+    _, wiped = check(plan_delete_raid(machine(member, held(HDD, ARRAY), TWIN), order)).steps
+
+    assert wiped.kind == "wipe_metadata" and [one.disk.path for one in wiped.wipes] == ["/dev/sda", "/dev/sdb"]
 
 
 def test_delete_leaves_what_is_skipped() -> None:

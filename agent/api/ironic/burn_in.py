@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from agent.api.ironic.raid import array_names
 from agent.api.ironic.translate import shared_too, skipped
 from agent.errors import InputError
 from agent.model.burn_in import Part
@@ -37,6 +38,7 @@ def burn_in_request(request_id: str, node: Node, part: Part, *, guards: bool) ->
                 "node_id": node.uuid,
                 "loads": ({"part": part, **LOADS[part](info)},),
                 "skip": skipped(node),
+                "keep_arrays": array_names(node),
                 "shared_too": shared_too(node, guards=guards),
                 "output": info.get(f"{prefix}outputfile"),
             }

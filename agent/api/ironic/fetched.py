@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a step's arguments leave to the network: a config drive behind a URL, and the format of an image that nobody
-told. It is asked for before anything is planned, and stands in the arguments afterwards.
+told; and to this boot's configuration: how an image's server lets us in. It is asked for before anything is planned,
+and stands in the arguments afterwards.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from threading import Event
 from typing import Any
 
 from agent.api.ironic.translate import access
-from agent.errors import DecodeError, LinkError
+from agent.errors import DecodeError, InputError, LinkError
 from agent.host.doors import Host
 from agent.model.config_drive import SIZE_BYTES
 from agent.model.image import OPEN, Access
@@ -19,11 +20,27 @@ from agent.model.url import named
 LARGEST_DRIVE_BYTES = 2 * SIZE_BYTES
 PAUSES_S = (1.0, 5.0, 15.0)
 WEB = ("http://", "https://")
+LETS_IN = ("image_server_user", "image_server_password", "image_request_authorization")
+Login = tuple[str, str]
+"""(user, password)."""
 
 
-def completed(host: Host, args: dict[str, Any]) -> dict[str, Any]:
-    """The arguments, with all that is needed. Raises `LinkError`, `ImageUnavailable`, `DecodeError`."""
-    return with_format(host, with_drive(host, args))
+def completed(host: Host, args: dict[str, Any], login: Login | None = None) -> dict[str, Any]:
+    """The arguments, with all that is needed. Raises `LinkError`, `ImageUnavailable`, `DecodeError`, `InputError`."""
+    return with_format(host, with_drive(host, with_login(args, login)))
+
+
+def with_login(args: dict[str, Any], login: Login | None) -> dict[str, Any]:
+    """User and password of this boot's configuration, where Ironic sends no word about letting us in. Raises
+    `InputError` where one of them is missing, as IPA does.
+    """
+    info = args.get("image_info")
+    if login is None or not isinstance(info, dict) or any(info.get(one) for one in LETS_IN):
+        return args
+    if not all(login):
+        told = "image_server_auth_strategy is http_basic, and user or password is missing"
+        raise InputError("reading how the image's server lets us in", told, hint="Set image_server_user and _password.")
+    return {**args, "image_info": {**info, "image_server_user": login[0], "image_server_password": login[1]}}
 
 
 def with_drive(host: Host, args: dict[str, Any]) -> dict[str, Any]:

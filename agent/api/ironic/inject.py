@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from agent.api.ironic.translate import root_hints, skipped
+from agent.api.ironic.translate import root_hints, shared_too, skipped
 from agent.errors import InputError
 from agent.model.frozen import faults
 from agent.model.inject import FileToInject
@@ -28,7 +28,9 @@ VERIFY = "every certificate is verified, by the authorities that the ramdisk kno
 Named = Mapping[str, Any]
 
 
-def inject_request(request_id: str, node: Node, args: dict[str, Any], named: Named) -> InjectRequest:
+def inject_request(
+    request_id: str, node: Node, args: dict[str, Any], named: Named, *, guards: bool = True
+) -> InjectRequest:
     """The node's own files come first. `named`: node and ports as Ironic sent them. Raises `InputError`, which tells
     what is wrong with which file.
     """
@@ -45,6 +47,7 @@ def inject_request(request_id: str, node: Node, args: dict[str, Any], named: Nam
         node_id=node.uuid,
         root_device=root_hints(node),
         skip=skipped(node),
+        shared_too=shared_too(node, guards=guards),
         files=tuple(file(one, named) for one in files),
     )
 

@@ -34,6 +34,7 @@ LARGEST_BODY_BYTES = 128 << 20
 """A config drive comes three times in one request, 64 MiB at most, and compressed."""
 DRAINED_BYTES = 1 << 20
 CONNECTIONS = 64
+POLL_S = 0.2
 HANDSHAKE_S = 5.0
 HEAD_S = 15.0
 """For a request's first line and headers, however it drips; and, refused, for what of it is read nevertheless."""
@@ -74,6 +75,7 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = CONNECTIONS
 
     def __init__(
         self,
@@ -82,14 +84,32 @@ class Server(ThreadingHTTPServer):
         commands: Commands,
         token: str,
         uptime_s: Callable[[], float],
+        held: socket.socket | None = None,
     ) -> None:
+        """`held`: the socket of an earlier process, on which callers may wait; it counts if it is at this port."""
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.commands = commands
         self.token = token.encode()
         self.uptime_s = uptime_s
         self._context = context
         self._free = BoundedSemaphore(CONNECTIONS)
-        super().__init__(address, Handler)
+        self._alive: Callable[[], None] = lambda: None
+        if held is not None and held.getsockname()[1] != address[1]:
+            held.close()
+            held = None
+        super().__init__(address, Handler, bind_and_activate=held is None)
+        if held is not None:
+            self.socket.close()
+            self.socket, self.server_address = held, held.getsockname()
+
+    def serve(self, alive: Callable[[], None]) -> None:
+        """Until it is shut down. It says that it is `alive` several times a second."""
+        self._alive = alive
+        self.serve_forever(poll_interval=POLL_S)
+
+    def service_actions(self) -> None:
+        """Called by `serve_forever`, once a turn."""
+        self._alive()
 
     def server_bind(self) -> None:
         """Both families, where the kernel has both."""

@@ -15,6 +15,7 @@ from agent.api.ironic.burn_in import burn_in_request
 from agent.api.ironic.inject import inject_request
 from agent.api.ironic.raid import asked_for, create_request, delete_request
 from agent.api.ironic.translate import deploy_request, erase_request, forget_request, shared_too, skipped
+from agent.api.ironic.validate import ARGUMENTS, validate_request
 from agent.errors import InputError
 from agent.model.burn_in import Part
 from agent.model.ironic.wire import MASTER, Node
@@ -51,7 +52,8 @@ class Argument:
 @dataclass(frozen=True)
 class Step:
     """A row. `priority`: 0 is for who names it, higher ones are done by themselves in automated cleaning. `before` is
-    done first; `kept` is what Ironic takes as the result, where it wants more than a text.
+    done first; `kept` is what Ironic takes as the result, where it wants more than a text. Before a step that writes to
+    disks arrays are made to run, by which md writes to theirs; any other does without.
     """
 
     kinds: frozenset[Kind]
@@ -61,6 +63,7 @@ class Step:
     arguments: dict[str, Argument] = field(default_factory=dict)
     before: Callable[[Asked], tuple[Request, ...]] = lambda _: ()
     kept: Callable[[Asked], dict[str, Any]] | None = None
+    writes_disks: bool = True
 
     def shown(self, name: str, kind: Kind, priority: int | None = None) -> dict[str, Any]:
         """As Ironic reads it; with another `priority`, if this boot has one."""
@@ -107,7 +110,7 @@ def pstore_erased(asked: Asked) -> Request:
 
 def injected(asked: Asked) -> Request:
     """Files, into the system that was written."""
-    return inject_request(asked.request_id, asked.node, asked.args, asked.named)
+    return inject_request(asked.request_id, asked.node, asked.args, asked.named, guards=asked.guards)
 
 
 def burnt_in(part: Part) -> Callable[[Asked], Request]:
@@ -117,6 +120,11 @@ def burnt_in(part: Part) -> Callable[[Asked], Request]:
         return burn_in_request(asked.request_id, asked.node, part, guards=asked.guards)
 
     return request
+
+
+def validated(asked: Asked) -> Request:
+    """Hardware; nothing is written."""
+    return validate_request(asked.request_id, asked.node, asked.args)
 
 
 def raid_deleted(asked: Asked) -> Request:
@@ -167,8 +175,8 @@ STEPS: dict[str, Step] = {
     "deploy.erase_devices": Step(CLEAN, erase("zero"), priority=10),
     "deploy.erase_devices_metadata": Step(CLEAN_DEPLOY, erase("metadata"), priority=99),
     "deploy.erase_devices_express": Step(CLEAN, erase("express")),
-    "deploy.erase_pstore": Step(CLEAN, pstore_erased),
-    "deploy.clean_uefi_nvram": Step(CLEAN_DEPLOY, forgotten, arguments=PATTERNS),
+    "deploy.erase_pstore": Step(CLEAN, pstore_erased, writes_disks=False),
+    "deploy.clean_uefi_nvram": Step(CLEAN_DEPLOY, forgotten, arguments=PATTERNS, writes_disks=False),
     "raid.delete_configuration": Step(CLEAN_SERVICE, raid_deleted, interface="raid"),
     "raid.create_configuration": Step(
         CLEAN_SERVICE, raid_created, interface="raid", kept=lambda asked: asked_for(asked.node, asked.args)
@@ -181,23 +189,43 @@ STEPS: dict[str, Step] = {
         before=deleted_before,
         kept=lambda asked: dict(asked.args["raid_config"]),
     ),
-    "deploy.burnin_cpu": Step(CLEAN_SERVICE, burnt_in("cpu")),
-    "deploy.burnin_gpu": Step(CLEAN_SERVICE, burnt_in("gpu")),
+    "deploy.burnin_cpu": Step(CLEAN_SERVICE, burnt_in("cpu"), writes_disks=False),
+    "deploy.burnin_gpu": Step(CLEAN_SERVICE, burnt_in("gpu"), writes_disks=False),
     "deploy.burnin_disk": Step(CLEAN, burnt_in("disk")),
-    "deploy.burnin_memory": Step(CLEAN_SERVICE, burnt_in("memory")),
-    "deploy.burnin_network": Step(CLEAN_SERVICE, burnt_in("network")),
+    "deploy.burnin_memory": Step(CLEAN_SERVICE, burnt_in("memory"), writes_disks=False),
+    "deploy.burnin_network": Step(CLEAN_SERVICE, burnt_in("network"), writes_disks=False),
+    "deploy.validate_hardware": Step(
+        CLEAN_SERVICE,
+        validated,
+        arguments={name: Argument(text) for name, text in ARGUMENTS.items()},
+        writes_disks=False,
+    ),
     "deploy.write_image": Step(DEPLOY_SERVICE, written, arguments=IMAGE),
     INJECT: Step(DEPLOY_SERVICE, injected, arguments=FILES),
 }
 
 
+CONTAINERS = (
+    "not supported: it runs a program from a registry as root in the ramdisk, which has no container runtime",
+    "Clean this node with ironic-python-agent where it needs such a step, or use a step of the machine's maker.",
+)
+NIC_FIRMWARE = (
+    "not supported: it needs NVIDIA's own tools (mstflint, mstconfig), which this ramdisk does not have",
+    "Update the NIC's firmware out of band (firmware_interface redfish), or with ironic-python-agent's ramdisk.",
+)
 REFUSED = {
     "deploy.execute_bootc_install": (
         "not supported: bootc runs a program of the image's as root, and nothing of an image is run here",
         "Make a disk image of the container (bootc-image-builder), and deploy it with deploy_interface direct.",
     ),
+    "deploy.generic_container_step": CONTAINERS,
+    "deploy.container_clean_step": CONTAINERS,
+    "deploy.update_nvidia_nic_firmware_image": NIC_FIRMWARE,
+    "deploy.update_nvidia_nic_firmware_settings": NIC_FIRMWARE,
 }
-"""Steps that IPA has and that are not in the list above: why not, and what to do."""
+"""Steps that IPA has and that are not in the list above: why not, and what to do. Which others a container manager has,
+its operator's YAML says: those are unknown steps here.
+"""
 
 
 ON_ROOT_DISK = frozenset({"write_image", "inject_files"})

@@ -14,7 +14,7 @@ from agent.api.ironic.commands import Command, Failed, Kind, Outcome
 from agent.api.ironic.fetched import completed
 from agent.api.ironic.raid import has_arrays
 from agent.api.ironic.refusal import bad_request
-from agent.api.ironic.translate import select_request
+from agent.api.ironic.translate import select_request, skipped
 from agent.api.ironic.work import Work
 from agent.errors import PreconditionError
 from agent.host.rescue import HASH
@@ -80,11 +80,11 @@ def executing(work: Work, kind: steps.Kind) -> Any:
             return Outcome(Status.CLEAN_VERSION_MISMATCH, error=mismatch(used))
         step = steps.known(kind, asked.interface, asked.step)
         echo = {f"{kind}_step": {"interface": asked.interface, "step": asked.step}}
-        if has_arrays(node):
-            work.assemble()
+        if step.writes_disks and has_arrays(node):
+            work.assemble(skipped(node))
         if asked.step in steps.ON_ROOT_DISK:
             work.await_root_disk()
-        args = completed(work.site.host, asked.args)
+        args = completed(work.site.host, asked.args, work.site.image_login)
         wanted = steps.Asked(command_id, node, args, named_of(params), work.site.guards_shared)
         for request in step.before(wanted):
             work.carry_out(request)

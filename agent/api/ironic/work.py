@@ -8,14 +8,14 @@ journal knows them after a restart.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
 from agent.api.ironic.commands import Failed
 from agent.api.ironic.record import Record
 from agent.api.ironic.translate import root_hints, skipped
-from agent.apply.raid import assemble
+from agent.apply.raid import allow_writing, assemble
 from agent.errors import NoDiskMatches
 from agent.host.doors import Clock, Host
 from agent.inventory.array import arrays
@@ -23,11 +23,13 @@ from agent.inventory.disk import disks
 from agent.inventory.partitions import layout_uuids, partition_uuids
 from agent.job.executor import Executor
 from agent.job.journal import Journal
+from agent.model.device_hints import SkipList
 from agent.model.fault import Fault
 from agent.model.image import ImagePolicy
 from agent.model.job import JobReport, JobState, Progress, Result
 from agent.model.request import Request
 from agent.operations import Operations
+from agent.plan.assemble import assemblies, writable
 from agent.plan.disk import select
 
 SYNC_TIMEOUT_S = 50.0
@@ -59,6 +61,7 @@ class Site:
     disk_attempts, disk_pause_s   how often a root disk that is not there yet is looked for (`ipa-disk-wait-attempts`)
     inject_priority   at which a deployment injects files by itself; 0: not at all (`ipa-inject-files-priority`)
     guards_shared     filesystems of several machines are not written to (`ipa-guard-special-filesystems`)
+    image_login   user and password for images with which Ironic sends none (`image_server_user` …)
     over     the API ends, once the answer is sent; `isolated` takes the NICs down, too
     """
 
@@ -70,6 +73,7 @@ class Site:
     needs_no_boot_entry: bool = False
     inject_priority: int = 0
     guards_shared: bool = True
+    image_login: tuple[str, str] | None = field(default=None, repr=False)
     disk_attempts: int = 1
     disk_pause_s: float = 0.0
 
@@ -111,9 +115,14 @@ class Work:
             except NoDiskMatches:
                 site.host.clock.wait(Event(), site.disk_pause_s)
 
-    def assemble(self) -> None:
-        """The arrays that Ironic has made run from here on: nobody else starts them. Raises `HostError`."""
-        assemble(self.site.host)
+    def assemble(self, skip: SkipList) -> None:
+        """The arrays that Ironic has made run from here on: nobody else starts them. Where any are to be skipped none
+        may be written to before it was looked at. Raises `HostError`.
+        """
+        host = self.site.host
+        host.udev.settle()
+        assemble(host, assemblies(disks(host), arrays(host), skip))
+        allow_writing(host, writable(disks(host), arrays(host), skip))
 
     def flush(self) -> None:
         """What we write is on the medium before we say so; here goes whatever else."""

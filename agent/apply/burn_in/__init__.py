@@ -37,10 +37,10 @@ def burn_in(host: Host, step: BurnIn, advance: Advance, hold: Hold = lambda _: N
     course.begin()
     found: list[Verdict] = []
     for load in step.loads:
-        finding = course.found(load.part) or judged(host, step, load, course, hold)
+        (finding,) = course.found(load.part) or (judged(host, step, load, course, hold),)
         log.info("burn-in", part=finding.part, state=finding.state, told=finding.told, **finding.figures)
         found.append(finding)
-        course.keep(finding)
+        course.keep(load.part, (finding,))
     result = flat(found) | course.told()
     if step.output:
         result |= written(host, step.output, found)
@@ -93,7 +93,7 @@ def written(host: Host, path: str, found: list[Verdict]) -> Result:
     """The findings, a line of JSON each. Where that file cannot be, the result says so: it is no reason to burn in a
     machine for another day.
     """
-    text = "".join(f"{one.model_dump_json()}\n" for one in found)
+    text = "".join(f"{one.model_dump_json(exclude_defaults=True)}\n" for one in found)
     try:
         host.files.write(path, text.encode())
     except HostError as error:

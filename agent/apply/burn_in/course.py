@@ -5,19 +5,22 @@ if this one is killed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Thread
 
 from pydantic import Field
 
-from agent.errors import BurnInFailed, HostError
+from agent.errors import BurnInFailed, HostError, TimeOver
 from agent.host.doors import Host
-from agent.model.burn_in import Part, Verdict
+from agent.model.burn_in import Verdict
 from agent.model.frozen import Frozen, decode
 from agent.model.job import Advance, Result
 
 TICK_S = 1.0
 KEEP_S = 10.0
+END_S = 240.0
+"""For one call: a disk that tries again and again has that long in the kernel (SCSI: 30 s, and five more times)."""
 MOST_BEGINNINGS = 4
 Worker = Callable[[Event], None]
 
@@ -27,17 +30,28 @@ class Kept(Frozen):
 
     begun: int = 0
     done: dict[str, float] = Field(default_factory=dict, description="seconds by part; rounds by disk")
-    found: dict[str, Verdict] = Field(default_factory=dict)
+    found: dict[str, tuple[Verdict, ...]] = Field(default_factory=dict, description="by load, or by test")
+
+
+def left_behind(threads: Sequence[Thread], wait_s: float) -> list[str]:
+    """Who hangs in the kernel when the time is over: nothing ends such a thread, and it does nothing more by itself."""
+    end_s = time.monotonic() + wait_s
+    for thread in threads:
+        thread.join(max(0.0, end_s - time.monotonic()))
+    return [thread.name for thread in threads if thread.is_alive()]
 
 
 class Course:
     """One burn-in. Its record is best effort but for `begin`."""
 
-    def __init__(self, host: Host, path: str, advance: Advance) -> None:
+    def __init__(self, host: Host, path: str, advance: Advance, end_s: float = END_S) -> None:
         self._host = host
         self._path = path
         self._advance = advance
+        self._end_s = end_s
         self._kept = Kept()
+        self.hanging: tuple[str, ...] = ()
+        """The threads of the last load that have not come back: nothing ends them."""
 
     def begin(self) -> None:
         """Go on, or begin. Raises `BurnInFailed` for what ends its process again and again."""
@@ -50,13 +64,13 @@ class Course:
             told = f"the agent was ended {MOST_BEGINNINGS} times in the middle of it"
             raise BurnInFailed(doing, told, hint="Look in the machine's log for what ended it: memory, or a fault.")
 
-    def found(self, part: Part) -> Verdict | None:
+    def found(self, what: str) -> tuple[Verdict, ...] | None:
         """By an earlier process."""
-        return self._kept.found.get(part)
+        return self._kept.found.get(what)
 
-    def keep(self, finding: Verdict) -> None:
+    def keep(self, what: str, findings: tuple[Verdict, ...]) -> None:
         """For a later one."""
-        self._save(found={**self._kept.found, finding.part: finding})
+        self._save(found={**self._kept.found, what: findings})
 
     def done(self, what: str) -> float:
         """What is behind it."""
@@ -78,9 +92,11 @@ class Course:
         """For whoever looks. Raises `Recalled` when nobody wants it any more."""
         self._advance(0, None, text)
 
-    def run(self, part: Part, seconds: float, workers: Mapping[str, Worker]) -> float:
-        """Threads for that time, less what an earlier process did; they end when their event is set, and each does its
-        work once at least. Returns how long they ran in all; raises what one of them did.
+    def run(
+        self, part: str, seconds: float, workers: Mapping[str, Worker], is_enough: Callable[[], bool] = lambda: True
+    ) -> float:
+        """Threads for that time, less what an earlier process did, and until it is enough; they end when their event is
+        set, and each does its work once at least. Returns how long they ran in all; raises what one of them did.
         """
         clock, before_s = self._host.clock, self.done(part)
         ran_s = before_s
@@ -94,7 +110,7 @@ class Course:
                 self.mark(part, ran_s)
                 kept_s = now_s
             self.tell(f"{part}, {ran_s:.0f} of {seconds:.0f} s")
-            return ran_s >= seconds
+            return ran_s >= seconds and is_enough()
 
         never = Event()
         self.run_until(workers, until, lambda _: clock.wait(never, TICK_S))
@@ -106,10 +122,11 @@ class Course:
         is_over: Callable[[], bool],
         pause: Callable[[Thread], object] = lambda thread: thread.join(TICK_S),
     ) -> None:
-        """Threads until that is so, or all of them have ended. Raises what one of them did. A `pause` is given a thread
-        that is still at work.
+        """Threads until that is so, or all of them have ended. Raises what one of them did, even if its time
+        is over. A `pause` is given a thread that is still at work.
         """
-        stop, died = Event(), list[BaseException]()
+        self.hanging = ()
+        stop, died, over = Event(), list[BaseException](), list[TimeOver]()
         threads = [
             Thread(target=self._guarded(work, stop, died), name=name, daemon=True) for name, work in workers.items()
         ]
@@ -118,12 +135,16 @@ class Course:
         try:
             while not died and not is_over() and (busy := [thread for thread in threads if thread.is_alive()]):
                 pause(busy[0])
+        except TimeOver as error:
+            over.append(error)  # what one of them did, even now, comes first
         finally:
             stop.set()
-            for thread in threads:
-                thread.join()
-        if died:
-            raise died[0]
+            self.hanging = tuple(left_behind(threads, self._end_s))
+        if died or over:
+            raise [*died, *over][0]
+        if self.hanging:
+            told = f"it does not come back, in {self._end_s:g} s: {', '.join(self.hanging)}"
+            raise BurnInFailed("ending a load", told, hint="See the kernel's log for the device that does not answer.")
 
     @staticmethod
     def _guarded(work: Worker, stop: Event, died: list[BaseException]) -> Callable[[], None]:

@@ -16,7 +16,7 @@ from statistics import median
 from threading import Event
 
 from agent.apply.burn_in.course import Course
-from agent.errors import BurnInFailed
+from agent.errors import BurnInFailed, TimeOver
 from agent.host.doors import Host
 from agent.model.burn_in import CpuLoad, Verdict
 
@@ -25,6 +25,8 @@ PACKED_BYTES = 64 * 1024
 CHAIN = 1
 SLOW = 0.5
 """Of the median's rounds: a processor that does fewer is throttled, or shares its time with something."""
+ENOUGH = 25
+"""Rounds of the median: below, chance is larger than what is looked for."""
 KNOWN = "e57d283cfcf539550396316c104861fe90648d324f551ad1d531274e715dd8b4"
 
 
@@ -57,23 +59,33 @@ def burn_cpu(host: Host, load: CpuLoad, course: Course, rounds: Callable[[], str
         return work
 
     workers = {f"cpu-{place}": worker(number, tallies[place]) for place, number in enumerate(bound)}
-    ran_s = course.run("cpu", load.seconds, workers)
+    try:
+        ran_s = course.run("cpu", load.seconds, workers)
+    except TimeOver:
+        must_be_right(bound, tallies)
+        raise
     return verdict(bound, tallies, ran_s)
+
+
+def must_be_right(bound: list[int], tallies: list[Tally]) -> None:
+    """Raises `BurnInFailed` for a result that is not the known one."""
+    wrong = sorted({number for number, tally in zip(bound, tallies, strict=True) if tally.wrong})
+    if wrong:
+        events, rounds = sum(tally.wrong for tally in tallies), sum(tally.rounds for tally in tallies)
+        told = f"{events} of {rounds} rounds gave a wrong result, on {', '.join(map(str, wrong))}"
+        raise BurnInFailed("loading the processors", told)
 
 
 def verdict(bound: list[int], tallies: list[Tally], ran_s: float) -> Verdict:
     """Of what all threads did. Raises `BurnInFailed`."""
-    wrong = sorted({number for number, tally in zip(bound, tallies, strict=True) if tally.wrong})
+    must_be_right(bound, tallies)
     figures: dict[str, str | int] = {
         "threads": len(bound),
         "seconds": round(ran_s),
         "rounds": sum(tally.rounds for tally in tallies),
     }
-    if wrong:
-        events = sum(tally.wrong for tally in tallies)
-        told = f"{events} of {figures['rounds']} rounds gave a wrong result, on {', '.join(map(str, wrong))}"
-        raise BurnInFailed("loading the processors", told)
-    half = SLOW * median(tally.rounds for tally in tallies)
+    middle = median(tally.rounds for tally in tallies)
+    half = SLOW * middle if middle >= ENOUGH else 0
     slow = sorted({number for number, tally in zip(bound, tallies, strict=True) if tally.rounds < half})
     if slow:
         told = f"less than half as fast as the others: {', '.join(map(str, slow))}"

@@ -38,7 +38,23 @@ def burn_disks(host: Host, load: DiskLoad, disks: tuple[DiskIdentity, ...], cour
     """Raises `BurnInFailed`, which tells what came of every disk."""
     if not disks:
         return Verdict(part="disk", state="skipped", told="no disk may be written to")
-    tallies = [Tally(disk, loops=int(course.done(disk.path))) for disk in disks]
+    tallies = begun(disks, course)
+    load_disks(host, load, tallies, course)
+    return verdict(tallies)
+
+
+def begun(disks: tuple[DiskIdentity, ...], course: Course) -> list[Tally]:
+    """What each of them came to in an earlier process."""
+    return [Tally(disk, loops=int(course.done(disk.path))) for disk in disks]
+
+
+def thread_of(disk: DiskIdentity) -> str:
+    """The name of what works on it."""
+    return f"disk-{disk.path}"
+
+
+def load_disks(host: Host, load: DiskLoad, tallies: list[Tally], course: Course) -> None:
+    """All of them side by side. What each has come to is in its tally, however this ends."""
     timer = Timer(host.clock, max(1.0, load.seconds - course.done("disk")) if load.seconds else 0)
     kept_s = course.done("disk")
 
@@ -48,13 +64,11 @@ def burn_disks(host: Host, load: DiskLoad, disks: tuple[DiskIdentity, ...], cour
                 course.mark(one.disk.path, one.loops)
         if load.seconds and kept_s + timer.ran_s() - course.done("disk") >= KEEP_S:
             course.mark("disk", kept_s + timer.ran_s())
-        done, total = sum(one.done_bytes for one in tallies), sum(2 * one.size_bytes for one in disks)
+        done, total = sum(one.done_bytes for one in tallies), sum(2 * one.disk.size_bytes for one in tallies)
         course.tell(timer.told() if load.seconds else f"disk, {done / max(total, 1):.2f} loops of {load.loops}")
         return False
 
-    workers = {f"disk-{one.disk.path}": worker(host, load, one, timer) for one in tallies}
-    course.run_until(workers, is_over)
-    return verdict(tallies)
+    course.run_until({thread_of(one.disk): worker(host, load, one, timer) for one in tallies}, is_over)
 
 
 class Timer:

@@ -14,7 +14,7 @@ from threading import Event
 from agent.apply.burn_in.course import Course
 from agent.errors import BurnInFailed, DecodeError, PreconditionError
 from agent.host.doors import Files, Host
-from agent.host.memory import aligned, copy, is_same
+from agent.host.memory import aligned, copy, is_same, physical_address
 from agent.model.burn_in import MemoryLoad, Verdict
 
 BLOCK_BYTES = 1024 * 1024
@@ -32,8 +32,10 @@ class Tally:
     compared_bytes: int = 0
 
 
-def burn_memory(host: Host, load: MemoryLoad, course: Course) -> Verdict:
-    """Raises `BurnInFailed` at the first byte that reads as another than was written."""
+def burn_memory(host: Host, load: MemoryLoad, course: Course, *, at_least_once: bool = False) -> Verdict:
+    """For its time, or until every byte was compared once, if that takes longer and is wanted. Raises `BurnInFailed` at
+    the first byte that reads as another than was written.
+    """
     processors = host.processors.numbers()
     count = load.workers or len(processors)
     blocks = amount(host.files, load) // count // BLOCK_BYTES
@@ -49,7 +51,11 @@ def burn_memory(host: Host, load: MemoryLoad, course: Course) -> Verdict:
 
         return work
 
-    ran_s = course.run("memory", load.seconds, {f"memory-{place}": worker(place) for place in range(count)})
+    def is_enough() -> bool:
+        return not at_least_once or all(tally.passes for tally in tallies)
+
+    workers = {f"memory-{place}": worker(place) for place in range(count)}
+    ran_s = course.run("memory", load.seconds, workers, is_enough)
     figures: dict[str, str | int] = {
         "threads": count,
         "seconds": round(ran_s),
@@ -125,5 +131,12 @@ def must_be(block: memoryview, pattern: memoryview, at: int) -> None:
     place = next((here for here in range(len(block)) if block[here] != pattern[here]), None)
     if place is None:
         raise BurnInFailed("loading the memory", f"a block at {at} was compared twice, with two results")
-    told = f"byte {at + place} of a region reads {block[place]:#04x}, and {pattern[place]:#04x} was written"
+    told = f"byte {at + place} of a region{where(block, place)} reads {block[place]:#04x}, "
+    told += f"and {pattern[place]:#04x} was written"
     raise BurnInFailed("loading the memory", told)
+
+
+def where(block: memoryview, place: int) -> str:
+    """The address that leads to the module, in words, where the kernel tells it."""
+    address = physical_address(block[place:])
+    return "" if address is None else f" (physical address {address:#x})"

@@ -56,7 +56,9 @@ def burn_network(host: Host, load: NetworkLoad, course: Course) -> Verdict:
         with meet(load.partner, load.port, load.streams, load.patience_s, stop) as connections:
             meeting.met_s = host.clock.monotonic_s()
             pairs = enumerate(zip(connections, tallies, strict=True))
-            workers = {f"network-{place}": worker(load, one, tally, meeting.over) for place, (one, tally) in pairs}
+            workers = {
+                f"network-{place}": worker(host, load, one, tally, meeting.over) for place, (one, tally) in pairs
+            }
             course.run_until(workers, stop.is_set)
 
     def is_over() -> bool:
@@ -78,14 +80,14 @@ def told(now_s: float, load: NetworkLoad, meeting: Meeting, tallies: list[Tally]
     return f"network, {now_s - meeting.met_s:.0f} of {2 * load.seconds} s"
 
 
-def worker(load: NetworkLoad, connection: Connection, tally: Tally, over: Event) -> Callable[[Event], None]:
+def worker(host: Host, load: NetworkLoad, connection: Connection, tally: Tally, over: Event) -> Callable[[Event], None]:
     """One connection: both ways, one after the other."""
 
     def work(stop: Event) -> None:
         noise = noise_of()
         if load.role == "writer":
             send(connection, noise, tally, over, stop)
-        receive(connection, noise, tally, stop)
+        receive(host, load, connection, noise, tally, stop)
         if load.role == "reader":
             send(connection, noise, tally, over, stop)
 
@@ -106,10 +108,19 @@ def send(connection: Connection, noise: memoryview, tally: Tally, over: Event, s
         number += 1
 
 
-def receive(connection: Connection, noise: memoryview, tally: Tally, stop: Event) -> None:
-    """Block after block to the last one. Raises `BurnInFailed` for one that is not as it was sent."""
+def receive(
+    host: Host, load: NetworkLoad, connection: Connection, noise: memoryview, tally: Tally, stop: Event
+) -> None:
+    """Block after block to the last one. Raises `BurnInFailed` for one that is not as it was sent, and where the
+    partner does not come to an end: it may have been told another time, and be late by as much as for the meeting.
+    """
     block, expected = aligned(BLOCK_BYTES), 0
+    limit_s = load.seconds + load.patience_s
+    end_s = host.clock.monotonic_s() + limit_s
     while not stop.is_set():
+        if host.clock.monotonic_s() > end_s:
+            told = f"{load.partner} still sends after {limit_s} s, and was to stop after {load.seconds} s"
+            raise BurnInFailed(DOING, told, hint="Tell both machines the same time (agent_burnin_fio_network_runtime).")
         connection.fill(block)
         magic, kind, number = HEADER.unpack_from(block)
         if magic != MAGIC or kind not in (DATA, LAST) or number != expected:

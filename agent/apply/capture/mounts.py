@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from agent.apply import mounting
 from agent.apply.capture import overlay
 from agent.apply.capture.fstab import Mount, mounts_of, part_names
 from agent.apply.capture.unseen import CLOSED, Content, resembles, unseen
+from agent.apply.mounting import is_root, make_place, unmount, unmount_all
 from agent.errors import CaptureRefused, CommandFailed, HostError
 from agent.host.doors import Host, Tree
 from agent.model.filesystem.findings import Finding
@@ -20,11 +22,8 @@ from agent.model.filesystem.survey import Part, Survey
 from agent.model.generalise import EVERYTHING
 
 PLACE = "/run/bms-agent/captured"
-SAFELY = "nosuid,nodev,noexec"
 MOUNTED = ("ext4", "xfs", "btrfs", "vfat")
 ROOTS = ("ext4", "xfs", "btrfs")
-TIMEOUT_S = 1800.0
-"""A journal is replayed in seconds; a drive that is dying is slow."""
 
 
 class System:
@@ -41,7 +40,7 @@ class System:
 @contextmanager
 def mounted(host: Host, survey: Survey) -> Iterator[System]:
     """Raises `CaptureRefused` where there is no root, `HostError`. In the end all is unmounted: flushed, and clean."""
-    unmount_all(host)
+    unmount_all(host, PLACE)
     parts = [part for part in survey.kept if may_be_mounted(part)]
     try:
         nodes = {part.number: overlay.add_partition(host, part) for part in parts}
@@ -56,10 +55,10 @@ def mounted(host: Host, survey: Survey) -> Iterator[System]:
         yield System(tree, root, names_of(survey), mounts, list(unseen(tree, survey, mounts, missed, kinds)))
     except BaseException:
         with suppress(HostError):
-            unmount_all(host)
+            unmount_all(host, PLACE)
             overlay.remove_partitions(host)
         raise
-    unmount_all(host)
+    unmount_all(host, PLACE)
     overlay.remove_partitions(host)
 
 
@@ -80,7 +79,7 @@ def looked_into(host: Host, part: Part, nodes: dict[int, str]) -> Content | Capt
         tree = host.files.below(PLACE)
         return Content(root_in(tree, part), resembles(tree))
     finally:
-        host.run(["umount", PLACE], timeout_s=TIMEOUT_S)
+        unmount(host, PLACE)
 
 
 def found_root(parts: list[Part], kinds: dict[int, Content | CaptureRefused]) -> tuple[Part, str]:
@@ -106,12 +105,6 @@ def root_in(tree: Tree, part: Part) -> str | None:
     return None
 
 
-def is_root(tree: Tree, folder: str) -> bool:
-    """Whether it is an operating system's."""
-    has_release = any(tree.kind(f"{folder}/{path}") for path in ("etc/os-release", "usr/lib/os-release"))
-    return has_release and tree.kind(f"{folder}/etc") == "directory"
-
-
 def names_of(survey: Survey) -> frozenset[str]:
     """Of all that becomes part of the image."""
     names = frozenset(name for part in survey.kept for name in part_names(part))
@@ -120,21 +113,13 @@ def names_of(survey: Survey) -> frozenset[str]:
 
 
 def mount(host: Host, part: Part, nodes: dict[int, str], place: str, options: str) -> None:
-    """Safely: no device, no program, no set-uid of it counts."""
+    """Raises `CaptureRefused`."""
     if place == PLACE:
-        host.files.write(f"{PLACE}/.keep", b"")
-    argv = ["mount", "-t", part.kind or "", "-o", ",".join(filter(None, (SAFELY, options))), nodes[part.number], place]
+        make_place(host, PLACE)
     try:
-        host.run(argv, timeout_s=TIMEOUT_S)
+        mounting.mount(host, part.kind or "", nodes[part.number], place, options)
     except CommandFailed as error:
         told = f"the kernel cannot mount {part.title}: it is damaged, or needs another kernel"
         raise CaptureRefused(
             "mounting the captured system", told, hint="Repair it (fsck), or --no-generalise"
         ) from error
-
-
-def unmount_all(host: Host) -> None:
-    """From the bottom up, also what an agent that died has left."""
-    places = [place for _, place in host.counters.mounts() if place == PLACE or place.startswith(f"{PLACE}/")]
-    for place in sorted(places, key=len, reverse=True):
-        host.run(["umount", place], timeout_s=TIMEOUT_S)

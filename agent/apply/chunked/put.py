@@ -9,9 +9,10 @@ from typing import Any
 
 from agent.apply.chunked.compress import Readable
 from agent.apply.chunked.pack import Options, Packing, first_bytes
-from agent.apply.chunked.sign import public_key, signing_key
+from agent.apply.chunked.sign import signing_key
 from agent.host.doors import BlockDevice, Host
 from agent.model.description import Description, describe
+from agent.model.ed25519 import public_key
 from agent.model.job import Advance, Result
 
 MANIFEST_ENDING = ".manifest"

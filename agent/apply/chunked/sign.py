@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signatures of manifests: Ed25519 over the payload. The private key is PEM; a public one is 44 characters of base64,
-so that it fits on a kernel command line.
-"""
+"""Signatures of manifests: Ed25519 over the payload. The private key is PEM."""
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agent.errors import ConfigError, SignatureMissing
+from agent.model.ed25519 import is_signed
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 MAKE_KEY = "openssl genpkey -algorithm ed25519 -out KEY.pem makes one."
 
@@ -31,32 +29,6 @@ def signing_key(pem: bytes) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigError("reading the signing key", "it is not one of Ed25519", hint=MAKE_KEY)
     return key
-
-
-def public_key(key: Ed25519PrivateKey) -> str:
-    """Its public half, as `image_keys` takes it: the raw 32 bytes in base64."""
-    return b64encode(key.public_key().public_bytes_raw()).decode()
-
-
-def trusted_key(text: str) -> Ed25519PublicKey:
-    """The raw 32 bytes, in base64. Raises `ConfigError`."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    try:
-        return Ed25519PublicKey.from_public_bytes(b64decode(text, validate=True))
-    except ValueError as error:
-        raise ConfigError("reading a trusted key", "it is not 32 bytes in base64") from error
-
-
-def is_signed(payload: bytes, signature: bytes, key: str) -> bool:
-    """Whether the key made this signature."""
-    from cryptography.exceptions import InvalidSignature
-
-    try:
-        trusted_key(key).verify(signature, payload)
-    except InvalidSignature:
-        return False
-    return True
 
 
 def must_be_signed(payload: bytes, signature: bytes | None, trusted: Sequence[str], doing: str) -> None:

@@ -10,13 +10,17 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from agent.controller.api.auth import Agent, Here, ServiceAgent
+from agent.controller import bundles
+from agent.controller.api.auth import Agent, Here, ServiceAgent, ThisCall
 from agent.controller.api.url import url_of
 from agent.controller.flow.beat import beat, take_inventory
 from agent.controller.flow.enrol import enrol
+from agent.controller.flow.identity import signed_by
 from agent.controller.flow.poll import poll, quiet
 from agent.controller.flow.prove import phone_home, prove
 from agent.controller.flow.report import take_reports
+from agent.controller.flow.strangers import must_be_let_in
+from agent.model.bundle import Taken
 from agent.model.frozen import Frozen
 from agent.model.inventory import Inventory
 from agent.model.protocol import (
@@ -31,9 +35,18 @@ from agent.model.protocol import (
     ReportBatch,
     ReportsAnswer,
 )
+from agent.model.signature import DIGEST
 
 LOOK_AGAIN_S = 15.0
 """A wake-up reaches the polls of this process alone; another one on the same database is noticed by looking again."""
+
+BUNDLE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+"""For the OpenAPI: it is read piece by piece, so FastAPI knows nothing of it."""
 
 router = APIRouter(prefix="/v1/agent", tags=["agent"])
 
@@ -46,9 +59,9 @@ class DesiredQuery(Frozen):
 
 
 @router.post("/enroll")
-def post_enroll(message: Enroll, request: Request, controller: Here) -> Enrolled:
+def post_enroll(message: Enroll, call: ThisCall, request: Request, controller: Here) -> Enrolled:
     """A machine in its ramdisk asks to be taken in."""
-    return enrol(controller, message, url_of(request, controller))
+    return enrol(controller, message, url_of(request, controller), signed_by(controller, call))
 
 
 @router.post("/boot")
@@ -93,6 +106,21 @@ async def get_desired(query: Annotated[DesiredQuery, Query()], credential: Agent
 def post_reports(batch: ReportBatch, credential: Agent, controller: Here) -> ReportsAnswer:
     """What became of requests."""
     return take_reports(controller, credential, batch)
+
+
+@router.post("/bundles", openapi_extra=BUNDLE_BODY)
+async def post_bundle(request: Request, credential: Agent, controller: Here) -> Taken:
+    """A bundle of logs of an approved node, as the body: gzip, 32 MiB at most. The last few of a node are kept."""
+    await run_in_threadpool(must_be_let_in, controller, credential)
+    signed = request.headers.get(DIGEST) if credential.signed_by else None
+    incoming = await run_in_threadpool(bundles.Incoming, controller.bundles / credential.node_id)
+    try:
+        async for part in request.stream():
+            await run_in_threadpool(incoming.write, part)
+        kept = await run_in_threadpool(incoming.keep, controller.clock.now(), signed)
+    finally:
+        await run_in_threadpool(incoming.discard)
+    return Taken(name=kept.name, size_bytes=kept.size_bytes)
 
 
 @router.post("/phone-home/{nonce}", status_code=204)

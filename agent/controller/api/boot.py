@@ -47,6 +47,14 @@ def get_ramdisk(name: str, controller: Here) -> FileResponse:
     return FileResponse(directory / name, media_type="application/octet-stream")
 
 
+@router.get("/boot/ca.pem", response_class=PlainTextResponse)
+async def get_authority(controller: Here) -> str:
+    """The authority of our TLS. Whoever asks has its digest already, or takes our word for it."""
+    if controller.authority is None:
+        raise Missing("sending the authority", "there is no TLS here", hint="Start the controller with --listen-tls.")
+    return controller.authority.pem
+
+
 @router.head("/images/{image_id}/content", response_class=Response, include_in_schema=False)
 @router.get("/images/{image_id}/content", response_class=Response)
 def get_image(image_id: str, controller: Here, sending: Sends) -> Content:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from agent.controller.api.auth import Here
+from agent.controller.api.auth import Acting
 from agent.controller.flow import groups
 from agent.controller.flow.lookup import named
 from agent.controller.records.network import Group, GroupSpec
@@ -18,34 +18,34 @@ router = APIRouter(prefix="/v1/security-groups", tags=["security groups"])
 
 
 @router.post("", status_code=201)
-def post_group(spec: GroupSpec, controller: Here) -> GroupView:
+def post_group(spec: GroupSpec, controller: Acting) -> GroupView:
     """Create a group, whose rules let everything out and nothing in."""
     group = groups.create_group(controller, spec)
     return get_group(group.id, controller)
 
 
 @router.get("")
-def get_groups(controller: Here) -> tuple[GroupView, ...]:
+def get_groups(controller: Acting) -> tuple[GroupView, ...]:
     """Every group."""
     with controller.read() as tx:
-        return tuple(group_view(tx, group) for group in sorted(tx.groups.all(), key=lambda group: group.name))
+        return tuple(group_view(tx, group) for group in sorted(tx.groups.visible(), key=lambda group: group.name))
 
 
 @router.get("/{key}")
-def get_group(key: str, controller: Here) -> GroupView:
+def get_group(key: str, controller: Acting) -> GroupView:
     """One group with its rules, by id or name."""
     with controller.read() as tx:
         return group_view(tx, _named(tx, key))
 
 
 @router.delete("/{key}", status_code=204)
-def delete_group(key: str, controller: Here) -> None:
+def delete_group(key: str, controller: Acting) -> None:
     """Delete a group that no NIC is in."""
     groups.delete_group(controller, key)
 
 
 @router.post("/{key}/rules", status_code=201)
-def post_rule(key: str, rule: SecurityRule, controller: Here) -> RuleView:
+def post_rule(key: str, rule: SecurityRule, controller: Acting) -> RuleView:
     """Allow something; a remote group is named by id or name."""
     entry = groups.add_rule(controller, key, rule)
     with controller.read() as tx:
@@ -53,7 +53,7 @@ def post_rule(key: str, rule: SecurityRule, controller: Here) -> RuleView:
 
 
 @router.delete("/{key}/rules/{rule_id}", status_code=204)
-def delete_rule(key: str, rule_id: str, controller: Here) -> None:
+def delete_rule(key: str, rule_id: str, controller: Acting) -> None:
     """Allow it no more."""
     groups.remove_rule(controller, key, rule_id)
 

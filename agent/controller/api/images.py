@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from agent.controller.api.auth import Here
+from agent.controller.api.auth import Acting
 from agent.controller.flow import images, imports
 from agent.controller.flow.images import RemoteImage
 from agent.controller.flow.imports import ImportSpec, RemoteImport
@@ -34,14 +34,14 @@ class UploadSpec(ImageSpec):
 
 
 @router.post("", status_code=201)
-def post_image(spec: RemoteImage, controller: Here) -> ImageView:
+def post_image(spec: RemoteImage, controller: Acting) -> ImageView:
     """Register an image that nodes fetch from its owner's URL."""
     image = images.register_image(controller, spec)
     return _view(controller, image.id)
 
 
 @router.post("/upload", status_code=201)
-async def post_upload(spec: Annotated[UploadSpec, Query()], request: Request, controller: Here) -> ImageView:
+async def post_upload(spec: Annotated[UploadSpec, Query()], request: Request, controller: Acting) -> ImageView:
     """Upload an image as the request's body. It is hashed and measured on its way to the disk."""
     await run_in_threadpool(images.refuse_taken_image, controller, spec.name)
     image_id = str(uuid4())
@@ -63,14 +63,14 @@ async def post_upload(spec: Annotated[UploadSpec, Query()], request: Request, co
 
 
 @router.post("/import", status_code=202)
-def post_import(spec: RemoteImport, controller: Here) -> ImageView:
+def post_import(spec: RemoteImport, controller: Acting) -> ImageView:
     """Fetch a file of any kind from its URL, and make it a chunked image."""
     image = imports.order_from_url(controller, spec)
     return _view(controller, image.id)
 
 
 @router.post("/import/upload", status_code=202)
-async def post_import_upload(spec: Annotated[ImportSpec, Query()], request: Request, controller: Here) -> ImageView:
+async def post_import_upload(spec: Annotated[ImportSpec, Query()], request: Request, controller: Acting) -> ImageView:
     """Upload a file of any kind as the request's body, to be made a chunked image."""
     await run_in_threadpool(imports.refuse_import, controller, spec.name)
     import_id = str(uuid4())
@@ -86,26 +86,26 @@ async def post_import_upload(spec: Annotated[ImportSpec, Query()], request: Requ
 
 
 @router.get("")
-def get_images(controller: Here) -> tuple[ImageView, ...]:
+def get_images(controller: Acting) -> tuple[ImageView, ...]:
     """Every image."""
     with controller.read() as tx:
-        return tuple(image_view(tx, image) for image in tx.images.all())
+        return tuple(image_view(tx, image) for image in tx.images.visible())
 
 
 @router.get("/{key}")
-def get_image(key: str, controller: Here) -> ImageView:
+def get_image(key: str, controller: Acting) -> ImageView:
     """One image, by id or name."""
     with controller.read() as tx:
         return image_view(tx, named(tx.images, key, "showing an image", Missing, "image"))
 
 
 @router.delete("/{key}", status_code=204)
-def delete_image(key: str, controller: Here) -> None:
+def delete_image(key: str, controller: Acting) -> None:
     """Delete an image that no server has, with its file. An import of it ends."""
     image = images.delete_image(controller, key)
     image_path(controller.images, image.id).unlink(missing_ok=True)
     imports.forget(controller, image.id)
 
 
-def _view(controller: Here, image_id: str) -> ImageView:
+def _view(controller: Acting, image_id: str) -> ImageView:
     return get_image(image_id, controller)

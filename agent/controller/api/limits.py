@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much a caller may send. Only an image is large, and that is never held in memory."""
+"""How much a caller may send. Only an image or a bundle is large, and neither is ever held in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES = 8 * 1024 * 1024
 """An inventory of three hundred disks has less than one MiB."""
-UPLOAD_PATHS = ("/v1/images/upload", "/v1/images/import/upload")
+UPLOAD_PATHS = ("/v1/images/upload", "/v1/images/import/upload", "/v1/agent/bundles")
+"""Nothing reads these bodies as a whole, whatever type they are said to have, nor before it is known who sends them."""
 
 
 class BodyLimit:

@@ -8,6 +8,7 @@ import re
 from fastapi import Request
 
 from agent.controller.context import Controller
+from agent.controller.options import host_of
 from agent.controller.refusal import BadParameter
 
 PLAIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
@@ -19,6 +20,8 @@ def url_of(request: Request, controller: Controller) -> str:
     if controller.options.url is not None:
         return controller.options.url.rstrip("/")
     url = str(request.base_url).rstrip("/")
+    if request.url.scheme == "https" and request.url.port == controller.options.tls_port:
+        url = f"http://{host_of(url)}:{controller.options.port}"  # where firmware and images are
     if not PLAIN.fullmatch(url):
         raise BadParameter("reading the Host header", "it is not a host and port")
     return url

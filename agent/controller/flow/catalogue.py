@@ -8,8 +8,9 @@ from uuid import uuid4
 from agent.controller.context import Controller
 from agent.controller.flow.lookup import LIVING, added, named, unused
 from agent.controller.records.catalogue import Flavor, FlavorSpec, KeyPair, KeyPairSpec
-from agent.controller.refusal import Missing
+from agent.controller.refusal import Missing, Refused
 from agent.controller.rules.keypair import fingerprint
+from agent.controller.store.database import Transaction
 
 
 def create_flavor(controller: Controller, spec: FlavorSpec) -> Flavor:
@@ -33,6 +34,7 @@ def create_keypair(controller: Controller, spec: KeyPairSpec) -> KeyPair:
         name=spec.name,
         public_key=spec.public_key.strip(),
         fingerprint=fingerprint(spec.public_key),
+        project=controller.project,
         created_at=controller.clock.now(),
     )
     with controller.write() as tx:
@@ -42,7 +44,14 @@ def create_keypair(controller: Controller, spec: KeyPairSpec) -> KeyPair:
 def delete_keypair(controller: Controller, name: str) -> None:
     """Raises `Missing`, `InUse`."""
     with controller.write() as tx:
-        if tx.keypairs.get(name) is None:
-            raise Missing("deleting a key pair", f"there is no key pair {name}")
+        keypair_named(tx, name, "deleting a key pair", Missing)
         unused(tx.servers.count(key_name=name, status=LIVING), "key pair", name)
         tx.keypairs.remove(name=name)
+
+
+def keypair_named(tx: Transaction, name: str, doing: str, refusal: type[Refused]) -> KeyPair:
+    """Raises the refusal."""
+    keypair = tx.keypairs.get(name)
+    if keypair is None or not tx.keypairs.sees(keypair):
+        raise refusal(doing, f"there is no key pair {name}")
+    return keypair

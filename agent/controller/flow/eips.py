@@ -32,7 +32,7 @@ def create_eip(controller: Controller, spec: EipSpec) -> ElasticIp:
     doing = f"creating EIP {spec.address}"
     if spec.address.is_multicast or spec.address.is_loopback or spec.address.is_link_local or int(spec.address) == 0:
         raise BadParameter(doing, "address: it is no address for hosts")
-    eip = ElasticIp(**spec.model_dump(), id=str(uuid4()), created_at=controller.clock.now())
+    eip = ElasticIp(**spec.model_dump(), id=str(uuid4()), project=controller.project, created_at=controller.clock.now())
     with controller.write() as tx:
         inside = next((subnet for subnet in tx.subnets.all() if spec.address in subnet.cidr), None)
         if inside is not None:
@@ -66,6 +66,8 @@ def bind(controller: Controller, key: str, wanted: Binding) -> NicChange:
         server = server_named(tx, wanted.server, doing)
         if server.node_id is None or tx.nodes.get(server.node_id) is None:  # locked from here on
             raise ServerMissing(doing, "it is deleted")
+        if eip.project not in (None, server.project):
+            raise BadParameter(doing, f"server: the EIP is project {eip.project}'s, {server.name} is not")
         port = find_port(tx, server, wanted.port, doing)
         other = tx.eips.find(port_id=port.id)
         if eip.port_id is not None:
@@ -97,7 +99,7 @@ def eip_named(tx: Transaction, key: str, doing: str) -> ElasticIp:
     """By id or address. Raises `Missing`."""
     found = tx.eips.find(address=key)
     eip = tx.eips.get(found.id if found else key)
-    if eip is None:
+    if eip is None or not tx.eips.sees(eip):
         raise Missing(doing, f"there is no EIP {key}")
     return eip
 

@@ -10,7 +10,8 @@ import structlog
 from pydantic import SecretStr
 
 from agent.controller.context import Controller
-from agent.controller.flow import jobs, sessions
+from agent.controller.flow import admission, jobs, sessions
+from agent.controller.flow.admission import Admitted
 from agent.controller.flow.assign import assign
 from agent.controller.flow.publish import publish
 from agent.controller.keys import digest
@@ -23,57 +24,61 @@ from agent.controller.records.node import (
     NodeMac,
     NodeState,
     Power,
-    Token,
 )
-from agent.controller.refusal import EnrolmentRefused, TokenRefused
-from agent.controller.rules.identity import by_macs, identity, macs, node_name
+from agent.controller.refusal import EnrolmentRefused, StillSpeaking
+from agent.controller.rules.identity import node_name
+from agent.controller.rules.lifecycle import NodeEvent, move_node
 from agent.controller.rules.root_device import held
 from agent.controller.rules.steering import Waiting
 from agent.controller.store.database import Transaction
 from agent.model.fact import Unknown
+from agent.model.fault import Fault
 from agent.model.inventory import Inventory
+from agent.model.machine_identity import by_macs, identity, macs
 from agent.model.protocol import Enroll, Enrolled
+from agent.model.signature import fingerprint
+
+ALIVE_S, BUSY_ALIVE_S = 75.0, 10.0
+"""An agent is heard of every 60 s ± 10 %, and every 2 s while it works."""
 
 log = structlog.get_logger("controller")
 
 
-def enrol(controller: Controller, message: Enroll, url: str) -> Enrolled:
-    """Take the machine in, or back. The same message again gives the same answer and changes nothing.
+def enrol(controller: Controller, message: Enroll, url: str, key: str | None) -> Enrolled:
+    """Take the machine in, or back; `key` has signed the call. The same message again gives the same answer and changes
+    nothing.
 
-    Raises `TokenRefused`, `EnrolmentRefused`.
+    Raises `TokenRefused`, `EnrolmentRefused`; and `StillSpeaking`, of which the operator is told by the node's fault.
     """
+    try:
+        return _enrol(controller, message, url, key)
+    except StillSpeaking as error:
+        with controller.write() as tx:
+            node = tx.nodes.get(error.node_id)
+            if node is not None and node.fault is None:
+                log.warning("two machines say to be one", node=node.name, boot=message.session.boot_id)
+                tx.nodes.change(node, fault=Fault.of(error), updated_at=controller.clock.now())
+        raise
+
+
+def _enrol(controller: Controller, message: Enroll, url: str, key: str | None) -> Enrolled:
     now = controller.clock.now()
     with controller.write() as tx:
-        token = _accept_token(tx, now, message)
+        token = admission.accept(tx, now, message, key)
         node = _resolve(controller, tx, now, message.inventory, token.mac, url)
         _may_enrol(tx, node, message)
+        _must_be_silent(controller, tx, now, node, message)
+        node = _let_in(controller, tx, node, key, token)
         node, newest = sessions.open_session(tx, now, node, message.session)
         credential = controller.keys.derive("ramdisk credential", node.id, message.session.boot_id)
         if newest:
             node = _refresh(tx, now, node, message, token.mac, url)
             tx.credentials.remove(node_id=node.id, mode="ramdisk")
-            tx.credentials.add(Credential(digest=digest(credential), node_id=node.id, mode="ramdisk"))
+            tx.credentials.add(Credential(digest=digest(credential), node_id=node.id, mode="ramdisk", public_key=key))
             _go_on(controller, tx, now, node)
             publish(controller, tx, node.id)
     log.info("enrolled", node=node.name, id=node.id, state=node.state.value, boot=message.session.boot_id)
     return Enrolled(node_id=node.id, credential=SecretStr(credential))
-
-
-def _accept_token(tx: Transaction, now: datetime, message: Enroll) -> Token:
-    """The token is this machine's, and is of this boot or fresh."""
-    doing = f"enrolling boot {message.session.boot_id}"
-    token = tx.tokens.get(digest(message.token.get_secret_value())) if message.token else None
-    if token is None:
-        raise TokenRefused(doing, "there is no such token" if message.token else "no token was sent")
-    who = identity(message.inventory)
-    if token.boot_id is not None and (token.boot_id, token.identity) != (message.session.boot_id, who):
-        raise TokenRefused(doing, "the token was used by another boot")
-    if token.boot_id is None and token.expires_at <= now:
-        raise TokenRefused(doing, "the token has expired")
-    present = macs(message.inventory)
-    if token.mac not in present:
-        raise TokenRefused(doing, f"the token is for MAC {token.mac}, the machine has {', '.join(present) or 'none'}")
-    return tx.tokens.change(token, boot_id=message.session.boot_id, identity=who)
 
 
 def _resolve(
@@ -87,7 +92,7 @@ def _resolve(
         who = by_macs(inventory)
         node = tx.nodes.find(identity=who)
     if node is None:
-        return _new(controller, tx, now, who, boot_mac, url) if owner is None else _renamed(tx, owner, who)
+        return _new(controller, tx, now, who, boot_mac, url) if owner is None else _renamed(controller, tx, owner, who)
     if owner is not None and owner.id != node.id and owner.server_id is not None:
         raise EnrolmentRefused(f"enrolling {who}", f"its boot MAC {boot_mac} is of {owner.name}, which has a server")
     return node
@@ -102,18 +107,26 @@ def _shares_a_mac(tx: Transaction, node: Node, inventory: Inventory) -> bool:
     return any(entry.mac in macs(inventory) for entry in tx.macs.all(node_id=node.id))
 
 
-def _renamed(tx: Transaction, owner: Node, who: str) -> Node:
-    """A known NIC in a machine with another identity: its mainboard was changed. Not under a running server."""
+def _renamed(controller: Controller, tx: Transaction, owner: Node, who: str) -> Node:
+    """A known NIC in a machine with another identity: its mainboard was changed, or so it says: a MAC is soon made up.
+    By hand it is approved anew, as what it is. Not under a running server."""
     if owner.server_id is not None:
         raise EnrolmentRefused(
             f"enrolling {who}", f"{owner.boot_mac} is of {owner.name}, another machine with a server"
         )
-    log.warning("node has another identity", node=owner.name, was=owner.identity, identity=who)
-    return tx.nodes.change(owner, identity=who)
+    if controller.options.enrolment == "auto":
+        log.warning("node has another identity", node=owner.name, was=owner.identity, identity=who)
+        return tx.nodes.change(owner, identity=who)
+    if owner.state not in (NodeState.ENROLL, NodeState.AVAILABLE):
+        raise EnrolmentRefused(
+            f"enrolling {who}", f"{owner.boot_mac} is of {owner.name}, another machine, which is {owner.state.value}",
+            hint=f"Is it the same machine with a new mainboard, say so: bmsctl node identity {owner.name} {who}.",
+        )  # fmt: skip
+    log.warning("node has another identity: it is to be approved", node=owner.name, was=owner.identity, identity=who)
+    return tx.nodes.change(owner, identity=who, state=NodeState.ENROLL, clean=False)
 
 
 def _new(controller: Controller, tx: Transaction, now: datetime, who: str, boot_mac: str, url: str) -> Node:
-    state = NodeState.AVAILABLE if controller.options.enrolment == "auto" else NodeState.ENROLL
     name = node_name(boot_mac)
     node = Node(
         id=str(uuid4()),
@@ -126,17 +139,46 @@ def _new(controller: Controller, tx: Transaction, now: datetime, who: str, boot_
         updated_at=now,
     )
     log.info("node enroll", node=node.name, identity=who)
-    tx.nodes.add(node)
-    if state is NodeState.AVAILABLE:
+    return tx.nodes.add(node)
+
+
+def _let_in(controller: Controller, tx: Transaction, node: Node, key: str | None, token: Admitted) -> Node:
+    """A new node is available at once if that is how this controller is run, or if it shows an operator's token. Else
+    an operator compares its key's fingerprint, so it must have one."""
+    node = tx.nodes.change(node, fingerprint=fingerprint(key) if key else None, rack=token.rack or node.rack)
+    if node.state is not NodeState.ENROLL:
+        return node
+    if controller.options.enrolment == "auto" or token.approved:
         log.info("node available", node=node.name)
-    return tx.nodes.change(node, state=state)
+        return tx.nodes.change(node, state=move_node(node.state, NodeEvent.APPROVED))
+    if key is None:
+        raise EnrolmentRefused(f"enrolling {node.name}", "its agent is of a release without a key of its own")
+    log.info("node waits for approval", node=node.name, fingerprint=node.fingerprint)
+    return node
 
 
 def _may_enrol(tx: Transaction, node: Node, message: Enroll) -> None:
     """A machine whose OS is on its disk has no business in the ramdisk; the boot that wrote it still may speak."""
+    if node.revoked:
+        raise EnrolmentRefused(f"enrolling {node.name}", "it is revoked", hint="bmsctl node approve lets it in again.")
     session = sessions.current(tx, node)
     if node.boot_target is BootTarget.DISK and (session is None or session.boot_id != message.session.boot_id):
         raise EnrolmentRefused(f"enrolling {node.name}", "it is to boot its local disk")
+
+
+def _must_be_silent(controller: Controller, tx: Transaction, now: datetime, node: Node, message: Enroll) -> None:
+    """By hand, no other boot becomes a node whose ramdisk is still heard of. A machine that restarts asks until it is
+    taken in; one that its BMC has reset since is heard of no more."""
+    session, job = sessions.current(tx, node), jobs.of_node(tx, node)
+    if controller.options.enrolment == "auto" or session is None or session.boot_id == message.session.boot_id:
+        return
+    heard = session.heartbeat_at
+    if session.mode != "ramdisk" or heard is None or (job is not None and job.power_at and job.power_at >= heard):
+        return
+    age_s, within_s = (now - heard).total_seconds(), BUSY_ALIVE_S if session.progress else ALIVE_S
+    if 0 <= age_s < within_s:
+        told = f"{node.name} is up, and was heard of {age_s:.0f} s ago in another boot"
+        raise StillSpeaking(f"enrolling boot {message.session.boot_id}", told, node.id)
 
 
 def _refresh(tx: Transaction, now: datetime, node: Node, message: Enroll, boot_mac: str, url: str) -> Node:
@@ -152,6 +194,8 @@ def _refresh(tx: Transaction, now: datetime, node: Node, message: Enroll, boot_m
     clean = node.clean and not held(disks)
     if node.clean and not clean:
         log.warning("node is not clean any more", node=node.name, held=held(disks))
+    if node.fault is not None and node.fault.code == StillSpeaking.code:
+        node = tx.nodes.change(node, fault=None)  # whoever spoke is silent
     return tx.nodes.change(node, clean=clean, boot_mac=boot_mac, controller_url=url, power=Power.ON, updated_at=now)
 
 

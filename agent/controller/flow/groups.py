@@ -28,9 +28,9 @@ log = structlog.get_logger("controller")
 
 def create_group(controller: Controller, spec: GroupSpec) -> Group:
     """Raises `NameTaken`, `TooMany`."""
-    group = Group(id=str(uuid4()), name=spec.name, created_at=controller.clock.now())
+    group = Group(id=str(uuid4()), name=spec.name, project=controller.project, created_at=controller.clock.now())
     with controller.write() as tx:
-        if tx.groups.count() >= MOST_GROUPS:
+        if tx.groups.count(project=controller.project) >= MOST_GROUPS:
             raise TooMany(f"creating security group {spec.name}", f"there are {MOST_GROUPS}")
         added(tx.groups, group, "security group", group.name)
         for version in VERSIONS:
@@ -88,7 +88,7 @@ def ids_of(tx: Transaction, keys: Sequence[str] | None, doing: str) -> tuple[str
 
 
 def _named(tx: Transaction, key: str, doing: str) -> Group:
-    return named(tx.groups, key, doing, Missing, "security group")
+    return named(tx.groups, key, doing, Missing, "security group", to_change=True)
 
 
 def _add(controller: Controller, tx: Transaction, group: Group, rule: SecurityRule) -> GroupRule:

@@ -30,7 +30,9 @@ class RemoteImage(ImageSpec, ImageRef):
 def register_image(controller: Controller, spec: RemoteImage) -> Image:
     """Raises `NameTaken`."""
     told = spec.model_dump(exclude_none=True, exclude={"access"})
-    image = Image(**told, access=spec.access, id=str(uuid4()), created_at=controller.clock.now())
+    image = Image(
+        **told, access=spec.access, id=str(uuid4()), project=controller.project, created_at=controller.clock.now()
+    )
     with controller.write() as tx:
         return add_image(tx, image)
 
@@ -40,6 +42,7 @@ def keep_image(controller: Controller, image_id: str, spec: ImageSpec, kept: Kep
     image = Image(
         id=image_id,
         name=spec.name,
+        project=controller.project,
         created_at=controller.clock.now(),
         **described(spec, kept),
     )
@@ -75,7 +78,7 @@ def refuse_taken_image(controller: Controller, name: str) -> None:
 def delete_image(controller: Controller, key: str) -> Image:
     """Raises `Missing`, `InUse`. The file of an uploaded one is the caller's to remove; an import of it ends."""
     with controller.write() as tx:
-        image = named(tx.images, key, "deleting an image", Missing, "image")
+        image = named(tx.images, key, "deleting an image", Missing, "image", to_change=True)
         users = tx.servers.count(image_id=image.id, status=LIVING)
         if users:
             raise InUse(f"deleting image {image.name}", f"{users} {'server' if users == 1 else 'servers'} left")

@@ -104,6 +104,7 @@ def _order(
     image = Image(
         id=import_id,
         name=spec.name,
+        project=controller.project,
         status=ImageStatus.QUEUED,
         format=ImageFormat.CHUNKED,
         agent=spec.agent,

@@ -7,8 +7,9 @@ from typing import TypeVar
 
 import structlog
 
+from agent.controller.records.access import Caller
 from agent.controller.records.server import Server, ServerStatus
-from agent.controller.refusal import BadParameter, InUse, NameTaken, Refused, ServerMissing
+from agent.controller.refusal import BadParameter, Forbidden, InUse, NameTaken, Refused, ServerMissing
 from agent.controller.store.database import Transaction
 from agent.controller.store.shelf import Shelf
 from agent.model.frozen import Frozen
@@ -19,12 +20,20 @@ LIVING = tuple(status for status in ServerStatus if status is not ServerStatus.D
 log = structlog.get_logger("controller")
 
 
-def named(shelf: Shelf[R], key: str, doing: str, refusal: type[Refused], kind: str) -> R:
-    """The record with this id or name. Raises the refusal."""
+def named(shelf: Shelf[R], key: str, doing: str, refusal: type[Refused], kind: str, *, to_change: bool = False) -> R:
+    """The record with this id or name, as far as it exists for whoever asks. Raises the refusal, or `Forbidden`."""
     record = shelf.get(key) or shelf.find(name=key)
-    if record is None:
+    if record is None or not shelf.sees(record):
         raise refusal(doing, f"there is no {kind} {key}")
+    if to_change:
+        own(shelf.caller, record, doing)
     return record
+
+
+def own(caller: Caller | None, record: Frozen, doing: str) -> None:
+    """Raises `Forbidden` unless whoever asks may change it."""
+    if caller is not None and not caller.owns(record):
+        raise Forbidden(doing, f"it is shared by all projects, and {caller.name} is of project {caller.project}")
 
 
 def server_named(tx: Transaction, key: str, doing: str) -> Server:
@@ -33,9 +42,9 @@ def server_named(tx: Transaction, key: str, doing: str) -> Server:
     Raises `ServerMissing`, or `BadParameter` if several have that name.
     """
     server = tx.servers.get(key)
-    if server is not None:
+    if server is not None and tx.servers.sees(server):
         return server
-    found = tx.servers.all(name=key, status=LIVING)
+    found = tx.servers.visible(name=key, status=LIVING)
     if not found:
         raise ServerMissing(doing, f"there is no server {key}")
     if len(found) > 1:

@@ -24,19 +24,22 @@ log = structlog.get_logger("controller")
 
 
 def boot_script(controller: Controller, mac: str, url: str) -> str:
-    """The iPXE script for this MAC. No token is given out for a machine that is to boot its disk."""
+    """The iPXE script for this MAC. No token is given out for a machine that is to boot its disk; another one takes the
+    place of that which nobody has used yet: whoever asks without end fills nothing."""
     with controller.write() as tx:
         entry = tx.macs.get(mac)
         node = tx.nodes.get(entry.node_id) if entry else None
         if node is not None and node.boot_target is BootTarget.DISK:
-            _on_its_way(controller, tx, node)
+            if not node.revoked:  # whoever speaks for it is not heard
+                _on_its_way(controller, tx, node)
             log.info("network boot", mac=mac, node=node.name, boots="local disk")
             return ipxe.local_disk(mac)
         token = secrets.token_urlsafe(TOKEN_BYTES)
         expires_at = controller.clock.now() + timedelta(seconds=controller.options.token_lifetime_s)
+        tx.tokens.remove(mac=mac, boot_id=None)
         tx.tokens.add(Token(digest=digest(token), mac=mac, expires_at=expires_at))
     log.info("network boot", mac=mac, node=node.name if node else None, boots="ramdisk")
-    return ipxe.ramdisk(url, mac, token, controller.options.kernel_options)
+    return ipxe.ramdisk(url, mac, token, controller.options.kernel_options, controller.for_agents(url))
 
 
 def _on_its_way(controller: Controller, tx: Transaction, node: Node) -> None:

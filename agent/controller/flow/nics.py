@@ -189,7 +189,7 @@ def _address(tx: Transaction, server: Server, subnet: Subnet, wanted: IPv4Addres
     last = detached.pop(wanted, None) if wanted else None
     if last is not None and last.server_id != server.id:
         owner = tx.servers.find(id=last.server_id)
-        name = owner.name if owner else last.server_id
+        name = owner.name if owner and tx.servers.sees(owner) else "of another project"
         raise AddressTaken(f"taking address {wanted}", f"it is still on server {name} until its agent has let go of it")
     if last is not None:
         tx.detached.remove(id=last.id)

@@ -15,16 +15,18 @@ from pydantic import Field, SecretStr
 from agent.controller.context import Controller
 from agent.controller.flow import jobs, sessions
 from agent.controller.flow.assign import assign
+from agent.controller.flow.catalogue import keypair_named
 from agent.controller.flow.groups import ids_of
 from agent.controller.flow.lookup import named
 from agent.controller.flow.network import wake_vpcs
 from agent.controller.flow.nics import Groups, NicOrder, add_port, subnet_of
 from agent.controller.flow.publish import publish
-from agent.controller.records.catalogue import BondMode, Flavor, Name
+from agent.controller.records.catalogue import Flavor
 from agent.controller.records.image import Image, ImageStatus
 from agent.controller.records.job import Job, Operation, Stage
 from agent.controller.records.network import Segment, Subnet, Vpc
 from agent.controller.records.node import BootTarget, Node, NodeState
+from agent.controller.records.owned import Name
 from agent.controller.records.server import PinnedBond, Server, ServerStatus, TaskState
 from agent.controller.refusal import BadFlavor, BadImage, BadKey, BadParameter, BadUserData, NoNodeFits
 from agent.controller.rules.lifecycle import NodeEvent, move_node
@@ -35,6 +37,7 @@ from agent.controller.rules.segments import check_ports
 from agent.controller.rules.steering import Waiting
 from agent.controller.store.database import Transaction
 from agent.model.disk import Disk, RootDeviceHints
+from agent.model.flavor import BondMode
 from agent.model.frozen import Frozen, Secret
 from agent.model.inventory import Inventory
 
@@ -72,8 +75,8 @@ def create(controller: Controller, order: ServerOrder) -> Job:
         image = named(tx.images, order.image, doing, BadImage, "image")
         if image.status is not ImageStatus.ACTIVE:
             raise BadImage(doing, f"image {image.name} is {image.status.value}", hint="See bmsctl image show.")
-        if order.key_name is not None and tx.keypairs.get(order.key_name) is None:
-            raise BadKey(doing, f"there is no key pair {order.key_name}")
+        if order.key_name is not None:
+            keypair_named(tx, order.key_name, doing, BadKey)
         subnets = _subnets(tx, order, doing)
         groups = ids_of(tx, order.security_groups, doing)
         bond = order.bond or flavor.bond
@@ -85,6 +88,7 @@ def create(controller: Controller, order: ServerOrder) -> Job:
             Server(
                 id=str(uuid4()),
                 name=order.name,
+                project=controller.project,
                 status=ServerStatus.BUILD,
                 task_state=TaskState.BUILDING,
                 flavor_id=flavor.id,
@@ -134,7 +138,15 @@ def _take(
     nodes = {node.id: node for node in tx.nodes.all()}
     inventories = {entry.node_id: entry.inventory for entry in tx.inventories.all()}
     fits = [
-        match(node, inventories[node.id], flavor, image, nics, order.root_device)
+        match(
+            node,
+            inventories[node.id],
+            flavor,
+            image,
+            nics,
+            order.root_device,
+            tx.quarantined.all(node_id=node.id),
+        )
         for node in nodes.values()
         if node.id in inventories
     ]
@@ -142,6 +154,8 @@ def _take(
         node = tx.nodes.get(fit.node_id)  # locked from here on, where the database locks rows
         if node is not None and node.state is NodeState.AVAILABLE and fit.disk is not None:
             return node, inventories[node.id], fit.disk
+    if tx.caller is not None and not tx.caller.of_cloud:
+        raise NoNodeFits(doing, f"none of {len(fits)} nodes fits, or is free", hint="Ask the cloud's operator why.")
     raise NoNodeFits(doing, misfits(fits))
 
 

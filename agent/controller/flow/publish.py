@@ -78,6 +78,7 @@ def _request(
         assignment,
         Drive(
             controller_url=node.controller_url,
+            agents=controller.for_agents(node.controller_url),
             server=server,
             image=image,
             network=assignment.network or network_of(tx, server),

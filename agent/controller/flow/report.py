@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from agent.controller.context import Controller
-from agent.controller.flow import jobs, outcome, sessions
+from agent.controller.flow import erasure, jobs, outcome, sessions
 from agent.controller.flow.assign import renew
 from agent.controller.flow.beat import node_of
 from agent.controller.flow.network import let_go
@@ -16,8 +16,10 @@ from agent.controller.flow.publish import deploy_secrets, publish
 from agent.controller.keys import digest
 from agent.controller.records.job import Assignment, AssignmentState, Job, Operation, Stage
 from agent.controller.records.node import BootTarget, Credential, Node, Stream
+from agent.controller.refusal import AgentUnauthorized
 from agent.controller.rules.steering import Waiting
 from agent.controller.store.database import Transaction
+from agent.model.erasing.certificate import Certificate
 from agent.model.fault import Fault
 from agent.model.job import JobReport, JobState
 from agent.model.protocol import ReportBatch, ReportsAnswer
@@ -28,7 +30,7 @@ log = structlog.get_logger("controller")
 
 
 def take_reports(controller: Controller, credential: Credential, batch: ReportBatch) -> ReportsAnswer:
-    """Take what is new in the batch."""
+    """Take what is new in the batch. Raises `AgentUnauthorized`."""
     now = controller.clock.now()
     with controller.write() as tx:
         node = node_of(tx, credential)
@@ -38,18 +40,24 @@ def take_reports(controller: Controller, credential: Credential, batch: ReportBa
         stream = tx.streams.get(batch.stream_id)
         if stream is None:
             stream = tx.streams.add(Stream(stream_id=batch.stream_id, node_id=node.id))
+        elif stream.node_id != node.id:
+            raise AgentUnauthorized("taking reports", "this outbox is another node's")
         acknowledged = stream.acknowledged
         for entry in sorted(batch.reports, key=lambda entry: entry.sequence):
             if entry.sequence > acknowledged:
-                take_report(controller, tx, node, entry.report)
+                take_report(controller, tx, node, entry.report, credential.signed_by)
                 acknowledged = entry.sequence
         tx.streams.change(stream, acknowledged=acknowledged)
         publish(controller, tx, node.id)
     return ReportsAnswer(acknowledged=acknowledged)
 
 
-def take_report(controller: Controller, tx: Transaction, node: Node, report: JobReport) -> None:
-    """What it means for the job. One of a request that is over, abandoned or another node's means nothing."""
+def take_report(
+    controller: Controller, tx: Transaction, node: Node, report: JobReport, signed_by: str | None = None
+) -> None:
+    """What it means for the job. One of a request that is over, abandoned or another node's means nothing. `signed_by`:
+    the key with which the node's agent signed the call.
+    """
     now = controller.clock.now()
     request = tx.assignments.get(report.request_id)
     job = tx.jobs.get(request.job_id) if request else None
@@ -71,9 +79,11 @@ def take_report(controller: Controller, tx: Transaction, node: Node, report: Job
             _step(tx, now, node, job, request, report.step)
         case JobState.SUCCEEDED:
             tx.assignments.change(request, state=AssignmentState.SUCCEEDED)
-            _succeeded(controller, tx, now, node, job, request)
+            certificate = erasure.keep(tx, now, node, report, signed_by)
+            _succeeded(controller, tx, now, node, job, request, certificate)
         case JobState.FAILED:
             tx.assignments.change(request, state=AssignmentState.FAILED)
+            erasure.condemned(tx, now, node, erasure.keep(tx, now, node, report, signed_by))
             _failed(controller, tx, now, job, request, report.fault or _nameless(report))
 
 
@@ -87,19 +97,36 @@ def _step(tx: Transaction, now: datetime, node: Node, job: Job, request: Assignm
 
 
 def _succeeded(
-    controller: Controller, tx: Transaction, now: datetime, node: Node, job: Job, request: Assignment
+    controller: Controller,
+    tx: Transaction,
+    now: datetime,
+    node: Node,
+    job: Job,
+    request: Assignment,
+    certificate: Certificate | None,
 ) -> None:
     match request.verb:
         case "image.deploy":
             _deployed(controller, tx, now, node, job, request)
         case "disk.erase":
-            outcome.erased(controller, tx, job)
+            _erased(controller, tx, now, node, job, certificate)
         case "power.off":
             jobs.enter(tx, now, job, Waiting.POWERING_OFF, Stage.OFF)
         case "power.reboot" if job.stage is Stage.OS and job.operation is Operation.REBOOT:
             jobs.enter(tx, now, job, Waiting.REBOOTING, Stage.BOOT)
         case _:
             pass  # on its way into the ramdisk or out of it: the next session tells
+
+
+def _erased(
+    controller: Controller, tx: Transaction, now: datetime, node: Node, job: Job, certificate: Certificate | None
+) -> None:
+    """Only what its certificate shows counts."""
+    fault = erasure.judged(controller, tx, node, certificate)
+    if fault is None:
+        outcome.erased(controller, tx, job)
+    else:
+        outcome.failed(tx, now, job, fault)
 
 
 def _deployed(

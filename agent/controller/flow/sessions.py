@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from agent.controller.records.node import AgentSession, Credential, Node
+from agent.controller.refusal import AgentUnauthorized
 from agent.controller.store.database import Transaction
 from agent.model.protocol import Session
 
@@ -14,8 +15,10 @@ SEEN_STEP_S = 5.0
 
 def open_session(tx: Transaction, now: datetime, node: Node, session: Session) -> tuple[Node, bool]:
     """Open this session, and say whether it is the node's newest. Opening one again changes nothing; one of a boot
-    that is over, arriving late, never becomes the newest."""
+    that is over, arriving late, never becomes the newest. Raises `AgentUnauthorized` for another node's."""
     known = tx.sessions.get(session.session_id)
+    if known is not None and known.node_id != node.id:
+        raise AgentUnauthorized("opening a session", "it is another node's")
     if known is not None:
         seen(tx, now, known)
         return node, node.session_id == known.session_id
@@ -44,9 +47,12 @@ def current(tx: Transaction, node: Node) -> AgentSession | None:
 
 
 def speaking(tx: Transaction, node: Node, credential: Credential) -> AgentSession | None:
-    """The session in whose name this credential speaks: the newest, if it is of the credential's mode."""
+    """The session in whose name this credential speaks: the newest, if it is of the credential's mode, and, where the
+    call is signed, the very one that signed it."""
     session = current(tx, node)
-    return session if session is not None and session.mode == credential.mode else None
+    if session is None or session.mode != credential.mode:
+        return None
+    return session if credential.session_id in (None, session.session_id) else None
 
 
 def seen(tx: Transaction, now: datetime, session: AgentSession) -> AgentSession:

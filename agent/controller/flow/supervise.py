@@ -7,14 +7,14 @@ import structlog
 from pydantic import Field
 
 from agent.controller.context import Controller
-from agent.controller.flow import jobs, sessions
+from agent.controller.flow import jobs, rekey, sessions
 from agent.controller.flow.assign import assign
 from agent.controller.flow.lookup import named
 from agent.controller.flow.publish import publish
-from agent.controller.records.catalogue import Name
 from agent.controller.records.job import Job, Operation, Stage
-from agent.controller.records.node import Bmc, BootTarget, Node
-from agent.controller.refusal import BadParameter, InUse, Missing, NameTaken
+from agent.controller.records.node import Bmc, BootTarget, Node, NodeState
+from agent.controller.records.owned import Name
+from agent.controller.refusal import BadParameter, InUse, Missing, NameTaken, WrongFingerprint
 from agent.controller.rules.lifecycle import NodeEvent, move_node
 from agent.controller.rules.steering import Waiting
 from agent.model.frozen import Frozen
@@ -28,6 +28,11 @@ class NodeChange(Frozen):
     bmc: Bmc | None = None
     maintenance: bool | None = None
     name: Name | None = None
+    identity: str | None = Field(
+        default=None,
+        pattern=r"^smbios:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        description="of its mainboard, when that was replaced",
+    )
     generation: int | None = Field(
         default=None,
         ge=1,
@@ -35,13 +40,37 @@ class NodeChange(Frozen):
     )
 
 
-def approve(controller: Controller, key: str) -> Node:
-    """Take the node in. Raises `Refused`."""
+class Approval(Frozen):
+    """What the operator reads on the machine's own screen."""
+
+    fingerprint: str | None = Field(default=None, max_length=32, description="left out only if the node shows none")
+
+
+def approve(controller: Controller, key: str, said: Approval) -> Node:
+    """Take the node in, or let one speak again that was revoked, or whose OS has lost its key. Raises `Refused`."""
+    now = controller.clock.now()
     with controller.write() as tx:
         node = named(tx.nodes, key, "approving a node", Missing, "node")
-        state = move_node(node.state, NodeEvent.APPROVED)
-        log.info("node available", node=node.name)
-        return tx.nodes.change(node, state=state, updated_at=controller.clock.now())
+        if rekey.bind(tx, node, said.fingerprint):
+            return tx.nodes.change(node, fingerprint=said.fingerprint, fault=None, revoked=False, updated_at=now)
+        doing = f"approving {node.name}"
+        waits = node.state is NodeState.ENROLL or not node.revoked
+        state = move_node(node.state, NodeEvent.APPROVED) if waits else node.state
+        if node.fingerprint is not None and said.fingerprint is None:
+            raise BadParameter(doing, "fingerprint: say the one on the machine's screen")
+        if node.fingerprint != said.fingerprint:
+            raise WrongFingerprint(doing, f"the key that it enrolled with is not {said.fingerprint}")
+        log.info("node approved", node=node.name, state=state.value, fingerprint=node.fingerprint)
+        return tx.nodes.change(node, state=state, revoked=False, updated_at=now)
+
+
+def revoke(controller: Controller, key: str) -> Node:
+    """Nothing that says it is this node is heard any more, be it in the ramdisk or in a server's OS, and no server is
+    put on it; what runs on it runs on. Until it is approved again. Raises `Missing`."""
+    with controller.write() as tx:
+        node = named(tx.nodes, key, "revoking a node", Missing, "node")
+        log.warning("node revoked", node=node.name)
+        return tx.nodes.change(node, revoked=True, maintenance=True, updated_at=controller.clock.now())
 
 
 def clean(controller: Controller, key: str) -> Job:
@@ -71,5 +100,7 @@ def change(controller: Controller, key: str, wanted: NodeChange) -> Node:
             raise BadParameter(f"changing {node.name}", f"its generation is {node.generation}, and never falls")
         if "name" in changes and tx.nodes.find(name=changes["name"]) not in (None, node):
             raise NameTaken(f"changing {node.name}", f"there is a node {changes['name']} already")
+        if "identity" in changes and tx.nodes.find(identity=changes["identity"]) not in (None, node):
+            raise NameTaken(f"changing {node.name}", f"another node is {changes['identity']}")
         log.info("node changed", node=node.name, fields=sorted(changes))
         return tx.nodes.change(node, updated_at=controller.clock.now(), **changes)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from agent.controller.records.catalogue import Name
+from agent.controller.records.owned import Name, SharedOwned
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen
 from agent.model.image import OPEN, SHA256_PATTERN, SHA512_PATTERN, Access, ImageFormat
@@ -53,7 +53,7 @@ class ImageSpec(Frozen):
     )
 
 
-class Image(Frozen):
+class Image(SharedOwned):
     """An image as it is kept; `url` is None for a file of ours, which we serve ourselves.
 
     The digest is that of the file as it travels; a chunked image's is that of its manifest.

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from agent.controller.records.catalogue import Name
+from agent.controller.records.owned import Name, Owned, SharedOwned
 from agent.model.frozen import Frozen
 from agent.model.network import EipMode, SecurityRule
 from agent.model.network.firewall import GROUP_PATTERN
@@ -37,7 +37,7 @@ class VpcSpec(Frozen):
     segment_id: int | None = Field(default=None, description="VLAN id or VNI; left out, a free one is taken")
 
 
-class Vpc(VpcSpec):
+class Vpc(VpcSpec, SharedOwned):
     """A VPC as it is kept. `number` is unique and small: VRFs and their tables are called by it."""
 
     id: str
@@ -76,7 +76,7 @@ class SubnetChange(Frozen):
     routes: tuple[SubnetRoute, ...] | None = Field(default=None, max_length=32)
 
 
-class Subnet(Frozen):
+class Subnet(SharedOwned):
     """A subnet as it is kept."""
 
     id: str
@@ -98,7 +98,7 @@ class GroupSpec(Frozen):
     name: GroupName
 
 
-class Group(GroupSpec):
+class Group(GroupSpec, SharedOwned):
     """A security group. What no rule of a port's groups allows is dropped by the server itself."""
 
     id: str
@@ -128,7 +128,7 @@ class EipChange(Frozen):
     bandwidth_mbps: int = Field(ge=1, le=2000)
 
 
-class ElasticIp(EipSpec):
+class ElasticIp(EipSpec, Owned):
     """An EIP as it is kept; `port_id` is what it is bound to."""
 
     id: str

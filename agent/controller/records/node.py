@@ -71,6 +71,9 @@ class Node(Frozen):
     server_id: str | None = None
     job_id: str | None = None
     session_id: str | None = Field(default=None, description="the newest run of an agent on it")
+    fingerprint: str | None = Field(default=None, description="of the key with which its agent signs")
+    revoked: bool = Field(default=False, description="whatever speaks for it is not heard")
+    rack: str | None = Field(default=None, description="as the enrolment token said by which it came")
     controller_url: str = Field(description="how this machine reaches us")
     generation: int = Field(default=0, description="of its desired state")
     desired_digest: str = Field(default="", description="of what was published under that generation")
@@ -119,6 +122,21 @@ class Token(Frozen):
     expires_at: datetime
     boot_id: str | None = None
     identity: str | None = None
+    public_key: str | None = Field(default=None, description="with which it was used")
+
+
+class Pass(Frozen):
+    """An operator's enrolment token: whoever shows it is approved. Each machine uses it up once, however often it boots
+    until it expires."""
+
+    digest: str
+    mac: str | None = Field(default=None, description="of the one machine that it is for")
+    rack: str | None = None
+    left: int = Field(description="how many machines may still come by it")
+    created_by: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
 
 
 class Credential(Frozen):
@@ -128,6 +146,9 @@ class Credential(Frozen):
     node_id: str
     mode: Mode
     request_id: str | None = None
+    public_key: str | None = Field(default=None, description="of the only one who may use it; null: nobody has yet")
+    signed_by: str | None = Field(default=None, description="the key of the call at hand; not kept")
+    session_id: str | None = Field(default=None, description="of the call at hand, if it is signed; not kept")
 
 
 class Stream(Frozen):

@@ -9,9 +9,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from agent.controller.records.catalogue import BondMode
+from agent.controller.records.owned import Owned
 from agent.model.disk import RootDeviceHints
 from agent.model.fault import Fault
+from agent.model.flavor import BondMode
 from agent.model.frozen import Frozen, Secret
 from agent.model.network import DriftPolicy
 
@@ -65,7 +66,7 @@ class PinnedBond(Frozen):
     macs: tuple[str, str]
 
 
-class Server(Frozen):
+class Server(Owned):
     """A server. `deploy_id` names the deploy request whose nonce counts; `phone_home` is kept as a digest."""
 
     id: str

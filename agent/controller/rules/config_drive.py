@@ -46,6 +46,8 @@ class Drive:
     """
 
     controller_url: str
+    agents: tuple[str, str | None]
+    """Where our service calls, and the digest of the authority that it goes by there."""
     server: Server
     image: Image
     network: NetworkConfig
@@ -63,7 +65,7 @@ def config_drive(drive: Drive) -> ConfigDrive:
             network_data(drive.network, drive.subnets, vlans=drive.image.agent is not True)
         ),
         "openstack/latest/vendor_data.json": _json(vendor_data(drive)),
-        "bms-agent/service.json": service_identity(drive).model_dump_json(),
+        "bms-agent/service.json": _service(drive),
     }
     if drive.user_data is not None:
         files["openstack/latest/user_data"] = drive.user_data.get_secret_value()
@@ -95,12 +97,19 @@ def vendor_data(drive: Drive) -> dict[str, str]:
     return {"cloud-init": f"#cloud-config\n{json.dumps(config, indent=1)}\n"}  # JSON is YAML
 
 
+def _service(drive: Drive) -> str:
+    """A service of an earlier release knows no authority, and is told of none where there is none."""
+    identity = service_identity(drive)
+    return identity.model_dump_json(exclude={"ca"} if identity.ca is None else None)
+
+
 def service_identity(drive: Drive) -> ServiceIdentity:
     """bms-agent/service.json."""
     node_id = drive.server.node_id
     assert node_id is not None, "a server that is deployed has a node"
     return ServiceIdentity(
-        controller_url=drive.controller_url,
+        controller_url=drive.agents[0],
+        ca=drive.agents[1],
         node_id=node_id,
         server_id=drive.server.id,
         credential=SecretStr(drive.secrets.credential),

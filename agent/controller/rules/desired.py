@@ -44,7 +44,7 @@ def compose(assignment: Assignment, drive: Drive | None, *, verify: bool = False
                 verify=verify,
             )
         case "disk.erase":
-            return EraseRequest(request_id=request_id, node_id=node_id)
+            return EraseRequest(request_id=request_id, node_id=node_id, method="secure", quarantine=True, platform=True)
         case "power.reboot":
             return RebootRequest(request_id=request_id, node_id=node_id)
         case "power.off":

@@ -6,9 +6,14 @@ from __future__ import annotations
 BIOS_DRIVES = (0x80, 0x81, 0x82, 0x83)
 
 
-def ramdisk(url: str, mac: str, token: str, extra: str = "") -> str:
-    """Kernel and initrd over HTTP; the kernel's command line says where the controller is. A panic boots anew."""
-    options = f"bms.controller={url} bms.token={token} bms.boot_mac={mac} console=tty0 console=ttyS0,115200 panic=10"
+def ramdisk(url: str, mac: str, token: str, extra: str = "", agents: tuple[str, str | None] | None = None) -> str:
+    """Kernel and initrd over HTTP; the kernel's command line says where the controller is for agents, and
+    whom they trust. A panic boots anew."""
+    at, pin = agents or (url, None)
+    trusted = f"{at} bms.ca={pin}" if pin else at
+    options = (
+        f"bms.controller={trusted} bms.token={token} bms.boot_mac={mac} console=tty0 console=ttyS0,115200 panic=10"
+    )
     return "\n".join(
         (
             "#!ipxe",

@@ -6,16 +6,19 @@ One function serves the order that takes a node and the answer that says why non
 
 from __future__ import annotations
 
-from agent.controller.records.catalogue import Flavor, Media
+from agent.controller.records.catalogue import Flavor
+from agent.controller.records.erasure import QuarantinedDisk
 from agent.controller.records.image import Image
 from agent.controller.records.node import Node, NodeState
-from agent.controller.rules.root_device import choose, held, local_disks, needed_bytes
-from agent.model.disk import GB, MIB, Disk, RootDeviceHints
-from agent.model.fact import Unknown, known
+from agent.controller.rules.erasure import quarantined
+from agent.controller.rules.root_device import choose, held, needed_bytes
+from agent.model.disk import Disk, RootDeviceHints
+from agent.model.fact import Unknown
+from agent.model.flavor import compared
 from agent.model.frozen import Frozen
 from agent.model.inventory import Inventory
 from agent.model.network import Nic
-from agent.model.system import Cpu, Memory, System
+from agent.model.system import System
 
 
 class Fit(Frozen):
@@ -33,19 +36,26 @@ class Fit(Frozen):
 
 
 def match(
-    node: Node, inventory: Inventory, flavor: Flavor, image: Image, nics: int, hints: RootDeviceHints | None
+    node: Node,
+    inventory: Inventory,
+    flavor: Flavor,
+    image: Image,
+    nics: int,
+    hints: RootDeviceHints | None,
+    apart: tuple[QuarantinedDisk, ...] = (),
 ) -> Fit:
-    """Judge a node for an order with that many NICs."""
+    """Judge a node for an order with that many NICs. Disks in quarantine are nobody's, also those that are accepted."""
+    refused = _quarantine(node, inventory.disks, apart)
+    inventory = inventory.model_copy(update={"disks": _free(inventory.disks, apart)})
     chosen = _root_disk(inventory, image, hints)
     reasons = (
         *_state(node),
-        *_cpu(inventory.cpu, flavor),
-        *_memory(inventory.memory, flavor),
-        *_disks(inventory.disks, flavor),
+        *refused,
+        *(one.reason for one in compared(inventory, flavor) if not one.fits),
         *([chosen] if isinstance(chosen, str) else []),
         *([] if node.clean else _data(node, inventory.disks)),
-        *_nics(inventory.nics, flavor, nics),
-        *_firmware(inventory.system, flavor, image),
+        *_ordered(inventory.nics, nics),
+        *_bootable(inventory.system, image),
     )
     disk = chosen if isinstance(chosen, Disk) and not reasons else None
     return Fit(node_id=node.id, node_name=node.name, disk=disk, reasons=reasons)
@@ -63,54 +73,9 @@ def _state(node: Node) -> list[str]:
     return [*reasons, "maintenance: node is in maintenance"] if node.maintenance else reasons
 
 
-def _cpu(cpu: Cpu | Unknown, flavor: Flavor) -> list[str]:
-    if isinstance(cpu, Unknown):
-        return [f"cpu: {cpu}"]
-    reasons = []
-    if cpu.architecture != flavor.cpu_arch:
-        reasons.append(f"cpu_arch: flavor wants {flavor.cpu_arch}, node has {cpu.architecture}")
-    cores = known(cpu.cores) or cpu.threads
-    if cores < flavor.cores:
-        reasons.append(f"cores: flavor wants {flavor.cores}, node has {cores}")
-    return reasons
-
-
-def _memory(memory: Memory | Unknown, flavor: Flavor) -> list[str]:
-    """Modules are counted where SMBIOS tells them: the kernel keeps some of the memory to itself."""
-    if isinstance(memory, Unknown):
-        return [f"ram_mb: {memory}"]
-    ram_mb = max(memory.total_bytes, known(memory.physical_bytes) or 0) // MIB
-    return [] if ram_mb >= flavor.ram_mb else [f"ram_mb: flavor wants {flavor.ram_mb}, node has {ram_mb}"]
-
-
-def _disks(disks: tuple[Disk, ...] | Unknown, flavor: Flavor) -> list[str]:
-    if isinstance(disks, Unknown):
-        return [f"disks: {disks}"]
-    fitting = [disk for disk in local_disks(disks) if _disk_fits(disk, flavor)]
-    if len(fitting) >= flavor.disks:
-        return []
-    media = f" {flavor.disk_media.value}" if flavor.disk_media else ""
-    found = ", ".join(f"{disk.name} {disk.size_bytes // GB} GB {_media(disk)}" for disk in local_disks(disks))
-    return [f"disks: flavor wants {flavor.disks} of at least {flavor.disk_gb} GB{media}, node has {found or 'none'}"]
-
-
-def _disk_fits(disk: Disk, flavor: Flavor) -> bool:
-    return disk.size_bytes >= flavor.disk_gb * GB and flavor.disk_media in (None, _media(disk))
-
-
-def _media(disk: Disk) -> str:
-    match known(disk.rotational):
-        case True:
-            return Media.HDD.value
-        case False:
-            return Media.SSD.value
-        case None:
-            return "of unknown media"
-
-
 def _root_disk(inventory: Inventory, image: Image, hints: RootDeviceHints | None) -> Disk | str | None:
     if isinstance(inventory.disks, Unknown):
-        return None  # said by `_disks` already
+        return None  # said by the flavor's comparison already
     return choose(inventory.disks, needed_bytes(image.min_disk_gb, image.size_bytes), hints, image.sector_bytes)
 
 
@@ -121,26 +86,31 @@ def _data(node: Node, disks: tuple[Disk, ...] | Unknown) -> list[str]:
     return [f"data: {what}; erase it with: bmsctl node clean {node.name}" for what in held(disks)]
 
 
-def _nics(nics: tuple[Nic, ...] | Unknown, flavor: Flavor, ordered: int) -> list[str]:
-    if isinstance(nics, Unknown):
-        return [f"nics: {nics}"]
-    fitting = [nic for nic in nics if flavor.nic_mbps is None or (known(nic.speed_mbps) or 0) >= flavor.nic_mbps]
-    reasons = []
-    if len(fitting) < flavor.nics:
-        speed = f" of at least {flavor.nic_mbps} Mbit/s" if flavor.nic_mbps else ""
-        reasons.append(f"nics: flavor wants {flavor.nics}{speed}, node has {len(fitting)}")
-    if len(nics) < ordered:
-        reasons.append(f"nics: the order wants {ordered}, node has {len(nics)}")
-    return reasons
+def _quarantine(node: Node, disks: tuple[Disk, ...] | Unknown, apart: tuple[QuarantinedDisk, ...]) -> list[str]:
+    """A disk that nobody proved erased, is still in there, and was not accepted."""
+    there = () if isinstance(disks, Unknown) else disks
+    found = [entry for disk in there if (entry := quarantined(disk, apart)) and entry.accepted_by is None]
+    return [
+        f"quarantine: disk {entry.disk} may hold a former tenant's data ({entry.why}); take it out, or accept it with: "
+        f"bmsctl node quarantine {node.name} {entry.disk} --accept"
+        for entry in found
+    ]
 
 
-def _firmware(system: System | Unknown, flavor: Flavor, image: Image) -> list[str]:
-    if isinstance(system, Unknown):
-        return [f"firmware: {system}"]
-    mode = system.firmware_mode
-    reasons = []
-    if flavor.firmware not in (None, mode):
-        reasons.append(f"firmware: flavor wants {flavor.firmware}, node boots by {mode}")
-    if image.firmware not in ("both", mode.value):
-        reasons.append(f"firmware: image {image.name} boots by {image.firmware}, node boots by {mode}")
-    return reasons
+def _free(disks: tuple[Disk, ...] | Unknown, apart: tuple[QuarantinedDisk, ...]) -> tuple[Disk, ...] | Unknown:
+    """Without those in quarantine."""
+    return disks if isinstance(disks, Unknown) else tuple(disk for disk in disks if quarantined(disk, apart) is None)
+
+
+def _ordered(nics: tuple[Nic, ...] | Unknown, ordered: int) -> list[str]:
+    """What is unknown was said by the flavor's comparison."""
+    if isinstance(nics, Unknown) or len(nics) >= ordered:
+        return []
+    return [f"nics: the order wants {ordered}, node has {len(nics)}"]
+
+
+def _bootable(system: System | Unknown, image: Image) -> list[str]:
+    """The same of how it boots."""
+    if isinstance(system, Unknown) or image.firmware in ("both", system.firmware_mode.value):
+        return []
+    return [f"firmware: image {image.name} boots by {image.firmware}, node boots by {system.firmware_mode}"]

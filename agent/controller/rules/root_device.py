@@ -9,9 +9,7 @@ from agent.controller.records.server import PinnedDisk
 from agent.model.config_drive import SIZE_BYTES as CONFIG_DRIVE_BYTES
 from agent.model.disk import GB, MIB, Disk, RootDeviceHints
 from agent.model.fact import Unknown, known
-
-REMOTE = frozenset({"iscsi", "fc", "fcoe", "usb", "tcp", "rdma", "sd", "mmc"})
-"""Transports of what is plugged in or far away: volumes and sticks are nobody's root disk."""
+from agent.model.flavor import local_disks
 
 TEXT_HINTS = ("serial", "wwn", "vendor", "model", "by_path", "hctl", "transport")
 
@@ -20,11 +18,6 @@ def label(disk: Disk) -> str:
     """How a disk is called in a message."""
     serial = known(disk.serial)
     return f"{disk.name} (serial {serial})" if serial else disk.name
-
-
-def local_disks(disks: tuple[Disk, ...]) -> tuple[Disk, ...]:
-    """Disks that belong to the machine."""
-    return tuple(disk for disk in disks if not disk.removable and (known(disk.transport) or "") not in REMOTE)
 
 
 def needed_bytes(min_disk_gb: int, image_bytes: int | None) -> int:

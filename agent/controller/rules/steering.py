@@ -21,6 +21,8 @@ ALIVE_S = 180.0
 NEVER = float("inf")
 QUIET_S = 20.0
 """A machine that said it switches itself off, and was not heard of since, is off."""
+ERASING_S = 12 * 3600.0
+"""Out of touch in the middle of an erasure: a drive whose power is cut then may be left locked, or of no use at all."""
 
 
 class Waiting(StrEnum):
@@ -29,6 +31,8 @@ class Waiting(StrEnum):
     FOR_AGENT = "waiting for the agent"
     TO_RAMDISK = "rebooting into the ramdisk"
     BY_BMC = "restarting by BMC into the ramdisk"
+    ERASING = "erasing"
+    OUT_OF_TOUCH = "erasing, and not heard of: left alone for hours"
     FOR_SOMEONE_RAMDISK = "waiting for someone to boot the machine into the ramdisk"
     FOR_SOMEONE_ON = "waiting for someone to power the machine on"
     POWERING_ON = "powering on"
@@ -61,6 +65,8 @@ class Sight:
     power_s: float
     up_s: float
     """since this controller was started: nobody is blamed for its own absence"""
+    erasing: bool = False
+    """the ramdisk that was last heard of has taken up to erase, and has not said what came of it"""
 
     @property
     def alive(self) -> bool:
@@ -94,7 +100,9 @@ def steer(job: Job, sight: Sight, limits: Limits) -> Course:
 
 def _to_ramdisk(job: Job, sight: Sight, limits: Limits) -> Course:
     if sight.mode == "ramdisk" and sight.silent_s < limits.patience_s:
-        return Course()
+        return Course(phase=Waiting.ERASING) if job.phase == Waiting.OUT_OF_TOUCH else Course()
+    if sight.mode == "ramdisk" and sight.erasing and sight.silent_s < max(ERASING_S, limits.patience_s):
+        return Course(phase=Waiting.OUT_OF_TOUCH)
     if _os_may_obey(job, sight, limits):
         return Course(phase=Waiting.TO_RAMDISK)
     if sight.bmc:

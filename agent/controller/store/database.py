@@ -6,23 +6,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from agent.controller.records.access import ApiToken, Audited, Caller, User
 from agent.controller.records.catalogue import Flavor, KeyPair
+from agent.controller.records.erasure import KeptCertificate, QuarantinedDisk
 from agent.controller.records.image import Image, Import
 from agent.controller.records.job import Assignment, Job, Phase
 from agent.controller.records.network import ElasticIp, Group, GroupRule, Subnet, Vpc
-from agent.controller.records.node import AgentSession, Credential, Node, NodeInventory, NodeMac, Stream, Token
+from agent.controller.records.node import AgentSession, Credential, Node, NodeInventory, NodeMac, Pass, Stream, Token
 from agent.controller.records.server import Detached, Port, Server
-from agent.controller.store import schema
+from agent.controller.store import access, schema
 from agent.controller.store.shelf import Shelf
 from agent.errors import ConfigError
+from agent.model.frozen import Frozen
 
+R = TypeVar("R", bound=Frozen)
 BUSY_TIMEOUT_S = 30
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -30,29 +34,40 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 class Transaction:
     """One transaction: a shelf per kind of record."""
 
-    def __init__(self, connection: Connection, *, lock: bool) -> None:
-        self.nodes = Shelf(connection, schema.NODES, Node, lock=lock)
-        self.macs = Shelf(connection, schema.NODE_MACS, NodeMac, lock=lock)
-        self.inventories = Shelf(connection, schema.INVENTORIES, NodeInventory, lock=lock)
-        self.sessions = Shelf(connection, schema.SESSIONS, AgentSession, lock=lock)
-        self.tokens = Shelf(connection, schema.TOKENS, Token, lock=lock)
-        self.credentials = Shelf(connection, schema.CREDENTIALS, Credential, lock=lock)
-        self.streams = Shelf(connection, schema.STREAMS, Stream, lock=lock)
-        self.flavors = Shelf(connection, schema.FLAVORS, Flavor, lock=lock)
-        self.images = Shelf(connection, schema.IMAGES, Image, lock=lock)
-        self.imports = Shelf(connection, schema.IMPORTS, Import, lock=lock)
-        self.vpcs = Shelf(connection, schema.VPCS, Vpc, lock=lock)
-        self.subnets = Shelf(connection, schema.SUBNETS, Subnet, lock=lock)
-        self.groups = Shelf(connection, schema.SECURITY_GROUPS, Group, lock=lock)
-        self.rules = Shelf(connection, schema.SECURITY_RULES, GroupRule, lock=lock)
-        self.eips = Shelf(connection, schema.EIPS, ElasticIp, lock=lock)
-        self.keypairs = Shelf(connection, schema.KEYPAIRS, KeyPair, lock=lock)
-        self.servers = Shelf(connection, schema.SERVERS, Server, lock=lock)
-        self.ports = Shelf(connection, schema.PORTS, Port, lock=lock)
-        self.detached = Shelf(connection, schema.DETACHED, Detached, lock=lock)
-        self.jobs = Shelf(connection, schema.JOBS, Job, lock=lock)
-        self.phases = Shelf(connection, schema.PHASES, Phase, lock=lock)
-        self.assignments = Shelf(connection, schema.ASSIGNMENTS, Assignment, lock=lock)
+    def __init__(self, connection: Connection, *, lock: bool, caller: Caller | None = None) -> None:
+
+        def shelf(table: Table, kind: type[R]) -> Shelf[R]:
+            return Shelf(connection, table, kind, lock=lock, caller=caller)
+
+        self.caller = caller
+        self.nodes = shelf(schema.NODES, Node)
+        self.macs = shelf(schema.NODE_MACS, NodeMac)
+        self.inventories = shelf(schema.INVENTORIES, NodeInventory)
+        self.sessions = shelf(schema.SESSIONS, AgentSession)
+        self.tokens = shelf(schema.TOKENS, Token)
+        self.credentials = shelf(schema.CREDENTIALS, Credential)
+        self.streams = shelf(schema.STREAMS, Stream)
+        self.flavors = shelf(schema.FLAVORS, Flavor)
+        self.images = shelf(schema.IMAGES, Image)
+        self.imports = shelf(schema.IMPORTS, Import)
+        self.vpcs = shelf(schema.VPCS, Vpc)
+        self.subnets = shelf(schema.SUBNETS, Subnet)
+        self.groups = shelf(schema.SECURITY_GROUPS, Group)
+        self.rules = shelf(schema.SECURITY_RULES, GroupRule)
+        self.eips = shelf(schema.EIPS, ElasticIp)
+        self.keypairs = shelf(schema.KEYPAIRS, KeyPair)
+        self.servers = shelf(schema.SERVERS, Server)
+        self.ports = shelf(schema.PORTS, Port)
+        self.detached = shelf(schema.DETACHED, Detached)
+        self.certificates = shelf(schema.CERTIFICATES, KeptCertificate)
+        self.quarantined = shelf(schema.QUARANTINED, QuarantinedDisk)
+        self.jobs = shelf(schema.JOBS, Job)
+        self.phases = shelf(schema.PHASES, Phase)
+        self.assignments = shelf(schema.ASSIGNMENTS, Assignment)
+        self.users = shelf(access.USERS, User)
+        self.api_tokens = shelf(access.API_TOKENS, ApiToken)
+        self.audit = shelf(access.AUDIT, Audited)
+        self.passes = shelf(access.PASSES, Pass)
         self.changed: set[str] = set()
         """Nodes whose desired state is another after this transaction."""
 
@@ -64,18 +79,18 @@ class Store:
         self._engine = engine
 
     @contextmanager
-    def read(self) -> Iterator[Transaction]:
-        """A consistent view; nothing is locked."""
+    def read(self, caller: Caller | None = None) -> Iterator[Transaction]:
+        """A consistent view, for whoever asked; nothing is locked."""
         with self._engine.connect() as connection, connection.begin():
-            yield Transaction(connection, lock=False)
+            yield Transaction(connection, lock=False, caller=caller)
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self, caller: Caller | None = None) -> Iterator[Transaction]:
         """All or nothing. On SQLite one writer at a time, from its first statement on."""
         with self._engine.connect() as connection:
             connection.execution_options(writing=True)
             with connection.begin():
-                yield Transaction(connection, lock=True)
+                yield Transaction(connection, lock=True, caller=caller)
 
     def close(self) -> None:
         """Release every connection."""

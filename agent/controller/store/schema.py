@@ -7,7 +7,6 @@ from ipaddress import IPv4Address, IPv4Network
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
-from agent.controller.records.catalogue import Media
 from agent.controller.records.image import ImageSpec, ImageStatus, ImportStep
 from agent.controller.records.job import AssignmentState, JobStatus, Operation, Reset, Stage
 from agent.controller.records.network import Segment, SubnetRoute
@@ -15,7 +14,9 @@ from agent.controller.records.node import Bmc, BootTarget, NodeState, Power
 from agent.controller.records.server import PinnedBond, PinnedDisk, ServerFault, ServerStatus, TaskState
 from agent.controller.store.columns import Document, Utc, Word
 from agent.model.disk import RootDeviceHints
+from agent.model.erasing.certificate import SignedCertificate
 from agent.model.fault import Fault
+from agent.model.flavor import Media
 from agent.model.frozen import Secret
 from agent.model.image import Access, ImageFormat
 from agent.model.inventory import Inventory
@@ -42,6 +43,9 @@ NODES = Table(
     Column("server_id", Text, unique=True),
     Column("job_id", Text),
     Column("session_id", Text),
+    Column("fingerprint", Text),
+    Column("revoked", Boolean, nullable=False),
+    Column("rack", Text),
     Column("controller_url", Text, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("desired_digest", Text, nullable=False),
@@ -90,6 +94,7 @@ TOKENS = Table(
     Column("expires_at", Utc, nullable=False),
     Column("boot_id", Text),
     Column("identity", Text),
+    Column("public_key", Text),
 )
 
 CREDENTIALS = Table(
@@ -99,6 +104,7 @@ CREDENTIALS = Table(
     Column("node_id", Text, ForeignKey("nodes.id"), nullable=False, index=True),
     Column("mode", Text, nullable=False),
     Column("request_id", Text),
+    Column("public_key", Text),
 )
 
 STREAMS = Table(
@@ -147,6 +153,7 @@ IMAGES = Table(
     Column("file_bytes", BigInteger),
     Column("size_bytes", BigInteger),
     Column("fault", Document(Fault)),
+    Column("project", Text, index=True),
     Column("created_at", Utc, nullable=False),
 )
 
@@ -178,6 +185,7 @@ VPCS = Table(
     Column("segment", Word(Segment), nullable=False),
     Column("segment_id", Integer),
     Column("number", Integer, nullable=False),
+    Column("project", Text, index=True),
     Column("created_at", Utc, nullable=False),
     Index("ix_vpcs_segment", "segment", "segment_id", unique=True),
     Index("ix_vpcs_number", "number", unique=True),
@@ -196,6 +204,7 @@ SUBNETS = Table(
     Column("dhcp", Boolean, nullable=False),
     Column("routes", Document(tuple[SubnetRoute, ...]), nullable=False),
     Column("routed", Boolean, nullable=False),
+    Column("project", Text, index=True),
     Column("created_at", Utc, nullable=False),
 )
 
@@ -204,6 +213,7 @@ SECURITY_GROUPS = Table(
     METADATA,
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
+    Column("project", Text, index=True),
     Column("created_at", Utc, nullable=False),
 )
 
@@ -222,6 +232,7 @@ KEYPAIRS = Table(
     Column("name", Text, primary_key=True),
     Column("public_key", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
+    Column("project", Text, index=True),
     Column("created_at", Utc, nullable=False),
 )
 
@@ -249,6 +260,7 @@ SERVERS = Table(
     Column("boot_proof", Text),
     Column("machine_id", Text),
     Column("fault", Document(ServerFault)),
+    Column("project", Text, index=True),
     Column("created_at", Utc, nullable=False),
     Column("updated_at", Utc, nullable=False),
     Column("launched_at", Utc),
@@ -287,6 +299,7 @@ EIPS = Table(
     Column("bandwidth_mbps", Integer, nullable=False),
     Column("mode", Word(EipMode), nullable=False),
     Column("port_id", Text, ForeignKey("ports.id"), unique=True),
+    Column("project", Text, index=True),
     Column("created_at", Utc, nullable=False),
 )
 
@@ -321,6 +334,28 @@ PHASES = Table(
     Column("name", Text, nullable=False),
     Column("began_at", Utc, nullable=False),
     Column("ended_at", Utc),
+)
+
+CERTIFICATES = Table(
+    "certificates",
+    METADATA,
+    Column("request_id", Text, primary_key=True),
+    Column("node_id", Text, ForeignKey("nodes.id"), nullable=False, index=True),
+    Column("signed", Document(SignedCertificate), nullable=False),
+    Column("session_id", Text),
+    Column("received_at", Utc, nullable=False),
+)
+
+QUARANTINED = Table(
+    "quarantined",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("node_id", Text, ForeignKey("nodes.id"), nullable=False, index=True),
+    Column("disk", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("since", Utc, nullable=False),
+    Column("accepted_by", Text),
+    Column("accepted_at", Utc),
 )
 
 ASSIGNMENTS = Table(

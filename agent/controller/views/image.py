@@ -39,6 +39,7 @@ class ImageView(Frozen):
 
     id: str
     name: str
+    project: str | None
     status: ImageStatus
     format: ImageFormat
     min_disk_gb: int

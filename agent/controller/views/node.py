@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Literal
 
 from agent.controller.flow import sessions
+from agent.controller.records.catalogue import Flavor
 from agent.controller.records.node import AgentSession, Node, NodeState
 from agent.controller.rules.root_device import held
 from agent.controller.store.database import Transaction
 from agent.model.fact import Unknown
 from agent.model.fault import Fault
+from agent.model.flavor import compared
 from agent.model.frozen import Frozen
 from agent.model.inventory import Inventory
 from agent.model.job import Progress
@@ -32,6 +34,9 @@ class NodeView(Frozen):
     state: NodeState
     host_status: HostStatus
     maintenance: bool
+    revoked: bool
+    fingerprint: str | None
+    rack: str | None
     clean: bool
     power: str
     mode: Mode | None
@@ -59,6 +64,7 @@ class NodeDetail(NodeView):
     progress: Progress | None
     problems: tuple[Fault, ...]
     held: tuple[str, ...]
+    flavors: tuple[str, ...]
     inventory: Inventory | None
     inventory_at: datetime | None
 
@@ -83,6 +89,9 @@ def node_view(tx: Transaction, node: Node, now: datetime) -> NodeView:
         state=node.state,
         host_status=host_status(node, session, now),
         maintenance=node.maintenance,
+        revoked=node.revoked,
+        fingerprint=node.fingerprint,
+        rack=node.rack,
         clean=node.clean,
         power=node.power.value,
         mode=session.mode if session else None,
@@ -115,6 +124,12 @@ def node_detail(tx: Transaction, node: Node, now: datetime) -> NodeDetail:
         progress=session.progress if session else None,
         problems=session.problems if session else (),
         held=() if node.clean or isinstance(disks, Unknown) else held(disks),
+        flavors=fitting(entry.inventory, tx.flavors.all()) if entry else (),
         inventory=entry.inventory if entry else None,
         inventory_at=entry.taken_at if entry else None,
     )
+
+
+def fitting(inventory: Inventory, flavors: tuple[Flavor, ...]) -> tuple[str, ...]:
+    """Names of the flavors that its hardware is of."""
+    return tuple(sorted(one.name for one in flavors if all(field.fits for field in compared(inventory, one))))

@@ -33,6 +33,7 @@ class ServerView(Frozen):
 
     id: str
     name: str
+    project: str | None
     status: ServerStatus
     task_state: TaskState | None
     vm_state: Literal["active", "stopped", "building", "error", "deleted"]
@@ -78,6 +79,7 @@ def server_view(tx: Transaction, server: Server, now: datetime) -> ServerView:
     return ServerView(
         id=server.id,
         name=server.name,
+        project=server.project,
         status=server.status,
         task_state=server.task_state,
         vm_state=VM_STATES[server.status],

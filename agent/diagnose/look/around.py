@@ -8,7 +8,7 @@ from functools import partial
 from ipaddress import ip_address
 from typing import TypeVar
 
-from agent.diagnose.seen import Gateway, NameServer
+from agent.diagnose.seen import Gateway, InCharge, NameServer
 from agent.errors import AgentError, HostError
 from agent.host.doors import Files, Host
 from agent.inventory.network import nics
@@ -86,9 +86,13 @@ def address(word: str) -> IPAddress:
     return ip_address(word.partition("%")[0])
 
 
-def ladders(host: Host, controllers: tuple[tuple[str, bool], ...], timeout_s: float) -> tuple[Ladder, ...]:
+def ladders(host: Host, controllers: tuple[InCharge, ...], timeout_s: float) -> tuple[Ladder, ...]:
     """The way to each controller."""
-    return each(lambda one: host.probe.climb(one[0], timeout_s, insecure=one[1]), controllers, timeout_s)
+
+    def climbed(one: InCharge) -> Ladder:
+        return host.probe.climb(one.url, timeout_s, insecure=one.insecure, ca_pem=one.ca_pem)
+
+    return each(climbed, controllers, timeout_s)
 
 
 def neighbours(host: Host, timeout_s: float) -> dict[str, LldpNeighbour]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agent import config
-from agent.diagnose.seen import Ending, Mode, Place, Unit
+from agent.diagnose.seen import Ending, InCharge, Mode, Place, Unit
 from agent.errors import AgentError
 from agent.host.doors import Files, Host, Run
 from agent.job.journal import Job, recalled
@@ -20,7 +20,7 @@ from agent.job.outbox import waiting_in
 from agent.job.status import status_in
 from agent.model.fault import Fault
 from agent.model.frozen import decode
-from agent.model.ironic.parameters import parameters
+from agent.model.ironic.parameters import CA_FILE, MDNS, Parameters, parameters
 from agent.model.protocol import Desired, ServiceIdentity
 from agent.model.status import Status
 
@@ -45,13 +45,14 @@ def place(host: Host) -> Place:
         text = files.read_text(config.CONFIG_FILE) if files.exists(config.CONFIG_FILE) else None
         settings = config.load(text, cmdline if mode == "ramdisk" else "")
         identity = identity_in(files, str(settings.state_dir))
-        urls: tuple[tuple[str, bool], ...] = ()
+        urls: tuple[InCharge, ...] = ()
+        told = parameters(cmdline) if mode == "ramdisk" else None
         if settings.controller is not None:
-            urls = ((settings.controller, False),)
+            urls = (InCharge(settings.controller, insecure=settings.ca is not None),)
         elif identity is not None:
-            urls = ((identity.controller_url, False),)
-        elif mode == "ramdisk" and (told := parameters(cmdline)) is not None:
-            urls = tuple((url, told.insecure) for url in told.api_urls)
+            urls = (InCharge(identity.controller_url, insecure=identity.ca is not None),)
+        elif told is not None:
+            urls = ironics(files, str(settings.runtime_dir), told)
     except AgentError as error:
         return Place(mode=mode, fault=Fault.of(error))
     return Place(
@@ -60,7 +61,20 @@ def place(host: Host) -> Place:
         runtime_dir=str(settings.runtime_dir),
         node_id=identity.node_id if identity is not None else None,
         controllers=urls,
+        asks_around=told is not None and (told.use_mdns or MDNS in (*told.api_urls, *told.inspection_urls)),
     )
+
+
+def ironics(files: Files, directory: str, told: Parameters) -> tuple[InCharge, ...]:
+    """Where Ironic is: as the command line says; else, where virtual media or the network said so, by the agent's own
+    word. The authorities are those that it goes by, wherever they came from. Raises `AgentError`.
+    """
+    found = [url for url in told.api_urls if url != MDNS]
+    if not found and (said := status_in(files, directory)) is not None and said.conductor == "ironic":
+        found = said.controller.split(", ")
+    path = f"{directory}/ironic/{CA_FILE}"
+    ca_pem = files.read_text(path) if files.exists(path) else None
+    return tuple(InCharge(url, told.insecure, ca_pem) for url in found if url)
 
 
 def identity_in(files: Files, directory: str) -> ServiceIdentity | None:

@@ -37,7 +37,17 @@ def not_named(seen: Seen) -> Iterator[Finding]:
     """An agent that serves nobody."""
     if isinstance(seen.place, Unknown) or seen.place.mode != "ramdisk" or seen.place.fault is not None:
         return
-    if not seen.place.controllers and known(seen.status) is None:
+    if seen.place.controllers or known(seen.status) is not None:
+        return
+    if seen.place.asks_around:
+        yield Finding(
+            severity=Severity.ERROR,
+            code="CONTROLLER.NOT_FOUND",
+            what="nobody on the network says where Ironic is",
+            why="the kernel's command line leaves it to multicast DNS, and the agent has no answer yet",
+            to_do="Set [conductor]enable_mdns and let multicast reach this network; or ipa-api-url=URL.",
+        )
+    else:
         yield Finding(
             severity=Severity.ERROR,
             code="CONTROLLER.NOT_NAMED",

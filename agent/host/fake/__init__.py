@@ -27,6 +27,7 @@ from agent.host.fake.doors import (
     FakeUdev,
 )
 from agent.host.fake.efi import FakeEfi
+from agent.host.fake.erasing import FakeErasers
 from agent.host.fake.faults import Died, Effect, FaultPlan
 from agent.host.fake.files import FakeFiles
 from agent.host.fake.listening import FakeIpmi, FakeLldp
@@ -91,6 +92,7 @@ class FakeHost(Host):
             ipmi=FakeIpmi(machine, faults),
             lldp=FakeLldp(machine, faults),
             drives=FakeDrives(machine, faults),
+            erasers=FakeErasers(machine, faults),
             ethtool=FakeEthtool(machine, faults),
             processors=FakeProcessors(machine, faults),
             peer=FakePeer(machine, faults),

@@ -37,20 +37,40 @@ class FakeDrives(FakeDoor):
         return self._taught(node, "ata")
 
     @counted
-    def ata_smart(self, node: str, feature: int) -> AtaAnswer | None:
+    def ata_smart(self, node: str, feature: int, log: int = 0) -> AtaAnswer | None:
         """As learnt; a status is the two registers."""
-        found = self._taught(node, f"smart {feature}")
+        found = self._taught(node, f"smart {feature} {log}" if log else f"smart {feature}")
         if found is None:
             return None
         return AtaAnswer(found) if len(found) > 2 else AtaAnswer(lba_mid=found[0], lba_high=found[1])
+
+    @counted
+    def ata_sanitize_status(self, node: str) -> AtaAnswer | None:
+        """As learnt: the count, and the lower half of the address."""
+        found = self._taught(node, "sanitize")
+        if found is None:
+            return None
+        return AtaAnswer(count=int.from_bytes(found[:2]), lba_mid=found[2], lba_low=found[3])
 
     @counted
     def scsi_log(self, node: str, page: int) -> bytes | None:
         """As learnt."""
         return self._taught(node, f"scsi {page}")
 
+    @counted
+    def scsi_supports(self, node: str, opcode: int, action: int) -> bytes | None:
+        """As learnt."""
+        return self._taught(node, f"supports {opcode} {action}")
+
+    @counted
+    def scsi_sense(self, node: str) -> bytes | None:
+        """As learnt."""
+        return self._taught(node, "sense")
+
     def _taught(self, node: str, question: str) -> bytes | None:
-        return self.machine.drives.get((node, question))
+        mind = self.machine.minds.get(node)
+        said = mind.answer(question) if mind is not None else None
+        return self.machine.drives.get((node, question)) if said is None else said
 
 
 class FakeEthtool(FakeDoor):
@@ -88,6 +108,17 @@ class FakeTpm(FakeDoor):
     @counted
     def ask(self, command: bytes) -> bytes:
         """As learnt."""
+        return self._learnt().get(command, NO_SUCH_VALUE)
+
+    @counted
+    def clear(self, command: bytes) -> bytes:
+        """As learnt; if that is a success, `machine.tpm_cleared` has what it answers from now on."""
+        response = self._learnt().get(command, NO_SUCH_VALUE)
+        if not int.from_bytes(response[6:10]):
+            self._learnt().update(self.machine.tpm_cleared)
+        return response
+
+    def _learnt(self) -> dict[bytes, bytes]:
         if self.machine.tpm is None:
             raise DeviceError("asking the TPM", "No such file or directory")
-        return self.machine.tpm.get(command, NO_SUCH_VALUE)
+        return self.machine.tpm

@@ -7,9 +7,12 @@ may be: a drive writes its cache back in whatever order it likes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import RLock
+
+from agent.host.fake.answers import NOT_RECORDED
+from agent.host.fake.tree import Unreadable
 
 CHUNK_BYTES = 64 * 1024
 ONE_AT_A_TIME = RLock()
@@ -71,7 +74,9 @@ def pieces(offset: int, length: int) -> Iterator[tuple[int, int, int]]:
 
 @dataclass
 class FakeDisk:
-    """What is on the medium, what is still in the cache, and who has it open."""
+    """What is on the medium, what is still in the cache, and who has it open. With `pieces`, what is in none of them is
+    not known.
+    """
 
     size_bytes: int
     logical_sector_bytes: int = 512
@@ -81,6 +86,26 @@ class FakeDisk:
     content: SparseBytes = field(default_factory=SparseBytes, repr=False)
     durable: SparseBytes = field(default_factory=SparseBytes, repr=False)
     cached: list[tuple[int, bytes | int]] = field(default_factory=list, repr=False)
+    pieces: Mapping[int, bytes | Unreadable] | None = field(default=None, repr=False)
+
+    def hold(self, pieces: Mapping[int, bytes | Unreadable]) -> None:
+        """Be a disk of which nothing is known but these pieces, by where they begin."""
+        self.pieces = pieces
+        for offset, piece in pieces.items():
+            if isinstance(piece, bytes) and piece.count(0) < len(piece):
+                self.content.write(offset, piece)
+
+    def unknown(self, offset: int, length: int) -> str | None:
+        """Why a range cannot be read; `None` if it can."""
+        if self.pieces is None:
+            return None
+        if isinstance(found := self.pieces.get(offset), Unreadable):
+            return found.reason
+        reached = offset
+        ends = {start: start + len(piece) for start, piece in self.pieces.items() if isinstance(piece, bytes)}
+        for start, end in sorted(ends.items()):
+            reached = max(reached, end) if start <= reached else reached
+        return None if reached >= offset + length else NOT_RECORDED
 
     def read(self, offset: int, length: int) -> bytes:
         """What a read gives now."""

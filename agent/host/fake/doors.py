@@ -164,6 +164,8 @@ class FakeBlockDevice(FakeDoor):
         if offset < 0 or length < 0 or offset + length > self._disk.size_bytes:
             raise DeviceError(f"{doing} {self._path}", f"past the end of the device: {where}")
         if doing == "reading":
+            if (why := self._disk.unknown(offset, length)) is not None:
+                raise DeviceError(f"reading {self._path}", f"{why}: {where}")
             return
         if not self._writable:
             raise DeviceError(f"{doing} {self._path}", "opened for reading only")

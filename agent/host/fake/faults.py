@@ -83,9 +83,12 @@ def counted(method: Callable[Concatenate[D, P], R]) -> Callable[Concatenate[D, P
 
     @wraps(method)
     def call(door: D, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        told = ", ".join(str(each) for each in args if isinstance(each, str | int))
-        return door.faults.through(
-            f"{door.noun}.{method.__name__.lstrip('_')}({told})", door.failure, lambda: method(door, *args, **kwargs)
-        )
+        name = call_name(door.noun, method.__name__.lstrip("_"), args)
+        return door.faults.through(name, door.failure, lambda: method(door, *args, **kwargs))
 
     return call
+
+
+def call_name(noun: str, method: str, args: tuple[object, ...]) -> str:
+    """A door call in one word: "block.opened(/dev/sda)"."""
+    return f"{noun}.{method}({', '.join(str(each) for each in args if isinstance(each, str | int))})"

@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """The machine behind the fake doors: its files, disks, links and all that a test can look at afterwards.
 
-A recorded machine is a directory: `tree.txt` (files, see `tree.py`) and `machine.json` (what is no file). The machine
-outlives the agent's process: `agent.host.fake.FakeHost` is one process's view of it.
+A recorded machine is a directory: `tree.txt` (files, see `tree.py`), `answers.txt` (what devices answer, see
+`answers.py`) and `machine.json` (all else). The machine outlives the agent's process: `agent.host.fake.FakeHost` is one
+process's view of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import Field
 
+from agent.errors import DecodeError
+from agent.host.fake.answers import answers, learn
 from agent.host.fake.disk import FakeDisk
+from agent.host.fake.erasing import Mind
 from agent.host.fake.nf_table import FakeTable
 from agent.host.fake.programs import PROGRAMS, Program
-from agent.host.fake.tree import Tree, parse, render
+from agent.host.fake.tree import Tree, Unreadable, parse, render
 from agent.host.fake.web import Page
 from agent.model.frozen import Frozen, decode
 from agent.model.ladder import Ladder
@@ -25,6 +29,8 @@ from agent.model.network import Bandwidth, LinkState, Route, Rule
 from agent.model.partition_table import partitions
 
 HEAD_BYTES = 1024 * 1024
+RECORD, TREE, ANSWERS = "machine.json", "tree.txt", "answers.txt"
+FILES = (RECORD, TREE, ANSWERS)
 SECTOR_BYTES = 512  # the unit of /sys/block/*/size, whatever the disk's sectors are (block/genhd.c)
 
 
@@ -47,7 +53,15 @@ class Record(Frozen):
     routes: tuple[Route, ...] = ()
     leased_routes: tuple[Route, ...] = ()
     rules: tuple[Rule, ...] = ()
+    chains: dict[str, dict[str, int]] = Field(default_factory=dict, description="of nf_tables: table → chain → uses")
     udev: dict[str, dict[str, str]] = Field(default_factory=dict)
+    described: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict, description="by udev's subsystem")
+    said: dict[str, str] = Field(default_factory=dict, description="what commands printed")
+    failures: dict[str, str] = Field(default_factory=dict, description="door calls that failed, and why")
+    declined: tuple[str, ...] = Field(default=(), description="questions that devices do not know")
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    uptime_s: float = 100.0
+    is_partial: bool = Field(default=False, description="what is not in it is not known, rather than not there")
 
 
 @dataclass
@@ -68,14 +82,17 @@ class Machine:
     ladders: dict[str, Ladder] = field(default_factory=dict)
     variables: dict[str, bytes] | None = None
     disks: dict[str, FakeDisk] = field(default_factory=dict)
+    pieces: dict[str, dict[int, bytes | Unreadable]] = field(default_factory=dict)
     nf_tables: dict[str, FakeTable] = field(default_factory=dict)
     limits: dict[int, Bandwidth] = field(default_factory=dict)
     bmc: dict[bytes, bytes] | None = None
     announcements: dict[str, bytes] = field(default_factory=dict)
     correspondents: dict[tuple[str, int], Callable[[bytes], list[bytes]]] = field(default_factory=dict)
     drives: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    minds: dict[str, Mind] = field(default_factory=dict)
     drivers: dict[tuple[str, int], bytes] = field(default_factory=dict)
     tpm: dict[bytes, bytes] | None = None
+    tpm_cleared: dict[bytes, bytes] = field(default_factory=dict)
     described: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     web: dict[str, Page] = field(default_factory=dict)
     trusted: tuple[str | None, bool] | None = None
@@ -94,6 +111,8 @@ class Machine:
         """A machine as it is right after it was switched on."""
         record = record or Record(origin="synthetic")
         machine = cls(tree=tree.copy(), booted_tree=tree.copy(), record=record)
+        machine.described = {name: dict(devices) for name, devices in record.described.items()}
+        machine.now, machine.uptime_s = record.now, record.uptime_s
         machine.begin_network()
         return machine
 
@@ -103,19 +122,44 @@ class Machine:
         self.routes = {route.key: route for route in self.record.routes}
         self.leased_routes = self.record.leased_routes
         self.rules = list(self.record.rules)
-        self.nf_tables, self.limits = {}, {}
+        self.nf_tables = {name: FakeTable.used(chains) for name, chains in self.record.chains.items()}
+        self.limits = {}
 
     @classmethod
     def load(cls, directory: Path) -> Machine:
-        """A recorded machine."""
-        record = decode(Record, (directory / "machine.json").read_bytes(), f"reading {directory}/machine.json")
-        return cls.of(parse((directory / "tree.txt").read_text(encoding="utf-8")), record)
+        """A recorded machine. Raises `DecodeError`, `OSError`."""
+        found = {name: directory / name for name in FILES if name != ANSWERS or (directory / name).exists()}
+        return cls.read({name: path.read_bytes() for name, path in found.items()}, str(directory))
+
+    @classmethod
+    def read(cls, files: Mapping[str, bytes], where: str) -> Machine:
+        """The same, of its files by name. Raises `DecodeError`, whatever the bytes are."""
+        try:
+            record = decode(Record, files[RECORD], f"reading {where}/{RECORD}")
+            machine = cls.of(parse(files[TREE].decode()), record)
+            learn(machine, parse(files.get(ANSWERS, b"").decode()))
+        except KeyError as error:
+            raise DecodeError(f"reading {where}", f"it is no recorded machine: there is no {error.args[0]}") from None
+        except UnicodeDecodeError as error:
+            raise DecodeError(f"reading {where}", "its trees are no UTF-8") from error
+        return machine
 
     def save(self, directory: Path) -> None:
         """Write it down, in the form that `load` reads."""
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "tree.txt").write_text(render(self.tree, self.record.origin), encoding="utf-8")
-        (directory / "machine.json").write_text(self.record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        for name, content in self.written().items():
+            (directory / name).write_bytes(content)
+
+    def written(self) -> dict[str, bytes]:
+        """Its files, by name; what no device answered needs none."""
+        record = self.record.model_copy(update={"described": self.described})
+        told = answers(self)
+        files = {
+            RECORD: record.model_dump_json(indent=1) + "\n",
+            TREE: render(self.tree, self.record.origin),
+            **({ANSWERS: render(told, self.record.origin)} if told.directories["/"] else {}),
+        }
+        return {name: text.encode() for name, text in files.items()}
 
     def disk(self, path: str) -> FakeDisk | None:
         """The disk at a device node, if sysfs has one by its name."""
@@ -126,6 +170,8 @@ class Machine:
                 logical_sector_bytes=self._number(f"{sysfs}/queue/logical_block_size", SECTOR_BYTES),
                 read_only=self._number(f"{sysfs}/ro", 0) != 0,
             )
+            if self.record.is_partial:
+                self.disks[node].hold(self.pieces.get(node, {}))
         return self.disks.get(node)
 
     def see_partitions(self, path: str, disk: FakeDisk) -> None:
@@ -181,4 +227,4 @@ class Machine:
 
     def _number(self, path: str, otherwise: int) -> int:
         content = self.tree.entries.get(self.tree.resolve(path))
-        return int(content) if isinstance(content, bytes) else otherwise
+        return int(content) if isinstance(content, bytes) and content.strip().isdigit() else otherwise

@@ -270,7 +270,7 @@ class FakeProbe(FakeDoor):
         return found[0] if found else None
 
     @counted
-    def climb(self, url: str, timeout_s: float, *, insecure: bool = False) -> Ladder:
+    def climb(self, url: str, timeout_s: float, *, insecure: bool = False, ca_pem: str | None = None) -> Ladder:
         """As learnt in `machine.ladders`; a server that is not known there has no name."""
         nameless = Rung(step=Step.DNS, took_ms=0.0, fault="Name or service not known")
         return self.machine.ladders.get(url, Ladder(url=named(url), rungs=(nameless,)))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 JUMP = re.compile(r"\b(?:jump|goto) ([^\s,]+)")
@@ -15,6 +16,11 @@ class FakeTable:
 
     chains: dict[str, list[str]] = field(default_factory=dict)
     sets: dict[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def used(cls, chains: Mapping[str, int]) -> FakeTable:
+        """One whose chains have so many rules; what they say is not known."""
+        return cls(chains={name: ["counter"] * count for name, count in chains.items()})
 
     def uses(self) -> dict[str, int]:
         """As the kernel counts: rules of a chain, and jumps to it."""

@@ -67,6 +67,11 @@ def saying(stdout: str) -> Program:
     return lambda machine, argv, stdin: Output(stdout=stdout)
 
 
+def saying_by_line(said: Mapping[str, str]) -> dict[str, Program]:
+    """Programs that print what they printed when they were recorded, by the whole command line."""
+    return {shlex.split(line)[0]: lambda machine, argv, stdin: Output(stdout=said[shlex.join(argv)]) for line in said}
+
+
 def failing(status: int = 1, stderr: str = "") -> Program:
     """A program that ends with this status."""
     return lambda machine, argv, stdin: Output(status=status, stderr=stderr)

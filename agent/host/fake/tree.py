@@ -8,6 +8,7 @@
 <TAB>processor : 0
 /sys/firmware/dmi/tables/DMI 0x               bytes in hexadecimal, each line behind a tab
 <TAB>000c0001 …
+<TAB>0*4096                                    so many zeroes
 /proc/version "…"                             any other text, as JSON
 /sys/class/net/eth1/speed ! Invalid argument  a file that cannot be read, and what the kernel says
 /sys/kernel/mm/                               an empty directory
@@ -18,11 +19,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
 
 from agent.errors import DecodeError
 from agent.host.paths import follow, parts
 
 HEX_LINE_BYTES = 32
+ZEROES = "0*"
+LARGEST_FILE_BYTES, LARGEST_TREE_BYTES = 64 * 1024 * 1024, 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ def rendered_bytes(path: str, content: bytes) -> Iterator[str]:
         text = "\0"
     if not (text.isprintable() or text.replace("\n", "").replace("\t", "").isprintable()):
         yield f"{path} 0x"
-        yield from (f"\t{content[at : at + HEX_LINE_BYTES].hex()}" for at in range(0, len(content), HEX_LINE_BYTES))
+        yield from (f"\t{line}" for line in hexadecimal(content))
     elif not text.endswith("\n"):
         yield f"{path} {json.dumps(text)}"
     elif text.count("\n") == 1:
@@ -136,15 +141,31 @@ def rendered_bytes(path: str, content: bytes) -> Iterator[str]:
         yield from (f"\t{line}" for line in text[:-1].split("\n"))
 
 
+def hexadecimal(content: bytes) -> Iterator[str]:
+    """Bytes as lines; lines of zeroes are counted."""
+    lines = (content[at : at + HEX_LINE_BYTES] for at in range(0, len(content), HEX_LINE_BYTES))
+    for is_data, run in groupby(lines, any):
+        if is_data:
+            yield from (line.hex() for line in run)
+        else:
+            yield f"{ZEROES}{sum(map(len, run))}"
+
+
 def parse(text: str) -> Tree:
     """The tree that a text describes.
 
     Raises `DecodeError`, which names the line.
     """
     tree = Tree()
+    room = LARGEST_TREE_BYTES
     for number, head, block in entries(text):
         try:
             path, entry = parsed(head, block)
+            if path != "".join(f"/{name}" for name in parts(path)):
+                raise ValueError("not the path of a file")
+            room -= len(entry) if isinstance(entry, bytes) and len(block) > 1 else 0  # one line of zeroes takes no room
+            if room < 0:
+                raise ValueError("more than fits into a tree")
         except ValueError as error:
             raise DecodeError("reading a recorded tree", f"line {number}: {head!r}") from error
         if entry is None:
@@ -192,6 +213,23 @@ def parsed_content(rest: str, block: list[str]) -> Entry:
         case "=":
             return f"{value}\n".encode()
         case "0x":
-            return bytes.fromhex("".join(block))
-        case _:
+            return b"".join(map(parsed_bytes, block))
+        case _ if rest.startswith('"'):
             return str(json.loads(rest)).encode()
+    raise ValueError("not a kind of content")
+
+
+def parsed_bytes(line: str) -> bytes:
+    """A line of hexadecimal, or a count of zeroes."""
+    if not line.startswith(ZEROES):
+        return bytes.fromhex(line)
+    count = int(line.removeprefix(ZEROES))
+    return zeroes(count)
+
+
+@lru_cache
+def zeroes(count: int) -> bytes:
+    """So many. Disks hold little else: they share them. Raises `ValueError` for more than any file has."""
+    if not 0 < count <= LARGEST_FILE_BYTES:
+        raise ValueError("no number of zeroes")
+    return bytes(count)

@@ -45,8 +45,8 @@ def take_in_full(host: Host, *, listen_s: float = 0.0, limit_s: float = LIMIT_S)
     raises an `AgentError`.
     """
     host = replace(host, udev=UdevOnce(host.udev))
-    tables = side_by_side({"smbios": lambda: smbios.read(host.files)}, limit_s)["smbios"]
-    found = side_by_side(collectors(host, tables, listen_s, limit_s), limit_s + listen_s)
+    tables = attempt(lambda: smbios.read(host.files))
+    found = side_by_side(collectors(host, tables, listen_s, limit_s), limit_s + listen_s, at_once=1)
     functions = found["pci_devices"]
     return Hardware(
         taken_at=host.clock.now(),

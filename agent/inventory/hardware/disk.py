@@ -16,8 +16,8 @@ from agent.inventory.network.nic import PCI_ADDRESS
 from agent.inventory.side_by_side import side_by_side
 from agent.model.disk import Disk
 from agent.model.fact import Fact, Unknown, known
-from agent.model.hardware import ata, nvme, scsi
-from agent.model.hardware.disk import DiskHealth, DiskInFull, LbaFormat, Namespace
+from agent.model.hardware import ata, nvme, scsi, self_test
+from agent.model.hardware.disk import DiskHealth, DiskInFull, LbaFormat, Namespace, SelfTest
 
 BLOCK = "/sys/block"
 SILENT = frozenset({"virtio", "mmc", "nbd", "usb"})
@@ -37,6 +37,8 @@ class Told(NamedTuple):
     rotation_rpm: Fact[int] = None
     form_factor_inches: Fact[float] = None
     link_gbps: Fact[float] = None
+    best_link_gbps: Fact[float] = None
+    self_tests: Fact[tuple[SelfTest, ...]] = None
     is_locked: Fact[bool] = None
 
 
@@ -44,10 +46,19 @@ def disks_in_full(host: Host, limit_s: float) -> tuple[DiskInFull, ...]:
     """Every disk, by name; each has that long for its answers. Raises `HostError`, as `disks` does."""
     found = disks(host)
     told = side_by_side(
-        {one.name: partial(asked, host.drives, one, number(host.files, f"{BLOCK}/{one.name}/nsid")) for one in found},
+        {
+            one.name: partial(asked, host.drives, one, number(host.files, f"{BLOCK}/{one.name}/nsid"))
+            for one in found
+            if not is_silent(one)
+        },
         limit_s,
     )
-    return tuple(in_full(host, one, told[one.name]) for one in found)
+    return tuple(in_full(host, one, told.get(one.name, Told())) for one in found)
+
+
+def is_silent(one: Disk) -> bool:
+    """Whether it is not asked at all: it needs no thread either."""
+    return known(one.transport) in SILENT or one.name.startswith(("vd", "xvd"))
 
 
 def in_full(host: Host, one: Disk, told: Told | Unknown) -> DiskInFull:
@@ -69,10 +80,10 @@ def asked(drives: Drives, one: Disk, own: Fact[int]) -> Told:
     """By its own commands; `own` is its NVMe namespace. A transport that is not known is taken for SCSI: its commands
     harm nobody who speaks it.
     """
-    transport = known(one.transport)
-    if transport in SILENT or one.name.startswith(("vd", "xvd")):
+    if is_silent(one):
         return Told()
-    if transport == "nvme":
+    transport = known(one.transport)
+    if transport is not None and transport.startswith("nvme"):
         return of_nvme(drives, one.path, own)
     return of_ata(drives, one.path) if transport == "sata" else of_scsi(drives, one.path)
 
@@ -85,6 +96,7 @@ def of_nvme(drives: Drives, node: str, number: Fact[int]) -> Told:
     spaces = attempt(lambda: namespaces(drives, node))
     return Told(
         health=attempt(lambda: nvme_health(drives, node)),
+        self_tests=attempt(lambda: nvme_self_tests(drives, node)),
         namespaces=spaces,
         formats=of(spaces, lambda found: formats(found, number)) or (),
         nvme_version=why or (told.version if told else None),
@@ -126,14 +138,17 @@ def of_ata(drives: Drives, node: str) -> Told:
         told = None if raw is None else ata.identity(raw)
     except AgentError as error:
         why = Unknown(unknown=str(error))
-        return Told(health=why, rotation_rpm=why, form_factor_inches=why, link_gbps=why, is_locked=why)
+        of_nvme_alone = {"namespaces", "formats", "nvme_version", "capacity_bytes", "unallocated_bytes"}
+        return Told(**{part: why for part in Told._fields if part not in of_nvme_alone})
     if told is None:
         return Told()
     return Told(
         health=attempt(lambda: ata_health(drives, node)) if told.has_smart else None,
+        self_tests=attempt(lambda: ata_self_tests(drives, node)) if told.has_smart else None,
         rotation_rpm=told.rotation_rpm,
         form_factor_inches=told.form_factor_inches,
         link_gbps=told.link_gbps,
+        best_link_gbps=told.best_link_gbps,
         is_locked=told.is_locked,
     )
 
@@ -149,9 +164,30 @@ def ata_health(drives: Drives, node: str) -> DiskHealth | None:
     return ata.health(None if verdict is None else ata.passed((verdict.lba_mid, verdict.lba_high)), found, edges)
 
 
+def nvme_self_tests(drives: Drives, node: str) -> tuple[SelfTest, ...] | None:
+    """Raises `DeviceError`, `DecodeError`."""
+    raw = drives.nvme_log(node, self_test.NVME_PAGE, self_test.NVME_BYTES)
+    return None if raw is None else self_test.of_nvme(raw)
+
+
+def ata_self_tests(drives: Drives, node: str) -> tuple[SelfTest, ...] | None:
+    """Raises `DeviceError`, `DecodeError`."""
+    answer = drives.ata_smart(node, self_test.ATA_READ_LOG, self_test.ATA_LOG)
+    return None if answer is None else self_test.of_ata(answer.data)
+
+
+def scsi_self_tests(drives: Drives, node: str) -> tuple[SelfTest, ...] | None:
+    """Raises `DeviceError`, `DecodeError`."""
+    raw = drives.scsi_log(node, self_test.SCSI_PAGE)
+    return None if raw is None else self_test.of_scsi(scsi.parameters(raw, self_test.SCSI_PAGE))
+
+
 def of_scsi(drives: Drives, node: str) -> Told:
     """Log pages; SATA disks behind a SAS adapter answer them too, by its translation."""
-    return Told(health=attempt(lambda: scsi_health(drives, node)))
+    return Told(
+        health=attempt(lambda: scsi_health(drives, node)),
+        self_tests=attempt(lambda: scsi_self_tests(drives, node)),
+    )
 
 
 def scsi_health(drives: Drives, node: str) -> DiskHealth | None:

@@ -6,11 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from agent.errors import DecodeError
 from agent.host.doors import Files, Host
-from agent.inventory.devices import PCI, pci_device
+from agent.inventory.devices import PCI, hexadecimal, pci_device
 from agent.inventory.fact import attempt
-from agent.inventory.hardware.folder import Folder, each
+from agent.inventory.folder import Folder, each
 from agent.inventory.hardware.names import Book, Names, class_name
 from agent.model.devices import PciDevice
 from agent.model.fact import Fact
@@ -27,9 +26,7 @@ MIB = 1024**2
 def pci(host: Host) -> tuple[PciInFull, ...]:
     """Every function, by its address. Raises `HostError`, `DecodeError`."""
     book = Book(host, "pci")
-    return tuple(
-        function(one, pci_device(host.files, address), book.of(address)) for address, one in each(host.files, PCI)
-    )
+    return tuple(function(one, pci_device(address, one), book.of(address)) for address, one in each(host.files, PCI))
 
 
 def function(one: Folder, device: PciDevice, known: Names) -> PciInFull:
@@ -43,14 +40,6 @@ def function(one: Folder, device: PciDevice, known: Names) -> PciInFull:
         driver=one.target("driver"),
         link=link(one),
     )
-
-
-def hexadecimal(one: Folder, name: str) -> str:
-    """The digits behind 0x. Raises `HostError`, `DecodeError`."""
-    text = one.line(name) or ""
-    if not re.fullmatch(r"0x[0-9a-f]+", text):
-        raise DecodeError(f"reading {one.path}/{name}", f"{text!r} is no hexadecimal number")
-    return text.removeprefix("0x")
 
 
 def subsystem(one: Folder) -> str | None:

@@ -11,7 +11,7 @@ from agent.host.doors import Files, Host
 from agent.host.smbios import Processor, Tables
 from agent.inventory.cpu import CPUS, NODES, cpu
 from agent.inventory.fact import attempt, number, of, said, text
-from agent.inventory.hardware.folder import Folder
+from agent.inventory.folder import Folder
 from agent.inventory.numa import memory_kib, numbers_in
 from agent.model.fact import Fact
 from agent.model.hardware.processor import Cache, CpuInFull, Node, Socket

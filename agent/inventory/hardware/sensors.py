@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from agent.host.doors import Files
 from agent.inventory.fact import attempt, of
-from agent.inventory.hardware.folder import Folder, each
+from agent.inventory.folder import Folder, each
 from agent.model.fact import Fact, Unknown, known
 from agent.model.hardware.sensor import MemoryErrors, RankErrors, Sensor, Units
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from agent.host import device_doors
 from agent.host.doors import Host
-from agent.inventory.hardware.folder import Folder
+from agent.inventory.folder import Folder
 from agent.model.hardware.tpm import (
     CERTIFICATES,
     LARGEST_CERTIFICATE_BYTES,

@@ -7,20 +7,19 @@ import re
 
 from agent.errors import DecodeError
 from agent.host.doors import Host
-from agent.inventory.devices import HUB, USB
-from agent.inventory.hardware.folder import Folder, each
+from agent.inventory.devices import plugged
+from agent.inventory.folder import Folder
 from agent.inventory.hardware.names import Book, Names
 from agent.model.hardware.device import UsbInFull
 
 
 def usb(host: Host) -> tuple[UsbInFull, ...]:
-    """Every device but hubs; interfaces (`1-1:1.0`) are parts of devices. Raises `HostError`, `DecodeError`."""
-    devices = [(name, one) for name, one in each(host.files, USB) if ":" not in name]
-    plugged = [(name, one) for name, one in devices if one.line("bDeviceClass") != HUB]
-    if not plugged:
+    """Every device but hubs. Raises `HostError`, `DecodeError`."""
+    found = list(plugged(host.files))
+    if not found:
         return ()
     book = Book(host, "usb")
-    return tuple(device(name, one, book.of(name)) for name, one in plugged)
+    return tuple(device(name, one, book.of(name)) for name, one in found)
 
 
 def device(name: str, one: Folder, known: Names) -> UsbInFull:

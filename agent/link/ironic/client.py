@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls to Ironic's API: inspection, lookup, heartbeat. One client belongs to one thread.
 
-Several URLs are tried in their order, each time. The token stands in bodies only, and in no log line.
+Several URLs are tried in their order, each time. The token stands in bodies only, and in no log line. Every call has an
+end, whatever the other side does.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from agent.errors import ConfigError, ControllerRefused, DecodeError, LinkError
+from agent.link.ironic.leash import Leash, Leashed
 from agent.model.frozen import decode
 from agent.model.ironic.parameters import ciphers_of_1_2
 from agent.model.ironic.wire import Beat, Lookup
@@ -31,6 +32,7 @@ CERTIFICATES, MESSAGES = (1, 68), (1, 72)
 """1.62 brought tokens, 1.68 the agent's certificate, 1.72 its message (ironic/api/controllers/v1/versions.py)."""
 MEDIA_TYPE = {"Accept": "application/json", "Content-Type": "application/json"}
 EVIDENCE_CHARS = 500
+CUT = "its answer has no end"
 
 
 @dataclass(frozen=True)
@@ -49,22 +51,11 @@ class Manner:
     tls_ciphers: str | None = None
     request_id: str | None = None
     api_version: str | None = None
+    connect_timeout_s: float = CONNECT_TIMEOUT_S
     answer_timeout_s: float = ANSWER_TIMEOUT_S
 
 
 PLAIN = Manner()
-
-
-class Secured(HTTPAdapter):
-    """Connections with a TLS context of ours; whom it trusts, the session says."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Called by the constructor."""
-        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
 
 
 class Ironic:
@@ -72,13 +63,16 @@ class Ironic:
 
     def __init__(self, urls: Sequence[str], manner: Manner = PLAIN) -> None:
         self._urls = tuple(urls)
-        self._timeout_s = manner.answer_timeout_s
+        self._connect_s, self._timeout_s = manner.connect_timeout_s, manner.answer_timeout_s
         self._version = min(NEWEST, version_of(manner.api_version)) if manner.api_version else NEWEST
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = False if manner.insecure else manner.ca_path or system_authorities() or True
         self._session.cert = manner.client_path
-        self._session.mount("https://", Secured(context(manner)))
+        self._session.headers["Connection"] = "close"
+        self._leash = Leash()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, Leashed(self._leash, context(manner)))
         if manner.insecure:
             warnings.filterwarnings("ignore", "Unverified HTTPS request")  # who chose it was told once
         if manner.request_id:
@@ -131,23 +125,31 @@ class Ironic:
         """The answer of the first URL that answers at all."""
         silent: LinkError | None = None
         for url in urls:
+            limit_s = timeout_s or self._timeout_s
             try:
-                response = self._session.request(
-                    method,
-                    url,
-                    params=query,
-                    data=body,
-                    headers={**MEDIA_TYPE, **(more or {})},
-                    allow_redirects=False,
-                    timeout=(CONNECT_TIMEOUT_S, timeout_s or self._timeout_s),
-                )
+                with self._leash.within(self._connect_s + limit_s):
+                    response = self._session.request(
+                        method,
+                        url,
+                        params=query,
+                        data=body,
+                        headers={**MEDIA_TYPE, **(more or {})},
+                        allow_redirects=False,
+                        timeout=(self._connect_s, limit_s),
+                    )
             except OSError as error:  # all of requests' are
-                silent = LinkError(f"{doing} at {named(url)}", type(error).__name__)
+                silent = LinkError(f"{doing} at {named(url)}", self._why(error))
                 silent.__cause__ = error
+                continue
+            if self._leash.is_cut:  # an answer without a length looks whole wherever it ends
+                silent = LinkError(f"{doing} at {named(url)}", CUT)
                 continue
             must_be_good(f"{doing} at {named(url)}", response)
             return response
         raise silent or LinkError(doing, "no URL of Ironic's is known")
+
+    def _why(self, error: OSError) -> str:
+        return CUT if self._leash.is_cut else type(error).__name__
 
 
 def context(manner: Manner) -> ssl.SSLContext:

@@ -2,7 +2,8 @@
 """Where Ironic is, by whoever says so on the network: multicast DNS (ironic_python_agent/mdns.py).
 
 Anybody on the network may answer, so it is asked for only where the command line says so; and of what the answer adds,
-two parameters are taken.
+two parameters are taken, and those only where nobody said them at boot. ironic-python-agent lets the answer win; but
+what stands on the command line, Ironic or its operator wrote, and nothing in their contract leaves it to a stranger.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def discovered(host: Host, parameters: Parameters, stop: Event) -> Parameters:
     changes: dict[str, object] = {}
     if wants_api or not wants_inspection:
         found = find(host, API, stop)
-        changes = {"api_urls": url_of(host, found), **overridden(found)}
+        changes = {"api_urls": url_of(host, found), **added(parameters, found)}
     if wants_inspection:
         changes["inspection_urls"] = f"{url_of(host, find(host, INSPECTION, stop))}/v1/continue"
     log.info("Ironic found", **{name: str(value) for name, value in changes.items()})
@@ -47,12 +48,18 @@ def discovered(host: Host, parameters: Parameters, stop: Event) -> Parameters:
         raise DecodeError("reading where Ironic is", faults(error)) from None
 
 
-def overridden(found: Service) -> dict[str, object]:
-    """What else it says, as far as anybody may say that: `ipa_ntp_server` and the like."""
+def added(parameters: Parameters, found: Service) -> dict[str, object]:
+    """What else it says, as far as anybody may say that (`ipa_ntp_server`), and nobody has said it before."""
     told = {f"ipa-{key.removeprefix('ipa_').replace('_', '-')}": value for key, value in found.text.items()}
     for name in set(told) - set(OVERRIDES) - {"ipa-path", "ipa-protocol"}:
         log.warning("not taken from multicast DNS", parameter=name)
-    return {FIELDS[name]: told[name] for name in OVERRIDES if told.get(name)}
+    taken: dict[str, object] = {}
+    for name in (one for one in OVERRIDES if told.get(one)):
+        if getattr(parameters, FIELDS[name]):
+            log.warning("not taken from multicast DNS: it was said at boot", parameter=name)
+        else:
+            taken[FIELDS[name]] = told[name]
+    return taken
 
 
 def find(host: Host, name: str, stop: Event) -> Service:

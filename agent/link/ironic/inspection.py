@@ -20,7 +20,7 @@ from agent.model.inventory import Inventory
 from agent.model.ironic.wire import MASTER, VERSION
 from agent.model.network import Nic
 from agent.model.system import Cpu, Memory, System
-from agent.plan.device_hints import vendor
+from agent.plan.device_hints import lsblks_transport, vendor
 
 GIB = 1024**3
 SMALLEST_ROOT_BYTES = 4 * GIB
@@ -54,8 +54,8 @@ class Surroundings:
 
 
 def smallest(disks: Sequence[Disk]) -> Disk | None:
-    """The root disk where nobody gave hints: of 4 GiB or more the smallest, by name among equals."""
-    large = [disk for disk in disks if disk.size_bytes >= SMALLEST_ROOT_BYTES]
+    """The root disk where nobody gave hints: of 4 GiB or more the smallest, by name among equals; none on a network."""
+    large = [disk for disk in disks if disk.size_bytes >= SMALLEST_ROOT_BYTES and not disk.is_remote]
     return min(large, key=lambda disk: (disk.size_bytes, disk.path), default=None)
 
 
@@ -172,7 +172,7 @@ def memory(found: Memory | None) -> dict[str, object]:
 
 def disk_told(disk: Disk) -> dict[str, object]:
     """One disk, in bytes. SATA's maker is "ATA" to IPA and to the hints that were copied from it."""
-    transport = known(disk.transport)
+    transport = known(lsblks_transport(disk))
     return {
         "name": disk.path,
         "model": known(disk.model),

@@ -20,10 +20,10 @@ from agent.link.ironic.boot import FILE, told
 from agent.link.ironic.client import Ironic, Manner
 from agent.link.ironic.clock import set_clock
 from agent.link.ironic.discovery import discovered
-from agent.model.ironic.parameters import Parameters
+from agent.model.ironic.parameters import CA_FILE, Parameters
 from agent.plan.disk import LEAST_BYTES
 
-CA_FILE, CLIENT_FILE = "ca.pem", "client.pem"
+CLIENT_FILE = "client.pem"
 
 log = structlog.get_logger("boot")
 
@@ -88,7 +88,7 @@ def wait_for_disks(host: Host, parameters: Parameters, stop: Event) -> None:
     """
     for attempt in range(parameters.disk_attempts):
         try:
-            if any(disk.size_bytes >= LEAST_BYTES for disk in disks(host)):
+            if any(disk.size_bytes >= LEAST_BYTES and not disk.is_remote for disk in disks(host)):
                 return
         except AgentError as error:
             log.warning("the disks cannot be read yet", error=str(error))

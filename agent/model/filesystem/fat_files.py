@@ -49,6 +49,16 @@ class FatFiles:
             return ()
         return tuple(each.name for each in self._listed(found))
 
+    def places(self, directory: str) -> tuple[tuple[int, int], ...]:
+        """(offset, size) of what a directory's entries are in; nothing if there is none. Raises `DecodeError`."""
+        found = self._find(directory)
+        if found is None or not found.is_directory:
+            return ()
+        cluster = found.cluster or self._layout.root_cluster
+        if not cluster:
+            return ((self._layout.root_at, self._layout.root_bytes),)
+        return tuple((at, self._layout.cluster_bytes) for at in self._clusters(cluster, LARGEST_DIRECTORY_BYTES))
+
     def find(self, path: str) -> str | None:
         """The path of a regular file as it is written there; `None` if there is none. Raises `DecodeError`."""
         parent, _, _ = path.rpartition("/")
@@ -82,12 +92,16 @@ class FatFiles:
 
     def _chain(self, cluster: int, most_bytes: int) -> Iterator[bytes]:
         """The content of a chain, up to that length."""
+        return (self._read(at, self._layout.cluster_bytes) for at in self._clusters(cluster, most_bytes))
+
+    def _clusters(self, cluster: int, most_bytes: int) -> Iterator[int]:
+        """Where a chain's clusters are, up to that length."""
         at, got, seen = self._layout, 0, set()
         while got < most_bytes and 2 <= cluster < at.clusters + 2:
             if cluster in seen:
                 raise DecodeError(DOING, f"a chain of clusters runs in a circle at {cluster}")
             seen.add(cluster)
-            yield self._read(at.data_at + (cluster - 2) * at.cluster_bytes, at.cluster_bytes)
+            yield at.data_at + (cluster - 2) * at.cluster_bytes
             got += at.cluster_bytes
             cluster = self._next(cluster)
 

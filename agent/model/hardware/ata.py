@@ -31,6 +31,7 @@ class AtaIdentity(Frozen):
     rotation_rpm: int | None = None
     form_factor_inches: float | None = None
     link_gbps: float | None = None
+    best_link_gbps: float | None = None
     has_smart: bool = False
     is_locked: bool = False
 
@@ -63,9 +64,17 @@ def identity(raw: bytes) -> AtaIdentity:
         rotation_rpm=0 if turns == SOLID else turns if SLOWEST_RPM <= turns <= FASTEST_RPM else None,
         form_factor_inches=FORM_FACTORS.get(word(raw, 168) & 0x0F),
         link_gbps=GENERATIONS_GBPS.get(word(raw, 77) >> 1 & 7) if word(raw, 77) != 0xFFFF else None,
+        best_link_gbps=best_link(word(raw, 76)),
         has_smart=bool(word(raw, 82) & 1 and word(raw, 85) & 1),
         is_locked=bool(word(raw, 128) & 4),
     )
+
+
+def best_link(capabilities: int) -> float | None:
+    """Bit 1 is the first generation; a disk on a parallel cable has no such word."""
+    if capabilities in (0, 0xFFFF):
+        return None
+    return max((gbps for bit, gbps in GENERATIONS_GBPS.items() if capabilities & 1 << bit), default=None)
 
 
 def attributes(raw: bytes) -> tuple[Attribute, ...]:

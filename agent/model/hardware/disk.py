@@ -11,6 +11,9 @@ from agent.model.disk import Disk
 from agent.model.fact import Fact, Unknown
 from agent.model.frozen import Frozen
 
+Kind = Literal["short", "extended", "other"]
+Outcome = Literal["passed", "failed", "ended"]
+
 
 class DiskHealth(Frozen):
     """In one set of words for NVMe, ATA and SCSI. `None` is what this kind of disk, or this disk, does not tell."""
@@ -31,6 +34,21 @@ class DiskHealth(Frozen):
     reallocated_sectors: int | None = None
     pending_sectors: int | None = None
     crc_errors: int | None = Field(default=None, description="on the way to the disk: a cable, a backplane")
+
+
+class SelfTest(Frozen):
+    """One that was done. `ended`: it was broken off, or is still at work, and says nothing."""
+
+    kind: Kind
+    outcome: Outcome
+    at_hours: int | None = None
+    place_lba: int | None = None
+    told: str = ""
+
+    def __str__(self) -> str:
+        when = f", at {self.at_hours} hours" if self.at_hours is not None else ""
+        where = f", at sector {self.place_lba}" if self.place_lba is not None else ""
+        return f"{self.kind} self-test {self.outcome}{f' ({self.told})' if self.told else ''}{when}{where}"
 
 
 class LbaFormat(Frozen):
@@ -77,5 +95,7 @@ class DiskInFull(Disk):
     rotation_rpm: Fact[int] = Field(default=None, description="0 does not turn")
     form_factor_inches: Fact[float] = None
     link_gbps: Fact[float] = Field(default=None, description="SATA: as negotiated")
+    best_link_gbps: Fact[float] = Field(default=None, description="SATA: of the disk's own side")
+    self_tests: Fact[tuple[SelfTest, ...]] = Field(default=None, description="newest first; () none was ever done")
     is_locked: Fact[bool] = Field(default=None, description="by an ATA password")
     memberships: tuple[Membership, ...] | Unknown = ()

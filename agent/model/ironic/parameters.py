@@ -20,7 +20,11 @@ from agent.model.frozen import Frozen, Secret, faults
 PORT = 9999
 DEFAULT_COLLECTORS = ("default", "logs")
 MDNS = "mdns"
+BASIC = "http_basic"
+"""The one strategy of IPA's by which it logs in."""
 VIRTUAL_MEDIA = "vmedia"
+CA_FILE = "ca.pem"
+"""In the agent's directory: the authorities that were named."""
 FIELDS = {
     "ipa-api-url": "api_urls",
     "ipa-inspection-callback-url": "inspection_urls",
@@ -60,6 +64,9 @@ FIELDS = {
     "ipa-cafile": "ca_file",
     "ipa-certfile": "certificate_file",
     "ipa-keyfile": "key_file",
+    "ipa-image-server-auth-strategy": "image_strategy",
+    "ipa-image-server-user": "image_user",
+    "ipa-image-server-password": "image_password",
     "BOOTIF": "boot_interface",
     "boot_method": "boot_method",
     "ir_pub_id": "publisher_id",
@@ -79,9 +86,6 @@ OTHERS = {
     "ipa-tls-cert-file": "the API's certificate is made anew in every boot, and Ironic told of it",
     "ipa-tls-key-file": "the API's certificate is made anew in every boot, and Ironic told of it",
     "ipa-auto-tls-allowed-clock-skew": "the API's certificate is valid for ever, and ends with its key",
-    "ipa-image-server-user": "Ironic sends user and password with the image: instance_info has them",
-    "ipa-image-server-password": "Ironic sends user and password with the image: instance_info has them",
-    "ipa-image-server-auth-strategy": "Ironic sends user and password with the image: instance_info has them",
     "ipa-md5-enabled": "an image's digest is SHA-256 or SHA-512",
     "ipa-permitted-image-formats": "raw and QCOW2 are written, and nothing else",
     "ipa-disable-deep-image-inspection": "an image is read by this agent's own code alone, always looked into first",
@@ -160,6 +164,9 @@ class Parameters(Frozen):
     ca_file: str | None = None
     certificate_file: str | None = None
     key_file: str | None = None
+    image_strategy: str | None = None
+    image_user: str | None = None
+    image_password: Secret | None = None
     ca_pem: str | None = None
     client_pem: Secret | None = None
     boot_interface: str | None = None
@@ -181,6 +188,13 @@ class Parameters(Frozen):
         """Of `boot_interface`: pxelinux writes `01-aa-bb-…`, iPXE `aa:bb:…`."""
         found = MAC.fullmatch((self.boot_interface or "").lower())
         return found.group(1).replace("-", ":") if found else None
+
+    @property
+    def image_login(self) -> tuple[str, str] | None:
+        """User and password for images with which Ironic sends none; what is missing of them is empty."""
+        if self.image_strategy != BASIC:
+            return None
+        return self.image_user or "", self.image_password.get_secret_value() if self.image_password else ""
 
     @property
     def inspects(self) -> bool:

@@ -89,6 +89,9 @@ def identity(url: str = "https://127.0.0.1:9999") -> Identity:
     )
 
 
+OPEN_TO_ALL = ImagePolicy()
+
+
 @contextmanager
 def serving(
     host: FakeHost | Host,
@@ -97,6 +100,7 @@ def serving(
     boot: str = BOOT,
     logs: Callable[[], bytes] = lambda: b"logs",
     rows: Mapping[str, Command] | None = None,
+    images: ImagePolicy = OPEN_TO_ALL,
 ) -> Iterator[Agent]:
     """A process. What it recorded stays on the host; `rows` are further commands."""
     made = Agent(host)
@@ -104,7 +108,7 @@ def serving(
     if record.held is None:
         record.open(identity(), NODE)
     site = Site(host=host, record=record, logs=logs, rescue=made.rescued.append, over=made.over.append)
-    work = Work(site, DIRECTORY, boot, ImagePolicy())
+    work = Work(site, DIRECTORY, boot, images)
     made.commands = commands = Commands({**table(work), **(rows or {})}, record, made.news, made.died.append)
     pem, ca = folder / "agent.pem", folder / "ca.pem"
     pem.write_text("".join(PAIR))

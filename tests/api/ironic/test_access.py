@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from agent.api.ironic.fetched import Login, with_login
 from agent.api.ironic.translate import access
 from agent.errors import InputError
 from agent.model.destination import authorization
+from agent.model.ironic.options import words_of_options
+from agent.model.ironic.parameters import parsed
 
 URLS = ["https://registry.example/v2/image/blobs/sha256:abc"]
 
@@ -50,3 +53,36 @@ def test_what_cannot_be_sent(given: object) -> None:
         access({"urls": URLS, "image_request_authorization": given})
 
     assert "s3cret" not in str(caught.value)
+
+
+def configured(text: str) -> Login | None:
+    """By a configuration file on virtual media."""
+    return parsed(words_of_options(text, "ipa.conf")).image_login
+
+
+BASIC = "[DEFAULT]\nimage_server_auth_strategy = http_basic\nimage_server_user = u\nimage_server_password = p\n"
+
+
+def test_the_login_of_this_boot() -> None:
+    """An image with which Ironic sends no word about it is fetched with user and password of the configuration file;
+    Ironic's own word comes first; without the strategy there is none, as for IPA.
+    """
+    args = {"image_info": {"urls": URLS}, "configdrive": "x"}
+    info = with_login(args, configured(BASIC))["image_info"]
+    assert authorization("fetching", access(info)).get("Authorization") == f"Basic {header('u:p')}"
+    assert args == {"image_info": {"urls": URLS}, "configdrive": "x"}
+
+    for own in ({"image_server_user": "v", "image_server_password": "q"}, {"image_request_authorization": "Bearer x"}):
+        mine = {"image_info": {"urls": URLS, **own}}
+        assert with_login(mine, configured(BASIC)) == mine
+    assert configured(BASIC.replace("http_basic", "noauth")) is None and configured("[DEFAULT]\n") is None
+    assert with_login(args, None) == args and with_login({}, ("u", "p")) == {}
+
+
+def test_half_a_login() -> None:
+    """It is named in the step that would need it, and no word of it is shown."""
+    half = configured(BASIC.replace("image_server_user = u\n", ""))
+    with pytest.raises(InputError, match="user or password is missing") as caught:
+        with_login({"image_info": {"urls": URLS}}, half)
+
+    assert "p" not in str(caught.value.evidence).split()

@@ -11,7 +11,7 @@ import pytest
 
 from agent.api.ironic.burn_in import burn_in_request
 from agent.api.ironic.inject import inject_request
-from agent.api.ironic.steps import Kind, known, listed
+from agent.api.ironic.steps import STEPS, Asked, Kind, known, listed
 from agent.api.ironic.translate import erase_request
 from agent.apply.inject import PLACE
 from agent.errors import InputError
@@ -62,6 +62,9 @@ IPA: dict[Kind, dict[str, tuple[int, bool, frozenset[str]]]] = {
 """ironic-python-agent 13, hardware.py: priority, abortable, arguments; those of write_image Ironic knows itself."""
 
 
+OWN = {"deploy.validate_hardware"}
+
+
 def ours(kind: Kind) -> dict[str, tuple[int, bool, frozenset[str]]]:
     """The list, in the same words."""
     return {
@@ -76,8 +79,12 @@ def ours(kind: Kind) -> dict[str, tuple[int, bool, frozenset[str]]]:
 
 @pytest.mark.parametrize("kind", list(IPA))
 def test_the_lists_are_ipas(kind: Kind) -> None:
-    """Names, interfaces, priorities, what can be aborted, arguments: but for bootc, which is refused with a reason."""
-    assert ours(kind) == {name: row for name, row in IPA[kind].items() if name != "deploy.execute_bootc_install"}
+    """Names, interfaces, priorities, what can be aborted, arguments: but for bootc, which is refused with a reason, and
+    for what IPA does not have.
+    """
+    found = {name: row for name, row in ours(kind).items() if name not in OWN}
+    assert found == {name: row for name, row in IPA[kind].items() if name != "deploy.execute_bootc_install"}
+    assert OWN.isdisjoint(IPA[kind]) and (ours(kind).keys() >= OWN) == (kind != "deploy")
 
 
 def test_what_is_refused_says_why() -> None:
@@ -86,6 +93,15 @@ def test_what_is_refused_says_why() -> None:
         known("deploy", "deploy", "execute_bootc_install")
 
     assert "bootc-image-builder" in str(caught.value.hint)
+    for name, why in (
+        ("generic_container_step", "no container runtime"),
+        ("container_clean_step", "no container runtime"),
+        ("update_nvidia_nic_firmware_image", "NVIDIA's own tools"),
+        ("update_nvidia_nic_firmware_settings", "NVIDIA's own tools"),
+    ):
+        with pytest.raises(InputError, match=why) as caught:
+            known("clean", "deploy", name)
+        assert "ironic-python-agent" in str(caught.value.hint)
     with pytest.raises(InputError, match=r"there is no such step; there are .*deploy\.erase_pstore"):
         known("clean", "deploy", "update_nic_firmware")
 
@@ -226,6 +242,9 @@ def test_who_allows_the_loss_of_shared_disks(changes: dict[str, Any], *, guards:
     """The node, or the parameter of this boot; every step that destroys goes by it."""
     assert erase_request("r", of(**changes), "metadata", guards=guards).shared_too is allowed
     assert burn_in_request("r", of(**changes), "disk", guards=guards).shared_too is allowed
+    assert inject_request("r", of(**changes), {}, {}, guards=guards).shared_too is allowed
+    asked = Asked("r", of(**changes), {}, guards=guards)
+    assert STEPS["deploy.inject_files"].request(asked).shared_too is allowed  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(("told", "at_once"), [(None, 4), (1, 1), (7, 7), (0, 4), ("x", 4), (10**9, 1024)])

@@ -90,7 +90,7 @@ def test_what_is_not_written(tmp_path: Path, changes: dict[str, Any], told: str)
 
 
 def test_how_ironic_s_words_are_read() -> None:
-    """Numbers may be texts; truth is spelled in many ways, and is never guessed; nothing is kept where nothing is."""
+    """Numbers may be texts; truth is spelled in many ways, never guessed; without a type it is a whole disk (T27)."""
     assert layout({"image_type": "whole-disk"}) is None and layout({}) is None
     assert layout(INFO) == Layout(root_mib=32, swap_mib=4, ephemeral_mib=8)
     kept = [layout({**INFO, "preserve_ephemeral": word, "ephemeral_mb": "8"}) for word in (True, "true", "YES", "1")]

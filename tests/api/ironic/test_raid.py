@@ -166,6 +166,34 @@ def test_a_deploy_to_the_root_volume() -> None:
     assert machine.variables is not None and len(decode_order(machine.variables["BootOrder"])) == 2
 
 
+def test_an_esp_that_is_larger_than_the_mirror() -> None:
+    """It is seen in the image's table, and refused before a byte of the image is on the array."""
+    machine = uefi()
+    made_in(machine)
+    whole = gpt.parse(IMAGE, 512)
+    large = replace(whole, entries=(replace(whole.entries[0], last_lba=600 * MIB // 512),))
+    array = gpt.array_of(large, bytes(128 * 128))
+    head = bytearray(IMAGE)
+    head[512:1024], head[1024 : 1024 + len(array)] = gpt.header_of(large, array, backup=False), array
+    root = disk_of(machine, "/dev/md0")
+    root.durable.write(MIB, b"the tenant before")
+
+    args = {"image_info": image_info(serve(machine, bytes(head))), "configdrive": DRIVE}
+    outcome = step(FakeHost.of(machine), "deploy", "deploy.write_image", args, raid_config=ARRAYS)
+    assert outcome.error is not None and "and the mirror that firmware reads" in outcome.error.details
+    assert root.durable.read(MIB, 17) == b"the tenant before"
+
+
+def test_burn_in_leaves_the_arrays() -> None:
+    """A test is no reason to lose what Ironic has made: it is refused, and says what to do first."""
+    machine = uefi()
+    made_in(machine)
+    outcome = step(FakeHost.of(machine), "clean", "deploy.burnin_disk", raid_config=ARRAYS)
+
+    assert outcome.error is not None and "delete_configuration" in outcome.error.details
+    assert {"md0", "md1", "md2"} <= machine.tree.directories["/sys/block"]
+
+
 def test_a_bios_gets_no_array_as_root() -> None:
     """It could not boot: said before anything is written."""
     machine = two_disks()

@@ -161,7 +161,7 @@ def test_plain_http(agent: Agent) -> None:
 
 
 def test_certificate(agent: Agent) -> None:
-    """It passes Python 3.13's checks, speaks TLS 1.3, and is valid whatever the clock says."""
+    """It passes Python 3.13's checks, speaks TLS 1.3, and is valid whatever the clock says (T4)."""
     where = urlsplit(agent.url)
     with (
         socket.create_connection((where.hostname, where.port)) as plain,

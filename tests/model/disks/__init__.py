@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small filesystems of the real mkfs, without their zeroes, for tests that need no root.
 
-Made by `python -m tests.model.disks`, as root: mkfs, a few files, unmounted. Kept as zstd of (offset, length, bytes).
+Made by `python -m tests.model.disks`, as root: mkfs, a few files, unmounted; a disc by xorriso. Kept as zstd of
+(offset, length, bytes).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ SIZES_MIB = {
     "fat16": 20,
     "fat32": 64,
 }
+DISC, DISC_BYTES = "iso9660", 140 * 2048
 
 
 def pieces(name: str) -> list[tuple[int, bytes]]:
@@ -46,6 +48,14 @@ def load(name: str) -> tuple[SparseBytes, int]:
     for offset, data in pieces(name):
         content.write(offset, data)
     return content, SIZES_MIB[name] << 20
+
+
+def disc() -> bytes:
+    """The beginning of one: behind it there is only padding."""
+    content = SparseBytes()
+    for offset, data in pieces(DISC):
+        content.write(offset, data)
+    return content.read(0, DISC_BYTES)
 
 
 def save(name: str, path: Path) -> None:

@@ -8,7 +8,8 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from tests.loops import command
-from tests.model.disks import SIZES_MIB, save
+from tests.media import disc
+from tests.model.disks import DISC, DISC_BYTES, SIZES_MIB, save
 from tests.model.filesystems import blank, mounted
 
 UUID = "7d1ad0a4-3d4b-4c0f-8a43-3f6f2f0c5d11"
@@ -36,3 +37,11 @@ with tempfile.TemporaryDirectory() as folder:
             for number in range(0, 150, 3):
                 (place / f"file-{number}").unlink()
         save(name, path)
+    files = {f"many/{number:03}-{'x' * 40}": str(number) for number in range(100)}
+    files |= {
+        "openstack/latest/network_data.json": "{}" * 3000,
+        f"{'a-name-that-is-longer-than-any-record-' * 6}.txt": "x",
+    }
+    made = Path(folder, DISC)
+    made.write_bytes(disc(Path(folder), files)[:DISC_BYTES])
+    save(DISC, made)

@@ -64,6 +64,32 @@ def summed(raw: bytearray) -> bytes:
     return bytes(raw)
 
 
+def nvme_self_tests(*found: tuple[int, int, int | None]) -> bytes:
+    """The log of self-tests, newest first: kind and result, hours, the place; in segment 3 whatever it was."""
+    raw = bytearray(564)
+    for place in range(20):
+        raw[4 + 28 * place] = 0x0F
+    for place, (told, hours, lba) in enumerate(found):
+        at = 4 + 28 * place
+        raw[at : at + 3] = bytes([told, 3, 0 if lba is None else 2])
+        put(raw, at + 4, hours, 8)
+        put(raw, at + 16, lba or 0, 8)
+    return bytes(raw)
+
+
+def ata_self_tests(*found: tuple[int, int, int, int], newest: int) -> bytes:
+    """SMART's log 6: kind, status, hours, place, from the ring's beginning on."""
+    raw = bytearray(SECTOR)
+    raw[0] = 1
+    for place, (kind, status, hours, lba) in enumerate(found):
+        at = 2 + 24 * place
+        raw[at : at + 2] = bytes([kind, status])
+        put(raw, at + 2, hours, 2)
+        put(raw, at + 5, lba, 4)
+    raw[508] = newest
+    return summed(raw)
+
+
 def ata_text(text: str, length: int) -> bytes:
     """The letters of each word exchanged."""
     plain = text.ljust(length).encode()
@@ -76,7 +102,7 @@ def ata_identity(*, rpm: int = 7200, security: int = 0) -> bytes:
     put(raw, 20, ata_text("WD-WX11A23B4567", 20))
     put(raw, 46, ata_text("80.00A80", 8))
     put(raw, 54, ata_text("WDC WD4003FFBX-68MU3N0", 40))
-    for word, value in ((77, 3 << 1), (82, 1), (85, 1), (128, security), (168, 2), (217, rpm)):
+    for word, value in ((76, 0b1110), (77, 3 << 1), (82, 1), (85, 1), (128, security), (168, 2), (217, rpm)):
         put(raw, 2 * word, value, 2)
     raw[510] = 0xA5
     return summed(raw)

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes of devices: what is known of them is read as it was meant, and anything else is a value or a `DecodeError`."""
+"""Bytes of devices: what is known of them is read as it was meant."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import sha256
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from agent.errors import DecodeError
 from agent.model.hardware import ata, ethtool, nvme, scsi, tpm
@@ -16,57 +13,6 @@ from agent.model.hardware.disk import DiskHealth, LbaFormat
 from agent.model.hardware.transceiver import transceiver
 from agent.model.lldp import neighbour
 from tests.model.hardware import answers
-
-READERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
-    "nvme controller": (nvme.controller, answers.nvme_controller()),
-    "nvme namespace": (lambda raw: nvme.namespace(raw, 1), answers.nvme_namespace()),
-    "nvme list": (nvme.active_namespaces, answers.nvme_list(1, 2, 7)),
-    "nvme health": (nvme.health, answers.nvme_health()),
-    "ata identity": (ata.identity, answers.ata_identity()),
-    "ata attributes": (ata.attributes, answers.ata_attributes((5, 1, 100, 0), (9, 0, 90, 1000))),
-    "ata thresholds": (ata.thresholds, answers.ata_thresholds((5, 10))),
-    "scsi page": (lambda raw: scsi.parameters(raw, 0x0D), answers.scsi_page(0x0D, (0, b"\0\x1f"), (1, b"\0\x3c"))),
-    "sfp": (transceiver, answers.sfp()),
-    "qsfp": (transceiver, answers.qsfp()),
-    "cmis": (transceiver, answers.cmis()),
-    "driver": (ethtool.driver, answers.driver_info()),
-    "link": (ethtool.link, answers.link_settings()),
-    "words": (ethtool.words, ethtool.ask_link()),
-    "module": (ethtool.module, ethtool.ask_module()),
-    "eeprom": (ethtool.eeprom, ethtool.ask_eeprom(256)),
-    "tpm properties": (lambda raw: tpm.described(tpm.properties(raw)), answers.tpm_properties()),
-    "tpm public": (tpm.public, answers.tpm_public(0x01C00002, 900)),
-    "tpm piece": (tpm.piece, answers.tpm_piece(b"abc")),
-    "tpm certificate": (lambda raw: tpm.certificate("rsa2048", raw), answers.certificate()),
-    "lldp": (neighbour, answers.lldp((1, b"\4\2\0\0\0\0\1"), (2, b"\5eth1"), (8, b"\5\1\n\0\0\1\2\0\0\0\1\0"))),
-}
-
-
-@pytest.mark.parametrize("name", READERS)
-@given(raw=st.binary(max_size=600))
-@example(raw=b"")
-def test_any_bytes(name: str, raw: bytes) -> None:
-    """A value or a `DecodeError`, whatever comes."""
-    _either(READERS[name][0], raw)
-
-
-@pytest.mark.parametrize("name", READERS)
-@given(data=st.data())
-def test_damaged_bytes(name: str, data: st.DataObject) -> None:
-    """An answer with other bytes in it, or cut short, is a value or a `DecodeError`."""
-    read, good = READERS[name]
-    raw = bytearray(good)
-    for _ in range(data.draw(st.integers(0, 8))):
-        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
-    _either(read, bytes(raw[: data.draw(st.integers(0, len(raw)))]))
-    _either(read, bytes(raw))
-
-
-def _either(read: Callable[[bytes], object], raw: bytes) -> None:
-    try:
-        read(raw)
-    except DecodeError:
-        return
 
 
 def test_nvme() -> None:

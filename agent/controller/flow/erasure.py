@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node was erased, or was not: its certificate is kept, and decides. Disks that none proves erased are set apart."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+from pydantic import Field
+
+from agent.controller.context import Controller
+from agent.controller.flow.lookup import named
+from agent.controller.records.erasure import KeptCertificate, QuarantinedDisk
+from agent.controller.records.node import Node
+from agent.controller.refusal import Missing
+from agent.controller.rules.erasure import doubt, missing
+from agent.controller.store.database import Transaction
+from agent.errors import DecodeError
+from agent.model.disk import Disk
+from agent.model.erasing.certificate import DOING, IN_RESULT, Certificate, SignedCertificate
+from agent.model.fact import known
+from agent.model.fault import Fault
+from agent.model.frozen import Frozen, decode
+from agent.model.job import JobReport
+
+log = structlog.get_logger("controller")
+
+
+def keep(tx: Transaction, now: datetime, node: Node, report: JobReport, signed_by: str | None) -> Certificate | None:
+    """The certificate that came with a report, kept as it was signed; `None` if none did that is of this node and of
+    this request, by the key that the node signs its calls with.
+    """
+    text = report.result.get(IN_RESULT)
+    if not isinstance(text, str):
+        return None
+    try:
+        signed = decode(SignedCertificate, text, DOING)
+        found = signed.opened()
+    except DecodeError as error:
+        log.warning("certificate refused", node=node.name, request=report.request_id, why=str(error))
+        return None
+    if signed_by not in (None, signed.key):
+        log.warning("certificate by another key than the node's", node=node.name, request=report.request_id)
+        return None
+    if (found.node_id, found.request_id) != (node.id, report.request_id):
+        log.warning("certificate of another erasure", node=node.name, request=report.request_id, of=found.request_id)
+        return None
+    kept = KeptCertificate(
+        request_id=report.request_id, node_id=node.id, signed=signed, session_id=node.session_id, received_at=now
+    )
+    tx.certificates.try_add(kept)
+    return found
+
+
+def judged(controller: Controller, tx: Transaction, node: Node, certificate: Certificate | None) -> Fault | None:
+    """What speaks against the erasure. If nothing does, disks that failed are in quarantine from now on."""
+    entry = tx.inventories.get(node.id)
+    disks = entry.inventory.disks if entry is not None else ()
+    fault = doubt(certificate, disks, quarantine=controller.options.quarantine)
+    if fault is None and certificate is not None:
+        _set_apart(tx, controller.clock.now(), node, certificate, missing(certificate, disks))
+    return fault
+
+
+def condemned(tx: Transaction, now: datetime, node: Node, certificate: Certificate | None) -> None:
+    """An erasure has failed: disks that it does not prove are in quarantine, so that none that is away at the next one
+    comes back with its data. Those that the next one proves are free again.
+    """
+    if certificate is None:
+        return
+    entry = tx.inventories.get(node.id)
+    left = missing(certificate, entry.inventory.disks if entry is not None else ())
+    _set_apart(tx, now, node, certificate, left, "the erasure failed before it was erased")
+
+
+def _set_apart(
+    tx: Transaction,
+    now: datetime,
+    node: Node,
+    certificate: Certificate,
+    gone: tuple[Disk, ...],
+    why_gone: str = "it vanished before it was erased",
+) -> None:
+    """Disks that failed, or vanished. One that is erased by now is free again; what was accepted has to be so anew."""
+    for one in certificate.disks:
+        tx.quarantined.remove(node_id=node.id, disk=tuple(filter(None, (one.serial, one.wwn))))
+    failed = [one for one in certificate.disks if not one.is_proven]
+    bad: dict[str | None, str] = {one.serial or one.wwn: f"{one.outcome}: {one.evidence}" for one in failed}
+    bad |= {known(disk.serial) or known(disk.wwn): why_gone for disk in gone}
+    for name, why in bad.items():
+        if name is None:
+            continue  # it could not be told from others tomorrow; that is why the erasure is no success
+        _quarantine(tx, node, QuarantinedDisk(id=f"{node.id}:{name}", node_id=node.id, disk=name, why=why, since=now))
+
+
+def _quarantine(tx: Transaction, node: Node, entry: QuarantinedDisk) -> None:
+    tx.quarantined.remove(id=entry.id)
+    tx.quarantined.add(entry)
+    log.error("disk quarantined", node=node.name, disk=entry.disk, why=entry.why)
+
+
+class Acceptance(Frozen):
+    """An operator's word on a disk in quarantine."""
+
+    disk: str = Field(description="its serial, or its WWN")
+    accepted: bool = Field(description="the node may have servers though the disk is in it; false takes that back")
+
+
+def accept(controller: Controller, key: str, wanted: Acceptance) -> Node:
+    """Let a node have servers, or not, with that disk in it. Raises `Missing`."""
+    doing = f"accepting disk {wanted.disk}"
+    with controller.write() as tx:
+        node = named(tx.nodes, key, doing, Missing, "node")
+        entry = tx.quarantined.find(node_id=node.id, disk=wanted.disk)
+        if entry is None:
+            raise Missing(doing, f"no disk of {node.name} with that name is in quarantine")
+        who = controller.caller.name if controller.caller is not None else "the operator"
+        now = controller.clock.now()
+        by, at = (who, now) if wanted.accepted else (None, None)
+        tx.quarantined.change(entry, accepted_by=by, accepted_at=at)
+        log.warning("disk in quarantine", node=node.name, disk=entry.disk, accepted=wanted.accepted, by=who)
+        return node

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is kept of erasures: every certificate for ever, and the disks that none proves erased."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from agent.model.erasing.certificate import SignedCertificate
+from agent.model.frozen import Frozen
+
+
+class KeptCertificate(Frozen):
+    """A certificate as it came, and from whom: the node's own credential, in this run of its agent."""
+
+    request_id: str
+    node_id: str
+    signed: SignedCertificate
+    session_id: str | None = Field(default=None, description="of the agent that handed it in, as that node")
+    received_at: datetime
+
+
+class QuarantinedDisk(Frozen):
+    """A disk of a node that may hold a former tenant's data. It is nobody's until it is erased, is out, or an operator
+    accepts that it is there.
+    """
+
+    id: str
+    node_id: str
+    disk: str = Field(description="its serial, or its WWN")
+    why: str
+    since: datetime
+    accepted_by: str | None = Field(default=None, description="who lets the node have servers all the same")
+    accepted_at: datetime | None = None

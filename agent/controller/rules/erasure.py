@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a certificate shows what a report claims: that nothing of a tenant is left on a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agent.controller.records.erasure import QuarantinedDisk
+from agent.controller.rules.root_device import label
+from agent.model.disk import Disk
+from agent.model.erasing import Erasure
+from agent.model.erasing.certificate import Certificate
+from agent.model.fact import Unknown, known
+from agent.model.fault import Fault
+from agent.model.flavor import local_disks
+
+UNPROVEN = "BMS.ERASE_UNPROVEN"
+HINT = "See bmsctl node erasure NODE: take the disk out, or clean the node again."
+
+
+def doubt(certificate: Certificate | None, disks: tuple[Disk, ...] | Unknown, *, quarantine: bool) -> Fault | None:
+    """What speaks against calling the node clean. `disks` are those that it had when it came up; each must be erased
+    and proven so, or have a name by which it can be in quarantine, where that is the policy.
+    """
+    if certificate is None:
+        return fault("the node says that it is erased, and brings no certificate that is its own")
+    gone = missing(certificate, disks)
+    nameless = [disk for disk in gone if not (known(disk.serial) or known(disk.wwn))]
+    if nameless or (gone and not quarantine):
+        return fault(f"the certificate says nothing of {', '.join(map(label, nameless or gone))}")
+    bad = [one for one in certificate.disks if not one.is_proven]
+    untold = [one for one in bad if not {one.serial, one.wwn} & {*certificate.quarantined}]
+    if untold or (bad and not quarantine):
+        return fault("; ".join(map(str, untold or bad)))
+    if gone and not certificate.disks:
+        return fault(f"no disk was erased: gone are {', '.join(map(label, gone))}")
+    return None
+
+
+def missing(certificate: Certificate, disks: tuple[Disk, ...] | Unknown) -> tuple[Disk, ...]:
+    """Disks that were there when the node came up, and of which nothing is certified: they vanished meanwhile."""
+    return tuple(disk for disk in local(disks) if not any(is_of(one, disk) for one in certificate.disks))
+
+
+def local(disks: tuple[Disk, ...] | Unknown) -> tuple[Disk, ...]:
+    """Those that a new server would see; of disks that could not be listed nothing can be held against anybody."""
+    return () if isinstance(disks, Unknown) else local_disks(disks)
+
+
+def is_of(one: Erasure, disk: Disk) -> bool:
+    """By WWN and serial; a disk that has neither by its node and its size."""
+    names = (known(disk.wwn), known(disk.serial))
+    if any(names):
+        return (one.wwn, one.serial) == names
+    return (one.path, one.size_bytes) == (disk.path, disk.size_bytes)
+
+
+def fault(why: str) -> Fault:
+    """With what to do."""
+    return Fault(code=UNPROVEN, message=f"erasing the node's disks: {why}", hint=HINT)
+
+
+def quarantined(disk: Disk, kept: Iterable[QuarantinedDisk]) -> QuarantinedDisk | None:
+    """The entry of this disk, if it has one."""
+    return next((one for one in kept if one.disk in (known(disk.serial), known(disk.wwn))), None)
+
+
+def firmware_changes(before: Certificate, after: Certificate) -> tuple[str, ...]:
+    """Versions that are others than at the erasure before: an update, or a tenant's. What is new is not told."""
+    return tuple(
+        f"{part}: {before.firmware[part]} before, {now} now"
+        for part, now in sorted(after.firmware.items())
+        if part in before.firmware and before.firmware[part] != now
+    )

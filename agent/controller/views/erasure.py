@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Erasures of a node as the operator sees them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from agent.controller.records.erasure import KeptCertificate, QuarantinedDisk
+from agent.controller.records.node import Node
+from agent.controller.rules.erasure import firmware_changes
+from agent.controller.store.database import Transaction
+from agent.model.erasing.certificate import Certificate, SignedCertificate
+from agent.model.frozen import Frozen
+
+
+class ErasureView(Frozen):
+    """One erasure: what the certificate says, and the certificate itself as it was signed."""
+
+    request_id: str
+    received_at: datetime
+    attested_by: str | None
+    says: Certificate
+    firmware_changed: tuple[str, ...]
+    signed: SignedCertificate
+
+
+class ErasuresView(Frozen):
+    """Newest first."""
+
+    node_id: str
+    node_name: str
+    quarantined: tuple[QuarantinedDisk, ...]
+    erasures: tuple[ErasureView, ...]
+
+
+def erasures_view(tx: Transaction, node: Node) -> ErasuresView:
+    """Of a node."""
+    kept = sorted(tx.certificates.all(node_id=node.id), key=lambda one: one.received_at)
+    says = [one.signed.opened() for one in kept]
+    befores = [None, *says[:-1]]
+    views = tuple(map(_view, kept, says, befores))
+    return ErasuresView(
+        node_id=node.id,
+        node_name=node.name,
+        quarantined=tx.quarantined.all(node_id=node.id),
+        erasures=tuple(reversed(views)),
+    )
+
+
+def _view(kept: KeptCertificate, says: Certificate, before: Certificate | None) -> ErasureView:
+    return ErasureView(
+        request_id=kept.request_id,
+        received_at=kept.received_at,
+        attested_by=f"session {kept.session_id}" if kept.session_id else None,
+        says=says,
+        firmware_changed=() if before is None else firmware_changes(before, says),
+        signed=kept.signed,
+    )

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A SCSI disk's sense, past the news that it has for whoever asks first."""
+
+from __future__ import annotations
+
+from agent.host.device_doors import Drives
+from agent.model.erasing import scsi
+
+MOST_NEWS = 8
+"""Each question takes one off: that it was switched on, that it was reset, that its settings were changed …"""
+
+
+def sanitize_sense(drives: Drives, node: str) -> scsi.SanitizeState | None:
+    """What it says of its sanitize; `None` where it has no sense. Raises `DeviceError`, `DecodeError`."""
+    found = None
+    for _ in range(MOST_NEWS):
+        raw = drives.scsi_sense(node)
+        found = None if raw is None else scsi.sanitize_state(raw)
+        if found is None or not found.is_news:
+            break
+    return found

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whom an agent takes for its controller: whoever has a certificate of the one authority whose digest it was told.
+
+The authority is the controller's own and certifies nobody else, so the name in a certificate says no more: a controller
+that got another address is the same. The system's authorities count for nothing here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from http.client import HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+from requests.adapters import HTTPAdapter
+
+from agent.errors import ConfigError, LinkError
+
+CA_PATH = "/boot/ca.pem"
+TIMEOUT_S = 30.0
+CA_BYTES = 64 * 1024
+
+
+def authority(url: str, pin: str) -> str:
+    """The authority's certificate, as PEM, from the controller itself: whoever sends it, the digest says whether it is
+    the one. Raises `LinkError`, `ConfigError`."""
+    parts, doing = urlsplit(url), f"asking {url} for its authority"
+    if parts.scheme != "https" or not parts.hostname:
+        raise ConfigError(doing, "an authority is pinned, and the URL is not https", hint="Correct bms.controller.")
+    connection = HTTPSConnection(parts.hostname, parts.port, context=_context(None), timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", f"{parts.path.rstrip('/')}{CA_PATH}")
+        der = ssl.PEM_cert_to_DER_cert(connection.getresponse().read(CA_BYTES).decode("ascii"))
+    except (OSError, HTTPException, ValueError) as error:
+        raise LinkError(doing, type(error).__name__) from error
+    finally:
+        connection.close()
+    found = f"sha256:{hashlib.sha256(der).hexdigest()}"
+    if found != pin:
+        raise LinkError(doing, f"its authority is {found}, and not {pin}", hint="Somebody may be in between.")
+    return ssl.DER_cert_to_PEM_cert(der)  # what was judged, and nothing else: OpenSSL trusts each certificate of a text
+
+
+class Pinned(HTTPAdapter):
+    """TLS with servers that this authority certifies."""
+
+    def __init__(self, pem: str) -> None:
+        self._pem = pem
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Called by the constructor."""
+        super().init_poolmanager(*args, ssl_context=_context(self._pem), assert_hostname=False, **kwargs)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """requests would add the system's authorities."""
+
+
+def _context(pem: str | None) -> ssl.SSLContext:
+    """That trusts this authority alone, or, for what is judged by its digest, anybody."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED if pem else ssl.CERT_NONE
+    if pem:
+        context.load_verify_locations(cadata=pem)
+    return context

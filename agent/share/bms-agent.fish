@@ -1,0 +1,1 @@
+complete --command bms-agent --no-files --arguments "(env _BMS_AGENT_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) bms-agent)" --condition "env _BMS_AGENT_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) bms-agent"
