@@ -54,7 +54,7 @@ def tree(tmp_path: Path) -> Path:
 
 # which of the two images a change of the file concerns
 CONCERNS = {
-    "agent/errors.py": {"images/ramdisk", "images/debian"},
+    "agent/errors/root.py": {"images/ramdisk", "images/debian"},
     "pyproject.toml": {"images/ramdisk", "images/debian"},
     "images/build/agent.lock": {"images/ramdisk", "images/debian"},
     "images/build/bms-agent": {"images/ramdisk", "images/debian"},
@@ -88,7 +88,7 @@ def test_the_same_content_elsewhere_has_the_same_key(keys: dict[str, str], tree:
     """Neither the place of the tree, nor dates, nor byte code left lying about change a key."""
     (tree / "agent" / "__pycache__").mkdir()
     (tree / "agent" / "__pycache__" / "errors.cpython-313.pyc").write_bytes(b"left over")
-    os.utime(tree / "agent" / "errors.py", (0, 0))
+    os.utime(tree / "agent" / "errors" / "root.py", (0, 0))
 
     assert {builder: key(tree, builder) for builder in keys} == keys
 

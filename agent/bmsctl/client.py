@@ -45,7 +45,9 @@ def exit_status_of(error: AgentError) -> int:
     """A fault that the agent knows has the status that it has there; any other one that of its kind."""
     if not isinstance(error, Refused):
         return error.exit_status
-    statuses = {kind.code: kind.exit_status for kind in _kinds(AgentError) if kind.__module__ == AgentError.__module__}
+    statuses = {
+        kind.code: kind.exit_status for kind in _kinds(AgentError) if kind.__module__.startswith("agent.errors.")
+    }
     return statuses.get(error.fault.code, error.exit_status)
 
 

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every error of the project, one tree, each with its behaviour.
+
+    AgentError
+    ├── InputError            what was asked for is wrong: nothing was touched
+    │       DecodeError, ConfigError, WrongNode, GenerationOutdated, ConfigurationChanged
+    ├── SelectionError        no disk, or no single disk, is the one that was meant: NoDiskMatches, SeveralDisksMatch
+    ├── PreconditionError     the machine is not in the state that the plan stands on: nothing was touched
+    │       DiskInUse, DiskHoldsData, DiskShared, DiskChanged, DiskReadOnly, ArrayNotWhole, ImageTooLarge,
+    │       SectorSizeMismatch, PartitionTableError, NothingToBoot, CaptureRefused, PlanRefused, ChangeUnderWay
+    ├── ImageError            the image did not arrive as promised: the disk cannot boot
+    │       DigestMismatch, ImageTruncated, ImageOverrun, ImageUnavailable (AccessDenied), ImageChanged,
+    │       ImageRefused, SignatureMissing
+    ├── Recalled              the request is not wanted any more (TimeOver: a test of it has used up its time)
+    ├── HostError             the operating system or the hardware said no
+    │       CommandFailed, ToolMissing, RecordedMachine, DeviceError, EraseUnproven, BurnInFailed, ValidationFailed,
+    │       NotAsObserved, ProofFailed, RevertFailed, NetworkDrifted
+    └── LinkError             the controller could not be reached, or answered nonsense (ControllerRefused)
+
+A face reads the attributes (`code`, `exit_status`, `retryable`, `hint`), never the class. The text says what failed
+doing what, a gerund: `AgentError("writing image to /dev/sda", "...")`. The cause is chained with `from`, not pasted in.
+"""
+
+from __future__ import annotations
+
+from agent.errors.host import (
+    BurnInFailed,
+    CommandFailed,
+    DeviceError,
+    EraseUnproven,
+    HostError,
+    NetworkDrifted,
+    NotAsObserved,
+    ProofFailed,
+    RecordedMachine,
+    RevertFailed,
+    ToolMissing,
+    ValidationFailed,
+)
+from agent.errors.image import (
+    AccessDenied,
+    DigestMismatch,
+    ImageChanged,
+    ImageError,
+    ImageOverrun,
+    ImageRefused,
+    ImageTruncated,
+    ImageUnavailable,
+    SignatureMissing,
+)
+from agent.errors.link import ControllerRefused, LinkError
+from agent.errors.order import (
+    ConfigError,
+    ConfigurationChanged,
+    DecodeError,
+    GenerationOutdated,
+    InputError,
+    NoDiskMatches,
+    Recalled,
+    SelectionError,
+    SeveralDisksMatch,
+    TimeOver,
+    WrongNode,
+)
+from agent.errors.root import AgentError
+from agent.errors.state import (
+    ArrayNotWhole,
+    CaptureRefused,
+    ChangeUnderWay,
+    DiskChanged,
+    DiskHoldsData,
+    DiskInUse,
+    DiskReadOnly,
+    DiskShared,
+    ImageTooLarge,
+    NothingToBoot,
+    PartitionTableError,
+    PlanRefused,
+    PreconditionError,
+    SectorSizeMismatch,
+)
+
+__all__ = [
+    "AccessDenied",
+    "AgentError",
+    "ArrayNotWhole",
+    "BurnInFailed",
+    "CaptureRefused",
+    "ChangeUnderWay",
+    "CommandFailed",
+    "ConfigError",
+    "ConfigurationChanged",
+    "ControllerRefused",
+    "DecodeError",
+    "DeviceError",
+    "DigestMismatch",
+    "DiskChanged",
+    "DiskHoldsData",
+    "DiskInUse",
+    "DiskReadOnly",
+    "DiskShared",
+    "EraseUnproven",
+    "GenerationOutdated",
+    "HostError",
+    "ImageChanged",
+    "ImageError",
+    "ImageOverrun",
+    "ImageRefused",
+    "ImageTooLarge",
+    "ImageTruncated",
+    "ImageUnavailable",
+    "InputError",
+    "LinkError",
+    "NetworkDrifted",
+    "NoDiskMatches",
+    "NotAsObserved",
+    "NothingToBoot",
+    "PartitionTableError",
+    "PlanRefused",
+    "PreconditionError",
+    "ProofFailed",
+    "Recalled",
+    "RecordedMachine",
+    "RevertFailed",
+    "SectorSizeMismatch",
+    "SelectionError",
+    "SeveralDisksMatch",
+    "SignatureMissing",
+    "TimeOver",
+    "ToolMissing",
+    "ValidationFailed",
+    "WrongNode",
+]

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operating system or the hardware said no."""
+
+from __future__ import annotations
+
+from agent.errors.root import AgentError
+
+
+class HostError(AgentError):
+    """The operating system or the hardware said no."""
+
+    code = "HOST.ERROR"
+    exit_status = 6
+
+
+class CommandFailed(HostError):
+    """A command ended with a failure, a signal, or not at all."""
+
+    code = "HOST.COMMAND_FAILED"
+
+
+class ToolMissing(HostError):
+    """A command that is needed is not installed."""
+
+    code = "HOST.TOOL_MISSING"
+    advice = "Install the package that has it, or use a ramdisk built by images/ramdisk."
+
+
+class RecordedMachine(HostError):
+    """What a recorded machine cannot do: tell what nobody asked it, or be changed."""
+
+    code = "HOST.RECORDED"
+    exit_status = 2
+    advice = "With --machine there are looks and plans only (--plan). To act, run it without, on the machine itself."
+
+
+class DeviceError(HostError):
+    """A device failed while it was read, written or asked."""
+
+    code = "HOST.DEVICE_ERROR"
+    advice = "See the kernel log and the drive's own health log."
+
+
+class EraseUnproven(HostError):
+    """A disk was erased, and what was read back is not zero."""
+
+    code = "DISK.ERASE_UNPROVEN"
+    advice = "The drive does not do as it says: take it out of service, do not give it to another tenant."
+
+
+class BurnInFailed(HostError):
+    """Hardware under load gave a wrong result, or none; the evidence has every finding."""
+
+    code = "HARDWARE.BURN_IN_FAILED"
+    advice = "Take the machine out of service, and replace the part that is named."
+
+
+class ValidationFailed(HostError):
+    """Hardware that was tested is broken, or nothing of it could be tested; `found` has every verdict."""
+
+    code = "HARDWARE.VALIDATION_FAILED"
+    exit_status = 8
+    advice = "Take the machine out of service, and do what the verdicts' codes say (bms-agent validate --list)."
+
+
+class NotAsObserved(HostError):
+    """After acting, the machine is not as the plan expects."""
+
+    code = "HOST.NOT_AS_PLANNED"
+    advice = "Something else changes the same thing, or the hardware lies: compare plan and inventory."
+
+
+class ProofFailed(HostError):
+    """A network that was changed does not work."""
+
+    code = "NETWORK.PROOF_FAILED"
+    retryable = True
+    advice = "The change was taken back. Correct what did not answer, or the configuration that expects it to."
+
+
+class RevertFailed(HostError):
+    """A change of the network could not be taken back in full; it is tried again."""
+
+    code = "NETWORK.REVERT_FAILED"
+    retryable = True
+    advice = "Look at the machine's console: bms-agent network show, then bms-agent network revert."
+
+
+class NetworkDrifted(HostError):
+    """The network was changed by somebody else, and the policy is to report it."""
+
+    code = "NETWORK.DRIFTED"
+    advice = "Order what was changed, or undo it; or let drift be corrected (drift: correct)."
