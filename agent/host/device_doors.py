@@ -20,6 +20,8 @@ class AtaAnswer:
     lba_mid: int = 0
     lba_high: int = 0
     count: int = 0
+    error: int = 0
+    """The error register of a command that the drive aborted."""
 
 
 class Drives(Protocol):
@@ -42,7 +44,9 @@ class Drives(Protocol):
         ...
 
     def ata_sanitize_status(self, node: str) -> AtaAnswer | None:
-        """SANITIZE STATUS EXT (ACS-4, section 7.36): its registers."""
+        """SANITIZE STATUS EXT (ACS-4, section 7.36): its registers, also where the drive aborted it, since it does that
+        after a sanitize that failed, and says why in the address.
+        """
         ...
 
     def scsi_log(self, node: str, page: int) -> bytes | None:
@@ -71,7 +75,7 @@ class Erasers(Protocol):
         """Sanitize (section 5.24): returns when it has begun."""
         ...
 
-    def ata_sanitize(self, node: str, feature: int, key: int) -> None:
+    def ata_sanitize(self, node: str, feature: int, key: int, count: int) -> None:
         """SANITIZE DEVICE (ACS-4, section 7.33 and following): returns when it has begun."""
         ...
 
@@ -79,8 +83,8 @@ class Erasers(Protocol):
         """A command of the Security feature set (section 7.39 and following), at its end; `block` may be empty."""
         ...
 
-    def scsi_sanitize(self, node: str, action: int) -> None:
-        """SANITIZE, with IMMED (SBC-4, section 5.33): returns when it has begun."""
+    def scsi_sanitize(self, node: str, word: int) -> None:
+        """SANITIZE (SBC-4, section 5.33) with the service action and the bits of its second byte."""
         ...
 
     def discard(self, node: str, offset_bytes: int, length_bytes: int) -> None:

@@ -43,7 +43,7 @@ ONE_SECTOR, ONE_SECTOR_OUT, WANT_REGISTERS = 0x0E, 0x06, 0x20
 ATA_ERROR, ATA_FAULT = 0x01, 0x20
 CHECK_CONDITION = 0x02
 ILLEGAL_REQUEST, ABORTED = 0x05, 0x0B
-DESCRIPTOR_SENSE, ATA_DESCRIPTOR = 0x72, 0x09
+FIXED_SENSE, DESCRIPTOR_SENSE, ATA_DESCRIPTOR = 0x70, 0x72, 0x09
 
 
 class NvmeCommand(ctypes.Structure):
@@ -136,7 +136,7 @@ class RealDrives:
         """A command without data: what it says is in the registers."""
         doing = f"asking {node} how its sanitize is (ATA)"
         cdb = ata_command(ATA_SANITIZE, SANITIZE_STATUS, 0)
-        return registers(scsi(node, cdb, 0, doing)[1], doing)
+        return left(scsi(node, cdb, 0, doing)[1], doing)
 
     def scsi_supports(self, node: str, opcode: int, action: int) -> bytes | None:
         """Of one command with one service action."""
@@ -186,7 +186,7 @@ def ata(node: str, command: int, feature: int, doing: str, log: int = 0) -> AtaA
     return AtaAnswer(lba_mid=sense[17], lba_high=sense[19])
 
 
-def ata_command(command: int, feature: int, lba: int, *, sends: bool = False) -> bytes:
+def ata_command(command: int, feature: int, lba: int, *, count: int = 0, sends: bool = False) -> bytes:
     """ATA PASS-THROUGH (16) of a command without data, or with a sector to send; Sanitize's are of 48 bits.
     The registers are asked for: they say whether the drive did it.
     """
@@ -194,21 +194,33 @@ def ata_command(command: int, feature: int, lba: int, *, sends: bool = False) ->
     pairs = [byte for pair in zip(high, low, strict=True) for byte in pair]
     protocol = (PIO_OUT if sends else NON_DATA) | (EXTENDED if command == ATA_SANITIZE else 0)
     transfer = (ONE_SECTOR_OUT if sends else 0) | WANT_REGISTERS
-    return bytes([ATA_16, protocol, transfer, *feature.to_bytes(2), 0, int(sends), *pairs, 0, command, 0])
+    return bytes([ATA_16, protocol, transfer, *feature.to_bytes(2), 0, count or int(sends), *pairs, 0, command, 0])
 
 
 def registers(sense: bytes, doing: str) -> AtaAnswer | None:
     """As the drive left them; `None` where it aborted the command, or the adapter brings none through. Raises
     `DeviceError`.
     """
-    if sense[:1] != bytes([DESCRIPTOR_SENSE]) or sense[8:9] != bytes([ATA_DESCRIPTOR]) or len(sense) < 22:
+    found = left(sense, doing)
+    return None if found is None or found.error else found
+
+
+def left(sense: bytes, doing: str) -> AtaAnswer | None:
+    """The registers, also of a command that was aborted: these Linux tells in fixed format, unless the disk's mode page
+    asks for descriptors (libata-scsi.c, ata_scsi_set_passthru_sense_fields; SAT-5, section 12.2.2). `None` where there
+    are none. Raises `DeviceError` for a fault.
+    """
+    if sense[:1] == bytes([DESCRIPTOR_SENSE]) and sense[8:9] == bytes([ATA_DESCRIPTOR]) and len(sense) >= 22:
+        status, error, count = sense[21], sense[11], int.from_bytes(sense[12:14])
+        low, mid, high = sense[15], sense[17], sense[19]
+    elif sense[:1] and sense[0] & 0x7F == FIXED_SENSE and len(sense) >= 12 and sense[4] & (ATA_ERROR | ATA_FAULT):
+        error, status, count = sense[3], sense[4], sense[6]
+        low, mid, high = sense[9:12]
+    else:
         return None
-    status, error = sense[21], sense[11]
     if status & ATA_FAULT:
         raise DeviceError(doing, f"the drive reports a fault (status {status:#04x}, error {error:#04x})")
-    if status & ATA_ERROR:
-        return None
-    return AtaAnswer(count=int.from_bytes(sense[12:14]), lba_low=sense[15], lba_mid=sense[17], lba_high=sense[19])
+    return AtaAnswer(count=count, lba_low=low, lba_mid=mid, lba_high=high, error=error if status & ATA_ERROR else 0)
 
 
 def scsi(

@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from agent.errors import DeviceError
-from agent.host.drives import ATA_SANITIZE, NVME_ADMIN, NvmeCommand, ata_command, registers, scsi
+from agent.host.drives import ATA_SANITIZE, NVME_ADMIN, NvmeCommand, ata_command, left, scsi
 
 FORMAT_NVM, SANITIZE_NVM = 0x80, 0x84
-SCSI_SANITIZE, IMMEDIATELY, UNRESTRICTED = 0x48, 0x80, 0x20
-"""AUSE: a sanitize that fails leaves a drive that can be told to go on without (SBC-4, section 5.33.1)."""
+SCSI_SANITIZE = 0x48
 BLKDISCARD = 0x1277  # include/uapi/linux/fs.h
 BEGIN_TIMEOUT_S = 120.0
 LONGEST_MS = 0xFFFFFFFE
@@ -37,19 +36,20 @@ class RealErasers:
         command = NvmeCommand(opcode=SANITIZE_NVM, cdw10=cdw10, timeout_ms=milliseconds(BEGIN_TIMEOUT_S))
         nvme_order(node, command, f"sanitizing the NVMe drive of {node}")
 
-    def ata_sanitize(self, node: str, feature: int, key: int) -> None:
+    def ata_sanitize(self, node: str, feature: int, key: int, count: int) -> None:
         """It goes on in the background."""
-        ata_order(node, ata_command(ATA_SANITIZE, feature, key), b"", BEGIN_TIMEOUT_S, f"sanitizing the drive {node}")
+        cdb = ata_command(ATA_SANITIZE, feature, key, count=count)
+        ata_order(node, cdb, b"", BEGIN_TIMEOUT_S, f"sanitizing the drive {node}")
 
     def ata_security(self, node: str, command: int, block: bytes, timeout_s: float) -> None:
         """With a sector to send, or without."""
         doing = f"giving the drive {node} the security command {command:#04x}"
         ata_order(node, ata_command(command, 0, 0, sends=bool(block)), block, timeout_s, doing)
 
-    def scsi_sanitize(self, node: str, action: int) -> None:
+    def scsi_sanitize(self, node: str, word: int) -> None:
         """It goes on in the background."""
         doing = f"sanitizing the disk {node}"
-        cdb = bytes([SCSI_SANITIZE, IMMEDIATELY | UNRESTRICTED | action, 0, 0, 0, 0, 0, 0, 0, 0])
+        cdb = bytes([SCSI_SANITIZE, word, 0, 0, 0, 0, 0, 0, 0, 0])
         sense = scsi(node, cdb, 0, doing, timeout_ms=milliseconds(BEGIN_TIMEOUT_S))[1]
         if sense:
             raise DeviceError(doing, f"it refused (sense {sense[:16].hex()})")
@@ -71,7 +71,8 @@ def nvme_order(node: str, command: NvmeCommand, doing: str) -> None:
 def ata_order(node: str, cdb: bytes, block: bytes, timeout_s: float, doing: str) -> None:
     """Raises `DeviceError` unless the registers say that it was done."""
     sense = scsi(node, cdb, 0, doing, send=block, timeout_ms=milliseconds(timeout_s))[1]
-    if registers(sense, doing) is None:
+    found = left(sense, doing)
+    if found is None or found.error:
         raise DeviceError(doing, f"the drive aborted it, or its adapter does not pass it on (sense {sense[:22].hex()})")
 
 

@@ -190,7 +190,7 @@ def coded(method: str, answer: bytes | AtaAnswer) -> bytes:
     if isinstance(answer, bytes) or answer.data:
         return answer if isinstance(answer, bytes) else answer.data
     if method == "ata_sanitize_status":
-        return answer.count.to_bytes(2) + bytes([answer.lba_mid, answer.lba_low])
+        return answer.count.to_bytes(2) + bytes([answer.lba_mid, answer.lba_low, answer.error])
     return bytes([answer.lba_mid, answer.lba_high])
 
 

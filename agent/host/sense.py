@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A SCSI disk's sense, past the news that it has for whoever asks first."""
+"""What an ATA drive and a SCSI disk say of their sanitize: of a disk's sense, past the news for whoever asks first."""
 
 from __future__ import annotations
 
 from agent.host.device_doors import Drives
-from agent.model.erasing import scsi
+from agent.model.erasing import ata, scsi
 
 MOST_NEWS = 8
 """Each question takes one off: that it was switched on, that it was reset, that its settings were changed …"""
+
+
+def ata_sanitize(drives: Drives, node: str) -> ata.SanitizeState | None:
+    """`None` where it does not say. Raises `DeviceError`."""
+    answer = drives.ata_sanitize_status(node)
+    if answer is None:
+        return None
+    return ata.sanitize_state(answer.count, answer.lba_mid << 8 | answer.lba_low, answer.error)
 
 
 def sanitize_sense(drives: Drives, node: str) -> scsi.SanitizeState | None:

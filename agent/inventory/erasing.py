@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from agent.host.device_doors import Drives
 from agent.host.doors import Host
-from agent.host.sense import sanitize_sense
+from agent.host.sense import ata_sanitize, sanitize_sense
 from agent.inventory.hardware.disk import SILENT
 from agent.inventory.side_by_side import side_by_side
 from agent.model.disk import Disk
-from agent.model.erasing import Abilities, Means, ata, nvme, scsi
+from agent.model.erasing import Abilities, Means, Shut, ata, nvme, scsi
 from agent.model.fact import Unknown, known
 from agent.model.hardware.nvme import ACTIVE_NAMESPACES, CONTROLLER, active_namespaces
 
@@ -63,7 +63,14 @@ def of_nvme(drives: Drives, node: str, all_of_it: bool) -> Abilities:
     if powers.sanitizes and status is None:
         notes.append("NVMe sanitize: the drive has no log of it, which is the proof")
     running = (status.means or next(iter(kept), None)) if status is not None and status.is_running else None
-    return Abilities(means=tuple(kept), notes=tuple(notes), running=running, unseen=there.unseen)
+    shut = shut_by(sanitizing, kept) if status is not None and status.failed else None
+    return Abilities(means=tuple(kept), notes=tuple(notes), running=running, shut=shut, unseen=there.unseen)
+
+
+def shut_by(kind: Iterable[Means], may: Iterable[Means]) -> Shut | None:
+    """A drive of that kind is shut; of what it may be erased by, its sanitizes may open it."""
+    by = next(iter(kind), None)
+    return None if by is None else Shut(by=by, opening=tuple(means for means in may if means.is_sanitize))
 
 
 class Namespaces(NamedTuple):
@@ -90,8 +97,7 @@ def namespaces(drives: Drives, node: str) -> Namespaces:
 def of_ata(drives: Drives, node: str, raw: bytes) -> Abilities:
     """Sanitize goes before Security: it needs no password, and the drive keeps a record of it. Raises `DecodeError`."""
     told = ata.security(raw)
-    answer = drives.ata_sanitize_status(node) if told.sanitizes_crypto or told.sanitizes_block else None
-    state = None if answer is None else ata.sanitize_state(answer.count, answer.lba_mid << 8 | answer.lba_low)
+    state = ata_sanitize(drives, node) if told.sanitizes_crypto or told.sanitizes_block else None
     means: list[Means] = []
     notes: list[str] = []
     if state is not None and state.frozen:
@@ -107,16 +113,21 @@ def of_ata(drives: Drives, node: str, raw: bytes) -> Abilities:
         means += [Means.ATA_SECURE_ERASE_ENHANCED] if told.has_enhanced else []
         means.append(Means.ATA_SECURE_ERASE)
     running = next(iter(means), None) if state is not None and state.running else None
-    return Abilities(means=tuple(means), notes=tuple(notes), running=running, has_password=told.is_enabled)
+    shut = shut_by(means, means) if state is not None and state.failed else None
+    return Abilities(means=tuple(means), notes=tuple(notes), running=running, shut=shut, has_password=told.is_enabled)
 
 
 def of_scsi(drives: Drives, node: str) -> Abilities:
     """By REPORT SUPPORTED OPERATION CODES: a disk that does not know that one has no SANITIZE. One that is at it does
-    not answer anything but for its sense (SBC-4, section 4.11.2). Raises `DeviceError`, `DecodeError`.
+    not answer anything but for its sense (SBC-4, section 4.11.2), nor does one that failed at it: that it knows how,
+    it has shown. Raises `DeviceError`, `DecodeError`.
     """
     sense = sanitize_sense(drives, node)
     if sense is not None and sense.running:
         return Abilities(means=(Means.SCSI_SANITIZE_BLOCK,), running=Means.SCSI_SANITIZE_BLOCK)
+    if sense is not None and sense.failed:
+        every = tuple(scsi.ACTIONS)
+        return Abilities(means=every, shut=shut_by(every, every))
     return Abilities(means=tuple(means for means, action in scsi.ACTIONS.items() if supports(drives, node, action)))
 
 

@@ -15,7 +15,7 @@ from agent.model.burn_in import BurnIn
 from agent.model.config_drive import ConfigDrive, DriveImage
 from agent.model.disk import DiskIdentity, Holder
 from agent.model.efi import BootEntry
-from agent.model.erasing import Means
+from agent.model.erasing import Means, Shut
 from agent.model.frozen import Frozen
 from agent.model.image import OPEN, Access, ImageRef
 from agent.model.inject import InjectFiles
@@ -143,6 +143,7 @@ class EraseDisk(Frozen):
     sample_bytes: int
     means: tuple[Means, ...] = Field(default=(Means.ZERO,), min_length=1)
     notes: tuple[str, ...] = Field(default=(), description="better means that are of no use now, and why")
+    shut: Shut | None = Field(default=None, description="a sanitize has failed on it: it is opened first")
     has_password: bool = Field(default=False, description="an ATA drive that an interrupted erasure may have locked")
     unseen: tuple[int, ...] = Field(default=(), description="namespaces of the drive that nobody sees")
     model: str | None = None

@@ -34,6 +34,7 @@ def erasure(disk: Disk, method: EraseMethod, able: Able) -> EraseDisk:
         sample_bytes=MIB,
         means=means,
         notes=notes,
+        shut=can.shut if isinstance(can, Abilities) else None,
         has_password=isinstance(can, Abilities) and can.has_password,
         unseen=can.unseen if isinstance(can, Abilities) else (),
         model=known(disk.model),

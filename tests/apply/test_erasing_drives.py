@@ -110,15 +110,6 @@ def test_samples_that_cannot_be_read_prove_nothing() -> None:
     assert (one.outcome, one.nist, one.samples.unreadable) == ("unproven", "none", 3)
 
 
-def test_a_sanitize_that_breaks_off() -> None:
-    """The drive's own log says that it failed: so does the certificate."""
-    made = machine()
-    drive(made, NvmeMind, breaks=True, takes_s=60.0)
-    one = only(served(FakeHost.of(made)))
-
-    assert one.outcome == "failed" and "sanitize failed" in one.evidence
-
-
 def test_a_drive_that_vanishes() -> None:
     """One that is gone at the half is a failure that says so, and nobody waits for it for ever."""
     made = machine()

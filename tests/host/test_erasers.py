@@ -11,7 +11,7 @@ import pytest
 
 from agent.errors import DeviceError
 from agent.host.device_doors import AtaAnswer, Erasers
-from agent.host.drives import NvmeCommand, ata_command, registers
+from agent.host.drives import NvmeCommand, ata_command, left, registers
 from agent.host.erasers import RealErasers
 from agent.model.erasing import ata
 from tests.loops import loop
@@ -19,7 +19,7 @@ from tests.loops import loop
 ORDERS: dict[str, Callable[[Erasers, str], None]] = {
     "nvme_format": lambda door, node: door.nvme_format(node, 1, 0x200, 5.0),
     "nvme_sanitize": lambda door, node: door.nvme_sanitize(node, 4),
-    "ata_sanitize": lambda door, node: door.ata_sanitize(node, 0x12, 0x426B4572),
+    "ata_sanitize": lambda door, node: door.ata_sanitize(node, 0x12, 0x426B4572, 0x10),
     "ata_security": lambda door, node: door.ata_security(node, ata.SET_PASSWORD, ata.password_block(), 5.0),
     "scsi_sanitize": lambda door, node: door.scsi_sanitize(node, 2),
 }
@@ -29,7 +29,8 @@ def test_a_sanitize_goes_out_whole() -> None:
     """ATA PASS-THROUGH (16), extended, without data, with the registers wanted; the key stands in the address in the
     order of SAT-4, table 174: 31:24, 7:0, 39:32, 15:8, 47:40, 23:16.
     """
-    assert ata_command(0xB4, 0x0012, 0x426B4572).hex(" ") == "85 07 20 00 12 00 00 42 72 00 45 00 6b 00 b4 00"
+    told = ata_command(0xB4, 0x0012, 0x426B4572, count=0x10)
+    assert told.hex(" ") == "85 07 20 00 12 00 10 42 72 00 45 00 6b 00 b4 00"
 
 
 def test_a_password_goes_out_with_its_sector() -> None:
@@ -55,6 +56,19 @@ def test_registers() -> None:
     assert registers(b"", "asking") is None and registers(bytes([0x70, 0, 5]) + bytes(15), "asking") is None
     with pytest.raises(DeviceError, match="reports a fault"):
         registers(sense(0x70), "asking")
+
+
+def test_registers_of_an_abort() -> None:
+    """What a drive aborted it says the reason of, which Linux tells in fixed format: SANITIZE STATUS EXT of a drive on
+    which one has failed. A fault is one in this format, too; other sense has no registers.
+    """
+    fixed = bytes([0xF0, 0, 0x0B, 4, 0x51, 0x40, 0, 10, 0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0])
+    refusal = bytes([0x70, 0, 5, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x20, 0, 0, 0, 0, 0])
+
+    assert left(fixed, "asking") == AtaAnswer(lba_low=1, error=4) == left(sense(0x51, error=4, lba=b"\1\0\0"), "asking")
+    assert registers(fixed, "asking") is None and left(refusal, "asking") is None and left(b"\x70", "asking") is None
+    with pytest.raises(DeviceError, match="reports a fault"):
+        left(fixed[:4] + b"\x71" + fixed[5:], "asking")
 
 
 def test_the_kernels_structure() -> None:

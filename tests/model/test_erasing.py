@@ -79,7 +79,7 @@ def test_nvme_sanitize_log() -> None:
 
     assert (running.is_running, running.progress, running.means) == (True, 0.25, Means.NVME_SANITIZE_BLOCK)
     assert (done.succeeded, done.globally_erased, done.progress) == (True, True, 1.0)
-    assert not failed.succeeded and not failed.is_running and "failed" in str(failed)
+    assert not failed.succeeded and not failed.is_running and failed.failed and "failed" in str(failed)
     assert nvme.sanitize_status(log_page(4)).succeeded and not nvme.sanitize_status(log_page(0)).succeeded
 
 
@@ -108,11 +108,27 @@ def test_ata_security() -> None:
 
 
 def test_ata_sanitize() -> None:
-    """Under way with its share; over, and how."""
-    running = ata.sanitize_state(0x4000, 0x8000)
+    """Under way with its share; over, and how. After a failure the status itself is aborted, and the address says why;
+    an abort without a reason says nothing.
+    """
+    running, done, never, failed, frozen = (
+        ata.sanitize_state(*one) for one in ((0x4000, 0x8000), (0x8000, 0xFFFF), (0, 0xFFFF), (0, 1, 4), (0, 3, 4))
+    )
+    assert running is not None and (running.running, running.progress, running.completed) == (True, 0.5, False)
+    assert done is not None and done.completed and never is not None and not never.completed
+    assert failed is not None and (failed.failed, failed.frozen, failed.completed) == (True, False, False)
+    assert frozen is not None and (frozen.failed, frozen.frozen) == (False, True)
+    assert ata.sanitize_state(0, 0, 4) is None and ata.sanitize_state(0, 1, 0x10) is None
 
-    assert (running.running, running.progress, running.completed) == (True, 0.5, False)
-    assert ata.sanitize_state(0x8000, 0).completed and not ata.sanitize_state(0, 0).completed
+
+def test_how_a_sanitize_is_ordered() -> None:
+    """So that its failure can be left; after a stranger's that cannot, in the one way that is left."""
+    assert ata.sanitize_order(Means.ATA_SANITIZE_CRYPTO) == (0x11, 0x43727970, 0x10)
+    assert ata.sanitize_order(Means.ATA_SANITIZE_BLOCK, restricted=True) == (0x12, 0x426B4572, 0)
+    assert (nvme.sanitize_word(Means.NVME_SANITIZE_BLOCK), nvme.sanitize_word(Means.NVME_SANITIZE_CRYPTO)) == (10, 12)
+    assert nvme.sanitize_word(Means.NVME_SANITIZE_BLOCK, restricted=True) == 2
+    assert scsi.sanitize_word(Means.SCSI_SANITIZE_BLOCK) == 0xA2
+    assert scsi.sanitize_word(Means.SCSI_SANITIZE_CRYPTO, restricted=True) == 0x83
 
 
 @pytest.mark.parametrize("raw", [FIXED_SENSE, DESCRIBED_SENSE])
@@ -129,6 +145,8 @@ def test_scsi_ends() -> None:
     assert scsi.sanitize_state(bytes([0x72, 3, 0x31, 0x03, 0, 0, 0, 0])).failed
     assert scsi.sanitize_state(bytes([0x72, 0, 0x04, 0x1B, 0, 0, 0, 0])).running  # whatever the key
     assert not scsi.sanitize_state(bytes([0x72, 4, 0x44, 0x00, 0, 0, 0, 0])).is_ready
+    waking = scsi.sanitize_state(bytes([0x72, 2, 0x04, 0x01, 0, 0, 0, 0]))
+    assert waking.is_waking and not (waking.running or waking.is_ready or waking.failed)
     assert scsi.sanitize_state(bytes([0x72, 6, 0x29, 0x00, 0, 0, 0, 0])).is_news
     assert scsi.supported(bytes([0, 3])) and not any(scsi.supported(raw) for raw in (bytes([0, 1]), bytes([0, 5]), b""))
 

@@ -13,12 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from agent.apply.erasing.means import begin
+from agent.apply.erasing.opening import opened
 from agent.apply.erasing.passwords import freed
 from agent.apply.erasing.sample import NOTHING, Before, look, plant
 from agent.apply.erasing.watch import running, watched
 from agent.errors import AgentError, DecodeError, DeviceError, HostError
 from agent.host.doors import BlockDevice, Host
-from agent.model.erasing import Erasure, Level, Means, Outcome, Samples, nvme, verdict
+from agent.model.erasing import Erasure, Level, Means, Outcome, Samples, Shut, nvme, verdict
 from agent.model.job import Advance
 from agent.model.plan import DiskMustBe, EraseDisk
 
@@ -78,16 +79,23 @@ def attempted(host: Host, step: EraseDisk, one: Attempt, advance: Advance, hold:
     """What came of it, as far as the samples prove. Raises `DeviceError` for what the drive failed of."""
     if step.has_password:
         freed(host, step.disk)
-    one.means = running(host, step)
-    one.resumed = one.means is not None
-    if one.means is not None:
-        one.drive_log = watched(host, step, one.means, advance)
-    if not step.disk.size_bytes:
-        raise DeviceError(f"erasing {step.disk}", looked_at_again(host, step) if one.resumed else NO_SIZE)
-    with host.block.open_exclusive(step.disk.path) as device:
-        if one.means is not None:
-            hold(DiskMustBe(disk=step.disk))  # nothing was open all the while: another may be in its place
+    waited_for = running(host, step)
+    shut = step.shut
+    if waited_for is not None:
+        ended = watched(host, step, waited_for, advance)
+        if ended.succeeded:
+            one.means, one.drive_log, one.resumed = waited_for, ended.text, True
         else:
+            one.passed_over.append(f"{waited_for}, which was under way: the drive says: {ended.text}")
+            shut = shut_by(step, waited_for)
+    if not step.disk.size_bytes:
+        raise DeviceError(f"erasing {step.disk}", looked_at_again(host, step) if waited_for is not None else NO_SIZE)
+    with host.block.open_exclusive(step.disk.path) as device:
+        if waited_for is not None:
+            hold(DiskMustBe(disk=step.disk))  # nothing was open all the while: another may be in its place
+        if one.means is None:
+            if shut is not None:
+                one.passed_over += opened(host, step, shut, advance)
             forgotten(host, device, step, one, advance)
         assert one.means is not None, "it was under way, or begun"
         found = seen(device, step, one)
@@ -124,8 +132,8 @@ def looked_at_again(host: Host, step: EraseDisk) -> str:
 
 
 def forgotten(host: Host, device: BlockDevice, step: EraseDisk, one: Attempt, advance: Advance) -> None:
-    """By the first means that the drive begins with. Canaries are planted anew for each: one that failed may have
-    erased them. Raises `DeviceError`, with what became of each.
+    """By the first means that the drive begins with, and comes to an end of. Canaries are planted anew for each: one
+    that failed may have erased them. Raises `DeviceError`, with what became of each.
     """
     for means in step.means:
         one.before = plant(device, step)
@@ -134,12 +142,22 @@ def forgotten(host: Host, device: BlockDevice, step: EraseDisk, one: Attempt, ad
         except DeviceError as error:
             one.passed_over.append(f"{means}: {told(error)}")
             continue
-        one.means = means
         if means.is_sanitize:
-            one.drive_log = watched(host, step, means, advance)
+            ended = watched(host, step, means, advance)
+            if not ended.succeeded:
+                one.passed_over.append(f"{means}: the drive says: {ended.text}")
+                one.passed_over += opened(host, step, shut_by(step, means), advance)
+                continue
+            one.drive_log = ended.text
+        one.means = means
         device.flush()
         return
     raise DeviceError("nothing that it was told worked", "; ".join(one.passed_over))
+
+
+def shut_by(step: EraseDisk, means: Means) -> Shut:
+    """What a drive may be opened by after that sanitize."""
+    return Shut(by=means, opening=tuple(one for one in step.means if one.is_sanitize))
 
 
 def told(error: AgentError) -> str:

@@ -21,16 +21,19 @@ def begin(host: Host, device: BlockDevice, step: EraseDisk, means: Means, advanc
     """Raises `DeviceError`: the drive did not begin, or not come to an end."""
     node = step.disk.path
     match means:
-        case Means.NVME_SANITIZE_CRYPTO | Means.NVME_SANITIZE_BLOCK:
-            host.erasers.nvme_sanitize(node, nvme.sanitize_word(means))
+        case (
+            Means.NVME_SANITIZE_CRYPTO
+            | Means.NVME_SANITIZE_BLOCK
+            | Means.ATA_SANITIZE_CRYPTO
+            | Means.ATA_SANITIZE_BLOCK
+            | Means.SCSI_SANITIZE_CRYPTO
+            | Means.SCSI_SANITIZE_BLOCK
+        ):
+            sanitize(host, node, means)
         case Means.NVME_FORMAT_CRYPTO | Means.NVME_FORMAT_ERASE:
             format_namespace(host, node, means)
-        case Means.ATA_SANITIZE_CRYPTO | Means.ATA_SANITIZE_BLOCK:
-            host.erasers.ata_sanitize(node, *ata.FEATURES[means])
         case Means.ATA_SECURE_ERASE | Means.ATA_SECURE_ERASE_ENHANCED:
             secure_erase(host, step.disk, enhanced=means is Means.ATA_SECURE_ERASE_ENHANCED)
-        case Means.SCSI_SANITIZE_CRYPTO | Means.SCSI_SANITIZE_BLOCK:
-            host.erasers.scsi_sanitize(node, scsi.ACTIONS[means])
         case Means.ZERO:
             for start, length in slices(step.disk.size_bytes):
                 device.zero(start, length)
@@ -43,6 +46,26 @@ def begin(host: Host, device: BlockDevice, step: EraseDisk, means: Means, advanc
             raise DeviceError(f"erasing {step.disk}", "to wipe what says what it holds is another step")
         case _:
             assert_never(means)
+
+
+def sanitize(host: Host, node: str, means: Means, *, restricted: bool = False) -> None:
+    """Raises `DeviceError`: the drive did not begin."""
+    if means in nvme.ACTIONS:
+        host.erasers.nvme_sanitize(node, nvme.sanitize_word(means, restricted=restricted))
+    elif means in ata.FEATURES:
+        host.erasers.ata_sanitize(node, *ata.sanitize_order(means, restricted=restricted))
+    else:
+        host.erasers.scsi_sanitize(node, scsi.sanitize_word(means, restricted=restricted))
+
+
+def leave_failure(host: Host, node: str, means: Means) -> None:
+    """Tell a drive of that kind to go on without the sanitize that failed on it. Raises `DeviceError`."""
+    if means in nvme.ACTIONS:
+        host.erasers.nvme_sanitize(node, nvme.EXIT_FAILURE)
+    elif means in ata.FEATURES:
+        host.erasers.ata_sanitize(node, *ata.LEAVE_FAILURE)
+    else:
+        host.erasers.scsi_sanitize(node, scsi.EXIT_FAILURE)
 
 
 def slices(size_bytes: int) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from agent.errors import DeviceError
 from agent.host.device_doors import Drives
 from agent.host.doors import Host
-from agent.host.sense import sanitize_sense
+from agent.host.sense import ata_sanitize, sanitize_sense
 from agent.model.erasing import Means, ata, nvme
 from agent.model.job import Advance
 from agent.model.plan import EraseDisk
@@ -27,8 +27,10 @@ class Status(NamedTuple):
     running: bool
     progress: float
     succeeded: bool
+    failed: bool
     text: str
     means: Means | None = None
+    is_waking: bool = False
 
 
 def running(host: Host, step: EraseDisk) -> Means | None:
@@ -40,15 +42,17 @@ def running(host: Host, step: EraseDisk) -> Means | None:
     return None
 
 
-def watched(host: Host, step: EraseDisk, means: Means, advance: Advance) -> str:
-    """Until it ends; what the drive then keeps of it. Raises `DeviceError` where it ended in a failure, makes no
-    progress, or the drive is gone.
+def watched(host: Host, step: EraseDisk, means: Means, advance: Advance) -> Status:
+    """Until it ends, well or badly; what the drive then keeps of it. Raises `DeviceError` where it makes no progress,
+    or the drive is gone.
     """
     doing, size = f"sanitizing {step.disk}", step.disk.size_bytes
     pause_s, misses, furthest, since_s = FIRST_PAUSE_S, 0, -1.0, host.clock.monotonic_s()
     while True:
         try:
             now = status(host.drives, step.disk.path, means)
+            if now is not None and now.is_waking:
+                raise DeviceError(doing, now.text)
         except DeviceError as error:
             misses += 1
             if misses == MISSES:
@@ -61,9 +65,7 @@ def watched(host: Host, step: EraseDisk, means: Means, advance: Advance) -> str:
         if now is None:
             raise DeviceError(doing, "the drive does not tell how far it is")
         if not now.running:
-            if not now.succeeded:
-                raise DeviceError(doing, f"the drive says: {now.text}")
-            return now.text
+            return now
         if now.progress > furthest:
             furthest, since_s = now.progress, host.clock.monotonic_s()
         elif host.clock.monotonic_s() - since_s > STUCK_S:
@@ -80,14 +82,16 @@ def status(drives: Drives, node: str, means: Means) -> Status | None:
         if raw is None:
             return None
         log = nvme.sanitize_status(raw)
-        return Status(log.is_running, log.progress, log.succeeded and log.means is means, str(log), log.means)
+        is_ours = log.succeeded and log.means is means
+        return Status(log.is_running, log.progress, is_ours, log.failed, str(log), log.means)
     if means in ata.FEATURES:
-        answer = drives.ata_sanitize_status(node)
-        if answer is None:
+        state = ata_sanitize(drives, node)
+        if state is None:
             return None
-        state = ata.sanitize_state(answer.count, answer.lba_mid << 8 | answer.lba_low)
-        return Status(state.running, state.progress, state.completed, str(state))
+        return Status(state.running, state.progress, state.completed, state.failed, str(state))
     sense = sanitize_sense(drives, node)
     if sense is None:
         return None
-    return Status(sense.running, sense.progress or 0.0, sense.is_ready, str(sense))
+    return Status(
+        sense.running, sense.progress or 0.0, sense.is_ready, sense.failed, str(sense), is_waking=sense.is_waking
+    )

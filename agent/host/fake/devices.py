@@ -46,11 +46,12 @@ class FakeDrives(FakeDoor):
 
     @counted
     def ata_sanitize_status(self, node: str) -> AtaAnswer | None:
-        """As learnt: the count, and the lower half of the address."""
+        """As learnt: the count, the lower half of the address, and, if it was aborted, the error."""
         found = self._taught(node, "sanitize")
         if found is None:
             return None
-        return AtaAnswer(count=int.from_bytes(found[:2]), lba_mid=found[2], lba_low=found[3])
+        count, mid, low, *error = int.from_bytes(found[:2]), *found[2:]
+        return AtaAnswer(count=count, lba_mid=mid, lba_low=low, error=error[0] if error else 0)
 
     @counted
     def scsi_log(self, node: str, page: int) -> bytes | None:

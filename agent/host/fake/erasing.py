@@ -51,9 +51,9 @@ class FakeErasers(FakeDoor):
         self._order(node, "nvme_sanitize", cdw10)
 
     @counted
-    def ata_sanitize(self, node: str, feature: int, key: int) -> None:
+    def ata_sanitize(self, node: str, feature: int, key: int, count: int) -> None:
         """To the mind."""
-        self._order(node, "ata_sanitize", feature, key)
+        self._order(node, "ata_sanitize", feature, key, count)
 
     @counted
     def ata_security(self, node: str, command: int, block: bytes, timeout_s: float) -> None:
@@ -61,9 +61,9 @@ class FakeErasers(FakeDoor):
         self._order(node, "ata_security", command, block)
 
     @counted
-    def scsi_sanitize(self, node: str, action: int) -> None:
+    def scsi_sanitize(self, node: str, word: int) -> None:
         """To the mind."""
-        self._order(node, "scsi_sanitize", action)
+        self._order(node, "scsi_sanitize", word)
 
     @counted
     def discard(self, node: str, offset_bytes: int, length_bytes: int) -> None:
@@ -117,8 +117,8 @@ class Sanitizer:
     """It says that it has forgotten, and has not."""
     leaves_noise: bool = False
     """Forgetting a key leaves what nobody can read, not zeroes."""
-    breaks: bool = False
-    """A sanitize ends in an error."""
+    breaks: int = 0
+    """So many sanitizes end in an error, which shuts the drive."""
     unreadable_after: bool = False
     gone_at: float | None = None
     """So far into a sanitize it vanishes."""
@@ -126,6 +126,8 @@ class Sanitizer:
     began_s: float | None = None
     succeeded: bool = False
     failed: bool = False
+    restricted: bool = False
+    """The last sanitize was begun without the word by which a drive can be opened again."""
 
     def answer(self, question: str) -> bytes | None:
         """Nothing but what is recorded."""
@@ -135,11 +137,23 @@ class Sanitizer:
         """None is known."""
         raise DeviceError(f"telling a drive to forget ({name})", NO_SUCH)
 
-    def begin(self, name: str) -> None:
-        """A sanitize."""
-        self.orders.append(name)
+    def begin(self, name: str, *, restricted: bool = False) -> None:
+        """A sanitize. After one that failed and was restricted the drive takes no other that is not. Raises
+        `DeviceError`.
+        """
+        if self.failed and self.restricted and not restricted:
+            raise DeviceError(name, "aborted: the last sanitize failed, and was restricted")
+        self.orders.append(f"{name}, restricted" if restricted else name)
         self.began_s, self.succeeded, self.failed = self.machine.uptime_s, False, False
-        self.medium.shut = "sanitize in progress"
+        self.restricted, self.medium.shut = restricted, "sanitize in progress"
+
+    def leave(self) -> None:
+        """The failure behind. Raises `DeviceError` where the sanitize that failed was restricted."""
+        self.orders.append("leave")
+        if self.failed and self.restricted:
+            raise DeviceError("leaving the failure", "aborted: the last sanitize was restricted")
+        if self.failed:
+            self.failed, self.medium.shut = False, ""
 
     def progress(self) -> float | None:
         """Of one that is under way; `None` if none is. Raises `DeviceError` for a drive that is gone."""
@@ -151,9 +165,10 @@ class Sanitizer:
             raise DeviceError("asking the drive", "No such device")
         if done < 1:
             return done
-        self.began_s, self.medium.shut = None, ""
-        self.succeeded, self.failed = not self.breaks, self.breaks
-        if not self.breaks:
+        self.began_s, self.failed = None, self.breaks > 0
+        self.succeeded, self.breaks = not self.failed, max(0, self.breaks - 1)
+        self.medium.shut = "the last sanitize failed" if self.failed else ""
+        if self.succeeded:
             self.forget()
         return None
 
@@ -216,13 +231,17 @@ class NvmeMind(Sanitizer):
     def order(self, name: str, *words: int | bytes) -> None:
         """Format, Sanitize."""
         match name, words:
-            case "nvme_format", (_, int(word)) if self.oacs & 2 and (word >> 9 & 7 != 2 or self.fna & 4):
+            case "nvme_format", (_, int(word)) if (
+                not self.failed and self.oacs & 2 and (word >> 9 & 7 != 2 or self.fna & 4)
+            ):
                 self.orders.append(f"format {word >> 9 & 7}")
                 if word >> 9 & 7:
                     self.forget()
             case "nvme_sanitize", (int(word),) if self.powers & {4: 1, 2: 2}.get(word & 7, 0):
+                self.begin(f"sanitize {word & 7}", restricted=not word & 8)
                 self.action = word
-                self.begin(f"sanitize {word & 7}")
+            case "nvme_sanitize", (1,):
+                self.leave()
             case _:
                 raise DeviceError(name, "its status is 0x4002")
 
@@ -259,16 +278,20 @@ class AtaMind(Sanitizer):
             return bytes(raw)
         if question == "sanitize" and self.sanitizes:
             done = self.progress()
+            if self.failed:
+                return bytes([0, 0, 0, 1, 4])  # aborted, and why
             count = 1 << 14 if done is not None else 1 << 15 if self.succeeded else 0
-            return count.to_bytes(2) + int((done or 0) * 0xFFFF).to_bytes(2)
+            return count.to_bytes(2) + int((1.0 if done is None else done) * 0xFFFF).to_bytes(2)
         return None
 
     def order(self, name: str, *words: int | bytes) -> None:
         """Sanitize, and the commands of Security (ACS-4, section 4.18)."""
         match name, words:
-            case "ata_sanitize", (int(feature), int(key)) if self._can(feature, key):
-                self.begin(f"sanitize {feature:#x}")
-            case "ata_security", (int(command), bytes(block)) if not self.is_frozen:
+            case "ata_sanitize", (int(feature), int(key), int(count)) if self._can(feature, key):
+                self.begin(f"sanitize {feature:#x}", restricted=not count & 0x10)
+            case "ata_sanitize", (0, 0, 1):
+                self.leave()
+            case "ata_security", (int(command), bytes(block)) if not self.is_frozen and not self.failed:
                 self.orders.append(f"security {command:#x}")
                 self._secured(command, block)
             case _:
@@ -317,7 +340,9 @@ class ScsiMind(Sanitizer):
     def order(self, name: str, *words: int | bytes) -> None:
         """SANITIZE."""
         match name, words:
-            case "scsi_sanitize", (int(action),) if action in self.actions:
-                self.begin(f"sanitize {action}")
+            case "scsi_sanitize", (int(word),) if word & 0x80 and word & 0x1F in self.actions:
+                self.begin(f"sanitize {word & 0x1F}", restricted=not word & 0x20)
+            case "scsi_sanitize", (0x1F,):
+                self.leave()
             case _:
                 raise DeviceError(name, "it refused (sense 7205200000000000)")

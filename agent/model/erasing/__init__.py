@@ -50,12 +50,22 @@ Level = Literal["purge", "clear", "none"]
 Outcome = Literal["erased", "unproven", "failed"]
 
 
+class Shut(Frozen):
+    """A drive on which a sanitize has failed: it takes nothing but another one, or, where the one that failed allowed
+    that, the word to go on without it (NVMe Base 2.0, section 8.21; ACS-4, section 4.17.9; SBC-4, section 4.11.4).
+    """
+
+    by: Means = Field(description="a sanitize of the drive's kind")
+    opening: tuple[Means, ...] = Field(default=(), description="sanitizes that may be tried to open it")
+
+
 class Abilities(Frozen):
     """What a drive says it can do to forget, and what keeps it from doing so now."""
 
     means: tuple[Means, ...] = Field(default=(), description="its own, the best first")
     notes: tuple[str, ...] = Field(default=(), description="what it would have as well, and why it is of no use now")
     running: Means | None = Field(default=None, description="a sanitize that is under way, whoever began it")
+    shut: Shut | None = Field(default=None, description="a sanitize has failed on it, whoever began it")
     has_password: bool = Field(default=False, description="ATA: it is locked by one, or will be when it is switched on")
     unseen: tuple[int, ...] = Field(default=(), description="NVMe: namespaces that hold data, and no machine sees")
 

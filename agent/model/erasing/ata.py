@@ -23,6 +23,14 @@ FEATURES = {
     Means.ATA_SANITIZE_BLOCK: (BLOCK_ERASE, 0x426B4572),
 }
 """Feature, and the word in the LBA without which the drive does not begin (sections 7.33.2 and 7.33.4)."""
+FAILURE_MODE, CLEAR_FAILED = 1 << 4, 1 << 0
+"""COUNT of what begins a sanitize: if it fails, the drive can be told to go on without. And of SANITIZE STATUS EXT,
+which tells it that. After a failure without the former, this is aborted, and so is every sanitize with it (Western
+Digital, Ultrastar HC580 specification, sections 10.20.3.4 and 12.38; FreeBSD, camcontrol's sanitize).
+"""
+LEAVE_FAILURE = (SANITIZE_STATUS, 0, CLEAR_FAILED)
+ABORTED, UNSUCCESSFUL, IS_FROZEN = 1 << 2, 1, 3
+"""What SANITIZE STATUS EXT is aborted with: LBA (7:0) is the reason (ACS-4, table 177; hdparm, SANITIZE_ERR_…)."""
 SANITIZE, SCRAMBLES, ERASES_BLOCKS = 1 << 12, 1 << 13, 1 << 15
 SUPPORTED, ENABLED, LOCKED, FROZEN, EXPIRED, HAS_ENHANCED = (1 << bit for bit in range(6))
 EXTENDED = 1 << 15
@@ -54,10 +62,13 @@ class SanitizeState(Frozen):
     running: bool
     frozen: bool
     progress: float
+    failed: bool = False
 
     def __str__(self) -> str:
         if self.running:
             return f"sanitize running ({self.progress:.0%})"
+        if self.failed:
+            return "sanitize failed"
         return "sanitize completed without error" if self.completed else "no sanitize completed"
 
 
@@ -98,8 +109,20 @@ def password_block(flags: int = 0) -> bytes:
     return flags.to_bytes(2, "little") + PASSWORD.ljust(32, b"\0") + bytes(SECTOR_BYTES - 34)
 
 
-def sanitize_state(count: int, progress: int) -> SanitizeState:
-    """From the count, and the lower half of the LBA."""
+def sanitize_order(means: Means, *, restricted: bool = False) -> tuple[int, int, int]:
+    """Feature, LBA and COUNT. `restricted`: for a drive that takes nothing else any more."""
+    return *FEATURES[means], 0 if restricted else FAILURE_MODE
+
+
+def sanitize_state(count: int, progress: int, error: int = 0) -> SanitizeState | None:
+    """From the count, the lower half of the LBA, and the error if it was aborted; `None` if that is all it says."""
+    if error:
+        why = progress & 0xFF if error & ABORTED else 0
+        if why not in (UNSUCCESSFUL, IS_FROZEN):
+            return None
+        return SanitizeState(
+            completed=False, running=False, frozen=why == IS_FROZEN, progress=1.0, failed=why == UNSUCCESSFUL
+        )
     running = bool(count & IN_PROGRESS)
     return SanitizeState(
         completed=bool(count & COMPLETED),

@@ -60,6 +60,11 @@ class SanitizeStatus(Frozen):
         return self.state == RUNNING
 
     @property
+    def failed(self) -> bool:
+        """The drive takes nothing until that is mended: commands end with status 1Ch (figure 95)."""
+        return self.state == FAILED
+
+    @property
     def succeeded(self) -> bool:
         """In whichever way."""
         return self.state in (SUCCEEDED, SUCCEEDED_DEALLOCATED)
@@ -121,9 +126,9 @@ def format_word(namespace: bytes, means: Means) -> int:
     )
 
 
-def sanitize_word(means: Means) -> int:
-    """Double word 10 of Sanitize."""
-    return ACTIONS[means] | UNRESTRICTED
+def sanitize_word(means: Means, *, restricted: bool = False) -> int:
+    """Double word 10 of Sanitize. `restricted`: after one that was so, and failed, the drive takes nothing else."""
+    return ACTIONS[means] | (0 if restricted else UNRESTRICTED)
 
 
 def checked(raw: bytes, length: int, doing: str) -> None:

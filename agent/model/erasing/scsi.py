@@ -12,10 +12,14 @@ from agent.model.frozen import Frozen
 
 SANITIZE = 0x48
 ACTIONS = {Means.SCSI_SANITIZE_CRYPTO: 0x03, Means.SCSI_SANITIZE_BLOCK: 0x02}
+IMMEDIATELY, UNRESTRICTED = 0x80, 0x20
+"""AUSE: a sanitize that fails leaves a drive that can be told to go on without (SBC-4, section 5.33.1)."""
+EXIT_FAILURE = 0x1F
+"""A service action, too (SBC-4, section 5.33.5; sg_sanitize.c, SANITIZE_SA_EXIT_FAIL_MODE)."""
 AS_STANDARD = 0b011
 NO_SENSE, RECOVERED, NOT_READY, MEDIUM_ERROR, UNIT_ATTENTION = 0x00, 0x01, 0x02, 0x03, 0x06
-UNDER_WAY, FAILED = (0x04, 0x1B), (0x31, 0x03)
-"""Additional sense: sanitize in progress, sanitize command failed (SPC-5, annex F)."""
+UNDER_WAY, BECOMING_READY, FAILED = (0x04, 0x1B), (0x04, 0x01), (0x31, 0x03)
+"""Additional sense: sanitize in progress, becoming ready, sanitize command failed (SPC-5, annex F)."""
 DESCRIPTOR, FIXED = (0x72, 0x73), (0x70, 0x71)
 SENSE_KEY_SPECIFIC = 0x02
 FULL = 0x10000
@@ -32,6 +36,11 @@ class SanitizeState(Frozen):
     def running(self) -> bool:
         """It goes on, over resets and power cuts."""
         return self.code == UNDER_WAY
+
+    @property
+    def is_waking(self) -> bool:
+        """It will be ready by itself: of a sanitize that says nothing yet."""
+        return self.code == BECOMING_READY
 
     @property
     def failed(self) -> bool:
@@ -56,6 +65,11 @@ class SanitizeState(Frozen):
             if self.is_ready
             else f"sense {self.key:#x}, {self.code[0]:02x}/" + (f"{self.code[1]:02x}")
         )
+
+
+def sanitize_word(means: Means, *, restricted: bool = False) -> int:
+    """The second byte of SANITIZE."""
+    return ACTIONS[means] | IMMEDIATELY | (0 if restricted else UNRESTRICTED)
 
 
 def supported(raw: bytes) -> bool:
