@@ -192,6 +192,37 @@ def test_from_enrolment_to_a_wiped_node(tmp_path: Path, tls: bool) -> None:
     assert disk_of(made).durable.blank and disk_of(made, "/dev/sdb").durable.blank
 
 
+def test_hardware_is_tested_by_order(tmp_path: Path) -> None:
+    """The node's own agent does it in its ramdisk, and the controller has its verdicts; called off, it ends, and the
+    node is as free as before."""
+    made = machine(2048 * MIB)
+    made.links["eno1"] = ENO1
+    made.tree.put("/sys/class/net/eno1/device/vendor", b"0x8086\n")
+    made.tree.put("/sys/class/net/eno1/address", f"{MAC}\n".encode())
+    with cloud(tmp_path) as world, running(ramdisk.run, made, ramdisk_settings(world)):
+        path = f"/v1/nodes/{wait_for_node(world)}/validations"
+        told = over(world, world.call("POST", path, json={"tests": ["disk.health", "disk.surface"]}))
+        assert told["status"] == "SUCCESS", told
+        verdicts = world.call("GET", path)["validations"][0]["found"]["verdicts"]
+        assert {(each["test"], each["state"]) for each in verdicts} >= {("disk.surface", "passed")}
+
+        job = world.call("POST", path, json={"tests": ["network.neighbour"], "settings": {"seconds": 60}})["job_id"]
+        world.until(f"/v1/jobs/{job}", "status", "RUNNING")
+        assert world.call("POST", f"{path}/cancel")["error_code"] == "BMS.CANCELLED"
+        again = over(world, world.call("POST", path, json={"tests": ["disk.surface"]}))
+        assert again["status"] == "SUCCESS", "the one before has ended"
+
+
+def over(world: Cloud, ordered: Any) -> Any:
+    """The job, once it is."""
+    for _ in range(1200):
+        job = world.call("GET", f"/v1/jobs/{ordered['job_id']}")
+        if job["end_time"] is not None:
+            return job
+        Event().wait(0.05)
+    raise AssertionError(job)
+
+
 def wait_for_node(world: Cloud) -> str:
     """The node's id, once there is one."""
     for _ in range(600):

@@ -16,6 +16,7 @@ from agent.bmsctl.erasure import erasure, quarantine
 from agent.bmsctl.inventory import inventory_tables
 from agent.bmsctl.job import began
 from agent.bmsctl.show import Json, client_of, facts, rows, show
+from agent.bmsctl.validation import validate, validation
 from agent.errors import ConfigError, InputError
 
 app = typer.Typer(no_args_is_help=True, help="Nodes: the machines.")
@@ -90,6 +91,8 @@ def described(node: NodeDetail) -> list[RenderableType]:
 
 app.command("erasure")(erasure)
 app.command("quarantine")(quarantine)
+app.command("validate")(validate)
+app.command("validation")(validation)
 
 
 @app.command("approve")

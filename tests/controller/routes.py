@@ -38,6 +38,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/v1/nodes/{key}"): {"maintenance": True},
     ("POST", "/v1/nodes/{key}/approve"): {"fingerprint": "AAAA-BBBB-CCCC"},
     ("POST", "/v1/nodes/{key}/quarantine"): {"disk": "SN-sda", "accepted": True},
+    ("POST", "/v1/nodes/{key}/validations"): {"profile": "quick"},
     ("POST", "/v1/enrolment-tokens"): {"machines": 2},
     ("POST", "/v1/flavors"): {"name": "made"},
     ("POST", "/v1/keypairs"): {"name": "made", "public_key": KEY},

@@ -11,15 +11,17 @@ from fastapi.responses import FileResponse
 from agent.controller.api.auth import Acting, cloud
 from agent.controller.bundles import Bundle, bundle_path, bundles
 from agent.controller.context import Controller
-from agent.controller.flow import erasure, strangers, supervise
+from agent.controller.flow import erasure, strangers, supervise, validation
 from agent.controller.flow.erasure import Acceptance
 from agent.controller.flow.lookup import named
 from agent.controller.flow.supervise import Approval, NodeChange
+from agent.controller.records.validation import ValidationOrder
 from agent.controller.refusal import Missing
 from agent.controller.views.erasure import ErasuresView, erasures_view
 from agent.controller.views.flavor import FlavorCheck, flavor_check
 from agent.controller.views.job import JobView, job_view
 from agent.controller.views.node import NodeDetail, NodeView, node_detail, node_view
+from agent.controller.views.validation import ValidationsView, validations_view
 
 GZIP = "application/gzip"
 
@@ -86,6 +88,29 @@ def get_flavor_check(key: str, flavor: str, controller: Acting) -> FlavorCheck:
     with controller.read() as tx:
         wanted = named(tx.flavors, flavor, doing, Missing, "flavor")
         return flavor_check(tx, named(tx.nodes, key, doing, Missing, "node"), wanted)
+
+
+@router.get("/{key}/validations")
+def get_validations(key: str, controller: Acting) -> ValidationsView:
+    """The last validations of its hardware, what they found, and how it stands against every flavor."""
+    with controller.read() as tx:
+        return validations_view(tx, named(tx.nodes, key, "showing a node's validations", Missing, "node"))
+
+
+@router.post("/{key}/validations", status_code=202)
+def validate_node(key: str, controller: Acting, wanted: ValidationOrder | None = None) -> JobView:
+    """Test the hardware of a node without a server. Its disks are only read."""
+    job = validation.order(controller, key, wanted or ValidationOrder())
+    with controller.read() as tx:
+        return job_view(tx, job)
+
+
+@router.post("/{key}/validations/cancel")
+def cancel_validation(key: str, controller: Acting) -> JobView:
+    """Call off the one under way."""
+    job = validation.cancel(controller, key)
+    with controller.read() as tx:
+        return job_view(tx, job)
 
 
 @router.patch("/{key}")

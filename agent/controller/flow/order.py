@@ -152,7 +152,7 @@ def _take(
     ]
     for fit in sorted((fit for fit in fits if fit.fits), key=lambda fit: _rank(fit, inventories)):
         node = tx.nodes.get(fit.node_id)  # locked from here on, where the database locks rows
-        if node is not None and node.state is NodeState.AVAILABLE and fit.disk is not None:
+        if node is not None and node.state is NodeState.AVAILABLE and node.job_id is None and fit.disk is not None:
             return node, inventories[node.id], fit.disk
     if tx.caller is not None and not tx.caller.of_cloud:
         raise NoNodeFits(doing, f"none of {len(fits)} nodes fits, or is free", hint="Ask the cloud's operator why.")

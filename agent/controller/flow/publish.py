@@ -70,6 +70,9 @@ def _network(tx: Transaction, node: Node, server: Server | None) -> NetworkConfi
 def _request(
     controller: Controller, tx: Transaction, node: Node, job: Job, assignment: Assignment, server: Server | None
 ) -> Request:
+    if assignment.verb == "hardware.validate":
+        validation = tx.validations.get(job.id)
+        return compose(assignment, None, tests=validation.order if validation else None)
     if assignment.verb != "image.deploy" or server is None:
         return compose(assignment, None)
     image = tx.images.get(server.image_id)

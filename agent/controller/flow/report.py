@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from agent.controller.context import Controller
-from agent.controller.flow import erasure, jobs, outcome, sessions
+from agent.controller.flow import erasure, jobs, outcome, sessions, validation
 from agent.controller.flow.assign import renew
 from agent.controller.flow.beat import node_of
 from agent.controller.flow.network import let_go
@@ -79,11 +79,15 @@ def take_report(
             _step(tx, now, node, job, request, report.step)
         case JobState.SUCCEEDED:
             tx.assignments.change(request, state=AssignmentState.SUCCEEDED)
+            if request.verb == "hardware.validate":
+                validation.done(tx, now, job, is_told=validation.keep(tx, now, node, job, report))
+                return
             certificate = erasure.keep(tx, now, node, report, signed_by)
             _succeeded(controller, tx, now, node, job, request, certificate)
         case JobState.FAILED:
             tx.assignments.change(request, state=AssignmentState.FAILED)
             erasure.condemned(tx, now, node, erasure.keep(tx, now, node, report, signed_by))
+            validation.keep(tx, now, node, job, report)
             _failed(controller, tx, now, job, request, report.fault or _nameless(report))
 
 

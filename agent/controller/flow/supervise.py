@@ -14,7 +14,7 @@ from agent.controller.flow.publish import publish
 from agent.controller.records.job import Job, Operation, Stage
 from agent.controller.records.node import Bmc, BootTarget, Node, NodeState
 from agent.controller.records.owned import Name
-from agent.controller.refusal import BadParameter, InUse, Missing, NameTaken, WrongFingerprint
+from agent.controller.refusal import BadParameter, Busy, InUse, Missing, NameTaken, WrongFingerprint
 from agent.controller.rules.lifecycle import NodeEvent, move_node
 from agent.controller.rules.steering import Waiting
 from agent.model.frozen import Frozen
@@ -80,6 +80,10 @@ def clean(controller: Controller, key: str) -> Job:
         node = named(tx.nodes, key, "cleaning a node", Missing, "node")
         if node.server_id is not None:
             raise InUse(f"cleaning {node.name}", f"server {node.server_id} is on it")
+        job = jobs.of_node(tx, node)
+        if job is not None and job.operation is Operation.VALIDATE:
+            hint = f"Call it off: bmsctl node validate {node.name} --cancel."
+            raise Busy(f"cleaning {node.name}", "its hardware is being tested", hint=hint)
         state = move_node(node.state, NodeEvent.CLEAN_ORDERED)
         node = tx.nodes.change(node, state=state, boot_target=BootTarget.RAMDISK, fault=None, updated_at=now)
         job = jobs.begin(tx, now, Operation.CLEAN, node, stage=Stage.RAMDISK, phase=Waiting.FOR_AGENT)

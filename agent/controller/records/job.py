@@ -23,6 +23,7 @@ class Operation(StrEnum):
     REINSTALL = "reinstall"
     DELETE = "delete"
     CLEAN = "clean"
+    VALIDATE = "validate"
 
     @property
     def deploys(self) -> bool:

@@ -5,18 +5,21 @@ from __future__ import annotations
 
 from agent.controller.records.image import Image
 from agent.controller.records.job import Assignment, Job, Operation, Stage
+from agent.controller.records.validation import ValidationOrder
 from agent.controller.rules.config_drive import Drive, config_drive
 from agent.controller.rules.root_device import hints_for
 from agent.errors import InputError
 from agent.model.image import ImageRef
 from agent.model.protocol import Mode
-from agent.model.request import DeployRequest, EraseRequest, PowerOffRequest, RebootRequest, Request
+from agent.model.request import DeployRequest, EraseRequest, PowerOffRequest, RebootRequest, Request, ValidateRequest
 
 
 def verb_for(job: Job, mode: Mode) -> str | None:
     """What the agent that is running now is asked, so that the job comes on."""
     match job.stage, mode:
         case (Stage.RAMDISK, "ramdisk"):
+            if job.operation is Operation.VALIDATE:
+                return "hardware.validate"
             return "image.deploy" if job.operation.deploys else "disk.erase"
         case (Stage.RAMDISK, "service") | (Stage.BOOT, "ramdisk"):
             return "power.reboot"
@@ -28,8 +31,12 @@ def verb_for(job: Job, mode: Mode) -> str | None:
             return None
 
 
-def compose(assignment: Assignment, drive: Drive | None, *, verify: bool = False) -> Request:
-    """The request in full; only a deploy has a drive. The same records give the same request, byte for byte."""
+def compose(
+    assignment: Assignment, drive: Drive | None, *, verify: bool = False, tests: ValidationOrder | None = None
+) -> Request:
+    """The request in full; only a deploy has a drive, and only a validation tests. The same records give the same
+    request, byte for byte.
+    """
     request_id, node_id = assignment.request_id, assignment.node_id
     match assignment.verb:
         case "image.deploy":
@@ -45,6 +52,9 @@ def compose(assignment: Assignment, drive: Drive | None, *, verify: bool = False
             )
         case "disk.erase":
             return EraseRequest(request_id=request_id, node_id=node_id, method="secure", quarantine=True, platform=True)
+        case "hardware.validate":
+            assert tests is not None, "a validation was ordered"
+            return ValidateRequest(request_id=request_id, node_id=node_id, **dict(tests))
         case "power.reboot":
             return RebootRequest(request_id=request_id, node_id=node_id)
         case "power.off":

@@ -70,6 +70,8 @@ def misfits(fits: list[Fit]) -> str:
 
 def _state(node: Node) -> list[str]:
     reasons = [] if node.state is NodeState.AVAILABLE else [f"state: must be available, node is {node.state.value}"]
+    if node.state is NodeState.AVAILABLE and node.job_id is not None:
+        reasons.append("job: its hardware is being tested")
     return [*reasons, "maintenance: node is in maintenance"] if node.maintenance else reasons
 
 

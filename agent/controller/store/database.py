@@ -21,7 +21,8 @@ from agent.controller.records.job import Assignment, Job, Phase
 from agent.controller.records.network import ElasticIp, Group, GroupRule, Subnet, Vpc
 from agent.controller.records.node import AgentSession, Credential, Node, NodeInventory, NodeMac, Pass, Stream, Token
 from agent.controller.records.server import Detached, Port, Server
-from agent.controller.store import access, schema
+from agent.controller.records.validation import Validation
+from agent.controller.store import access, hardware, schema
 from agent.controller.store.shelf import Shelf
 from agent.errors import ConfigError
 from agent.model.frozen import Frozen
@@ -61,6 +62,7 @@ class Transaction:
         self.detached = shelf(schema.DETACHED, Detached)
         self.certificates = shelf(schema.CERTIFICATES, KeptCertificate)
         self.quarantined = shelf(schema.QUARANTINED, QuarantinedDisk)
+        self.validations = shelf(hardware.VALIDATIONS, Validation)
         self.jobs = shelf(schema.JOBS, Job)
         self.phases = shelf(schema.PHASES, Phase)
         self.assignments = shelf(schema.ASSIGNMENTS, Assignment)

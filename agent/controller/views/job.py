@@ -20,6 +20,7 @@ JOB_TYPES = {
     Operation.REINSTALL: "baremetalSingleReinstall",
     Operation.DELETE: "baremetalSingleDelete",
     Operation.CLEAN: "baremetalNodeClean",
+    Operation.VALIDATE: "baremetalNodeValidate",
 }
 
 
