@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from threading import Lock
+from threading import Lock, get_ident
 from typing import assert_never
 
 from agent.errors import HostError
 from agent.host.doors import Clock, Files, Host
-from agent.model.job import Result
+from agent.model.job import NO_ANSWER, SILENT_S, Result
 
 MB = 1000**2
 
@@ -40,6 +40,7 @@ class Meter:
         self._began_s = clock.monotonic_s()
         self._busy_s = dict.fromkeys(Stage, 0.0)
         self._bytes = dict.fromkeys(Stage, 0)
+        self._waits: dict[int, float] = {}
         self.lanes = dict.fromkeys(Stage, 1)
         """How many threads a stage has."""
 
@@ -47,7 +48,12 @@ class Meter:
     def busy(self, stage: Stage, size_bytes: int = 0) -> Iterator[None]:
         """This thread does that, with so many bytes. What fails is not counted."""
         began_s = self._clock.monotonic_s()
-        yield
+        if stage is Stage.DISK:
+            self._waits[get_ident()] = began_s
+        try:
+            yield
+        finally:
+            self._waits.pop(get_ident(), None)
         self.add(stage, self._clock.monotonic_s() - began_s, size_bytes)
 
     def add(self, stage: Stage, busy_s: float, size_bytes: int) -> None:
@@ -66,8 +72,14 @@ class Meter:
         """Since the beginning."""
         return self._clock.monotonic_s() - self._began_s
 
+    def silent_s(self) -> float:
+        """How long the disk has owed an answer to the order that it was given first."""
+        return self._clock.monotonic_s() - min(tuple(self._waits.values()), default=self._clock.monotonic_s())
+
     def limit(self) -> str:
         """What holds it up, with its rate: "the server's link, 0.94 Gbit/s"."""
+        if (silent_s := self.silent_s()) > SILENT_S:
+            return f"the disk, {NO_ANSWER} {silent_s:.0f} s"
         stage = max(Stage, key=lambda one: self._busy_s[one] / self.lanes[one])
         rate = self.bytes_of(stage) / (self.elapsed_s or 1.0)
         match stage:

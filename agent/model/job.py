@@ -16,6 +16,12 @@ Result = dict[str, str | int]
 """What a step found out or made, for the job's final report."""
 
 
+SILENT_S = 30.0
+"""So long a drive may be busy with one order: a full cache, a range that it zeroes, a sector that it tries again."""
+NO_ANSWER = "no answer for"
+"""In the words for what holds a step up: a disk has had an order for longer than that."""
+
+
 class Advance(Protocol):
     """Told by a step as it goes, from its own thread. It may raise: the step ends then."""
 

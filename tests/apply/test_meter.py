@@ -54,6 +54,26 @@ def test_what_fails_is_not_counted() -> None:
     assert meter.bytes_of(Stage.DISK) == 0
 
 
+def test_a_disk_that_does_not_answer() -> None:
+    """It is said what waits, and since when, whatever was busy before; once it has answered, or failed, it is as ever.
+    A server that is silent is none of it.
+    """
+    made = machine()
+    meter = Meter(FakeHost.of(made).clock)
+    meter.add(Stage.SOURCE, 20, 10**9)
+    with meter.busy(Stage.DISK, 10**6):
+        made.uptime_s += 30
+        assert "no answer" not in meter.limit()
+        made.uptime_s += 11
+        assert meter.limit() == "the disk, no answer for 41 s" == meter.result()["limited_by"]
+    assert meter.limit().startswith("the disk, ") and "MB/s" in meter.limit()
+    with pytest.raises(ValueError, match="no"), meter.busy(Stage.DISK):
+        raise ValueError("no")
+    with meter.busy(Stage.SOURCE):
+        made.uptime_s += 3600
+        assert "no answer" not in meter.limit()
+
+
 def test_link_speed() -> None:
     """The fastest real NIC with a carrier; a bridge, a link that is down, an unknown speed do not count."""
     files: dict[str, str] = {}

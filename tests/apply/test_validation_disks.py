@@ -12,7 +12,7 @@ from threading import Event
 import pytest
 
 from agent.apply.burn_in.course import Course
-from agent.apply.burn_in.disk import Tally
+from agent.apply.burn_in.disk import Tally, silent
 from agent.apply.validation import validate
 from agent.apply.validation.reading import read, slower, surface
 from agent.apply.validation.trials import Bench, Verdicts
@@ -112,6 +112,42 @@ def test_writing() -> None:
 
     assert codes_of(report) == [("/dev/sda (S0)", codes.PASSED)] and report.verdicts[0].figures["loops"] == 1
     assert any(disk_of(has).durable.read(SIZE - 512, 512)) and disk_of(has, "/dev/sdb").content.blank
+
+
+@dataclass
+class Holding(FakeDisk):
+    """A write that takes its time."""
+
+    pause_s: float = 0.0
+
+    def write(self, offset: int, data: bytes) -> None:
+        """After a while."""
+        time.sleep(self.pause_s)
+        super().write(offset, data)
+
+
+def test_a_disk_that_holds_up_what_is_written() -> None:
+    """It has kept everything, and is not as it should be; how long it may take can be set."""
+    has = made()
+    has.disks["/dev/sda"] = Holding(SIZE, pause_s=0.5)
+    (slow,) = found(has, step("disk.write", wiped=1, stall=450)).verdicts
+    has.disks["/dev/sda"] = Holding(SIZE, pause_s=0.5)
+    (well,) = found(has, step("disk.write", wiped=1)).verdicts
+
+    assert (slow.state, slow.code) == ("degraded", codes.DISK_STALLS) and "ms" in slow.told
+    assert (well.state, well.code) == ("passed", codes.PASSED) and int(well.figures["longest ms"]) >= 500
+
+
+def test_a_disk_that_takes_nothing_is_told_while_it_does() -> None:
+    """By its name, and since when; one that has answered is not, and none is failed for it."""
+    has, one, other = made(2), Tally(identity()), Tally(identity(1))
+    clock = FakeHost.of(has).clock
+    with one.asked(clock), other.asked(clock):
+        has.uptime_s += 30
+        assert silent([one, other], clock) == []
+        has.uptime_s += 9
+        assert [f"{each.disk}: no answer for 39 s" for each in (one, other)] == silent([one, other], clock)
+    assert silent([one, other], clock) == [] and one.longest_s == 39
 
 
 def test_a_disk_is_looked_at_again_before_it_is_written() -> None:

@@ -19,7 +19,7 @@ from agent.model.fault import Fault
 from agent.model.finding import Severity
 from agent.model.hardware.disk import DiskHealth
 from agent.model.hardware.sensor import MemoryErrors
-from agent.model.job import JobState
+from agent.model.job import NO_ANSWER, JobState, Progress
 from agent.model.ladder import Step
 from agent.model.lldp import LldpNeighbour
 from agent.model.network import NetworkConfig, Nic, Vlan
@@ -41,6 +41,14 @@ HEARD = LldpNeighbour(system_name="tor-7", port_id="Ethernet1", vlans={5: "five"
 LOST = Fault(code="LINK.UNREACHABLE", message="calling POST /v1/heartbeat: ConnectTimeout")
 HEARD_BY_IRONIC = Status(conductor="ironic", controller="u", doing=OPEN[1], boot_id="b", at=NOW)
 TOLD = Status(conductor="embedded", controller="u", doing="enrolling", faults=(FAULT,), boot_id="b", at=NOW)
+WAITS = Status(
+    conductor="embedded",
+    controller="u",
+    doing=OPEN[0],
+    progress=Progress(request_id="r1", step="write_image", done_bytes=7, limited_by=f"the disk, {NO_ANSWER} 40 s"),
+    boot_id="b",
+    at=NOW,
+)
 WANTED = Desired(generation=4, node_id="n1", network=NetworkConfig(links=()))
 OTHER = NetworkConfig(allow_disconnect=True)
 ARRAY = RunningArray(
@@ -61,6 +69,7 @@ FIRES: list[tuple[Rule, dict[str, Any], str, Severity]] = [
     (agent.job_failed, {"jobs": (seeing.job(JobState.FAILED, fault=FAULT),)}, "JOB.FAILED", ERROR),
     (agent.job_unfinished, {"jobs": (seeing.job(JobState.RUNNING),), "units": DEAD}, "JOB.UNFINISHED", ERROR),
     (agent.job_unfinished, {"jobs": (seeing.job(JobState.RUNNING),)}, "JOB.UNDER_WAY", NOTICE),
+    (agent.disk_silent, {"status": WAITS}, "DISK.NO_ANSWER", WARNING),
     (agent.own_words, {"status": TOLD}, "IMAGE.DIGEST_MISMATCH", ERROR),
     (agent.reports_waiting, {"reports": 3}, "JOB.REPORTS_WAITING", WARNING),
     (network.no_carrier, {"network": seeing.network(nics=(UNPLUGGED,))}, "NETWORK.NO_CARRIER", ERROR),

@@ -128,7 +128,8 @@ def test_a_plan_says_what_is_lost() -> None:
 
     assert text(plan).splitlines() == [
         f"must hold: {SSD.identity} is there, writable, and not in use",
-        f"1. test: disk.write (loops 1), for at most 60 s; read {SSD.identity}; DESTROY what is on {SSD.identity}",
+        f"1. test: disk.write (loops 1, stall 30000), for at most 60 s; read {SSD.identity}; "
+        f"DESTROY what is on {SSD.identity}",
     ]
 
 

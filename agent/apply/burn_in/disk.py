@@ -7,7 +7,8 @@ What is on them is destroyed. A disk that fails ends by itself; the others go on
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
 
@@ -17,6 +18,7 @@ from agent.host.doors import BlockDevice, Clock, Host
 from agent.host.memory import ALIGNMENT_BYTES, aligned, is_same
 from agent.model.burn_in import DiskLoad, Verdict
 from agent.model.disk import DiskIdentity
+from agent.model.job import NO_ANSWER, SILENT_S
 
 BLOCK_BYTES = 4 * 1024 * 1024
 DOING = "loading the disks"
@@ -32,6 +34,19 @@ class Tally:
     """Written and read, in this process."""
     compared_bytes: int = 0
     fault: AgentError | None = None
+    asked_s: float | None = None
+    """Since when it owes an answer."""
+    longest_s: float = 0.0
+    """That it took for one."""
+
+    @contextmanager
+    def asked(self, clock: Clock) -> Iterator[None]:
+        """While it has an order."""
+        self.asked_s = began_s = clock.monotonic_s()
+        try:
+            yield
+        finally:
+            self.asked_s, self.longest_s = None, max(self.longest_s, clock.monotonic_s() - began_s)
 
 
 def burn_disks(host: Host, load: DiskLoad, disks: tuple[DiskIdentity, ...], course: Course) -> Verdict:
@@ -65,23 +80,30 @@ def load_disks(host: Host, load: DiskLoad, tallies: list[Tally], course: Course)
         if load.seconds and kept_s + timer.ran_s() - course.done("disk") >= KEEP_S:
             course.mark("disk", kept_s + timer.ran_s())
         done, total = sum(one.done_bytes for one in tallies), sum(2 * one.disk.size_bytes for one in tallies)
-        course.tell(timer.told() if load.seconds else f"disk, {done / max(total, 1):.2f} loops of {load.loops}")
+        told = timer.told() if load.seconds else f"disk, {done / max(total, 1):.2f} loops of {load.loops}"
+        course.tell("; ".join((told, *silent(tallies, host.clock))))
         return False
 
     course.run_until({thread_of(one.disk): worker(host, load, one, timer) for one in tallies}, is_over)
+
+
+def silent(tallies: list[Tally], clock: Clock) -> list[str]:
+    """Those that have owed an answer for long, in words. That is no fault yet: the kernel says when a drive is lost."""
+    waits = ((one, clock.monotonic_s() - since_s) for one in tallies if (since_s := one.asked_s) is not None)
+    return [f"{one.disk}: {NO_ANSWER} {waited_s:.0f} s" for one, waited_s in waits if waited_s > SILENT_S]
 
 
 class Timer:
     """How much of a time limit is left; 0 is no limit."""
 
     def __init__(self, clock: Clock, limit_s: float) -> None:
-        self._clock = clock
+        self.clock = clock
         self._limit_s = limit_s
         self._began_s = clock.monotonic_s()
 
     def ran_s(self) -> float:
         """Since it was made."""
-        return self._clock.monotonic_s() - self._began_s
+        return self.clock.monotonic_s() - self._began_s
 
     def end_s(self) -> float | None:
         """By the clock; `None` without a limit."""
@@ -90,7 +112,7 @@ class Timer:
     def half_s(self) -> float | None:
         """When half of what is left now will be over: reading back takes as long as writing did."""
         end_s = self.end_s()
-        return None if end_s is None else (self._clock.monotonic_s() + end_s) / 2
+        return None if end_s is None else (self.clock.monotonic_s() + end_s) / 2
 
     def told(self) -> str:
         """How far it is."""
@@ -98,7 +120,7 @@ class Timer:
 
     def is_after(self, end_s: float | None) -> bool:
         """Whether it is later than that."""
-        return end_s is not None and self._clock.monotonic_s() >= end_s
+        return end_s is not None and self.clock.monotonic_s() >= end_s
 
 
 def worker(host: Host, load: DiskLoad, tally: Tally, timer: Timer) -> Callable[[Event], None]:
@@ -127,16 +149,19 @@ def one_loop(device: BlockDevice, tally: Tally, timer: Timer, stop: Event) -> No
     half_s, written = timer.half_s(), 0
     while written < size and not stop.is_set() and (not written or not timer.is_after(half_s)):
         length = min(BLOCK_BYTES, size - written)
-        device.write(written, of_block(noise, written)[:length])
+        with tally.asked(timer.clock):
+            device.write(written, of_block(noise, written)[:length])
         written += length
         tally.done_bytes += length
-    device.flush()
+    with tally.asked(timer.clock):
+        device.flush()
     room = aligned(BLOCK_BYTES)
     for at in range(0, written, BLOCK_BYTES):
         if stop.is_set():
             return
         length = min(BLOCK_BYTES, written - at)
-        device.read_into(at, room[:length])
+        with tally.asked(timer.clock):
+            device.read_into(at, room[:length])
         must_be(tally.disk, room[:length], of_block(noise, at)[:length], at)
         tally.done_bytes += length
         tally.compared_bytes += length

@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from agent.apply.burn_in.disk import Tally, begun, load_disks, thread_of
-from agent.apply.validation.trials import Bench, Figures, Verdicts, failed, named, passed, skipped
+from agent.apply.validation.trials import Bench, Figures, Verdicts, degraded, failed, named, passed, skipped
 from agent.errors import TimeOver
 from agent.model.burn_in import DiskLoad, Verdict
 from agent.model.plan import DiskMustBe
@@ -26,11 +26,17 @@ def write(bench: Bench, trial: Trial) -> Verdicts:
 def judged(trial: Trial, one: Tally, *, hangs: bool) -> Verdict:
     """One disk. What was not compared is not passed."""
     who = named(one.disk)
-    figures: Figures = {"loops": one.loops, "GB compared": f"{one.compared_bytes / 10**9:.2f}"}
+    figures: Figures = {
+        "loops": one.loops,
+        "GB compared": f"{one.compared_bytes / 10**9:.2f}",
+        "longest ms": round(one.longest_s * 1000),
+    }
     if one.fault is not None:
         return failed(trial, codes.DISK_WRONG, str(one.fault), who, figures)
     if hangs:
         return failed(trial, codes.HANGS, "it does not answer any more", who, figures)
     if one.loops < trial.settings["loops"]:
         return skipped(trial, codes.TIME_OVER, "not all of it was written and compared", who, figures)
+    if one.longest_s * 1000 > trial.settings["stall"]:
+        return degraded(trial, codes.DISK_STALLS, f"one order took {one.longest_s * 1000:.0f} ms", who, figures)
     return passed(trial, who, figures)

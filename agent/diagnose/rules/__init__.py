@@ -23,6 +23,7 @@ RULES: tuple[Rule, ...] = (
     agent.memory_damaged,
     agent.job_failed,
     agent.job_unfinished,
+    agent.disk_silent,
     agent.own_words,
     agent.reports_waiting,
     network.no_carrier,

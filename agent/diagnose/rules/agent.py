@@ -9,7 +9,7 @@ from agent.diagnose.seen import Ending, Seen, items
 from agent.model.fact import Unknown
 from agent.model.fault import Fault
 from agent.model.finding import Finding, Severity
-from agent.model.job import JobState
+from agent.model.job import NO_ANSWER, JobState
 
 OFTEN = 3
 """Endings within a boot from which on it is no accident."""
@@ -126,6 +126,24 @@ def job_unfinished(seen: Seen) -> Iterator[Finding]:
                 to_do="Start the agent: it looks at the machine again and brings the job to its end. Until then the "
                 "disk may hold half of something.",
             )
+
+
+def disk_silent(seen: Seen) -> Iterator[Finding]:
+    """What the agent is at waits for a disk. It goes on if the disk does; the kernel says when a disk is lost."""
+    status = None if isinstance(seen.status, Unknown) else seen.status
+    progress = status.progress if status is not None and seen.is_running is not False else None
+    if progress is None or NO_ANSWER not in (progress.limited_by or ""):
+        return
+    of = f" of {progress.total_bytes}" if progress.total_bytes else ""
+    yield Finding(
+        severity=Severity.WARNING,
+        code="DISK.NO_ANSWER",
+        what=f"{progress.step} waits for a disk that takes nothing",
+        why=f"{progress.limited_by}; {progress.done_bytes}{of} bytes are done of request {progress.request_id}",
+        to_do="Look for resets and timeouts of the disk in the kernel's log (dmesg), and at its health (bms-agent "
+        "validate --test disk.health). If it answers again, the job goes on by itself; if the kernel gives it up, the "
+        "job fails and says so: replace the disk, its cable or its backplane.",
+    )
 
 
 def own_words(seen: Seen) -> Iterator[Finding]:

@@ -106,7 +106,10 @@ CATALOGUE: tuple[Test, ...] = (
         name="disk.write",
         part="disk",
         proves="every byte of the disks keeps what is written to it",
-        parameters=(amount("loops", "loops", 1000, (1, 1, 4), "whole passes of writing and reading", least=1),),
+        parameters=(
+            amount("loops", "loops", 1000, (1, 1, 4), "whole passes of writing and reading", least=1),
+            amount("stall", "ms", 600_000, (30_000,) * 3, "an order that takes longer is degraded", least=1),
+        ),
         limit_s=DAY_S,
         destroys=True,
     ),
