@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     boot_mac: str | None = Field(default=None, description="MAC of the NIC that this machine booted from")
     state_dir: Path = Field(default=Path("/var/lib/bms-agent"), description="what survives a reboot")
     runtime_dir: Path = Field(default=Path("/run/bms-agent"), description="what does not")
+    link_socket: Path = Field(
+        default=Path("/run/bms-agent-link/socket"), description="of the process that speaks to the controller"
+    )
     heartbeat_s: float = Field(default=60.0, gt=0, description="seconds between heartbeats, plus or minus 10 %")
     poll_s: float = Field(default=30.0, gt=0, description="longest wait of one long poll, in seconds")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")

@@ -79,6 +79,8 @@ class Open:
     key: NodeKey | None = None
     """None: an earlier release's way, with the credential alone."""
     ca: str | None = None
+    socket: str | None = None
+    """Of the process that speaks to the controller; None: this one does."""
 
 
 class Serving(Protocol):
@@ -218,7 +220,7 @@ class Daemon:
 
     def _client(self) -> Client:
         opened = self._opened
-        return Client(opened.url, opened.credential, opened.key, opened.session.session_id, opened.ca)
+        return Client(opened.url, opened.credential, opened.key, opened.session.session_id, opened.ca, opened.socket)
 
     def _act(self, desired: Desired) -> None:
         if self._convergence is not None:

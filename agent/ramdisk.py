@@ -22,6 +22,7 @@ from agent.job.status import StatusFile
 from agent.link.bundles import SESSION
 from agent.link.client import Client, patiently
 from agent.link.key import node_key
+from agent.link.relay import socket_of
 from agent.model.protocol import Admission, Enroll, Enrolled, Session
 
 log = structlog.get_logger("ramdisk")
@@ -51,7 +52,8 @@ def enrol(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> Op
     url = settings.controller
     session = new_session(host, "ramdisk", __version__)
     key = node_key(host.files, str(settings.runtime_dir))
-    client = Client(url, key=key, session_id=session.session_id, ca=settings.ca)
+    socket = socket_of(host.files, str(settings.link_socket))
+    client = Client(url, key=key, session_id=session.session_id, ca=settings.ca, socket=socket)
     status = StatusFile(host, str(settings.runtime_dir), "embedded", url, key.fingerprint)
 
     def call() -> Enrolled:
@@ -67,7 +69,13 @@ def enrol(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> Op
         Admission(controller_url=url, node_id=enrolled.node_id, credential=enrolled.credential, ca=settings.ca),
     )
     return Open(
-        session=session, url=url, node_id=enrolled.node_id, credential=enrolled.credential, key=key, ca=settings.ca
+        session=session,
+        url=url,
+        node_id=enrolled.node_id,
+        credential=enrolled.credential,
+        key=key,
+        ca=settings.ca,
+        socket=socket,
     )
 
 

@@ -32,6 +32,7 @@ from agent.job.network_record import NetworkRecord
 from agent.link.client import Client, patiently
 from agent.link.key import FILE as KEY_FILE
 from agent.link.key import NodeKey, node_key
+from agent.link.relay import socket_of
 from agent.model.frozen import Reply, Secret, decode
 from agent.model.machine_identity import marks
 from agent.model.protocol import Booted, BootProof, ServiceIdentity, Session
@@ -70,9 +71,10 @@ def run(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> bool
     notifier.ready(f"network set, reporting to {url}")  # now: the tenant's boot must not wait for a controller
     key = node_key(host.files, str(settings.state_dir))
     ca = settings.ca if settings.controller else identity.ca
-    client = Client(url, identity.credential, key, session.session_id, ca)
+    socket = socket_of(host.files, str(settings.link_socket))
+    client = Client(url, identity.credential, key, session.session_id, ca, socket)
     prove(host, identity, session, client, key, convergence, stop, notifier)
-    opened = Open(session=session, url=url, node_id=identity.node_id, credential=identity.credential, key=key, ca=ca)
+    opened = Open(session, url, identity.node_id, identity.credential, key, ca, socket)
     Daemon(host, settings, opened, convergence).run(stop, notifier)
     return True
 

@@ -20,6 +20,9 @@ COMPLETE = "_BMS_AGENT_COMPLETE"
 ROWS = {
     "ramdisk": Row("agent.cli.resident:ramdisk", "Take this machine in: what the PXE-booted ramdisk runs."),
     "service": Row("agent.cli.resident:service", "Stay with a deployed server: what its OS runs."),
+    "link": Row(
+        "agent.cli.resident:link", "Speak to the controller for ramdisk and service: what systemd runs beside them."
+    ),
     "inventory": Row(
         "agent.cli.inventory:show",
         "Show this machine's hardware: all that it tells of itself, without changing anything.",
@@ -74,7 +77,7 @@ def root(context: typer.Context, no_color: NoColour = False, machine: Recorded =
     from agent.cli.machine import choose
 
     choose(machine, context.invoked_subcommand)
-    if context.invoked_subcommand not in ("ramdisk", "service"):  # those set up their logs themselves
+    if context.invoked_subcommand not in ("ramdisk", "service", "link"):  # those set up their logs themselves
         from agent.cli.logs import configure
 
         configure("info", "text")  # what waits and tries again says so, not among the results

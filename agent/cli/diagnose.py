@@ -152,10 +152,12 @@ def uploaded(host: Host, admitted: Admission, archive: bytes) -> str:
     from agent.cli.resident import settings_of
     from agent.diagnose.look.itself import place
     from agent.link.bundles import key_of, upload
+    from agent.link.relay import socket_of
 
     is_ramdisk = place(host).mode == "ramdisk"
-    key = key_of(host.files, settings_of(host, with_cmdline=is_ramdisk), is_ramdisk=is_ramdisk)
-    name = upload(admitted, archive, key).name
+    settings = settings_of(host, with_cmdline=is_ramdisk)
+    key = key_of(host.files, settings, is_ramdisk=is_ramdisk)
+    name = upload(admitted, archive, key, socket_of(host.files, str(settings.link_socket))).name
     return f"{admitted.controller_url.rstrip('/')}/v1/nodes/{admitted.node_id}/bundles/{name}"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bms-agent ramdisk` and `bms-agent service`: the resident modes, started by systemd."""
+"""`bms-agent ramdisk` and `bms-agent service`: the resident modes, started by systemd; `bms-agent link` beside them."""
 
 from __future__ import annotations
 
@@ -73,3 +73,12 @@ def service() -> None:
     stop, notifier = stop_on_signals(), Notifier()
     if live(host, settings, stop, notifier, lambda: mode.run(host, settings, stop, notifier)) is False:
         raise typer.Exit(NOBODYS)
+
+
+def link() -> None:
+    """Speak to the controller for the resident modes, with no right to anything else: what systemd runs beside them."""
+    from agent.host.sd_notify import Notifier
+    from agent.link import process
+
+    configure("info", "text")  # it may not read the settings
+    process.run(Notifier())

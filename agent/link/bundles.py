@@ -37,9 +37,9 @@ def key_of(files: Files, settings: Settings, *, is_ramdisk: bool) -> NodeKey | N
     return kept_key(files, str(settings.runtime_dir if is_ramdisk else settings.state_dir))
 
 
-def upload(admitted: Admission, archive: bytes, key: NodeKey | None = None) -> Taken:
+def upload(admitted: Admission, archive: bytes, key: NodeKey | None = None, socket: str | None = None) -> Taken:
     """What the controller calls it. Raises `InputError`, `LinkError`, `ControllerRefused`, `DecodeError`."""
     if len(archive) > LARGEST_BYTES:
         raise InputError(DOING, f"it has {len(archive)} bytes", hint=f"It takes {LARGEST_BYTES}: see --limit-mib.")
-    client = Client(admitted.controller_url, admitted.credential, key, ca=admitted.ca)
+    client = Client(admitted.controller_url, admitted.credential, key, ca=admitted.ca, socket=socket)
     return client.send("/v1/agent/bundles", archive, "application/gzip", Taken, SEND_S)

@@ -1,32 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls to the controller: one model out, one model back. One client belongs to one thread."""
+"""Calls to the controller: one model out, one model back. One client belongs to one thread.
+
+What is said is made, signed and judged here; the bytes go by a wire: `agent.link.relay`, or from this very process.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from threading import Event
-from typing import TypeVar
+from typing import Literal, TypeVar
+from urllib.parse import urlencode
 
-import requests
 import structlog
 from pydantic import SecretStr
-from requests.exceptions import RequestException
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 from tenacity.stop import stop_after_attempt, stop_any, stop_never, stop_when_event_set
 
 from agent.errors import ControllerRefused, DecodeError, LinkError
 from agent.host.doors import Clock
-from agent.link.body import PLAIN, taken
 from agent.link.key import NodeKey, Signing
-from agent.link.trust import Pinned, authority
+from agent.link.relay import wire_to
+from agent.model.call import JSON, Call
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen, Model, decode
 from agent.model.protocol import Refusal
-from agent.model.signature import CLOCK_CODE
+from agent.model.signature import CLOCK_CODE, CREDENTIAL
 
-CONNECT_TIMEOUT_S = 10.0
-ANSWER_TIMEOUT_S = 30.0
 LONGEST_PAUSE_S = 60.0
+OK = 200
 
 T = TypeVar("T")
 log = structlog.get_logger("link")
@@ -42,22 +43,19 @@ class Client:
         key: NodeKey | None = None,
         session_id: str = "",
         ca: str | None = None,
+        socket: str | None = None,
     ) -> None:
         """With a key, every call is signed by it, as one of that session. With the digest of an authority, the
-        controller is whoever that certifies."""
-        self._pin = ca
+        controller is whoever that certifies. With a socket, the process behind it makes the calls."""
         self._url = url.rstrip("/")
-        self._session = requests.Session()
-        self._session.trust_env = False  # a proxy of the tenant's must not see the credential
-        if credential is not None:
-            self._session.headers["Authorization"] = f"Bearer {credential.get_secret_value()}"
-        self._signing = (
-            Signing(key, url, credential.get_secret_value() if credential else "", session_id) if key else None
-        )
+        self._wire = wire_to(self._url, ca, socket)
+        token = credential.get_secret_value() if credential is not None else ""
+        self._bearer = {CREDENTIAL: f"Bearer {token}"} if credential is not None else {}
+        self._signing = Signing(key, token, session_id) if key else None
 
     def post(self, path: str, message: Frozen, answer: type[Model]) -> Model:
         """Raises `LinkError`, `ControllerRefused`, `DecodeError`."""
-        return self._call("POST", path, answer, body=message.model_dump_json())
+        return self._call("POST", path, answer, body=message.model_dump_json().encode())
 
     def send(self, path: str, body: bytes, kind: str, answer: type[Model], wait_s: float) -> Model:
         """Bytes of that kind, which may take that long. Raises as `post` does."""
@@ -67,46 +65,28 @@ class Client:
         """Long polls wait on the other side, up to `wait_s` more. Raises as `post` does."""
         return self._call("GET", path, answer, query=query, wait_s=wait_s)
 
-    def _trust(self) -> None:
-        """Once, before the first call. Raises `LinkError`, `ConfigError`."""
-        if self._pin is not None:
-            self._session.mount("https://", Pinned(authority(self._url, self._pin)))
-            self._pin = None
-
     def _call(
         self,
-        method: str,
+        method: Literal["GET", "POST"],
         path: str,
         answer: type[Model],
         *,
-        body: str | bytes | None = None,
-        kind: str = "application/json",
+        body: bytes = b"",
+        kind: str = JSON,
         query: Mapping[str, str] | None = None,
         wait_s: float = 0.0,
         again: bool = True,
     ) -> Model:
+        target = f"{path}?{urlencode(query)}" if query else path
+        signed = self._signing.headers(method, target, body) if self._signing else {}
+        call = Call(method=method, target=target, kind=kind, headers=self._bearer | signed, wait_s=wait_s)
+        told, content = self._wire.exchange(call, body)
         doing = f"calling {method} {self._url}{path}"
-        self._trust()
-        try:
-            response = self._session.request(
-                method,
-                f"{self._url}{path}",
-                params=query,
-                data=body,
-                auth=self._signing,
-                allow_redirects=False,
-                headers={"Content-Type": kind, **PLAIN},
-                timeout=(CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S + wait_s),
-                stream=True,
-            )
-            content = taken(response, doing, ANSWER_TIMEOUT_S)
-        except RequestException as error:
-            raise LinkError(doing, type(error).__name__) from error
-        if response.status_code >= 500:
-            raise LinkError(doing, f"the controller answered {response.status_code}")
-        if response.status_code != requests.codes.ok:
-            fault = refusal(content, response.status_code)
-            if again and fault.code == CLOCK_CODE and self._signing and self._signing.learn(response):
+        if told.status >= 500:
+            raise LinkError(doing, f"the controller answered {told.status}")
+        if told.status != OK:
+            fault = refusal(content, told.status)
+            if again and fault.code == CLOCK_CODE and self._signing and self._signing.learn(told.date):
                 log.warning("the clock is not the controller's", fault=fault.message)
                 return self._call(method, path, answer, body=body, kind=kind, query=query, wait_s=wait_s, again=False)
             raise ControllerRefused(doing, f"{fault.code}: {fault.message}", hint=fault.hint, refusal=fault.code)

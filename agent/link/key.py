@@ -8,10 +8,6 @@ import hashlib
 import secrets
 import time
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
-
-from requests import PreparedRequest, Response
-from requests.auth import AuthBase
 
 from agent.errors import HostError
 from agent.host.doors import Files
@@ -62,38 +58,34 @@ def kept_key(files: Files, directory: str) -> NodeKey | None:
     return node_key(files, directory) if files.exists(f"{directory}/{FILE}") else None
 
 
-class Signing(AuthBase):
+class Signing:
     """Signs every call of a client."""
 
-    def __init__(self, key: NodeKey, url: str, credential: str, session_id: str) -> None:
+    def __init__(self, key: NodeKey, credential: str, session_id: str) -> None:
         self._key = key
-        self._prefix = urlsplit(url).path.rstrip("/")
-        """What a proxy before the controller takes off a path."""
         self._credential = credential
         self._session_id = session_id
         self._ahead_s = 0.0
         """Of the controller's clock, before this machine's."""
 
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """With its headers."""
-        body = request.body or b""
+    def headers(self, method: str, target: str, body: bytes) -> dict[str, str]:
+        """Of a call to this path and query, as the controller sees them: a proxy may be before it."""
         headers = {
             signature.KEY: self._key.public,
             signature.TIME: str(int(time.time() + self._ahead_s)),
             signature.NONCE: secrets.token_hex(16),
             signature.SESSION: self._session_id,
-            signature.DIGEST: hashlib.sha256(body.encode() if isinstance(body, str) else body).hexdigest(),
+            signature.DIGEST: hashlib.sha256(body).hexdigest(),
         }
-        text = signed_text(str(request.method), request.path_url.removeprefix(self._prefix), headers, self._credential)
-        request.headers.update(headers | {signature.SIGNATURE: self._key.sign(text)})
-        return request
+        text = signed_text(method, target, headers, self._credential)
+        return headers | {signature.SIGNATURE: self._key.sign(text)}
 
-    def learn(self, answer: Response) -> bool:
-        """What time it is, from a refusal; whether it was told. A machine's own clock may be years off."""
-        told = answer.headers.get("Date")
+    def learn(self, told: str | None) -> bool:
+        """What time it is, from the header Date of a refusal; whether it was told. A machine's own clock may be years
+        off."""
         try:
             now_s = parsedate_to_datetime(told).timestamp() if told else None
-        except ValueError:
+        except (ValueError, OverflowError):
             return False
         if now_s is None:
             return False

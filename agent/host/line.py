@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A line between two processes of this machine: pieces of bytes over a Unix socket, each a head and a body.
+
+Who is at the other end the kernel says (SO_PEERCRED), not what it writes; who is not trusted is hung up on. A piece has
+a bound, and a time within which all of it is there. Nothing here knows what is said.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+from collections.abc import Collection
+from typing import Self
+from weakref import finalize
+
+from agent.errors import LinkError
+
+SIZES = struct.Struct("!II")
+CREDENTIALS = struct.Struct("3i")
+"""pid, uid, gid (unix(7))."""
+HEAD_BYTES = 64 * 1024
+BODY_BYTES = 32 * 1024 * 1024
+CONNECT_S = 10.0
+ROOT = 0
+
+
+class Line:
+    """One end. A line on which anything went wrong is closed: what is left of a piece is no beginning of the next."""
+
+    def __init__(self, connected: socket.socket, doing: str) -> None:
+        self._socket = connected
+        self._doing = doing
+        self._close = finalize(self, connected.close)
+        """Who is forgotten has hung up, too."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """The other end is told."""
+        self._close()
+
+    def send(self, head: bytes, body: bytes, within_s: float) -> None:
+        """A piece. Raises `LinkError`."""
+        if len(head) > HEAD_BYTES or len(body) > BODY_BYTES:
+            raise self._broken(f"a piece of {len(head)} and {len(body)} bytes is too large")
+        try:
+            self._socket.settimeout(within_s)
+            self._socket.sendall(SIZES.pack(len(head), len(body)) + head + body)
+        except OSError as error:
+            raise self._broken(error.strerror or str(error)) from error
+
+    def receive(self, within_s: float, *, waits: bool = False) -> tuple[bytes, bytes] | None:
+        """Head and body, whole within that time, which begins with the first byte if it `waits` for that. None where
+        the other end has hung up. Raises `LinkError`.
+        """
+        end_s = time.monotonic() + within_s
+        try:
+            self._socket.settimeout(None if waits else within_s)
+            first = self._socket.recv(1)
+            if not first:
+                return None
+            end_s = time.monotonic() + within_s if waits else end_s
+            of_head, of_body = SIZES.unpack(first + self._taken(SIZES.size - 1, end_s))
+            if of_head > HEAD_BYTES or of_body > BODY_BYTES:
+                raise self._broken(f"a piece of {of_head} and {of_body} bytes is announced")
+            return self._taken(of_head, end_s), self._taken(of_body, end_s)
+        except TimeoutError as error:
+            raise self._broken(f"nothing whole came in {within_s:.0f} s") from error
+        except OSError as error:
+            raise self._broken(error.strerror or str(error)) from error
+
+    def _taken(self, size: int, end_s: float) -> bytes:
+        found = bytearray()
+        while len(found) < size:
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            self._socket.settimeout(left_s)
+            piece = self._socket.recv(min(size - len(found), 1 << 20))
+            if not piece:
+                raise self._broken("the other end hung up within a piece")
+            found += piece
+        return bytes(found)
+
+    def _broken(self, evidence: str) -> LinkError:
+        self.close()
+        return LinkError(self._doing, evidence)
+
+
+def trusted() -> Collection[int]:
+    """Root, and whoever runs this process."""
+    return {ROOT, os.geteuid()}
+
+
+def uid_of(connected: socket.socket) -> int:
+    """Of the process at the other end, as it was when it connected, or began to listen."""
+    return int(CREDENTIALS.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))[1])
+
+
+def dialled(path: str, doing: str, trusts: Collection[int] | None = None) -> Line:
+    """To who listens there, if that is who may. Raises `LinkError`."""
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        connected.settimeout(CONNECT_S)
+        connected.connect(path)
+        if (uid := uid_of(connected)) not in (trusted() if trusts is None else trusts):
+            raise LinkError(doing, f"{path} is listened to by user {uid}, who is not trusted")
+    except OSError as error:
+        connected.close()
+        raise LinkError(doing, f"{path}: {error.strerror or error}") from error
+    except LinkError:
+        connected.close()
+        raise
+    return Line(connected, doing)
+
+
+def accepted(listener: socket.socket, doing: str, trusts: Collection[int] | None = None) -> Line | None:
+    """Who calls; None if that is nobody within the listener's time, or is not trusted."""
+    try:
+        connected, _ = listener.accept()
+    except (TimeoutError, ConnectionError):
+        return None
+    if uid_of(connected) in (trusted() if trusts is None else trusts):
+        return Line(connected, doing)
+    connected.close()
+    return None

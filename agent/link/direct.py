@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A call to the controller as HTTP, over TLS where its URL says so: the only module of the agent's own protocol that
+reads what comes from outside before it was judged. What it read is bytes; whoever asked makes a model of them, or not.
+"""
+
+from __future__ import annotations
+
+import requests
+from requests.exceptions import RequestException
+
+from agent.errors import LinkError
+from agent.link.body import PLAIN, taken
+from agent.link.trust import Pinned, authority
+from agent.model.call import Answer, Call
+
+CONNECT_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 30.0
+DATE_LENGTH = 100
+
+
+class Direct:
+    """`relay.Wire` from this very process."""
+
+    def __init__(self, url: str, ca: str | None) -> None:
+        """With the digest of an authority, the controller is whoever that certifies."""
+        self._url = url
+        self._pin = ca
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy of the tenant's must not see the credential
+
+    def exchange(self, call: Call, body: bytes) -> tuple[Answer, bytes]:
+        """Raises `LinkError`, `ConfigError`."""
+        doing = f"calling {call.method} {self._url}{call.path}"
+        self._trust()
+        try:
+            response = self._session.request(
+                call.method,
+                f"{self._url}{call.target}",
+                data=body or None,
+                auth=as_it_is,
+                allow_redirects=False,
+                headers={**call.headers, "Content-Type": call.kind, **PLAIN},
+                timeout=(CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S + call.wait_s),
+                stream=True,
+            )
+            content = taken(response, doing, ANSWER_TIMEOUT_S)
+        except RequestException as error:
+            raise LinkError(doing, type(error).__name__) from error
+        return Answer(status=response.status_code, date=response.headers.get("Date", "")[:DATE_LENGTH] or None), content
+
+    def _trust(self) -> None:
+        """Once, before the first call. Raises `LinkError`, `ConfigError`."""
+        if self._pin is not None:
+            self._session.mount("https://", Pinned(authority(self._url, self._pin)))
+            self._pin = None
+
+
+def as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """It has its headers: requests would put others there, made of a URL with a user's name in it."""
+    return request

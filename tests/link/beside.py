@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process that speaks to the controller, for tests: in a thread, or as what systemd starts, and as whom."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+from agent.host.sd_notify import Notifier
+from agent.link.process import serve
+
+NOBODY = 65534
+HANDED_OVER = f"""
+import os, sys
+from contextlib import suppress
+from agent.errors import LinkError
+from agent.host.sd_notify import Notifier
+from agent.link.direct import Direct
+from agent.link.process import run
+from agent.model.call import Call
+with suppress(LinkError):
+    Direct("http://127.0.0.1:9", None).exchange(Call(method="GET", target="/"), b"")
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_FDNAMES="link", LISTEN_PID=str(os.getpid()))
+if os.geteuid() == 0:
+    os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
+run(Notifier())
+"""
+"""What systemd does: the socket is the fourth file, and the user is another. A call before that has everything
+imported: nobody may not read an administrator's virtual environment.
+"""
+
+
+def listener(path: Path) -> socket.socket:
+    """As systemd makes it."""
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    found.bind(str(path))
+    found.listen(16)
+    return found
+
+
+@contextmanager
+def beside(folder: Path, trusts: Collection[int] | None = None) -> Iterator[str]:
+    """In a thread, until the block ends; its socket."""
+    stop, path = Event(), folder / "socket"
+    with listener(path) as listening:
+        thread = Thread(target=serve, args=(listening, Notifier({}), stop, trusts), name="beside")
+        thread.start()
+        try:
+            yield str(path)
+        finally:
+            stop.set()
+            thread.join(20)
+    path.unlink()
+
+
+class Started:
+    """The command itself, as systemd starts it: as nobody, where this test may do that. systemd's part is to keep the
+    socket.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "socket"
+        self._listener = listener(self.path)
+        self._log = folder / "link.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Once more."""
+        self.kill()
+        fd = self._listener.fileno()
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", HANDED_OVER, str(fd)], pass_fds=(fd,), stdout=log, stderr=log, cwd="/"
+            )
+        return self.process
+
+    def kill(self) -> None:
+        """At once."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(20)
+
+    def close(self) -> None:
+        """All of it."""
+        self.kill()
+        self._listener.close()
+        self.path.unlink()
+
+    @property
+    def log(self) -> str:
+        """What it wrote."""
+        return self._log.read_text()
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[Started]:
+    """Until the block ends."""
+    found = Started(folder)
+    try:
+        found.start()
+        yield found
+    finally:
+        found.close()
+
+
+def user_of(process: subprocess.Popen[bytes]) -> int:
+    """Whose process it is."""
+    return Path(f"/proc/{process.pid}").stat().st_uid
