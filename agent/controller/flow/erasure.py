@@ -13,12 +13,13 @@ from agent.controller.flow.lookup import named
 from agent.controller.records.erasure import KeptCertificate, QuarantinedDisk
 from agent.controller.records.node import Node
 from agent.controller.refusal import Missing
-from agent.controller.rules.erasure import doubt, missing
+from agent.controller.rules.erasure import doubt, is_named, missing, of_node, quarantined
 from agent.controller.store.database import Transaction
 from agent.errors import DecodeError
 from agent.model.disk import Disk
+from agent.model.erasing import Erasure
 from agent.model.erasing.certificate import DOING, IN_RESULT, Certificate, SignedCertificate
-from agent.model.fact import known
+from agent.model.fact import Unknown, known
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen, decode
 from agent.model.job import JobReport
@@ -81,16 +82,34 @@ def _set_apart(
     gone: tuple[Disk, ...],
     why_gone: str = "it vanished before it was erased",
 ) -> None:
-    """Disks that failed, or vanished. One that is erased by now is free again; what was accepted has to be so anew."""
+    """Disks that failed, or vanished. One that is erased by now is free again, wherever it was set apart; what was
+    accepted has to be so anew.
+    """
     for one in certificate.disks:
-        tx.quarantined.remove(node_id=node.id, disk=tuple(filter(None, (one.serial, one.wwn))))
-    failed = [one for one in certificate.disks if not one.is_proven]
-    bad: dict[str | None, str] = {one.serial or one.wwn: f"{one.outcome}: {one.evidence}" for one in failed}
-    bad |= {known(disk.serial) or known(disk.wwn): why_gone for disk in gone}
-    for name, why in bad.items():
+        _forgotten(tx, node, one)
+    bad = [(one.serial, one.wwn, f"{one.outcome}: {one.evidence}") for one in certificate.disks if not one.is_proven]
+    bad += [(known(disk.serial), known(disk.wwn), why_gone) for disk in gone]
+    for serial, wwn, why in bad:
+        name = serial or wwn
         if name is None:
             continue  # it could not be told from others tomorrow; that is why the erasure is no success
-        _quarantine(tx, node, QuarantinedDisk(id=f"{node.id}:{name}", node_id=node.id, disk=name, why=why, since=now))
+        identity = f"{node.id}:{name}"
+        _quarantine(tx, node, QuarantinedDisk(id=identity, node_id=node.id, disk=name, wwn=wwn, why=why, since=now))
+
+
+def _forgotten(tx: Transaction, node: Node, one: Erasure) -> None:
+    """What was kept of that disk, unless it is still in the node where that was: then this is another, which only has
+    its name, or a node that claims another's.
+    """
+    for entry in tx.quarantined.all():
+        if not is_named(entry, one.serial, one.wwn):
+            continue
+        at = tx.inventories.get(entry.node_id) if entry.node_id != node.id else None
+        there = () if at is None or isinstance(at.inventory.disks, Unknown) else at.inventory.disks
+        if any(quarantined(disk, (entry,)) for disk in there):
+            log.warning("disk of that name is in quarantine, in another node", node=node.name, disk=entry.disk)
+            continue
+        tx.quarantined.remove(id=entry.id)
 
 
 def _quarantine(tx: Transaction, node: Node, entry: QuarantinedDisk) -> None:
@@ -111,12 +130,14 @@ def accept(controller: Controller, key: str, wanted: Acceptance) -> Node:
     doing = f"accepting disk {wanted.disk}"
     with controller.write() as tx:
         node = named(tx.nodes, key, doing, Missing, "node")
-        entry = tx.quarantined.find(node_id=node.id, disk=wanted.disk)
+        at = tx.inventories.get(node.id)
+        kept = of_node(node.id, at.inventory.disks if at is not None else (), tx.quarantined.all())
+        entry = next((one for one in kept if wanted.disk in (one.disk, one.wwn)), None)
         if entry is None:
             raise Missing(doing, f"no disk of {node.name} with that name is in quarantine")
         who = controller.caller.name if controller.caller is not None else "the operator"
         now = controller.clock.now()
-        by, at = (who, now) if wanted.accepted else (None, None)
-        tx.quarantined.change(entry, accepted_by=by, accepted_at=at)
+        by, when = (who, now) if wanted.accepted else (None, None)
+        tx.quarantined.change(entry, node_id=node.id, accepted_by=by, accepted_at=when)
         log.warning("disk in quarantine", node=node.name, disk=entry.disk, accepted=wanted.accepted, by=who)
         return node

@@ -137,6 +137,7 @@ def _take(
     """The smallest node that fits, with that many NICs, is taken. Raises `NoNodeFits` with the reasons of each."""
     nodes = {node.id: node for node in tx.nodes.all()}
     inventories = {entry.node_id: entry.inventory for entry in tx.inventories.all()}
+    apart = tx.quarantined.all()
     fits = [
         match(
             node,
@@ -145,7 +146,7 @@ def _take(
             image,
             nics,
             order.root_device,
-            tx.quarantined.all(node_id=node.id),
+            apart,
         )
         for node in nodes.values()
         if node.id in inventories

@@ -22,13 +22,14 @@ class KeptCertificate(Frozen):
 
 
 class QuarantinedDisk(Frozen):
-    """A disk of a node that may hold a former tenant's data. It is nobody's until it is erased, is out, or an operator
-    accepts that it is there.
+    """A disk that may hold a former tenant's data, in whichever node it is. It is nobody's until it is erased, is out,
+    or an operator accepts that it is where it is.
     """
 
     id: str
-    node_id: str
+    node_id: str = Field(description="in which it was last seen not to be erased, or was accepted")
     disk: str = Field(description="its serial, or its WWN")
+    wwn: str | None = Field(default=None, description="serials of two makers may be the same, WWNs are not")
     why: str
     since: datetime
     accepted_by: str | None = Field(default=None, description="who lets the node have servers all the same")

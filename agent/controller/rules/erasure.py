@@ -61,8 +61,24 @@ def fault(why: str) -> Fault:
 
 
 def quarantined(disk: Disk, kept: Iterable[QuarantinedDisk]) -> QuarantinedDisk | None:
-    """The entry of this disk, if it has one."""
-    return next((one for one in kept if one.disk in (known(disk.serial), known(disk.wwn))), None)
+    """The entry of this disk, if it has one, from whichever node."""
+    return next((one for one in kept if is_named(one, known(disk.serial), known(disk.wwn))), None)
+
+
+def is_named(entry: QuarantinedDisk, serial: str | None, wwn: str | None) -> bool:
+    """Whether it is of that disk. Where WWNs are known they decide: a serial is its maker's own."""
+    if entry.wwn and wwn:
+        return entry.wwn == wwn
+    return entry.disk in {serial, wwn}
+
+
+def of_node(
+    node_id: str, disks: tuple[Disk, ...] | Unknown, kept: Iterable[QuarantinedDisk]
+) -> tuple[QuarantinedDisk, ...]:
+    """Those that are of this node, or of disks that are in it by now."""
+    entries, there = tuple(kept), () if isinstance(disks, Unknown) else disks
+    came = [entry for disk in there if (entry := quarantined(disk, entries)) is not None]
+    return tuple(entry for entry in entries if entry.node_id == node_id or entry in came)
 
 
 def firmware_changes(before: Certificate, after: Certificate) -> tuple[str, ...]:

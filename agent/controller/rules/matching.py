@@ -91,12 +91,17 @@ def _data(node: Node, disks: tuple[Disk, ...] | Unknown) -> list[str]:
 def _quarantine(node: Node, disks: tuple[Disk, ...] | Unknown, apart: tuple[QuarantinedDisk, ...]) -> list[str]:
     """A disk that nobody proved erased, is still in there, and was not accepted."""
     there = () if isinstance(disks, Unknown) else disks
-    found = [entry for disk in there if (entry := quarantined(disk, apart)) and entry.accepted_by is None]
+    found = [entry for disk in there if (entry := quarantined(disk, apart)) and not is_accepted(entry, node)]
     return [
         f"quarantine: disk {entry.disk} may hold a former tenant's data ({entry.why}); take it out, or accept it with: "
         f"bmsctl node quarantine {node.name} {entry.disk} --accept"
         for entry in found
     ]
+
+
+def is_accepted(entry: QuarantinedDisk, node: Node) -> bool:
+    """In this node: in another one it is another operator's question."""
+    return entry.accepted_by is not None and entry.node_id == node.id
 
 
 def _free(disks: tuple[Disk, ...] | Unknown, apart: tuple[QuarantinedDisk, ...]) -> tuple[Disk, ...] | Unknown:

@@ -352,6 +352,7 @@ QUARANTINED = Table(
     Column("id", Text, primary_key=True),
     Column("node_id", Text, ForeignKey("nodes.id"), nullable=False, index=True),
     Column("disk", Text, nullable=False),
+    Column("wwn", Text),
     Column("why", Text, nullable=False),
     Column("since", Utc, nullable=False),
     Column("accepted_by", Text),

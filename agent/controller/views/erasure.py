@@ -7,7 +7,7 @@ from datetime import datetime
 
 from agent.controller.records.erasure import KeptCertificate, QuarantinedDisk
 from agent.controller.records.node import Node
-from agent.controller.rules.erasure import firmware_changes
+from agent.controller.rules.erasure import firmware_changes, of_node
 from agent.controller.store.database import Transaction
 from agent.model.erasing.certificate import Certificate, SignedCertificate
 from agent.model.frozen import Frozen
@@ -38,11 +38,12 @@ def erasures_view(tx: Transaction, node: Node) -> ErasuresView:
     kept = sorted(tx.certificates.all(node_id=node.id), key=lambda one: one.received_at)
     says = [one.signed.opened() for one in kept]
     befores = [None, *says[:-1]]
+    entry = tx.inventories.get(node.id)
     views = tuple(map(_view, kept, says, befores))
     return ErasuresView(
         node_id=node.id,
         node_name=node.name,
-        quarantined=tx.quarantined.all(node_id=node.id),
+        quarantined=of_node(node.id, entry.inventory.disks if entry is not None else (), tx.quarantined.all()),
         erasures=tuple(reversed(views)),
     )
 
