@@ -2,14 +2,14 @@
 """`bmsctl`: the client of the embedded controller, for its users and its operators. One file a noun.
 
 It knows the controller by its HTTP alone. Everything that reads or writes has `--json`, which prints the answer as it
-came. The exit status is that of the fault (2: the request, 3 and 4: the disk, 5: the image, 6: the host, 7: the link,
-1: anything else).
+came.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -36,12 +36,19 @@ from agent.bmsctl.client import Client, Refused, exit_status_of, read
 from agent.bmsctl.show import Json, client_of, show
 from agent.errors import AgentError, ConfigError
 
+PROGRAM, COMPLETE = "bmsctl", "_BMSCTL_COMPLETE"
+STATUSES = (
+    "Exit status: that of what went wrong. 2: the request was refused; 3, 4: the disk is not the one, or not as it "
+    "must be; 5: the image; 6: the operating system or the hardware; 7: nobody was reached; 8, 9: node validate, node "
+    "validation and flavor check found something broken or amiss; 1: anything else; 130: interrupted at the keyboard."
+)
 app = typer.Typer(
-    name="bmsctl",
+    name=PROGRAM,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Nodes, images and servers of a bms-agent controller.",
+    epilog=STATUSES,
 )
 for noun, commands in (
     ("node", node.app),
@@ -60,6 +67,12 @@ for noun, commands in (
     ("enrolment-token", enrolment_token.app),
 ):
     app.add_typer(commands, name=noun)
+
+
+def without_colours(asked: bool) -> None:
+    """NO_COLOR (no-color.org) is what everything that draws asks for."""
+    if asked:
+        os.environ["NO_COLOR"] = "1"
 
 
 @app.callback()
@@ -81,6 +94,15 @@ def connect(
             help="who certifies the controller, and nobody else: a copy of its /boot/ca.pem, for an https URL",
         ),
     ] = None,
+    no_color: Annotated[
+        bool,
+        typer.Option(
+            "--no-color",
+            is_eager=True,
+            callback=without_colours,
+            help="plain text; so does NO_COLOR in the environment",
+        ),
+    ] = False,
     project: Annotated[
         str | None,
         typer.Option(envvar="BMSCTL_PROJECT", help="act as one of this project, if you are of the whole cloud"),
@@ -106,10 +128,31 @@ def whoami(context: typer.Context, json: Json = False) -> None:
     show(answer, json, f"{who.name}: {who.role} of {who.whereabouts}")
 
 
+class Shell(StrEnum):
+    """Those that Typer has a script for."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+@app.command("completion")
+def completion(shell: Annotated[Shell, typer.Argument(help="for this shell")]) -> None:
+    """Print what completes this command in a shell: bmsctl completion bash > /etc/bash_completion.d/bmsctl"""
+    from typer.completion import get_completion_inspect_parameters, shell_complete
+
+    get_completion_inspect_parameters()
+    raise typer.Exit(shell_complete(typer.main.get_command(app), {}, PROGRAM, COMPLETE, f"source_{shell}"))
+
+
 def main() -> None:
     """Run, and turn an error into its text and its exit status."""
+    if COMPLETE in os.environ:
+        from typer.completion import get_completion_inspect_parameters
+
+        get_completion_inspect_parameters()  # teaches Typer the shells
     try:
-        app()
+        app(prog_name=PROGRAM)
     except AgentError as error:
         sys.stderr.write(said(error))
         sys.exit(exit_status_of(error))

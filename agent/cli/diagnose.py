@@ -13,6 +13,7 @@ import typer
 
 from agent.cli import source
 from agent.cli.exits import SOMETHING_WRONG
+from agent.cli.wait import waiting
 from agent.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def diagnose(
         must_be_this("watching")
         watched(host, console, lldp, as_json=json)
         return
-    found = look(host, listen_s=lldp)
+    with waiting("looking around", lldp):
+        found = look(host, listen_s=lldp)
     if json:
         typer.echo(found.model_dump_json(indent=2))
     else:
@@ -118,14 +120,15 @@ def bundle(
         raise InputError("reading the command line", "--to and --upload are two", hint="Say which one is meant.")
     host = open_host()
     admitted = speaker(host) if upload else None
-    archive, manifest = packed(host, limit_mib * MIB)
     to = to or BUNDLE
-    if admitted is not None:
-        to = admitted.controller_url if plan else uploaded(host, admitted, archive)
-    elif not plan and "://" in to:
-        host.fetch.send(to, [archive], access=source.access(bearer, user, password, authority, proxy))
-    elif not plan:
-        own_files().write(str(Path(to).absolute()), archive, mode=0o600)
+    with waiting("packing"):
+        archive, manifest = packed(host, limit_mib * MIB)
+        if admitted is not None:
+            to = admitted.controller_url if plan else uploaded(host, admitted, archive)
+        elif not plan and "://" in to:
+            host.fetch.send(to, [archive], access=source.access(bearer, user, password, authority, proxy))
+        elif not plan:
+            own_files().write(str(Path(to).absolute()), archive, mode=0o600)
     if json:
         typer.echo(manifest.model_dump_json(indent=2))
         return
@@ -183,8 +186,10 @@ def capture(
     if Path(to).exists():
         raise InputError(f"recording this machine in {to}", "it is there already", hint="Give a name that is new.")
     host = open_host()
-    machine, names = record(host, f"recorded by bms-agent {__version__} on {host.clock.now():%Y-%m-%d}", token_bytes())
-    files = {"": packed(machine)} if to.endswith(PACKED) else machine.written()
+    origin = f"recorded by bms-agent {__version__} on {host.clock.now():%Y-%m-%d}"
+    with waiting("asking the hardware"):
+        machine, names = record(host, origin, token_bytes())
+        files = {"": packed(machine)} if to.endswith(PACKED) else machine.written()
     for name, content in {} if plan else files.items():
         own_files().write(str(Path(to, name).absolute()), content)
     sizes = {str(Path(to, name)): len(content) for name, content in files.items()}

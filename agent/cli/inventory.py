@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.cli.terminal import terminal
+from agent.cli.wait import waiting
 from agent.errors import InputError
 from agent.model.disk import GB, MIB, Content, Disk
 from agent.model.fact import Unknown
@@ -47,7 +48,8 @@ def show(
         return
     host = open_host()
     before = earlier(host, diff, last=last)
-    found = take_in_full(host, listen_s=lldp)
+    with waiting("looking at the hardware", lldp):
+        found = take_in_full(host, listen_s=lldp)
     if before is not None:
         from agent.plan.differences import differences
 

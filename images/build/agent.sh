@@ -41,6 +41,13 @@ install_agent() {
     done
 }
 
+# share_agent ROOT: the manual and the completions, from where pip puts them to where a system looks for them.
+share_agent() {
+    mkdir -p "$1/usr/share"
+    cp -rT "$1/$agent_home/share" "$1/usr/share"
+    rm -r "${1:?}/$agent_home/share"
+}
+
 # pip's own records name paths of this machine, and its scripts the Python that it ran under.
 forget_pip() {
     rm -rf "${1:?}/$agent_home/bin"

@@ -20,6 +20,8 @@ from agent.model.fact import known
 from agent.model.hardware import Hardware
 from agent.model.validation import Validated
 from agent.model.validation.catalogue import CATALOGUE
+from tests.cli.test_share import WHERE
+from tests.loops import command
 from tests.machine.guest import booted
 from tests.machine.looked import BOOT_S, CMDLINE, drives
 from tests.machine.recorded import CAPTURED, PRINT
@@ -30,6 +32,10 @@ TEST_S, LOOK_S = 1500, 600
 FOUND = 8
 """The status of `diagnose` for a machine with something wrong."""
 SERIALS, MAC = ("S1", "NVME0001", "SCSI0001"), "52:54:00:12:34:56"
+TABULATOR = (
+    "COMP_WORDS=(bms-agent diagnose cap); COMP_CWORD=2; _bms_agent_completion bms-agent cap diagnose; "
+    'echo "${COMPREPLY[@]}"'
+)
 NETWORK = (
     "cd /sys/class/net; for each in e*; do ip link set $each up; ip address add 10.0.2.15/24 dev $each; done; cd /; "
     "ip route add default via 10.0.2.2"
@@ -50,6 +56,8 @@ class Told:
     inventory: Hardware
     before: str
     after: str
+    completion: str
+    completed: str
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +79,7 @@ def told(ramdisk: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
         archive.write_bytes(printed(guest.do(f"{PRINT} <{CAPTURED}")))
         inventory = printed(guest.do(f"bms-agent inventory --json | {PRINT}", LOOK_S))
         after = guest.do("sha256sum /dev/disk/by-id/virtio-S1", LOOK_S)
+        completion, completed = guest.do("complete -p bms-agent"), guest.do(TABULATOR, LOOK_S)
     return Told(
         Validated.model_validate_json(validated),
         int(status.split()[-1]),
@@ -78,6 +87,8 @@ def told(ramdisk: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
         Hardware.model_validate_json(inventory),
         before,
         after,
+        completion,
+        completed,
     )
 
 
@@ -140,3 +151,23 @@ def test_every_command_works_on_it(told: Told) -> None:
     assert "cpu.load" in ours(told, "validate", "--plan")
     assert serial is not None and serial in ours(told, *write, "--serial", serial, "--plan")
     assert serial in ours(told, "disk", "erase", serial, "--plan")
+
+
+def test_the_shell_completes(told: Told) -> None:
+    """In the ramdisk, at the console: the tabulator finds what the command has."""
+    assert "-F _bms_agent_completion bms-agent" in told.completion
+    assert told.completed.split() == ["capture"]
+
+
+def test_the_image_has_the_manual(image: Path) -> None:
+    """And the completions of every shell, where a Debian looks for them."""
+    root = f"{image.with_name('debian.raw')}?offset={root_offset(image.with_name('debian.raw'))}"
+    for path in WHERE:
+        looked = command("debugfs", "-R", f"stat /usr/{path}", root)
+        assert "Type: regular" in looked, (path, looked)
+
+
+def root_offset(disk: Path) -> int:
+    """Where the root filesystem begins."""
+    table = json.loads(command("sfdisk", "--json", str(disk)))["partitiontable"]
+    return int(next(one["start"] for one in table["partitions"] if one.get("name") == "root")) * 512

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sign of life on a terminal while something takes its time, and nobody can say how far it is. Elsewhere nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def waiting(doing: str, seconds: float = 0.0) -> Iterator[None]:
+    """For as long as the block runs: what is done, and since when; of how long it takes, where that is known. It is on
+    standard error, and gone afterwards. Where that is no terminal, nothing is even imported.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+    from rich.progress_bar import ProgressBar
+
+    class TimeBar(ProgressColumn):
+        """As far as the time is."""
+
+        def render(self, task: Task) -> ProgressBar:
+            """Without an end, it moves."""
+            passed_s = min(task.elapsed or 0.0, seconds)
+            return ProgressBar(total=seconds or None, completed=passed_s, width=20, pulse=not seconds)
+
+    columns = (TextColumn("{task.description}"), TimeBar(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
+        drawn.add_task(doing, total=None)
+        yield
