@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Doing `SealDisk`: the act that makes a disk bootable, and therefore the last one.
 
-the engine's record zeroed, backup table → flush → head → flush → read both back → kernel re-reads the table → the new
-partition is seen. If anything fails once the head is written, the head is zeroed again: what is not proven must not
-boot.
+the engine's record zeroed, backup table → flush → head but for its first sector → flush → first sector → flush → read
+all back → kernel re-reads the table → the new partition is seen. If anything fails once the head is written, it is
+zeroed again, its first sector first: what is not proven must not boot.
+
+A power cut may leave any part of a write on the medium, but for a sector, which is there or is not. Without the first
+sector neither BIOS nor UEFI (which looks for a protective MBR) starts anything; with it the boot code and the table
+behind it must be whole.
 """
 
 from __future__ import annotations
@@ -36,16 +40,21 @@ def seal_disk(host: Host, step: SealDisk, advance: Advance) -> Result:
             for partition in step.add:
                 must_be_seen(host, step, partition, doing)
         except BaseException:
-            disk.zero(0, len(table.head))
+            first = disk.logical_sector_bytes
+            disk.zero(0, first)
+            disk.flush()
+            disk.zero(first, len(table.head) - first)
             disk.flush()
             raise
     return {"partition_table": table.kind}
 
 
 def commit(disk: BlockDevice, table: Fitted, doing: str) -> None:
-    """Write the head, and see that it and the backup are on the medium."""
-    disk.write(0, table.head)
-    disk.flush()
+    """Write the head, its first sector last, and see that it and the backup are on the medium."""
+    first = disk.logical_sector_bytes
+    for start, end in ((first, len(table.head)), (0, first)):
+        disk.write(start, table.head[start:end])
+        disk.flush()
     tail = disk.read(disk.size_bytes - len(table.tail), len(table.tail)) if table.tail else b""
     if disk.read(0, len(table.head)) != table.head or tail != table.tail:
         raise NotAsObserved(doing, "what was read back differs from what was written")

@@ -126,6 +126,21 @@ def test_power_cut(at: int, survivor: int) -> None:
     assert not boots(disk) or disk.durable.read(SIZE - len(tail), len(tail)) == tail
 
 
+@pytest.mark.parametrize("at", range(2, calls_of_one_seal() + 1))
+def test_a_write_that_the_power_cut_tears(at: int) -> None:
+    """Of what the drive had not flushed, the first sector alone is on the medium: it is there when all is there."""
+    made = machine(SIZE)
+    with pytest.raises(Died):
+        seal_disk(spooled(made, FaultPlan(at=at, effect=Effect.DIE_AFTER)), STEP, lambda *_: None)
+    disk = disk_of(made)
+    torn = disk.content.read(0, 512)
+    disk.cut_power(lambda _: False)
+    disk.durable.write(0, torn)
+    head = fit(gpt_image()[:MIB], SIZE, 512, STEP.add).head
+
+    assert torn != head[:512] or disk.durable.read(0, MIB) == head
+
+
 def test_no_head() -> None:
     """Without a head, because the image was never verified, nothing is sealed."""
     made = machine(SIZE)
