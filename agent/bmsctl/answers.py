@@ -46,6 +46,8 @@ class NodeDetail(Node):
     identity: str
     bmc: str | None
     agent_version: str | None
+    boot: str | None = None
+    attested: bool | None = None
     generation: int
     applied_generation: int
     problems: tuple[Fault, ...]

@@ -34,6 +34,8 @@ class Erased(Reply):
     request_id: str
     received_at: datetime
     attested_by: str | None
+    boot: str = ""
+    attested: bool = False
     says: Certificate
     firmware_changed: tuple[str, ...]
 
@@ -84,13 +86,20 @@ def described(told: Erasures, *, every: bool) -> Iterable[RenderableType]:
                 "request": erased.request_id,
                 "certified": erased.says.issued_at,
                 "received": erased.received_at,
-                "attested by": erased.attested_by,
+                "told by": erased.attested_by,
+                "attested": attested(erased.boot, is_so=erased.attested),
                 "agent": erased.says.agent_version,
                 "machine": erased.says.machine_serial,
                 "firmware changed": erased.firmware_changed,
             }
         )
         yield rows(DISKS, map(line, erased.says.disks))
+
+
+def attested(boot: str, *, is_so: bool) -> str:
+    """Whether it is known that the ramdisk that said so was this machine's."""
+    why = {"ordered": "its BMC booted it, and cannot be told from where"}.get(boot, "nobody knows who booted it")
+    return "yes: its BMC booted it from the network for this" if is_so else f"no: {why}"
 
 
 def line(one: Erasure) -> tuple[Any, ...]:

@@ -75,11 +75,16 @@ def described(node: NodeDetail) -> list[RenderableType]:
             "identity": node.identity,
             "key": f"{node.fingerprint}{' (revoked)' if node.revoked else ''}" if node.fingerprint else None,
             "rack": node.rack,
+            "ramdisk's boot": node.boot,
             "bmc": node.bmc,
             "server": node.server_name,
             "generation": f"{node.generation} (holds: {node.applied_generation})",
             "heartbeat": node.heartbeat_at,
-            "clean": "yes, erased" if node.clean else "no data found" if not node.held else "no",
+            "clean": f"yes, erased{'' if node.attested else ' (not attested)'}"
+            if node.clean
+            else "no data found"
+            if not node.held
+            else "no",
             "holds data": node.held,
             "flavors": node.flavors,
             "fault": f"{node.fault.code}: {node.fault.message}" if node.fault else None,

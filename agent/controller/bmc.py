@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The machines' power switches: Redfish (DMTF DSP0266), the two calls that are needed.
+"""The machines' power switches: Redfish (DMTF DSP0266), the calls that are needed.
 
 Never called within a transaction: a BMC may take its time.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from typing import Protocol
 
 import requests
@@ -19,6 +21,8 @@ from agent.errors import LinkError
 TIMEOUT_S = (5.0, 20.0)
 TRIES = 3
 PAUSE_S = 2.0
+OFF_LOOKS = 5
+FROM_NETWORK = {"Boot": {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Pxe"}}
 
 
 class BmcError(LinkError):
@@ -39,11 +43,20 @@ class PowerDriver(Protocol):
         """Tell it. Raises `BmcError`."""
         ...
 
+    def switch_off(self, bmc: Bmc) -> Power:
+        """Off by force, and looked at for a while; its power then. Raises `BmcError`."""
+        ...
+
+    def boot_from_network(self, bmc: Bmc) -> None:
+        """The next time that it is switched on, whatever its firmware's own order is. Raises `BmcError`."""
+        ...
+
 
 class Redfish:
     """The real one."""
 
     def __init__(self, pause_s: float = PAUSE_S) -> None:
+        self._pause_s = pause_s
         self._retrying = Retrying(
             retry=retry_if_exception_type(BmcError),
             stop=stop_after_attempt(TRIES),
@@ -64,16 +77,44 @@ class Redfish:
         url = f"{bmc.address.rstrip('/')}/Actions/ComputerSystem.Reset"
         self._call("POST", bmc, url, {"ResetType": reset.value})
 
-    def _call(self, method: str, bmc: Bmc, url: str, body: dict[str, str] | None = None) -> requests.Response:
-        return self._retrying(self._once, method, bmc, url, body)
+    def switch_off(self, bmc: Bmc) -> Power:
+        """`ForceOff`, unless it is off."""
+        power = self.state(bmc)
+        if power is Power.OFF:
+            return power
+        self.reset(bmc, Reset.FORCE_OFF)
+        for _ in range(OFF_LOOKS):
+            if (power := self.state(bmc)) is Power.OFF:
+                return power
+            time.sleep(self._pause_s)
+        return power
 
-    def _once(self, method: str, bmc: Bmc, url: str, body: dict[str, str] | None) -> requests.Response:
+    def boot_from_network(self, bmc: Bmc) -> None:
+        """`BootSourceOverrideTarget`, once; some BMCs take a change only of what was just read."""
+        seen = self._call("GET", bmc, bmc.address)
+        etag = seen.headers.get("ETag")
+        self._call("PATCH", bmc, bmc.address, FROM_NETWORK, {"If-Match": etag} if etag else None)
+
+    def _call(
+        self,
+        method: str,
+        bmc: Bmc,
+        url: str,
+        body: Mapping[str, object] | None = None,
+        more: dict[str, str] | None = None,
+    ) -> requests.Response:
+        return self._retrying(self._once, method, bmc, url, body, more)
+
+    def _once(
+        self, method: str, bmc: Bmc, url: str, body: Mapping[str, object] | None, more: dict[str, str] | None
+    ) -> requests.Response:
         doing = f"calling {method} {url}"
         try:
             response = requests.request(
                 method,
                 url,
                 json=body,
+                headers=more,
                 auth=(bmc.username, bmc.password.get_secret_value()),
                 timeout=TIMEOUT_S,
                 verify=bmc.verify_tls,

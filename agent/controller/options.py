@@ -56,6 +56,10 @@ class Options(Frozen):
         description="a disk that is not proven erased is set apart by its serial, and its node goes on, but gets no "
         "server until the disk is out or accepted; else the whole node is in error",
     )
+    require_attested: bool = Field(
+        default=False,
+        description="a node whose erasure is not attested (see bmsctl node erasure) is in error, and is not put back",
+    )
     token_lifetime_s: float = Field(default=3600.0, gt=0, description="of a one-time enrolment token")
     calls_per_s: float = Field(default=50.0, ge=0, description="that one token may make, 20 s' worth at once; 0: any")
     strangers_per_s: float = Field(

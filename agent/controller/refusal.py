@@ -294,6 +294,13 @@ class EnrolmentRefused(Refused):
     advice = "Two machines may claim one identity: compare their serial numbers and MACs."
 
 
+class BootUnordered(EnrolmentRefused):
+    """It says to be a ramdisk of a machine that was not to boot one."""
+
+    code = "BOOT.UNORDERED"
+    advice = "Wait until its BMC has booted it, or its OS has ended. If it was no machine of yours: who has its MAC?"
+
+
 class StillSpeaking(EnrolmentRefused):
     """Another machine says that it is one that is up."""
 

@@ -371,6 +371,8 @@ def deploying(directory: Path) -> tuple[World, Machine]:
     machine = Machine(world).power_on()
     world.user("PATCH", f"/v1/nodes/{world.node()['id']}", {"bmc": BMC})
     world.order()
-    machine.desired()
+    world.look()
+    machine.power_on().desired()
     world.look(1)
+    world.power.told.clear()
     return world, machine

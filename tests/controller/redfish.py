@@ -39,6 +39,10 @@ class Handler(BaseHTTPRequestHandler):
         """Act."""
         self.reply()
 
+    def do_PATCH(self) -> None:
+        """Change."""
+        self.reply()
+
     def reply(self) -> None:
         """Keep the question, give the next answer."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -39,6 +39,29 @@ def test_a_reset_is_posted(reset: Reset) -> None:
     assert server.asked == [("POST", path, BASIC, {"ResetType": reset.value})]
 
 
+def test_off_is_looked_at() -> None:
+    """Whatever it answers to the order: until its state says so, or for so many looks."""
+    with redfish(
+        (200, {"PowerState": "On"}), (204, b""), *[(200, {"PowerState": "On"})] * 2, (200, {"PowerState": "Off"})
+    ) as server:
+        assert driver.switch_off(bmc(server)) is Power.OFF
+    assert [asked[3] for asked in server.asked] == [None, {"ResetType": "ForceOff"}, None, None, None]
+    with redfish((200, {"PowerState": "On"})) as server:
+        assert driver.switch_off(bmc(server)) is Power.ON
+    with redfish((200, {"PowerState": "Off"})) as server:
+        assert driver.switch_off(bmc(server)) is Power.OFF
+    assert len(server.asked) == 1
+
+
+def test_the_next_boot_is_from_the_network() -> None:
+    """Once, by the standard's words."""
+    with redfish((200, {})) as server:
+        driver.boot_from_network(bmc(server))
+
+    override = {"Boot": {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Pxe"}}
+    assert server.asked[1:] == [("PATCH", "/redfish/v1/Systems/1", BASIC, override)]
+
+
 def test_a_hiccup_is_got_over() -> None:
     """Two failures, then an answer."""
     with redfish((503, {}), (500, {}), (200, {"PowerState": "On"})) as server:

@@ -194,6 +194,7 @@ def test_by_hand_a_new_mainboard_waits_for_the_job(made: Callable[..., World]) -
 def test_nobody_becomes_a_node_with_a_server(world: World, server: Machine) -> None:
     """A machine that shows the NIC of a node with a server, and is another, is refused."""
     world.user("POST", "/v1/servers/web/reinstall")
+    world.clock.move(80)  # its OS has fallen silent
     stranger = Machine(world, 1, boot_id="b", uuid="4c4c4544-0000-4000-8000-0000000000dd")
     stranger.token = stranger.script().partition("bms.token=")[2].split()[0]
 

@@ -206,6 +206,7 @@ class Two:
         self.mine = self._server("mine", 1)
         self.theirs = self._server("theirs", 2)
         world.user("POST", "/v1/servers/theirs/reinstall")
+        world.clock.move(80)  # its OS has fallen silent
         self.theirs.key = a_key()
         self.theirs.power_on()
         request = self.theirs.desired().request

@@ -15,6 +15,7 @@ from agent.model.request import DeployRequest
 from tests.controller.machine import Machine
 from tests.controller.world import SHA256, URL, World
 
+OFF_AND_ON = [Reset.FORCE_OFF, Reset.ON]
 BMC = {"address": "https://10.0.0.9/redfish/v1/Systems/1", "username": "admin", "password": "swordfish"}
 
 
@@ -121,16 +122,18 @@ def test_a_machine_that_erases_keeps_its_power(world: World, machine: Machine) -
     """Once it has taken up to erase, its silence is waited for for hours, and that is told, before its BMC is used."""
     world.user("PATCH", f"/v1/nodes/{machine.node_id}", {"bmc": BMC})
     job = world.user("POST", f"/v1/nodes/{machine.node_id}/clean", status=202)["job_id"]
-    assert machine.desired().request is not None
+    world.look()
+    assert machine.power_on().desired().request is not None
+    assert world.power.told == OFF_AND_ON
     world.look(3600)
-    assert world.power.told == [] and world.phases(job)[-1] == "erasing, and not heard of: left alone for hours"
+    assert world.power.told == OFF_AND_ON and world.phases(job)[-1] == "erasing, and not heard of: left alone for hours"
     machine.desired()
     world.look()
     assert world.phases(job)[-1] == "erasing"
     world.look(13 * 3600)
     world.look()
 
-    assert world.power.told == [Reset.FORCE_RESTART]
+    assert world.power.told == [*OFF_AND_ON, *OFF_AND_ON]
 
 
 def test_a_machine_that_stays_on_is_not_shutoff(world: World, with_bmc: Machine) -> None:
@@ -277,13 +280,10 @@ def test_a_failed_reinstall_can_be_tried_again(world: World, server: Machine) ->
 
 
 def test_a_dead_machine_is_brought_into_the_ramdisk_by_its_bmc(world: World, with_bmc: Machine) -> None:
-    """A delete does not depend on the OS: if it does not answer, the BMC restarts it, or switches it on."""
+    """A delete does not depend on the OS: the BMC switches it off and on, or just on."""
     world.power.power = Power.OFF
     world.user("DELETE", "/v1/servers/web")
     world.look(10)
-    assert world.power.told == []
-    world.look(310)
-    world.look()
     assert world.power.told == [Reset.ON]
     assert world.phases(world.server()["job_id"])[-1] == "restarting by BMC into the ramdisk"
     with_bmc.power_on().serve()
@@ -296,19 +296,22 @@ def test_the_bmc_is_asked_again_after_a_long_while(world: World, with_bmc: Machi
     world.user("DELETE", "/v1/servers/web")
     for _ in range(10):
         world.look(170)
-    assert world.power.told == [Reset.FORCE_RESTART]
+    assert world.power.told == OFF_AND_ON
     for _ in range(4):
         world.look(170)
 
-    assert world.power.told == [Reset.FORCE_RESTART, Reset.FORCE_RESTART]
+    assert world.power.told == [*OFF_AND_ON, *OFF_AND_ON]
 
 
 def test_a_bmc_that_is_broken_does_not_end_a_delete(world: World, with_bmc: Machine) -> None:
-    """It goes on waiting: somebody may switch the machine by hand."""
+    """It goes on waiting, and says why. Once the operator says that the node has none, somebody may switch it."""
     world.power.broken = True
     world.user("DELETE", "/v1/servers/web")
     world.look(400)
     world.look(10)
+    assert world.node()["fault"]["code"] == "BMC.ERROR"
+    assert "waits for the controller" in with_bmc.script()
+    world.user("PATCH", f"/v1/nodes/{with_bmc.node_id}", {"bmc": None})
     with_bmc.power_on().serve()
 
     assert world.node()["state"] == "available"

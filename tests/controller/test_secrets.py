@@ -28,6 +28,9 @@ def life(world: World) -> tuple[set[str], list[str]]:
     answers.append(world.order(user_data=base64.b64encode(PLANTED.encode()).decode()))
     secrets.add(base64.b64encode(PLANTED.encode()).decode())
     answers += reads(world, machine)
+    world.look()
+    machine.power_on()
+    secrets |= {machine.token, machine.credential}
     machine.serve()
     identity = machine.identity()
     secrets |= {identity.nonce.get_secret_value(), identity.credential.get_secret_value()}
@@ -37,8 +40,10 @@ def life(world: World) -> tuple[set[str], list[str]]:
     world.user("POST", "/v1/servers/web/reboot", {"type": "HARD"})
     world.look(10)
     answers += reads(world, machine)
+    world.power.broken = False
     world.user("DELETE", "/v1/servers/web")
-    machine.serve().serve()
+    world.look()
+    machine.power_on().serve()
     return secrets, [str(answer) for answer in answers + reads(world, machine)]
 
 

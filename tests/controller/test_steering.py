@@ -47,14 +47,24 @@ OFF = job(Operation.STOP, Stage.OFF)
 @pytest.mark.parametrize(
     ("what", "sight", "course"),
     [
-        # Into the ramdisk: the OS is asked, then the BMC told, or a person waited for.
+        # Into the ramdisk: by its BMC; where there is none the OS is asked, or a person waited for.
         (DELETE, LIVING, Course(phase=Waiting.TO_RAMDISK)),
         (DELETE, replace(LIVING, phase_s=301), Course(phase=Waiting.FOR_SOMEONE_RAMDISK)),
-        (DELETE, replace(LIVING, phase_s=301, bmc=True), Course(phase=Waiting.BY_BMC, power=Reset.FORCE_RESTART)),
+        (DELETE, replace(LIVING, bmc=True), Course(phase=Waiting.BY_BMC, power=Reset.FORCE_RESTART)),
+        (CREATE, replace(LIVING, mode=None, bmc=True), Course(phase=Waiting.BY_BMC, power=Reset.FORCE_RESTART)),
         (DELETE, DEAD, Course(phase=Waiting.FOR_SOMEONE_RAMDISK)),
         (DELETE, replace(DEAD, bmc=True), Course(phase=Waiting.BY_BMC, power=Reset.FORCE_RESTART)),
         (DELETE, replace(DEAD, bmc=True, power_s=60), Course(phase=Waiting.BY_BMC)),
         (DELETE, replace(DEAD, bmc=True, power_s=1801), Course(phase=Waiting.BY_BMC, power=Reset.FORCE_RESTART)),
+        # It has started by itself, and waits: its BMC is told sooner, but not twice in one start.
+        (DELETE, replace(DEAD, bmc=True, power_s=74, stranded=True), Course(phase=Waiting.BY_BMC)),
+        (
+            DELETE,
+            replace(ERASING, silent_s=76, power_s=76, stranded=True),
+            Course(phase=Waiting.BY_BMC, power=Reset.FORCE_RESTART),
+        ),
+        (DELETE, replace(ERASING, silent_s=74, power_s=301, stranded=True), Course()),
+        (DELETE, replace(ERASING, silent_s=76, power_s=301, stranded=True, bmc=False), Course()),
         # It said that it reboots: a machine may take half an hour to start.
         (DELETE, replace(DEAD, request=AssignmentState.SUCCEEDED, phase_s=1700), Course(phase=Waiting.TO_RAMDISK)),
         (DELETE, replace(LIVING, power=Power.OFF, bmc=True), Course(phase=Waiting.BY_BMC, power=Reset.FORCE_RESTART)),

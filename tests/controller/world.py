@@ -62,6 +62,11 @@ class FakePower:
     told: list[Reset] = field(default_factory=list)
     power: Power = Power.ON
     broken: bool = False
+    hangs: bool = False
+    """it does not go off"""
+    stubborn: bool = False
+    """it takes no word on what to boot"""
+    from_network: int = 0
 
     def state(self, bmc: Bmc) -> Power:
         """On or off."""
@@ -74,6 +79,20 @@ class FakePower:
         self.state(bmc)
         self.told.append(reset)
         self.power = Power.OFF if reset is Reset.FORCE_OFF else Power.ON
+
+    def switch_off(self, bmc: Bmc) -> Power:
+        """At once, unless it hangs."""
+        if self.state(bmc) is not Power.OFF:
+            self.reset(bmc, Reset.FORCE_OFF)
+        if self.hangs:
+            self.power = Power.ON
+        return self.power
+
+    def boot_from_network(self, bmc: Bmc) -> None:
+        """If it can be told that."""
+        if self.stubborn:
+            raise BmcError("choosing the boot device", "the BMC answered 400")
+        self.from_network += 1
 
 
 @dataclass

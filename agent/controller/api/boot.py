@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 
 from agent.controller.api.auth import Here
@@ -25,12 +26,17 @@ router = APIRouter(tags=["boot"])
 
 
 @router.get("/boot/ipxe", response_class=PlainTextResponse)
-def get_ipxe(mac: str, request: Request, controller: Here) -> str:
+def get_ipxe(
+    mac: str,
+    request: Request,
+    controller: Here,
+    again: Annotated[str | None, Query(max_length=64, description="the token that it was given before")] = None,
+) -> str:
     """What the machine with this MAC boots."""
     plain = mac.strip().lower().replace("-", ":")
     if not re.fullmatch(MAC_PATTERN, plain):
         raise BadParameter("choosing a boot script", "mac is not a MAC address")
-    return boot_script(controller, plain, url_of(request, controller))
+    return boot_script(controller, plain, url_of(request, controller), again)
 
 
 @router.head("/boot/ramdisk/{name}", response_class=FileResponse, include_in_schema=False)

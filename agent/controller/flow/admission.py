@@ -18,7 +18,7 @@ from pydantic import Field, SecretStr, model_validator
 from agent.controller.context import Controller
 from agent.controller.flow.strangers import must_have_room
 from agent.controller.keys import KEY_BYTES, digest
-from agent.controller.records.node import Pass, Token
+from agent.controller.records.node import Boot, Node, Pass, Token
 from agent.controller.records.owned import Name
 from agent.controller.refusal import Missing, TokenRefused
 from agent.controller.store.database import Transaction
@@ -39,6 +39,8 @@ class Admitted:
     """What the token said."""
 
     mac: str
+    digest: str
+    boot: Boot = Boot.OWN
     approved: bool = False
     rack: str | None = None
 
@@ -71,7 +73,7 @@ def accept(tx: Transaction, now: datetime, message: Enroll, key: str | None) -> 
         _must_have(doing, token.mac, message)
         must_have_room(tx, doing, token.mac)
         _use(tx, token, message, key)
-        return Admitted(token.mac)
+        return Admitted(token.mac, token.digest, token.boot)
     if passed is None:
         raise TokenRefused(doing, "there is no such token")
     return _pass(tx, doing, passed, now, message, key)
@@ -117,8 +119,21 @@ def _pass(tx: Transaction, doing: str, passed: Pass, now: datetime, message: Enr
         log.info("enrolment token used", token=passed.digest[:12], mac=mac, left=passed.left - 1)
     elif used.boot_id == message.session.boot_id:
         _of_this_boot(doing, used, now, message, key)
+    else:
+        used = tx.tokens.change(used, boot=Boot.OWN)
     _use(tx, used, message, key)
-    return Admitted(mac, approved=True, rack=passed.rack)
+    return Admitted(mac, mark, used.boot, approved=True, rack=passed.rack)
+
+
+def ordered(tx: Transaction, node: Node, token: Admitted) -> Boot:
+    """In which boot it came. An operator's token knows nothing of boots: by it comes whoever comes first once the BMC
+    has booted the machine."""
+    if not token.approved or node.boot_order is None:
+        return token.boot
+    tx.nodes.change(node, boot_order=None)
+    used = tx.tokens.get(token.digest)
+    assert used is not None, "it was just used"
+    return tx.tokens.change(used, boot=Boot.ORDERED).boot
 
 
 def create_pass(controller: Controller, spec: PassSpec) -> tuple[Pass, SecretStr]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import structlog
 
 from agent.controller.context import Controller
-from agent.controller.flow import jobs, outcome
+from agent.controller.flow import attest, jobs, outcome
 from agent.controller.flow.network import network_of
-from agent.controller.records.job import Assignment, AssignmentState, Job
-from agent.controller.records.node import AgentSession
+from agent.controller.records.job import Assignment, AssignmentState, Job, Stage
+from agent.controller.records.node import AgentSession, Node
 from agent.controller.rules.desired import verb_for
 from agent.controller.store.database import Transaction
 from agent.model.fault import Fault
@@ -33,7 +33,9 @@ INTERRUPTED = Fault(
 
 def assign(controller: Controller, tx: Transaction, job: Job, session: AgentSession | None) -> Job:
     """See to it that the job's request fits the session. A job that was cut off too often fails."""
-    verb = verb_for(job, session.mode) if session else None
+    node = tx.nodes.get(job.node_id)
+    assert node is not None, "nodes are never deleted"
+    verb = _verb(job, node, session) if session else None
     if session is None or verb is None:
         return tx.jobs.change(job, request_id=None)
     held = tx.assignments.get(job.request_id) if job.request_id else None
@@ -42,6 +44,12 @@ def assign(controller: Controller, tx: Transaction, job: Job, session: AgentSess
     if held is not None and held.state is AssignmentState.OPEN:
         abandon(controller, tx, job, held)
     return renew(controller, tx, job, verb)
+
+
+def _verb(job: Job, node: Node, session: AgentSession) -> str | None:
+    """Nobody is asked for a boot that the BMC is to bring about."""
+    by_bmc = node.bmc is not None and job.stage is Stage.RAMDISK and session.mode == "service"
+    return None if by_bmc or not attest.heeded(node, session) else verb_for(job, session.mode)
 
 
 def _serves(held: Assignment, verb: str, session: AgentSession) -> bool:

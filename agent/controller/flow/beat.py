@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from agent.controller.context import Controller
-from agent.controller.flow import sessions
+from agent.controller.flow import attest, sessions
 from agent.controller.flow.network import let_go
 from agent.controller.records.node import Credential, Node, NodeInventory
 from agent.controller.refusal import AgentUnauthorized
@@ -35,6 +35,7 @@ def beat(controller: Controller, credential: Credential, heartbeat: Heartbeat) -
             progress=heartbeat.progress,
             problems=heartbeat.problems,
         )
+        attest.heard(tx, now, node, session)
         if session.mode == "service" and node.server_id is not None:
             let_go(tx, node.server_id, heartbeat.applied_generation)
         return HeartbeatAnswer(current=True, generation=node.generation)

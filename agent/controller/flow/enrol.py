@@ -10,7 +10,7 @@ import structlog
 from pydantic import SecretStr
 
 from agent.controller.context import Controller
-from agent.controller.flow import admission, jobs, sessions
+from agent.controller.flow import admission, attest, jobs, sessions
 from agent.controller.flow.admission import Admitted
 from agent.controller.flow.assign import assign
 from agent.controller.flow.publish import publish
@@ -38,8 +38,8 @@ from agent.model.machine_identity import by_macs, identity, macs
 from agent.model.protocol import Enroll, Enrolled
 from agent.model.signature import fingerprint
 
-ALIVE_S, BUSY_ALIVE_S = 75.0, 10.0
-"""An agent is heard of every 60 s ± 10 %, and every 2 s while it works."""
+BUSY_ALIVE_S = 10.0
+"""An agent at work is heard of every 2 s."""
 
 log = structlog.get_logger("controller")
 
@@ -67,9 +67,11 @@ def _enrol(controller: Controller, message: Enroll, url: str, key: str | None) -
         token = admission.accept(tx, now, message, key)
         node = _resolve(controller, tx, now, message.inventory, token.mac, url)
         _may_enrol(tx, node, message)
+        boot = admission.ordered(tx, node, token)
+        attest.must_be_ordered(tx, now, node, boot)
         _must_be_silent(controller, tx, now, node, message)
         node = _let_in(controller, tx, node, key, token)
-        node, newest = sessions.open_session(tx, now, node, message.session)
+        node, newest = sessions.open_session(tx, now, node, message.session, boot)
         credential = controller.keys.derive("ramdisk credential", node.id, message.session.boot_id)
         if newest:
             node = _refresh(tx, now, node, message, token.mac, url)
@@ -175,7 +177,7 @@ def _must_be_silent(controller: Controller, tx: Transaction, now: datetime, node
     heard = session.heartbeat_at
     if session.mode != "ramdisk" or heard is None or (job is not None and job.power_at and job.power_at >= heard):
         return
-    age_s, within_s = (now - heard).total_seconds(), BUSY_ALIVE_S if session.progress else ALIVE_S
+    age_s, within_s = (now - heard).total_seconds(), BUSY_ALIVE_S if session.progress else attest.ALIVE_S
     if 0 <= age_s < within_s:
         told = f"{node.name} is up, and was heard of {age_s:.0f} s ago in another boot"
         raise StillSpeaking(f"enrolling boot {message.session.boot_id}", told, node.id)

@@ -9,11 +9,12 @@ import structlog
 from pydantic import Field
 
 from agent.controller.context import Controller
+from agent.controller.flow import sessions
 from agent.controller.flow.lookup import named
 from agent.controller.records.erasure import KeptCertificate, QuarantinedDisk
-from agent.controller.records.node import Node
+from agent.controller.records.node import Boot, Node
 from agent.controller.refusal import Missing
-from agent.controller.rules.erasure import doubt, is_named, missing, of_node, quarantined
+from agent.controller.rules.erasure import doubt, is_named, missing, of_node, quarantined, unattested
 from agent.controller.store.database import Transaction
 from agent.errors import DecodeError
 from agent.model.disk import Disk
@@ -47,10 +48,21 @@ def keep(tx: Transaction, now: datetime, node: Node, report: JobReport, signed_b
         log.warning("certificate of another erasure", node=node.name, request=report.request_id, of=found.request_id)
         return None
     kept = KeptCertificate(
-        request_id=report.request_id, node_id=node.id, signed=signed, session_id=node.session_id, received_at=now
+        request_id=report.request_id,
+        node_id=node.id,
+        signed=signed,
+        session_id=node.session_id,
+        boot=_boot(tx, node),
+        received_at=now,
     )
     tx.certificates.try_add(kept)
     return found
+
+
+def _boot(tx: Transaction, node: Node) -> Boot:
+    """Of the ramdisk that speaks for it."""
+    session = sessions.current(tx, node)
+    return session.boot if session is not None else Boot.OWN
 
 
 def judged(controller: Controller, tx: Transaction, node: Node, certificate: Certificate | None) -> Fault | None:
@@ -58,6 +70,8 @@ def judged(controller: Controller, tx: Transaction, node: Node, certificate: Cer
     entry = tx.inventories.get(node.id)
     disks = entry.inventory.disks if entry is not None else ()
     fault = doubt(certificate, disks, quarantine=controller.options.quarantine)
+    if fault is None and controller.options.require_attested:
+        fault = unattested(_boot(tx, node))
     if fault is None and certificate is not None:
         _set_apart(tx, controller.clock.now(), node, certificate, missing(certificate, disks))
     return fault

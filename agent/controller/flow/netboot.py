@@ -9,11 +9,11 @@ from datetime import timedelta
 import structlog
 
 from agent.controller.context import Controller
-from agent.controller.flow import jobs, outcome
+from agent.controller.flow import attest, jobs, outcome
 from agent.controller.flow.publish import publish
 from agent.controller.keys import digest
 from agent.controller.records.job import Operation, Stage
-from agent.controller.records.node import BootTarget, Node, Token
+from agent.controller.records.node import Boot, BootTarget, Node, Token
 from agent.controller.rules import ipxe
 from agent.controller.rules.steering import Waiting
 from agent.controller.store.database import Transaction
@@ -23,23 +23,38 @@ TOKEN_BYTES = 24
 log = structlog.get_logger("controller")
 
 
-def boot_script(controller: Controller, mac: str, url: str) -> str:
-    """The iPXE script for this MAC. No token is given out for a machine that is to boot its disk; another one takes the
-    place of that which nobody has used yet: whoever asks without end fills nothing."""
+def boot_script(controller: Controller, mac: str, url: str, again: str | None = None) -> str:
+    """The iPXE script for this MAC. No token is given out for a machine that is to boot its disk, or whose BMC is to
+    boot it first; another one takes the place of that which nobody has used yet: whoever asks without end fills
+    nothing. Whoever asks `again`, with the token that he was given, gets the same: not everything came."""
+    now = controller.clock.now()
     with controller.write() as tx:
         entry = tx.macs.get(mac)
         node = tx.nodes.get(entry.node_id) if entry else None
         if node is not None and node.boot_target is BootTarget.DISK:
             if not node.revoked:  # whoever speaks for it is not heard
                 _on_its_way(controller, tx, node)
+            attest.asked(tx, now, node)
             log.info("network boot", mac=mac, node=node.name, boots="local disk")
             return ipxe.local_disk(mac)
-        token = secrets.token_urlsafe(TOKEN_BYTES)
-        expires_at = controller.clock.now() + timedelta(seconds=controller.options.token_lifetime_s)
-        tx.tokens.remove(mac=mac, boot_id=None)
-        tx.tokens.add(Token(digest=digest(token), mac=mac, expires_at=expires_at))
-    log.info("network boot", mac=mac, node=node.name if node else None, boots="ramdisk")
+        held = tx.tokens.find(digest=digest(again), mac=mac, boot_id=None) if again else None
+        if again and held is not None and held.expires_at > now:
+            token, boot = again, held.boot
+        else:
+            given = attest.token_for(tx, now, node) if node is not None else Boot.OWN
+            if given is None:
+                return ipxe.wait(url, mac)
+            token, boot = _new_token(controller, tx, mac, given), given
+    log.info("network boot", mac=mac, node=node.name if node else None, boots="ramdisk", boot=boot.value)
     return ipxe.ramdisk(url, mac, token, controller.options.kernel_options, controller.for_agents(url))
+
+
+def _new_token(controller: Controller, tx: Transaction, mac: str, boot: Boot) -> str:
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    expires_at = controller.clock.now() + timedelta(seconds=controller.options.token_lifetime_s)
+    tx.tokens.remove(mac=mac, boot_id=None)
+    tx.tokens.add(Token(digest=digest(token), mac=mac, expires_at=expires_at, boot=boot))
+    return token
 
 
 def _on_its_way(controller: Controller, tx: Transaction, node: Node) -> None:

@@ -6,11 +6,11 @@ from __future__ import annotations
 import structlog
 
 from agent.controller.context import Controller
-from agent.controller.flow import jobs, outcome
+from agent.controller.flow import attest, jobs, outcome
 from agent.controller.flow.publish import publish
 from agent.controller.flow.tick import OPEN
 from agent.controller.records.job import Job, Operation, Reset, Stage
-from agent.controller.records.node import Bmc, Power
+from agent.controller.records.node import Bmc, Boot, Power
 from agent.controller.rules.steering import Waiting
 from agent.errors import LinkError
 from agent.model.fault import Fault
@@ -59,6 +59,8 @@ def _wanting(controller: Controller) -> list[tuple[Job, Bmc]]:
 
 def _tell(controller: Controller, job: Job, bmc: Bmc) -> Power:
     """The machine's power as it is after the word. A machine that is off is not restarted but switched on."""
+    if job.stage is Stage.RAMDISK and job.power_wanted is Reset.FORCE_RESTART:
+        return _cycle(controller, job, bmc)
     power = controller.power.state(bmc)
     match job.power_wanted:
         case Reset.FORCE_RESTART | Reset.ON if power is not Power.ON:
@@ -76,6 +78,33 @@ def _tell(controller: Controller, job: Job, bmc: Bmc) -> Power:
     return power
 
 
+def _cycle(controller: Controller, job: Job, bmc: Bmc) -> Power:
+    """Off, and seen to be off: whatever ran on it runs no more. Then on, into the ramdisk. Where it is not off yet, it
+    is told again at the next look."""
+    power = controller.power.switch_off(bmc)
+    if power is not Power.OFF:
+        log.warning("BMC told, and the machine is not off yet", job=job.id, node=job.node_id, power=power.value)
+        return Power.UNKNOWN
+    boot = _from_network(controller, job, bmc)
+    with controller.write() as tx:
+        node = tx.nodes.get(job.node_id)
+        assert node is not None, "a node that had a job is never deleted"
+        attest.order(tx, node, boot)
+    controller.power.reset(bmc, Reset.ON)
+    log.info("BMC told", job=job.id, node=job.node_id, reset="off and on", boot=boot.value)
+    return Power.ON
+
+
+def _from_network(controller: Controller, job: Job, bmc: Bmc) -> Boot:
+    """A tenant may have put the disk first in its firmware's order: only a BMC's word goes before that."""
+    try:
+        controller.power.boot_from_network(bmc)
+    except LinkError as error:
+        log.warning("BMC takes no word on what to boot", job=job.id, node=job.node_id, error=str(error))
+        return Boot.ORDERED
+    return Boot.ATTESTED
+
+
 def _done(controller: Controller, told: Job, power: Power) -> None:
     now = controller.clock.now()
     with controller.write() as tx:
@@ -85,6 +114,8 @@ def _done(controller: Controller, told: Job, power: Power) -> None:
         tx.nodes.change(node, power=power)
         if told.power_wanted is None or job.status.final:
             return
+        if told.stage is Stage.RAMDISK and power is not Power.ON:
+            return  # on its way
         job = tx.jobs.change(jobs.running(tx, job), power_wanted=None, power_at=now)
         if job.stage is Stage.OS:
             stopping = job.operation is Operation.STOP
@@ -106,3 +137,6 @@ def _failed(controller: Controller, job_id: str, fault: Fault) -> None:
             publish(controller, tx, job.node_id)
         else:
             tx.jobs.change(job, power_wanted=None, power_at=now)
+            node = tx.nodes.get(job.node_id)
+            if node is not None:
+                tx.nodes.change(node, fault=fault, updated_at=now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from agent.controller.records.node import AgentSession, Credential, Node
+from agent.controller.records.node import AgentSession, Boot, Credential, Node
 from agent.controller.refusal import AgentUnauthorized
 from agent.controller.store.database import Transaction
 from agent.model.protocol import Session
@@ -13,7 +13,9 @@ from agent.model.protocol import Session
 SEEN_STEP_S = 5.0
 
 
-def open_session(tx: Transaction, now: datetime, node: Node, session: Session) -> tuple[Node, bool]:
+def open_session(
+    tx: Transaction, now: datetime, node: Node, session: Session, boot: Boot = Boot.OWN
+) -> tuple[Node, bool]:
     """Open this session, and say whether it is the node's newest. Opening one again changes nothing; one of a boot
     that is over, arriving late, never becomes the newest. Raises `AgentUnauthorized` for another node's."""
     known = tx.sessions.get(session.session_id)
@@ -32,6 +34,7 @@ def open_session(tx: Transaction, now: datetime, node: Node, session: Session) -
             mode=session.mode,
             boot_id=session.boot_id,
             agent_version=session.agent_version,
+            boot=boot,
             opened_at=now,
             seen_at=now,
         )

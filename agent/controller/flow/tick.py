@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from agent.controller.context import Controller
-from agent.controller.flow import jobs, outcome, sessions
+from agent.controller.flow import attest, jobs, outcome, sessions
 from agent.controller.flow.publish import publish
 from agent.controller.records.job import Assignment, AssignmentState, Job, JobStatus
 from agent.controller.records.node import AgentSession, Node, NodeState
@@ -68,7 +68,7 @@ def sight(controller: Controller, tx: Transaction, job: Job, node: Node) -> Sigh
     session = sessions.current(tx, node)
     request = tx.assignments.get(job.request_id) if job.request_id else None
     return Sight(
-        mode=session.mode if session else None,
+        mode=session.mode if session and attest.heeded(node, session) else None,
         request=request.state if request else None,
         bmc=node.bmc is not None,
         power=node.power,
@@ -77,6 +77,7 @@ def sight(controller: Controller, tx: Transaction, job: Job, node: Node) -> Sigh
         power_s=_age(now, job.power_at, began),
         up_s=_age(now, began),
         erasing=_erasing(request, session),
+        stranded=attest.stranded(node, session, job.power_at),
     )
 
 

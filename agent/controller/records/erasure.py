@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pydantic import Field
 
+from agent.controller.records.node import Boot
 from agent.model.erasing.certificate import SignedCertificate
 from agent.model.frozen import Frozen
 
@@ -18,6 +19,7 @@ class KeptCertificate(Frozen):
     node_id: str
     signed: SignedCertificate
     session_id: str | None = Field(default=None, description="of the agent that handed it in, as that node")
+    boot: Boot = Field(default=Boot.OWN, description="how that ramdisk's boot came about, as this controller knows")
     received_at: datetime
 
 

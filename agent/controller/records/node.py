@@ -42,6 +42,17 @@ class Power(StrEnum):
     UNKNOWN = "Unknown"
 
 
+class Boot(StrEnum):
+    """How the boot of a ramdisk came about, and so what its word is worth."""
+
+    OWN = "own"
+    """by itself, or by somebody's hand: whoever knows the machine's MAC and UUID can play it"""
+    ORDERED = "ordered"
+    """its BMC switched it off and on at our word: what ran on it before runs no more"""
+    ATTESTED = "attested"
+    """the same, its BMC took the word that it boots from the network, and the first who asked got this boot's token"""
+
+
 class Bmc(Frozen):
     """How to reach the machine's management controller (Redfish)."""
 
@@ -65,6 +76,11 @@ class Node(Frozen):
     maintenance: bool = False
     clean: bool = False
     boot_target: BootTarget = BootTarget.RAMDISK
+    boot_order: Boot | None = Field(
+        default=None,
+        description="its BMC has just switched it on: the first who asks what to boot gets that boot's token",
+    )
+    asked_at: datetime | None = Field(default=None, description="somebody asked what it boots, and got no token")
     power: Power = Power.UNKNOWN
     bmc: Bmc | None = None
     fault: Fault | None = None
@@ -104,6 +120,7 @@ class AgentSession(Frozen):
     mode: Mode
     boot_id: str
     agent_version: str
+    boot: Boot = Boot.OWN
     opened_at: datetime
     seen_at: datetime = Field(description="anything was heard of it")
     heartbeat_at: datetime | None = None
@@ -123,6 +140,7 @@ class Token(Frozen):
     boot_id: str | None = None
     identity: str | None = None
     public_key: str | None = Field(default=None, description="with which it was used")
+    boot: Boot = Field(default=Boot.OWN, description="for which it was given")
 
 
 class Pass(Frozen):

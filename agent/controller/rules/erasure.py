@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.controller.records.erasure import QuarantinedDisk
+from agent.controller.records.node import Boot
 from agent.controller.rules.root_device import label
 from agent.model.disk import Disk
 from agent.model.erasing import Erasure
@@ -14,7 +15,7 @@ from agent.model.fact import Unknown, known
 from agent.model.fault import Fault
 from agent.model.flavor import local_disks
 
-UNPROVEN = "BMS.ERASE_UNPROVEN"
+UNPROVEN, UNATTESTED = "BMS.ERASE_UNPROVEN", "BMS.ERASE_UNATTESTED"
 HINT = "See bmsctl node erasure NODE: take the disk out, or clean the node again."
 
 
@@ -35,6 +36,17 @@ def doubt(certificate: Certificate | None, disks: tuple[Disk, ...] | Unknown, *,
     if gone and not certificate.disks:
         return fault(f"no disk was erased: gone are {', '.join(map(label, gone))}")
     return None
+
+
+def unattested(boot: Boot) -> Fault | None:
+    """What speaks against an erasure where who says it must be known."""
+    if boot is Boot.ATTESTED:
+        return None
+    return Fault(
+        code=UNATTESTED,
+        message=f"erasing the node's disks: its ramdisk says that it is done, and its boot is not attested ({boot})",
+        hint="Give the node a BMC that can boot it from the network (bmsctl node bmc), then clean it.",
+    )
 
 
 def missing(certificate: Certificate, disks: tuple[Disk, ...] | Unknown) -> tuple[Disk, ...]:

@@ -25,6 +25,20 @@ def ramdisk(url: str, mac: str, token: str, extra: str = "", agents: tuple[str, 
             "echo bms-agent: the controller did not give everything, asking again in 10 seconds",
             "imgfree",
             "sleep 10",
+            f"chain --replace {url}/boot/ipxe?mac={mac}&again={token} || goto again",
+            "",
+        )
+    )
+
+
+def wait(url: str, mac: str) -> str:
+    """There is work for the machine, and this is not the boot in which it is done."""
+    return "\n".join(
+        (
+            "#!ipxe",
+            ":again",
+            f"echo bms-agent: {mac} waits for the controller to boot it, asking again in 10 seconds",
+            "sleep 10",
             f"chain --replace {url}/boot/ipxe?mac={mac} || goto again",
             "",
         )

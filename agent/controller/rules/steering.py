@@ -18,6 +18,8 @@ from agent.model.protocol import Mode
 
 ALIVE_S = 180.0
 """Three missed minutes of heartbeats, and an agent counts as gone."""
+STRANDED_S = 75.0
+"""An agent is heard of every 60 s ± 10 %: one that was not, and whose firmware asks what to boot, has ended."""
 NEVER = float("inf")
 QUIET_S = 20.0
 """A machine that said it switches itself off, and was not heard of since, is off."""
@@ -67,6 +69,8 @@ class Sight:
     """since this controller was started: nobody is blamed for its own absence"""
     erasing: bool = False
     """the ramdisk that was last heard of has taken up to erase, and has not said what came of it"""
+    stranded: bool = False
+    """its firmware asks what to boot, and is to wait: the machine has started, and nobody had ordered that"""
 
     @property
     def alive(self) -> bool:
@@ -99,15 +103,17 @@ def steer(job: Job, sight: Sight, limits: Limits) -> Course:
 
 
 def _to_ramdisk(job: Job, sight: Sight, limits: Limits) -> Course:
-    if sight.mode == "ramdisk" and sight.silent_s < limits.patience_s:
+    stranded = sight.bmc and sight.stranded and sight.silent_s > STRANDED_S
+    if sight.mode == "ramdisk" and sight.silent_s < limits.patience_s and not stranded:
         return Course(phase=Waiting.ERASING) if job.phase == Waiting.OUT_OF_TOUCH else Course()
-    if sight.mode == "ramdisk" and sight.erasing and sight.silent_s < max(ERASING_S, limits.patience_s):
+    erases = sight.mode == "ramdisk" and sight.erasing and not stranded
+    if erases and sight.silent_s < max(ERASING_S, limits.patience_s):
         return Course(phase=Waiting.OUT_OF_TOUCH)
+    if sight.bmc:
+        due = sight.power_s > (STRANDED_S if stranded else limits.boot_timeout_s)
+        return Course(phase=Waiting.BY_BMC, power=Reset.FORCE_RESTART if due else None)
     if _os_may_obey(job, sight, limits):
         return Course(phase=Waiting.TO_RAMDISK)
-    if sight.bmc:
-        due = sight.power_s > limits.boot_timeout_s
-        return Course(phase=Waiting.BY_BMC, power=Reset.FORCE_RESTART if due else None)
     waited_s = min(sight.silent_s, sight.phase_s, sight.up_s)
     if job.operation.deploys and waited_s > limits.silence_timeout_s:
         return Course(fault=silent(waited_s))

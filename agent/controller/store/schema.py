@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, 
 from agent.controller.records.image import ImageSpec, ImageStatus, ImportStep
 from agent.controller.records.job import AssignmentState, JobStatus, Operation, Reset, Stage
 from agent.controller.records.network import Segment, SubnetRoute
-from agent.controller.records.node import Bmc, BootTarget, NodeState, Power
+from agent.controller.records.node import Bmc, Boot, BootTarget, NodeState, Power
 from agent.controller.records.server import PinnedBond, PinnedDisk, ServerFault, ServerStatus, TaskState
 from agent.controller.store.columns import Document, Utc, Word
 from agent.model.disk import RootDeviceHints
@@ -37,6 +37,8 @@ NODES = Table(
     Column("maintenance", Boolean, nullable=False),
     Column("clean", Boolean, nullable=False),
     Column("boot_target", Word(BootTarget), nullable=False),
+    Column("boot_order", Word(Boot)),
+    Column("asked_at", Utc),
     Column("power", Word(Power), nullable=False),
     Column("bmc", Document(Bmc)),
     Column("fault", Document(Fault)),
@@ -76,6 +78,7 @@ SESSIONS = Table(
     Column("mode", Text, nullable=False),
     Column("boot_id", Text, nullable=False),
     Column("agent_version", Text, nullable=False),
+    Column("boot", Word(Boot), nullable=False),
     Column("opened_at", Utc, nullable=False),
     Column("seen_at", Utc, nullable=False),
     Column("heartbeat_at", Utc),
@@ -90,11 +93,12 @@ TOKENS = Table(
     "tokens",
     METADATA,
     Column("digest", Text, primary_key=True),
-    Column("mac", Text, nullable=False),
+    Column("mac", Text, nullable=False, index=True),
     Column("expires_at", Utc, nullable=False),
     Column("boot_id", Text),
     Column("identity", Text),
     Column("public_key", Text),
+    Column("boot", Word(Boot), nullable=False),
 )
 
 CREDENTIALS = Table(
@@ -343,6 +347,7 @@ CERTIFICATES = Table(
     Column("node_id", Text, ForeignKey("nodes.id"), nullable=False, index=True),
     Column("signed", Document(SignedCertificate), nullable=False),
     Column("session_id", Text),
+    Column("boot", Word(Boot), nullable=False),
     Column("received_at", Utc, nullable=False),
 )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from agent.controller.records.erasure import KeptCertificate, QuarantinedDisk
-from agent.controller.records.node import Node
+from agent.controller.records.node import Boot, Node
 from agent.controller.rules.erasure import firmware_changes, of_node
 from agent.controller.store.database import Transaction
 from agent.model.erasing.certificate import Certificate, SignedCertificate
@@ -19,6 +19,8 @@ class ErasureView(Frozen):
     request_id: str
     received_at: datetime
     attested_by: str | None
+    boot: Boot
+    attested: bool
     says: Certificate
     firmware_changed: tuple[str, ...]
     signed: SignedCertificate
@@ -53,6 +55,8 @@ def _view(kept: KeptCertificate, says: Certificate, before: Certificate | None) 
         request_id=kept.request_id,
         received_at=kept.received_at,
         attested_by=f"session {kept.session_id}" if kept.session_id else None,
+        boot=kept.boot,
+        attested=kept.boot is Boot.ATTESTED,
         says=says,
         firmware_changed=() if before is None else firmware_changes(before, says),
         signed=kept.signed,

@@ -8,7 +8,7 @@ from typing import Literal
 
 from agent.controller.flow import sessions
 from agent.controller.records.catalogue import Flavor
-from agent.controller.records.node import AgentSession, Node, NodeState
+from agent.controller.records.node import AgentSession, Boot, Node, NodeState
 from agent.controller.rules.root_device import held
 from agent.controller.store.database import Transaction
 from agent.model.fact import Unknown
@@ -60,6 +60,8 @@ class NodeDetail(NodeView):
     applied_generation: int
     agent_version: str | None
     boot_id: str | None
+    boot: Boot | None
+    attested: bool
     network: NetworkState | None
     progress: Progress | None
     problems: tuple[Fault, ...]
@@ -120,6 +122,8 @@ def node_detail(tx: Transaction, node: Node, now: datetime) -> NodeDetail:
         applied_generation=session.applied_generation if session else 0,
         agent_version=session.agent_version if session else None,
         boot_id=session.boot_id if session else None,
+        boot=session.boot if session and session.mode == "ramdisk" else None,
+        attested=_attested(tx, node),
         network=session.network if session else None,
         progress=session.progress if session else None,
         problems=session.problems if session else (),
@@ -128,6 +132,12 @@ def node_detail(tx: Transaction, node: Node, now: datetime) -> NodeDetail:
         inventory=entry.inventory if entry else None,
         inventory_at=entry.taken_at if entry else None,
     )
+
+
+def _attested(tx: Transaction, node: Node) -> bool:
+    """Whether it is known who said that it was last erased."""
+    kept = max(tx.certificates.all(node_id=node.id), key=lambda one: one.received_at, default=None)
+    return kept is not None and kept.boot is Boot.ATTESTED
 
 
 def fitting(inventory: Inventory, flavors: tuple[Flavor, ...]) -> tuple[str, ...]:
