@@ -12,6 +12,11 @@ import errno
 import os
 
 READ_BYTES = 1 << 16
+PAGE_BYTES = 1 << 12
+IN_ONE_READ = ("/sys/block/", "/sys/bus/", "/sys/class/", "/sys/devices/", "/sys/firmware/efi/efivars/")
+"""sysfs gives what it has in one read, but no more than a page (Documentation/filesystems/sysfs.rst); and each read of
+a variable asks the firmware twice, even one that finds the end (fs/efivarfs/file.c).
+"""
 NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 OWN_DESCRIPTORS = "/proc/self/fd"
 DELETED = " (deleted)"
@@ -19,12 +24,16 @@ DELETED = " (deleted)"
 
 
 def content(path: str) -> bytes:
-    """The whole file. Files of /proc and sysfs do not know their size: it is read until there is no more."""
+    """The whole file. Files of /proc and sysfs do not know their size: it is read until there is no more, or until that
+    is known.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         pieces = []
         while piece := os.read(fd, READ_BYTES):
             pieces.append(piece)
+            if len(piece) < PAGE_BYTES and path.startswith(IN_ONE_READ):
+                break
     finally:
         os.close(fd)
     return b"".join(pieces)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from agent.errors import DecodeError
 from agent.host.doors import Files
@@ -13,21 +14,57 @@ from agent.model.devices import PciDevice, UsbDevice
 
 PCI = "/sys/bus/pci/devices"
 USB = "/sys/bus/usb/devices"
+UEVENT = re.compile(
+    r"^PCI_CLASS=([0-9A-F]{4,6})\nPCI_ID=([0-9A-F]{4}):([0-9A-F]{4})\nPCI_SUBSYS_ID=([0-9A-F]{4}):([0-9A-F]{4})$",
+    re.MULTILINE,
+)
+DRIVER = re.compile(r"^DRIVER=(.+)$", re.MULTILINE)
 HUB = "09"  # USB 2.0, table 11-13: bDeviceClass
 
 
 def pci_devices(files: Files) -> tuple[PciDevice, ...]:
     """Every function, by its address. Raises `HostError`, `DecodeError`."""
-    return tuple(pci_device(address, one) for address, one in each(files, PCI))
+    return tuple(pci_device(address, one, pci_words(one)) for address, one in each(files, PCI))
 
 
-def pci_device(address: str, one: Folder) -> PciDevice:
+class PciWords(NamedTuple):
+    """Who made a function, what it is, and who sold it, as what; who drives it."""
+
+    vendor: str
+    product: str
+    device_class: str
+    subsystem: str | None
+    driver: str | None
+
+
+def pci_words(one: Folder) -> PciWords:
+    """From one file, which kernels have for udev (drivers/pci/pci-driver.c, pci_uevent); else from one for each.
+    Bridges were sold by nobody: zeroes. Raises `HostError`, `DecodeError`.
+    """
+    if found := UEVENT.search(one.line("uevent") or ""):
+        device_class, vendor, product, sold_by, sold_as = (word.lower() for word in found.groups())
+        driver = DRIVER.search(found.string)
+        sold = f"{sold_by}:{sold_as}" if sold_by != "0000" else None
+        return PciWords(vendor, product, device_class.rjust(6, "0"), sold, driver[1] if driver else None)
+    vendor, product, device_class = (hexadecimal(one, name) for name in ("vendor", "device", "class"))
+    return PciWords(vendor, product, device_class, subsystem(one), one.target("driver"))
+
+
+def subsystem(one: Folder) -> str | None:
+    """Who sold it, and as what. Raises `HostError`, `DecodeError`."""
+    if "subsystem_vendor" not in one:
+        return None
+    vendor, device = hexadecimal(one, "subsystem_vendor"), hexadecimal(one, "subsystem_device")
+    return f"{vendor}:{device}" if vendor != "0000" else None
+
+
+def pci_device(address: str, one: Folder, words: PciWords) -> PciDevice:
     """One function. Raises `HostError`, `DecodeError`."""
     return PciDevice(
         address=address,
-        vendor=hexadecimal(one, "vendor"),
-        product=hexadecimal(one, "device"),
-        device_class=hexadecimal(one, "class"),
+        vendor=words.vendor,
+        product=words.product,
+        device_class=words.device_class,
         revision=hexadecimal(one, "revision") if "revision" in one else None,
         numa_node=one.signed("numa_node"),
     )

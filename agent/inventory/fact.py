@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from agent.errors import AgentError, DecodeError
+from agent.errors import AgentError, DecodeError, HostError
 from agent.host.doors import Files
 from agent.model.fact import Fact, Unknown
 
@@ -79,16 +79,27 @@ def first(*facts: Fact[T]) -> Fact[T]:
 
 def text(files: Files, path: str) -> Fact[str]:
     """One line of sysfs."""
-    return attempt(lambda: said(files.read_text(path)) if files.exists(path) else None)
+    return attempt(lambda: said(content(files, path)))
+
+
+def content(files: Files, path: str) -> str | None:
+    """A text, if there is one; it is not looked for before it is read. Raises `HostError`."""
+    try:
+        return files.read_text(path)
+    except HostError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            return None
+        raise
 
 
 def number(files: Files, path: str) -> Fact[int]:
     """A number of sysfs. A negative one is the kernel's way to say that there is none (-1: no speed, no NUMA node)."""
 
     def read() -> int | None:
-        if not files.exists(path):
+        found = content(files, path)
+        if found is None:
             return None
-        line = files.read_text(path).strip()
+        line = found.strip()
         if not re.fullmatch(r"-?[0-9]+", line):
             raise DecodeError(f"reading {path}", f"{line!r} is no number")
         return int(line) if not line.startswith("-") else None

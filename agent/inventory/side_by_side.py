@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Collectors side by side, all with one limit: one that fails, or hangs in the kernel, costs its own part only.
 
-Those that wait (for drives, for the network) begin all at once. Those that read files do not: threads of small calls
-take the interpreter from each other at every one, and all at once need three times as long as in turn. So they begin
-`at_once`, and more threads come, twice as many each time, while somebody waits: behind one that hangs, not long.
+All at once begin those that surely wait. The others do not: threads of small calls take the interpreter from each other
+at every one, and all at once need three times as long as in turn. So they begin `at_once`, and more threads come, twice
+as many each time, while all that began wait. One that computes is let finish, for a while.
 
 A thread that hangs is left behind; it is a daemon, so the process can end. What it would bring later, nobody hears.
 """
@@ -19,9 +19,10 @@ from typing import Generic, TypeVar
 import structlog
 
 from agent.errors import AgentError
+from agent.host.threads import others_compute
 from agent.model.fact import Unknown
 
-PATIENCE_S = 0.1
+PATIENCE_S, AT_WORK_S = 0.02, 0.5
 T = TypeVar("T")
 log = structlog.get_logger("inventory")
 
@@ -35,6 +36,7 @@ class Collectors(Generic[T]):
         self._brought: dict[str, T | Unknown] = {}
         self._died: BaseException | None = None
         self._news = Condition()
+        self._moved_s = time.monotonic()
 
     def brought(self, at_once: int, limit_s: float) -> dict[str, T | Unknown]:
         """What there is when all have answered, or the time is over, in the order in which they were asked."""
@@ -46,12 +48,19 @@ class Collectors(Generic[T]):
                 for number in range(threads, threads + more):
                     Thread(target=self._work, name=f"inventory {number}", daemon=True).start()
                 threads += more
-                self._news.wait_for(self._is_over, min(PATIENCE_S, left_s))
-                more = min(threads, len(self._waiting))
+                more = min(threads, len(self._waiting)) if self._is_stuck(min(PATIENCE_S, left_s)) else 0
             if self._died is not None:
                 raise self._died
             late = Unknown(unknown=f"no answer within {limit_s:g} s")
             return {name: self._brought.get(name, late) for name in self._asked}
+
+    def _is_stuck(self, patience_s: float) -> bool:
+        """After that long, unless it is over before: nothing was brought, and nobody computes, or does so too long."""
+        count = len(self._brought)
+        if self._news.wait_for(self._is_over, patience_s) or len(self._brought) > count:
+            self._moved_s = time.monotonic()
+            return False
+        return time.monotonic() - self._moved_s > AT_WORK_S or not others_compute()
 
     def _is_over(self) -> bool:
         return self._died is not None or len(self._brought) == len(self._asked)
@@ -68,7 +77,8 @@ class Collectors(Generic[T]):
                     self._died = found.why
                 else:
                     self._brought[name] = found
-                self._news.notify()
+                if self._is_over():
+                    self._news.notify()
 
     def _asked_of(self, name: str, bring: Callable[[], T]) -> T | Unknown | Died:
         try:

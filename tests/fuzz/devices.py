@@ -12,6 +12,7 @@ from agent.host import smbios
 from agent.host.doors import Host
 from agent.host.drives import judged
 from agent.host.fake import FakeHost
+from agent.host.udev import database, uevent
 from agent.inventory.bmc import bmc
 from agent.inventory.disk import disk
 from agent.inventory.disk_names import unit_serial
@@ -158,6 +159,7 @@ ROWS = {
     ),
     "scsi sense": Row(lambda raw: judged(raw, False, "asking"), lambda: SENSE, (DeviceError,)),
     "scsi serial page": of(serial_page, PAGE_80),
+    "udev's files": of(lambda raw: uevent(raw) | database(raw), b"I:1\nS:disk/by-id/a\nG:b\nE:C=d\nDEVNAME=sda\n"),
     "udev properties": Row(udev, lambda: PROPERTIES),
     "transceiver": of(transceiver, answers.sfp(), answers.sfp(diagnosed=False), answers.qsfp(), answers.cmis()),
     "ethtool driver": of(ethtool.driver, answers.driver_info()),

@@ -93,3 +93,28 @@ def test_no_descriptor_is_left(tmp_path: Path) -> None:
                 continue
 
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+@pytest.mark.commands
+def test_sysfs_in_one_read() -> None:
+    """What is read once is all that there is: short files, and those of pages."""
+    paths = [*Path("/sys/class/net/lo").glob("*"), *Path("/sys/devices/system/cpu/vulnerabilities").glob("*")]
+    paths += Path("/sys/bus/pci/devices").glob("*/resource")
+    found = {str(path): path.read_bytes() for path in paths if is_still(path)}
+
+    assert found and {path: reading.content(path) for path in found} == found
+
+
+def test_more_than_a_page(tmp_path: Path) -> None:
+    """It is read to its end."""
+    (tmp_path / "long").write_bytes(bytes(3 * reading.READ_BYTES + 1))
+
+    assert len(reading.content(f"{tmp_path}/long")) == 3 * reading.READ_BYTES + 1
+
+
+def is_still(path: Path) -> bool:
+    """Whether it is a file that can be read, and says the same twice."""
+    try:
+        return path.is_file() and path.read_bytes() == path.read_bytes()
+    except OSError:
+        return False

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from agent.errors import DecodeError, HostError
 from agent.host.fake import FakeHost, LinkTo
 from agent.inventory import take
-from agent.inventory.devices import pci_devices, usb_devices
+from agent.inventory.devices import PciWords, pci_devices, pci_words, usb_devices
+from agent.inventory.folder import Folder
 from agent.inventory.network.link_local import link_locals
 from agent.inventory.numa import numa_topology, numbers_in
 from agent.model.devices import NumaNic, NumaNode, PciDevice, UsbDevice
@@ -28,6 +29,37 @@ def test_pci() -> None:
         address="0000:19:00.0", vendor="8086", product="1572", device_class="020000", revision="01", numa_node=0
     )
     assert (found["0000:b1:00.1"].revision, found["0000:b1:00.1"].numa_node) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("uevent", "expected"),
+    [
+        (
+            "DRIVER=i40e\nPCI_CLASS=20000\nPCI_ID=8086:1572\nPCI_SUBSYS_ID=8086:000B\nPCI_SLOT_NAME=0000:19:00.0\n",
+            PciWords("8086", "1572", "020000", "8086:000b", "i40e"),
+        ),
+        (
+            "PCI_CLASS=60400\nPCI_ID=8086:A330\nPCI_SUBSYS_ID=0000:0000\n",
+            PciWords("8086", "a330", "060400", None, None),
+        ),
+    ],
+)
+def test_pci_in_one_file(uevent: str, expected: PciWords) -> None:
+    """What the kernel says to udev is what its other files say; who sold a bridge is not told."""
+    words = [uevent, "DRIVER=broken\n"]
+    files = {
+        "vendor": expected.vendor,
+        "device": expected.product,
+        "class": expected.device_class,
+        "subsystem_vendor": (expected.subsystem or "0000:0000").split(":")[0],
+        "subsystem_device": (expected.subsystem or "0000:0000").split(":")[1],
+    }
+    tree: dict[str, str | LinkTo] = {f"/p/{name}": f"0x{number}\n" for name, number in files.items()}
+    if expected.driver:
+        tree["/p/driver"] = LinkTo(f"/sys/bus/pci/drivers/{expected.driver}")
+    for each in words:
+        assert pci_words(Folder(FakeHost.with_files(tree | {"/p/uevent": each}).files, "/p")) == expected
+    assert pci_words(Folder(FakeHost.with_files(tree).files, "/p")) == expected
 
 
 def test_pci_that_cannot_be_read() -> None:

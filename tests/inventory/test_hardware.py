@@ -16,7 +16,7 @@ from agent.inventory import take
 from agent.inventory.disk import disks
 from agent.inventory.hardware import take_in_full
 from agent.inventory.hardware.disk import Told, asked
-from agent.inventory.side_by_side import side_by_side
+from agent.inventory.side_by_side import PATIENCE_S, side_by_side
 from agent.job.survey import told
 from agent.model.fact import Unknown
 from agent.model.hardware import Hardware
@@ -255,3 +255,18 @@ def test_few_threads_unless_somebody_waits() -> None:
     assert 1.0 <= monotonic() - began_s < 10
     all_there = Barrier(8)
     assert len(side_by_side({str(number): lambda: all_there.wait(20) for number in range(8)}, 20)) == 8
+
+
+def test_no_threads_for_what_computes() -> None:
+    """One that is at work, and waits for nobody, is let finish: others would only take the interpreter from it."""
+    seen: set[int] = set()
+
+    def computes() -> int:
+        seen.add(get_ident())
+        end_s = monotonic() + 4 * PATIENCE_S
+        while monotonic() < end_s:
+            pass
+        return 1
+
+    assert set(side_by_side({str(number): computes for number in range(4)}, 30, at_once=1).values()) == {1}
+    assert len(seen) < 4

@@ -61,7 +61,8 @@ class Channel:
     def table(self, kind: int, body: bytes, doing: str) -> bytes:
         """Every message of a dump, one behind the other. The kernel says if the table changed meanwhile: then anew."""
         for attempt in range(DUMP_ATTEMPTS):
-            time.sleep(attempt * DUMP_PAUSE_S)
+            if attempt:  # a sleep of no time, too, gives the processor away
+                time.sleep(attempt * DUMP_PAUSE_S)
             self._send([message(kind, DUMP, body)])
             datagrams, interrupted, going_on = [], False, True
             while going_on:

@@ -52,6 +52,7 @@ def disks_in_full(host: Host, limit_s: float) -> tuple[DiskInFull, ...]:
             if not is_silent(one)
         },
         limit_s,
+        at_once=1,
     )
     return tuple(in_full(host, one, told.get(one.name, Told())) for one in found)
 

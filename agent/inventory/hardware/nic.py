@@ -38,7 +38,7 @@ def nics_in_full(host: Host, limit_s: float, listen_s: float) -> tuple[NicInFull
     `HostError`, as `nics` does.
     """
     found = nics(host)
-    told = side_by_side({one.name: partial(asked, host, one.name) for one in found}, limit_s)
+    told = side_by_side({one.name: partial(asked, host, one.name) for one in found}, limit_s, at_once=1)
     heard = attempt(lambda: listened(host, found, listen_s))
     return tuple(
         NicInFull(**dict(one), **answers(told[one.name]), lldp=other_end(one, heard, listen_s)) for one in found

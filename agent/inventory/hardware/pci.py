@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from agent.host.doors import Files, Host
-from agent.inventory.devices import PCI, hexadecimal, pci_device
+from agent.inventory.devices import PCI, PciWords, pci_device, pci_words
 from agent.inventory.fact import attempt
 from agent.inventory.folder import Folder, each
 from agent.inventory.hardware.names import Book, Names, class_name
@@ -26,28 +26,23 @@ MIB = 1024**2
 def pci(host: Host) -> tuple[PciInFull, ...]:
     """Every function, by its address. Raises `HostError`, `DecodeError`."""
     book = Book(host, "pci")
-    return tuple(function(one, pci_device(address, one), book.of(address)) for address, one in each(host.files, PCI))
+    found = ((address, one, pci_words(one)) for address, one in each(host.files, PCI))
+    return tuple(
+        function(one, pci_device(address, one, words), words, book.of(address)) for address, one, words in found
+    )
 
 
-def function(one: Folder, device: PciDevice, known: Names) -> PciInFull:
+def function(one: Folder, device: PciDevice, words: PciWords, known: Names) -> PciInFull:
     """One of them, of which the numbers are known. Raises `HostError`, `DecodeError`."""
     return PciInFull(
         **dict(device),
         class_name=class_name(device.device_class),
         vendor_name=known.vendor,
         product_name=known.product,
-        subsystem=subsystem(one),
-        driver=one.target("driver"),
+        subsystem=words.subsystem,
+        driver=words.driver,
         link=link(one),
     )
-
-
-def subsystem(one: Folder) -> str | None:
-    """Who sold the card, and as what. Bridges have none: zeroes. Raises `HostError`, `DecodeError`."""
-    if "subsystem_vendor" not in one:
-        return None
-    vendor, device = hexadecimal(one, "subsystem_vendor"), hexadecimal(one, "subsystem_device")
-    return f"{vendor}:{device}" if vendor != "0000" else None
 
 
 def link(one: Folder) -> PciLink | None:
