@@ -35,6 +35,7 @@ from agent.job.loops import Alive, Loop, Loops, unwatched
 from agent.job.outbox import Outbox
 from agent.job.status import StatusFile
 from agent.job.survey import PERIOD_S, Survey
+from agent.link.certificate import NodeCertificates
 from agent.link.client import Client
 from agent.link.key import NodeKey
 from agent.link.loops import Listener, beat, deliver
@@ -151,6 +152,7 @@ class Daemon:
         self._settings = settings
         self._opened = opened
         self._convergence = convergence
+        self._certificates = NodeCertificates()
         directory = str(settings.state_dir)
         operations = Operations(
             host,
@@ -220,7 +222,15 @@ class Daemon:
 
     def _client(self) -> Client:
         opened = self._opened
-        return Client(opened.url, opened.credential, opened.key, opened.session.session_id, opened.ca, opened.socket)
+        return Client(
+            opened.url,
+            opened.credential,
+            opened.key,
+            opened.session.session_id,
+            opened.ca,
+            opened.socket,
+            self._certificates,
+        )
 
     def _act(self, desired: Desired) -> None:
         if self._convergence is not None:
@@ -263,7 +273,13 @@ class Daemon:
     def _problems(self) -> tuple[Fault, ...]:
         convergence = self._convergence
         crashed = self._before.fault(self._host.clock.monotonic_s())
-        faults = (crashed, self._listener.fault, self._worker.fault, *(convergence.problems if convergence else ()))
+        faults = (
+            crashed,
+            self._certificates.fault,
+            self._listener.fault,
+            self._worker.fault,
+            *(convergence.problems if convergence else ()),
+        )
         stuck = self._watched.problems if self._watched else ()
         return (*(fault for fault in faults if fault is not None), *stuck)
 

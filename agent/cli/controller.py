@@ -26,6 +26,8 @@ def controller(
     context: typer.Context,
     listen: Annotated[str | None, typer.Option(help="address and port")] = None,
     listen_tls: Annotated[str | None, typer.Option(help="address and port for agents, over TLS")] = None,
+    require_certificates: Annotated[bool | None, typer.Option(help="of agents that call over TLS")] = None,
+    certificate_days: Annotated[float | None, typer.Option(help="that a node's certificate is good for")] = None,
     data: Annotated[Path | None, typer.Option(help="directory of database, keys and images")] = None,
     ramdisk: Annotated[Path | None, typer.Option(help="directory with vmlinuz and initrd")] = None,
     url: Annotated[str | None, typer.Option(help="under which nodes reach this controller")] = None,

@@ -34,6 +34,11 @@ class Options(Frozen):
         description="the same over TLS, where agents call then; firmware and images stay where they are",
     )
     data: Path = Field(default=Path("/var/lib/bms-agent-controller"), description="database, keys, uploaded images")
+    require_certificates: bool = Field(
+        default=True,
+        description="with TLS, an agent's call needs its node's certificate; else those without one are heard, too",
+    )
+    certificate_days: float = Field(default=7.0, gt=0, le=365, description="that a node's certificate is good for")
     ramdisk: Path | None = Field(default=None, description="directory with vmlinuz and initrd")
     url: str | None = Field(
         default=None,

@@ -24,6 +24,7 @@ from agent.controller.flow.imports import convert_next, fetch_next
 from agent.controller.flow.power import observe_power, serve_power
 from agent.controller.flow.tick import sweep, tick
 from agent.controller.options import Options, address_of, host_of
+from agent.controller.peer import naming
 from agent.controller.tls import server_context
 from agent.errors import ConfigError
 
@@ -135,7 +136,7 @@ class Server(uvicorn.Server):
 
     def _protocol(self) -> asyncio.Protocol:
         """Of one connection, as uvicorn makes it."""
-        kind: Any = self.config.http_protocol_class
+        kind: Any = naming(self.config.http_protocol_class)
         protocol: asyncio.Protocol = kind(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )

@@ -10,7 +10,7 @@ Refused
 ├── AlreadyRunning, AlreadyStopped, PoweringOn, PoweringOff, Rebooting      the server's state
 ├── Busy, NotAllowed, PrimaryNic                                            the server's or the node's state
 └── Unauthorized, Forbidden, TooFast, AgentUnauthorized, ClockOff,          who asks
-    TokenRefused, EnrolmentRefused, StillSpeaking, WrongFingerprint, ProofRefused, CloneRefused
+    CertificateRefused, TokenRefused, EnrolmentRefused, StillSpeaking, WrongFingerprint, ProofRefused, CloneRefused
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from agent.errors import InputError
+from agent.model.protocol import CERTIFICATE_CODE
 from agent.model.signature import CLOCK_CODE
 
 
@@ -275,6 +276,17 @@ class ClockOff(AgentUnauthorized):
     code = CLOCK_CODE
     advice = (
         "An agent corrects itself by the header Date; if it does not, set the machine's clock, or the controller's."
+    )
+
+
+class CertificateRefused(Refused):
+    """A call that needs its node's certificate came without one, or with one that is not good; or none is given."""
+
+    code = CERTIFICATE_CODE
+    http_status = 403
+    advice = (
+        "An agent fetches a new one itself. One of a release that knows of none is let in by bms-agent controller "
+        "--no-require-certificates, until it is brought up to date."
     )
 
 

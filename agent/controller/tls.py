@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The controller's own certificate authority, made on first use; and what it serves TLS with.
 
-Agents are told the authority's digest on the kernel command line, and go by that alone. So no certificate of it has an
+Agents are told the authority's digest on the kernel command line, and go by that alone. So none of its own has an
 end (RFC 5280 section 4.1.2.5 has a date for that): a machine whose clock is years off is served as any other, and
 nothing is to be renewed. To change the authority, remove its file and let every machine boot anew.
 """
@@ -26,6 +26,8 @@ from agent.controller.keys import kept
 from agent.errors import ConfigError
 
 CA_FILE = "ca-key.pem"
+NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME (openssl/x509_vfy.h), which Python has no name for."""
 BEGIN, END = datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
@@ -72,6 +74,9 @@ def server_context(authority: Authority, data: Path, names: tuple[str, ...]) -> 
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_OPTIONAL  # agents show one, people none: `flow.certify` knows who must
+    context.load_verify_locations(cadata=authority.pem)
+    context.verify_flags |= NO_CHECK_TIME  # `certificates.problem` does, and says so
     path = data / f".tls.{os.getpid()}"  # ssl reads files alone
     path.touch(mode=0o600)
     try:

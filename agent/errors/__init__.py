@@ -15,7 +15,8 @@
     ├── HostError             the operating system or the hardware said no
     │       CommandFailed, ToolMissing, RecordedMachine, DeviceError, EraseUnproven, BurnInFailed, ValidationFailed,
     │       NotAsObserved, ProofFailed, RevertFailed, NetworkDrifted
-    └── LinkError             the controller could not be reached, or answered nonsense (ControllerRefused)
+    └── LinkError             the controller could not be reached, or answered nonsense: ControllerRefused,
+            CertificateNotRenewed
 
 A face reads the attributes (`code`, `exit_status`, `retryable`, `hint`), never the class. The text says what failed
 doing what, a gerund: `AgentError("writing image to /dev/sda", "...")`. The cause is chained with `from`, not pasted in.
@@ -48,7 +49,7 @@ from agent.errors.image import (
     ImageUnavailable,
     SignatureMissing,
 )
-from agent.errors.link import ControllerRefused, LinkError
+from agent.errors.link import CertificateNotRenewed, ControllerRefused, LinkError
 from agent.errors.order import (
     ConfigError,
     ConfigurationChanged,
@@ -86,6 +87,7 @@ __all__ = [
     "ArrayNotWhole",
     "BurnInFailed",
     "CaptureRefused",
+    "CertificateNotRenewed",
     "ChangeUnderWay",
     "CommandFailed",
     "ConfigError",

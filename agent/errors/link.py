@@ -15,6 +15,13 @@ class LinkError(AgentError):
     advice = "Check that the address answers from this machine; the agent goes on trying."
 
 
+class CertificateNotRenewed(LinkError):
+    """The certificate by which this node's connections are opened is about to end, or over."""
+
+    code = "LINK.CERTIFICATE"
+    advice = "The controller's log says why. After its end a new one is asked for with every call; nothing is lost."
+
+
 class ControllerRefused(LinkError):
     """The controller understood and said no."""
 

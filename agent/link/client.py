@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from threading import Event
+from time import monotonic
 from typing import Literal, TypeVar
 from urllib.parse import urlencode
 
@@ -18,16 +19,21 @@ from tenacity.stop import stop_after_attempt, stop_any, stop_never, stop_when_ev
 
 from agent.errors import ControllerRefused, DecodeError, LinkError
 from agent.host.doors import Clock
+from agent.link.certificate import NodeCertificates, Shown
 from agent.link.key import NodeKey, Signing
 from agent.link.relay import wire_to
 from agent.model.call import JSON, Call
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen, Model, decode
-from agent.model.protocol import Refusal
+from agent.model.protocol import CERTIFICATE_CODE, CERTIFICATE_PATH, CertificateRequest, NodeCertificate, Refusal
 from agent.model.signature import CLOCK_CODE, CREDENTIAL
 
 LONGEST_PAUSE_S = 60.0
 OK = 200
+REPAIRS = frozenset({CLOCK_CODE, CERTIFICATE_CODE})
+"""Refusals after which a call is made again, once for each: with the controller's time, with a new certificate."""
+OPENING = ("/v1/agent/enroll", "/v1/agent/boot", CERTIFICATE_PATH)
+"""Calls by which a node gets to where it is given a certificate."""
 
 T = TypeVar("T")
 log = structlog.get_logger("link")
@@ -44,14 +50,19 @@ class Client:
         session_id: str = "",
         ca: str | None = None,
         socket: str | None = None,
+        certificates: NodeCertificates | None = None,
     ) -> None:
         """With a key, every call is signed by it, as one of that session. With the digest of an authority, the
-        controller is whoever that certifies. With a socket, the process behind it makes the calls."""
+        controller is whoever that certifies; with both, it gives us a certificate, which may be shared with other
+        clients. With a socket, the process behind it makes the calls."""
         self._url = url.rstrip("/")
         self._wire = wire_to(self._url, ca, socket)
         token = credential.get_secret_value() if credential is not None else ""
         self._bearer = {CREDENTIAL: f"Bearer {token}"} if credential is not None else {}
         self._signing = Signing(key, token, session_id) if key else None
+        self._certificates = (certificates or NodeCertificates()) if key and ca else None
+        self._opened: Shown | None = None
+        """By which the connection at hand is opened."""
 
     def post(self, path: str, message: Frozen, answer: type[Model]) -> Model:
         """Raises `LinkError`, `ControllerRefused`, `DecodeError`."""
@@ -75,8 +86,9 @@ class Client:
         kind: str = JSON,
         query: Mapping[str, str] | None = None,
         wait_s: float = 0.0,
-        again: bool = True,
+        again: frozenset[str] = REPAIRS,
     ) -> Model:
+        self._show(path)
         target = f"{path}?{urlencode(query)}" if query else path
         signed = self._signing.headers(method, target, body) if self._signing else {}
         call = Call(method=method, target=target, kind=kind, headers=self._bearer | signed, wait_s=wait_s)
@@ -86,11 +98,53 @@ class Client:
             raise LinkError(doing, f"the controller answered {told.status}")
         if told.status != OK:
             fault = refusal(content, told.status)
-            if again and fault.code == CLOCK_CODE and self._signing and self._signing.learn(told.date):
-                log.warning("the clock is not the controller's", fault=fault.message)
-                return self._call(method, path, answer, body=body, kind=kind, query=query, wait_s=wait_s, again=False)
+            if fault.code in again and self._repaired(fault, told.date):
+                left = again - {fault.code}
+                return self._call(method, path, answer, body=body, kind=kind, query=query, wait_s=wait_s, again=left)
             raise ControllerRefused(doing, f"{fault.code}: {fault.message}", hint=fault.hint, refusal=fault.code)
         return decode(answer, content, f"reading the answer of {method} {path}")
+
+    def _show(self, path: str) -> None:
+        """The newest certificate, on the connection that the next call goes by. One that is soon to end is renewed
+        before; while it is good, no call depends on that."""
+        kept = self._certificates
+        if kept is None:
+            return
+        if (
+            path not in OPENING and self._is_due(kept) and kept.lock.acquire(blocking=False)
+        ):  # or another thread is at it
+            try:
+                kept.take(self._fetched(kept))
+            except (LinkError, DecodeError) as error:
+                kept.failed(error, monotonic())
+            finally:
+                kept.lock.release()
+        if kept.shown is not self._opened:
+            self._opened = kept.shown
+            self._wire.show(self._opened.pem if self._opened else None)
+
+    def _is_due(self, kept: NodeCertificates) -> bool:
+        assert self._signing is not None, "who has no key has no certificates"
+        return kept.is_due(self._signing.now_s(), monotonic())
+
+    def _fetched(self, kept: NodeCertificates) -> str:
+        """By a call that is signed as any other, and needs no certificate."""
+        body, again = CertificateRequest(public_key=kept.public).model_dump_json().encode(), frozenset({CLOCK_CODE})
+        return self._call("POST", CERTIFICATE_PATH, NodeCertificate, body=body, again=again).certificate
+
+    def _repaired(self, fault: Fault, date: str | None) -> bool:
+        """Whether what the controller refused is put right. Raises as `post` does."""
+        if fault.code == CLOCK_CODE and self._signing is not None and self._signing.learn(date):
+            log.warning("the clock is not the controller's", fault=fault.message)
+            return True
+        kept = self._certificates
+        if fault.code != CERTIFICATE_CODE or kept is None:
+            return False
+        log.info("a certificate is needed", fault=fault.message)
+        with kept.lock:
+            if kept.shown is self._opened:
+                kept.take(self._fetched(kept))
+        return True
 
 
 def refusal(body: bytes, status: int) -> Fault:

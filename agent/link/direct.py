@@ -25,6 +25,8 @@ class Direct:
         """With the digest of an authority, the controller is whoever that certifies."""
         self._url = url
         self._pin = ca
+        self._authority: str | None = None
+        self._shown: str | None = None
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy of the tenant's must not see the credential
 
@@ -48,11 +50,20 @@ class Direct:
             raise LinkError(doing, type(error).__name__) from error
         return Answer(status=response.status_code, date=response.headers.get("Date", "")[:DATE_LENGTH] or None), content
 
+    def show(self, shown: str | None) -> None:
+        """With which certificate and key, as PEM, connections are opened from now on."""
+        former = self._session.adapters.get("https://")
+        if former is not None:
+            former.close()
+        self._shown = shown
+        if self._authority is not None:
+            self._session.mount("https://", Pinned(self._authority, shown))
+
     def _trust(self) -> None:
         """Once, before the first call. Raises `LinkError`, `ConfigError`."""
-        if self._pin is not None:
-            self._session.mount("https://", Pinned(authority(self._url, self._pin)))
-            self._pin = None
+        if self._pin is not None and self._authority is None:
+            self._authority = authority(self._url, self._pin)
+            self._session.mount("https://", Pinned(self._authority, self._shown))
 
 
 def as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

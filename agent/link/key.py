@@ -72,13 +72,17 @@ class Signing:
         """Of a call to this path and query, as the controller sees them: a proxy may be before it."""
         headers = {
             signature.KEY: self._key.public,
-            signature.TIME: str(int(time.time() + self._ahead_s)),
+            signature.TIME: str(int(self.now_s())),
             signature.NONCE: secrets.token_hex(16),
             signature.SESSION: self._session_id,
             signature.DIGEST: hashlib.sha256(body).hexdigest(),
         }
         text = signed_text(method, target, headers, self._credential)
         return headers | {signature.SIGNATURE: self._key.sign(text)}
+
+    def now_s(self) -> float:
+        """By the controller's clock, as far as it is known."""
+        return time.time() + self._ahead_s
 
     def learn(self, told: str | None) -> bool:
         """What time it is, from the header Date of a refusal; whether it was told. A machine's own clock may be years

@@ -67,6 +67,7 @@ def converse(line: Line, room: BoundedSemaphore) -> None:
                 return
             opening = decode(Opening, first[0], DOING)
             wire = Direct(opening.url, opening.ca)
+            wire.show(opening.shown.get_secret_value() if opening.shown is not None else None)
             while (piece := line.receive(PIECE_S, waits=True)) is not None:
                 outcome, body = made(wire, decode(Call, piece[0], DOING), piece[1])
                 line.send(outcome.model_dump_json().encode(), body, PIECE_S)

@@ -8,8 +8,9 @@ for what its models make of them. So a fault in what reads the network is not ro
 tell a controller's orders from those that a taken link makes up: ledger, plan and check judge both alike.
 
 The node's key stays on this side, as OpenSSH's monitor keeps the host's: each call comes signed, and is good once. The
-credential goes by in its header. The other process keeps nothing, on no disk and over no start. systemd holds the
-socket while it is away: a call then waits, or fails as any call does, and is made again.
+credential goes by in its header; the certificate that opens connections, with a key of its own, when a line is opened.
+The other process keeps nothing, on no disk and over no start. systemd holds the socket while it is away: a call then
+waits, or fails as any call does, and is made again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import structlog
+from pydantic import SecretStr
 
 from agent.errors import ConfigError, DecodeError, LinkError
 from agent.host.doors import Files
@@ -36,6 +38,10 @@ class Wire(Protocol):
 
     def exchange(self, call: Call, body: bytes) -> tuple[Answer, bytes]:
         """Raises `LinkError`, `ConfigError`."""
+        ...
+
+    def show(self, shown: str | None) -> None:
+        """With which certificate and key, as PEM, connections are opened from now on."""
         ...
 
 
@@ -62,6 +68,14 @@ class Relay:
             raise
         self._line = line
         return answer, found[1]
+
+    def show(self, shown: str | None) -> None:
+        """On a line of its own: it is told first of all."""
+        if self._line is not None:
+            self._line.close()
+        self._line = None
+        told = SecretStr(shown) if shown is not None else None
+        self._opening = self._opening.model_copy(update={"shown": told})
 
     def _opened(self, doing: str) -> Line:
         line = dialled(self._path, doing)

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whom an agent takes for its controller: whoever has a certificate of the one authority whose digest it was told.
 
-The authority is the controller's own and certifies nobody else, so the name in a certificate says no more: a controller
-that got another address is the same. The system's authorities count for nothing here.
+The authority is the controller's own and certifies no other server, so the name in a certificate says no more: a
+controller that got another address is the same. (What nodes have of it opens connections, and is no server's.) The
+system's authorities count for nothing here.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import ssl
 from http.client import HTTPException, HTTPSConnection
 from typing import Any
@@ -43,15 +45,17 @@ def authority(url: str, pin: str) -> str:
 
 
 class Pinned(HTTPAdapter):
-    """TLS with servers that this authority certifies."""
+    """TLS with servers that this authority certifies; opened with a certificate and its key (PEM), if there is one."""
 
-    def __init__(self, pem: str) -> None:
-        self._pem = pem
+    def __init__(self, pem: str, shown: str | None = None) -> None:
+        self._context = _context(pem)
+        if shown is not None:
+            _show(self._context, shown)
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Called by the constructor."""
-        super().init_poolmanager(*args, ssl_context=_context(self._pem), assert_hostname=False, **kwargs)
+        super().init_poolmanager(*args, ssl_context=self._context, assert_hostname=False, **kwargs)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """requests would add the system's authorities."""
@@ -66,3 +70,13 @@ def _context(pem: str | None) -> ssl.SSLContext:
     if pem:
         context.load_verify_locations(cadata=pem)
     return context
+
+
+def _show(context: ssl.SSLContext, pem: str) -> None:
+    """ssl reads paths alone: this is one in memory, and no disk has the key."""
+    descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, pem.encode())
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)

@@ -12,8 +12,9 @@ from pydantic import Field, StringConstraints
 
 from agent.model import signature
 from agent.model.bundle import LARGEST_BYTES
-from agent.model.frozen import Frozen
+from agent.model.frozen import Frozen, Secret
 from agent.model.pin import Pin
+from agent.model.protocol import CERTIFICATE_PATH
 
 JSON = "application/json"
 LARGEST_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -21,6 +22,7 @@ LARGEST_MESSAGE_BYTES = 16 * 1024 * 1024
 CALLS: dict[tuple[str, str], tuple[str, int]] = {
     ("POST", "/v1/agent/enroll"): (JSON, LARGEST_MESSAGE_BYTES),
     ("POST", "/v1/agent/boot"): (JSON, LARGEST_MESSAGE_BYTES),
+    ("POST", CERTIFICATE_PATH): (JSON, 1024),
     ("POST", "/v1/agent/inventory"): (JSON, LARGEST_MESSAGE_BYTES),
     ("POST", "/v1/agent/heartbeat"): (JSON, LARGEST_MESSAGE_BYTES),
     ("GET", "/v1/agent/desired"): (JSON, 0),
@@ -36,10 +38,11 @@ Text = Annotated[str, StringConstraints(max_length=4096)]
 
 
 class Opening(Frozen):
-    """First on each line: whom all its calls go to."""
+    """First on each line: whom all its calls go to, and by which certificate its connection is opened."""
 
     url: Text
     ca: Pin | None = None
+    shown: Secret | None = Field(default=None, description="the node's certificate and its key, as PEM")
 
 
 class Call(Frozen):

@@ -3,14 +3,16 @@
 
     POST /v1/agent/enroll     Enroll       -> Enrolled         ramdisk, once a boot, with the boot's one-time token
     POST /v1/agent/boot       BootProof    -> Booted           installed OS, once a start, with the nonce
+    POST /v1/agent/certificate CertificateRequest -> NodeCertificate   over TLS, again before it ends
     POST /v1/agent/inventory  Inventory    -> Acknowledged
     POST /v1/agent/heartbeat  Heartbeat    -> HeartbeatAnswer
     GET  /v1/agent/desired?generation=N&wait_s=S -> Desired    long poll: answers when it is newer than N, or after S
     POST /v1/agent/reports    ReportBatch  -> ReportsAnswer
 
-All but `enroll` carry `Authorization: Bearer <credential>`, and all are signed: `model/signature.py`. The controller's
-refusals are `{"fault": Fault}` with a 4xx status. Everything is level-triggered: a message lost, doubled or out of
-order does no harm.
+All but `enroll` carry `Authorization: Bearer <credential>`, and all are signed: `model/signature.py`. Over TLS each
+connection is opened with the node's certificate; what may do without, `controller/flow/certify.py` says. A refusal is
+`{"fault": Fault}` with a 4xx status. Everything is level-triggered: a message lost, doubled or out of order does no
+harm.
 
 A *session* is one run of the agent's process. `enroll` and `boot` open it; a heartbeat of another session than the
 node's newest is acknowledged and ignored (`current: false`), and so is one whose sequence is not higher than the last.
@@ -32,6 +34,9 @@ from agent.model.pin import Pin
 from agent.model.request import Request
 
 Mode = Literal["ramdisk", "service"]
+CERTIFICATE_PATH = "/v1/agent/certificate"
+CERTIFICATE_CODE = "AGENT.CERTIFICATE"
+"""Of the refusal after which an agent fetches a certificate, and calls again."""
 
 
 class Session(Frozen):
@@ -75,6 +80,19 @@ class Booted(Reply):
     """The proof was taken."""
 
     server_id: str
+
+
+class CertificateRequest(Frozen):
+    """A certificate of this key is asked for, by which connections of the node are opened. The call is signed with the
+    node's own."""
+
+    public_key: str = Field(pattern=r"^[A-Za-z0-9+/]{43}=$", description="Ed25519, base64")
+
+
+class NodeCertificate(Reply):
+    """The node's, from now on."""
+
+    certificate: str = Field(max_length=16384, description="PEM")
 
 
 class Heartbeat(Frozen):

@@ -2,9 +2,9 @@
 """How an agent's calls are signed with its node's own key, so that what is read on the wire or copied off a config
 drive speaks for nobody.
 
-A signature, not a TLS client certificate: a certificate ends at whatever ends the TLS (a proxy, a load balancer, the
-HTTP server, which does not hand it on), and is judged by a clock that a machine without a battery does not have. This
-one reaches the controller itself by any way, over HTTP and HTTPS alike, and is over the moment that the controller
+Whatever certificate a connection is opened with besides, the signature decides: a certificate ends at whatever ends the
+TLS (a proxy, a load balancer), and is judged by a clock that a machine without a battery does not have. This one
+reaches the controller itself by any way, over HTTP and HTTPS alike, and is over the moment that the controller
 forgets the key. It is Ed25519 (RFC 8032) over the lines of `signed_text`; the idea is that of DPoP (RFC 9449).
 """
 

@@ -27,14 +27,17 @@ from agent.model.inventory import Inventory
 from agent.model.job import JobReport, JobState, Progress, Result, SequencedReport
 from agent.model.network import NetworkState, Nic
 from agent.model.protocol import (
+    CERTIFICATE_PATH,
     Booted,
     BootProof,
+    CertificateRequest,
     Desired,
     Enroll,
     Enrolled,
     Heartbeat,
     HeartbeatAnswer,
     Mode,
+    NodeCertificate,
     ReportBatch,
     ReportsAnswer,
     ServiceIdentity,
@@ -195,6 +198,12 @@ class Machine:
         assert desired.generation >= self.generation, "a generation went backwards"
         self.generation = desired.generation
         return desired
+
+    def certificate_of_node(self, key: NodeKey | None = None) -> str:
+        """Of a key of TLS; as PEM."""
+        asked = CertificateRequest(public_key=(key or a_key()).public)
+        answer = self.good(self.send(CERTIFICATE_PATH, asked))
+        return NodeCertificate.model_validate_json(answer.text).certificate
 
     def beat(self, **changes: Any) -> HeartbeatAnswer:
         """A heartbeat."""

@@ -228,6 +228,7 @@ class Two:
                 proof.model_copy(update={"nonce": theirs.identity().nonce}),
                 proof.model_copy(update={"session": theirs.session}),
             ],
+            "/v1/agent/certificate": [{"public_key": theirs.key.public if theirs.key else ""}],
             "/v1/agent/inventory": [theirs.inventory],
             "/v1/agent/heartbeat": [theirs.heartbeat(1000, applied_generation=77)],
             "/v1/agent/reports": [

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from fastapi.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from agent.controller.app import create_app
 from agent.controller.bmc import BmcError
@@ -24,6 +25,7 @@ from agent.controller.imports.download import Tell
 from agent.controller.log import configure
 from agent.controller.measure.chunked import Chunked
 from agent.controller.options import Options
+from agent.controller.peer import PEER
 from agent.controller.records.job import Reset
 from agent.controller.records.node import Bmc, Power
 from agent.errors import ToolMissing
@@ -147,6 +149,8 @@ class World:
         self.importer = FakeImporter()
         self.options = Options(**{"data": data, "url": URL, "enrolment": "auto"} | options)
         self.log = io.StringIO()
+        self.peer: bytes | None = None
+        """The certificate by which every connection is opened from now on, DER."""
         self.controller: Controller
         self.http: TestClient
         self.start()
@@ -155,7 +159,13 @@ class World:
         """A new process on the same data."""
         configure("debug", "text", self.log)
         self.controller = open_controller(self.options, self.clock, self.power, self.importer)
-        self.http = TestClient(create_app(self.controller), base_url=URL, raise_server_exceptions=False)
+        application = create_app(self.controller)
+
+        async def over_tls(scope: Scope, receive: Receive, send: Send) -> None:
+            scope[PEER] = self.peer
+            await application(scope, receive, send)
+
+        self.http = TestClient(over_tls, base_url=URL, raise_server_exceptions=False)
         self.http.__enter__()  # one event loop for all requests, as in a real process
 
     def close(self) -> None:

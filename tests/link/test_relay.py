@@ -251,6 +251,7 @@ def test_without_the_other_process() -> None:
 
 
 def test_what_crosses_is_small() -> None:
-    """No key, and of the machine's settings only where the controller is, and by what it is known."""
-    assert set(Opening.model_fields) == {"url", "ca"}
+    """Not the node's key, and of the machine's settings only where the controller is, and by what it is known; with the
+    certificate of another key, which is that process's alone."""
+    assert set(Opening.model_fields) == {"url", "ca", "shown"}
     assert set(Call.model_fields) == {"method", "target", "kind", "headers", "wait_s"}

@@ -11,9 +11,10 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from agent.controller import bundles
-from agent.controller.api.auth import Agent, Here, ServiceAgent, ThisCall
+from agent.controller.api.auth import Agent, Here, RenewingAgent, ServiceAgent, ThisCall
 from agent.controller.api.url import url_of
 from agent.controller.flow.beat import beat, take_inventory
+from agent.controller.flow.certify import certify
 from agent.controller.flow.enrol import enrol
 from agent.controller.flow.identity import signed_by
 from agent.controller.flow.poll import poll, quiet
@@ -27,11 +28,13 @@ from agent.model.protocol import (
     Acknowledged,
     Booted,
     BootProof,
+    CertificateRequest,
     Desired,
     Enroll,
     Enrolled,
     Heartbeat,
     HeartbeatAnswer,
+    NodeCertificate,
     ReportBatch,
     ReportsAnswer,
 )
@@ -68,6 +71,12 @@ def post_enroll(message: Enroll, call: ThisCall, request: Request, controller: H
 def post_boot(proof: BootProof, credential: ServiceAgent, controller: Here) -> Booted:
     """An installed OS returns its nonce."""
     return prove(controller, credential, proof)
+
+
+@router.post("/certificate")
+def post_certificate(message: CertificateRequest, credential: RenewingAgent, controller: Here) -> NodeCertificate:
+    """A certificate, by which the node's agent opens connections."""
+    return certify(controller, credential, message)
 
 
 @router.post("/inventory")

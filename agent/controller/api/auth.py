@@ -21,7 +21,9 @@ from starlette.concurrency import run_in_threadpool
 from agent.controller.api.limits import UPLOAD_PATHS
 from agent.controller.context import Controller
 from agent.controller.flow.access import Known, user_of
+from agent.controller.flow.certify import Purpose
 from agent.controller.flow.identity import Call, known_agent
+from agent.controller.peer import PEER
 from agent.controller.records.access import Caller, Role
 from agent.controller.records.node import Credential
 from agent.controller.records.owned import NAME
@@ -62,6 +64,7 @@ async def call_of(request: Request) -> Call:
         headers=request.headers,
         credential=bearer(request),
         body_sha256=None if streams else hashlib.sha256(await request.body()).hexdigest(),
+        certificate=request.scope.get(PEER),
     )
 
 
@@ -69,20 +72,31 @@ ThisCall = Annotated[Call, Depends(call_of)]
 
 
 async def agent(request: Request, call: ThisCall, controller: Here) -> Credential:
-    """Raises `AgentUnauthorized`."""
-    credential = await run_in_threadpool(known_agent, controller, call)
-    request.scope[AUTHENTICATED] = True
-    return credential
+    """By its node's certificate, where there are any. Raises `AgentUnauthorized`, `CertificateRefused`."""
+    return await _known(request, call, controller, "calling")
 
 
-async def service_agent(credential: Annotated[Credential, Depends(agent)]) -> Credential:
-    """An agent in an installed OS. Raises `AgentUnauthorized`."""
+async def renewing_agent(request: Request, call: ThisCall, controller: Here) -> Credential:
+    """One that may have no certificate yet, or one that has ended. Raises `AgentUnauthorized`."""
+    return await _known(request, call, controller, "renewing")
+
+
+async def service_agent(request: Request, call: ThisCall, controller: Here) -> Credential:
+    """An agent in an installed OS, whose key may not be known yet. Raises `AgentUnauthorized`, `CertificateRefused`."""
+    credential = await _known(request, call, controller, "proving")
     if credential.mode != "service":
         raise AgentUnauthorized("authenticating an agent", "a ramdisk's credential proves no boot")
     return credential
 
 
+async def _known(request: Request, call: Call, controller: Controller, what: Purpose) -> Credential:
+    credential = await run_in_threadpool(known_agent, controller, call, what)
+    request.scope[AUTHENTICATED] = True
+    return credential
+
+
 Agent = Annotated[Credential, Depends(agent)]
+RenewingAgent = Annotated[Credential, Depends(renewing_agent)]
 ServiceAgent = Annotated[Credential, Depends(service_agent)]
 
 

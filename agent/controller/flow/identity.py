@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from agent.controller.context import Controller
 from agent.controller.flow import rekey
+from agent.controller.flow.certify import Purpose, must_show
 from agent.controller.keys import digest
 from agent.controller.records.node import Credential
 from agent.controller.refusal import AgentUnauthorized, ClockOff
@@ -39,10 +40,12 @@ class Call:
     headers: Mapping[str, str]
     credential: str
     body_sha256: str | None
+    certificate: bytes | None = None
+    """By which its connection was opened, DER."""
 
 
-def known_agent(controller: Controller, call: Call) -> Credential:
-    """Whose it is. Raises `AgentUnauthorized`, `ClockOff`."""
+def known_agent(controller: Controller, call: Call, what: Purpose = "calling") -> Credential:
+    """Whose it is. Raises `AgentUnauthorized`, `ClockOff`, `CertificateRefused`."""
     with controller.read() as tx:
         credential = tx.credentials.get(digest(call.credential))
         node = tx.nodes.get(credential.node_id) if credential else None
@@ -55,7 +58,9 @@ def known_agent(controller: Controller, call: Call) -> Credential:
         if key is not None and credential.mode == "service":  # a ramdisk has another one each boot, and enrols with it
             rekey.remember(controller, credential, key)
         raise AgentUnauthorized(DOING, "the call is not signed with the node's key", hint=LOST)
-    return credential.model_copy(update={"signed_by": key, "session_id": call.headers.get(SESSION) if key else None})
+    used = credential.model_copy(update={"signed_by": key, "session_id": call.headers.get(SESSION) if key else None})
+    must_show(controller, node, used, call.certificate, what)
+    return used
 
 
 def signed_by(controller: Controller, call: Call) -> str | None:
