@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from agent.errors import AgentError, DeviceError, HostError
 from agent.host.doors import Files, Host
+from agent.host.tpm_kept import kept
 from agent.model.hardware.tpm_owner import LOCKOUT, PLATFORM, ask_permanent, clear, owned_by, refusal
 from agent.model.job import Result
 from agent.model.leftovers import ResetPlatform
@@ -40,8 +41,8 @@ def cleared(host: Host) -> str:
             if code := refusal(host.tpm.clear(clear(authority))):
                 refused.append(f"{code:#x}")
                 continue
-            left = owned_by(host.tpm.ask(ask_permanent()))
-            return f"not cleared: it said that it was, and has passwords of {', '.join(left)}" if left else "cleared"
+            left = [f"a password of {name}" for name in owned_by(host.tpm.ask(ask_permanent()))] + [*kept(host.tpm)]
+            return f"not cleared: it said that it was, and has {', '.join(left)}" if left else "cleared"
         why = f"it refused ({', '.join(refused)}): somebody has set its lockout password"
     except AgentError as error:
         why = str(error)

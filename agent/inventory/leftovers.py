@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a tenant may have left beside disks: a boot that was ordered, the TPM's passwords, NICs that are not as made."""
+"""What a tenant may have left beside disks: a boot that was ordered, what is in the TPM, NICs that are not as made."""
 
 from __future__ import annotations
 
 from agent.errors import AgentError
 from agent.host.doors import Host
+from agent.host.tpm_kept import kept
 from agent.model.fact import Unknown, known
 from agent.model.hardware.tpm_owner import ask_permanent, owned_by
 from agent.model.inventory import Inventory
@@ -23,6 +24,11 @@ def leftovers(host: Host, inventory: Inventory) -> Leftovers:
     except AgentError as error:
         owners = ()
         notes.append(f"TPM: not looked at: {error}")
+    keeps: tuple[str, ...] = ()
+    try:
+        keeps = kept(host.tpm) if host.tpm.is_there() else ()
+    except AgentError as error:
+        notes.append(f"TPM: what it keeps was not looked at: {error}")
     functions = {}
     for link in host.files.names(NICS):
         try:
@@ -38,7 +44,7 @@ def leftovers(host: Host, inventory: Inventory) -> Leftovers:
         if made and now and made.lower() != now.lower():
             notes.append(f"NIC {nic.name}: its address is {now}, its maker's is {made}: see its own settings")
     boot_next = host.efi.is_there() and "BootNext" in host.efi.names()
-    return Leftovers(boot_next=boot_next, tpm_owners=owners, functions=functions, notes=tuple(notes))
+    return Leftovers(boot_next=boot_next, tpm_owners=owners, tpm_kept=keeps, functions=functions, notes=tuple(notes))
 
 
 def virtual_functions(host: Host, link: str) -> int:

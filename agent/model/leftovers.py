@@ -15,6 +15,7 @@ class Leftovers(Frozen):
 
     boot_next: bool = False
     tpm_owners: tuple[str, ...] = Field(default=(), description="whose passwords are set: owner, endorsement, lockout")
+    tpm_kept: tuple[str, ...] = Field(default=(), description="keys and indices that are not its firmware's")
     functions: dict[str, int] = Field(default_factory=dict, description="virtual functions, by link")
     notes: tuple[str, ...] = Field(default=(), description="what could not be looked at, or not be undone from here")
 

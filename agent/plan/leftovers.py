@@ -16,7 +16,7 @@ def with_platform_reset(plan: Plan, request: EraseRequest, firmware: FirmwareBoo
     forgetting = plan_forget_boot(firmware, asked).steps if firmware is not None else ()
     reset = ResetPlatform(
         boot_next=found.boot_next,
-        clear_tpm=bool(found.tpm_owners),
+        clear_tpm=bool(found.tpm_owners or found.tpm_kept),
         functions=tuple(sorted(found.functions)),
         notes=found.notes,
     )

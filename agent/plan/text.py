@@ -157,7 +157,7 @@ def maintaining(step: ErasePstore | InjectFiles | BurnIn | Validate | ResetPlatf
         case ResetPlatform():
             words = (
                 *(["forget the boot that was ordered (BootNext)"] if step.boot_next else []),
-                *(["clear the TPM, which somebody owns"] if step.clear_tpm else []),
+                *(["clear the TPM, in which an owner has left something"] if step.clear_tpm else []),
                 *(f"remove the virtual functions of {link}" for link in step.functions),
                 *(f"tell that {note}" for note in step.notes),
             )

@@ -10,7 +10,16 @@ import pytest
 from agent.host.fake import FakeHost, Machine
 from agent.host.fake.erasing import NvmeMind
 from agent.model.efi import decode_order
-from agent.model.hardware.tpm_owner import LOCKOUT, PLATFORM, ask_permanent, clear, owned_by
+from agent.model.hardware.tpm import ask_public
+from agent.model.hardware.tpm_owner import (
+    LOCKOUT,
+    PLATFORM,
+    ask_indices,
+    ask_keys,
+    ask_permanent,
+    clear,
+    owned_by,
+)
 from agent.model.job import JobState
 from agent.model.request import EraseRequest
 from agent.operations import Operations
@@ -29,13 +38,35 @@ def permanent(flags: int) -> bytes:
     return struct.pack(">HII", 0x8001, 10 + len(body), 0) + body
 
 
+def listed(*handles: int) -> bytes:
+    """As a TPM lists handles."""
+    body = struct.pack(f">BII{len(handles)}I", 0, 1, len(handles), *handles)
+    return struct.pack(">HII", 0x8001, 10 + len(body), 0) + body
+
+
+def index(attributes: int) -> bytes:
+    """What it says of an index of 32 bytes: TPM2_NV_ReadPublic."""
+    body = struct.pack(">HIHIHH", 14, 0x01800001, 0xB, attributes, 0, 32) + struct.pack(">H", 0)
+    return struct.pack(">HII", 0x8001, 10 + len(body), 0) + body
+
+
+EMPTY = {ask_keys(): listed(), ask_indices(): listed()}
+KEPT = {
+    ask_keys(): listed(0x81000001, 0x81010001, 0x81800000),
+    ask_indices(): listed(0x01800001, 0x01C00002),
+    ask_public(0x01800001): index(0x20040004),
+    ask_public(0x01C00002): index(0x62072001),
+}
+"""A storage root, an endorsement key, the platform's key; an index of an owner's, and a certificate of the maker's."""
+
+
 def rented(*, owners: int = 0b101, lockout: bytes = DONE, platform: bytes = AUTH_FAILED) -> Machine:
     """A machine as a tenant left it, who set passwords of its TPM."""
     made = machine()
     drive(made, NvmeMind)
     made.tree.put(VFS, b"4\n")
-    made.tpm = {ask_permanent(): permanent(owners), clear(LOCKOUT): lockout, clear(PLATFORM): platform}
-    made.tpm_cleared = {ask_permanent(): permanent(0)}
+    made.tpm = {ask_permanent(): permanent(owners), clear(LOCKOUT): lockout, clear(PLATFORM): platform, **EMPTY}
+    made.tpm_cleared = {ask_permanent(): permanent(0), **EMPTY}
     told = test_boot.ready(test_boot.FORGET).variables
     assert told is not None
     made.variables = {**told, "BootNext": b"\x03\0"}
@@ -70,7 +101,10 @@ def test_it_is_in_the_plan() -> None:
     assert [step.kind for step in plans[0]] == ["erase_disks", "forget_boot", "reset_platform"]
     assert [step.kind for step in plans[1]] == ["erase_disks"]
     shown = text(operations.plan(asked[0]))
-    assert "forget the boot that was ordered (BootNext); clear the TPM, which somebody owns; remove" in shown
+    assert (
+        "forget the boot that was ordered (BootNext); clear the TPM, in which an owner has left something; remove"
+        in shown
+    )
 
 
 @pytest.mark.parametrize(("has_ppi", "told"), [(True, "the firmware was asked to"), (False, "the firmware's setup")])
@@ -93,7 +127,32 @@ def test_a_tpm_that_lies() -> None:
     made = rented()
     made.tpm_cleared = {}
 
-    assert "and has passwords of owner, lockout" in str(served(FakeHost.of(made), platform=True).result["TPM"])
+    assert "and has a password of owner, a password of lockout" in str(
+        served(FakeHost.of(made), platform=True).result["TPM"]
+    )
+
+
+def test_a_tpm_without_passwords() -> None:
+    """An owner need not set any: keys and indices are left all the same, and are cleared; the firmware's own stay."""
+    made = rented(owners=0)
+    assert made.tpm is not None
+    made.tpm |= KEPT
+    made.tpm_cleared |= {ask_keys(): listed(0x81800000), ask_indices(): listed(0x01C00002)}
+
+    assert served(FakeHost.of(made), platform=True).result["TPM"] == "cleared"
+    assert "TPM" not in served(FakeHost.of(made), 2, platform=True).result
+
+
+def test_a_tpm_that_keeps_them() -> None:
+    """Cleared, and with keys still, it is not called so; nor one that refuses, though nobody has a password."""
+    kept, refusing = rented(owners=0), rented(owners=0, lockout=AUTH_FAILED)
+    for made in (kept, refusing):
+        assert made.tpm is not None
+        made.tpm, made.tpm_cleared = made.tpm | KEPT, {}
+    said = [str(served(FakeHost.of(made), platform=True).result["TPM"]) for made in (kept, refusing)]
+
+    assert "and has key 0x81000001, key 0x81010001, index 0x01800001" in said[0]
+    assert said[1].startswith("not cleared: it refused (0x98e, 0x98e)")
 
 
 def test_nothing_to_undo() -> None:

@@ -19,7 +19,7 @@ from agent.link.key import NodeKey
 from agent.model import signature
 from agent.model.config_drive import ConfigDrive
 from agent.model.disk import Content, Disk, RootDeviceHints
-from agent.model.erasing import Erasure, Means
+from agent.model.erasing import Erasure, Means, Samples
 from agent.model.erasing.certificate import IN_RESULT, Certificate, SignedCertificate, signed
 from agent.model.fact import known
 from agent.model.fault import Fault
@@ -316,6 +316,7 @@ class Machine:
                 nist="none" if one.name in dead else "clear",
                 outcome="failed" if one.name in dead else "erased",
                 evidence="Input/output error" if one.name in dead else "65 samples, all zero",
+                samples=Samples() if one.name in dead else Samples(canaries=65, read=65, zero=65),
                 began_at=now,
                 ended_at=now,
             )

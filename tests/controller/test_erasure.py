@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent.model.erasing import Means
+from agent.model.erasing import Means, Samples
 from agent.model.erasing.certificate import IN_RESULT, SignedCertificate, signed
 from agent.model.fault import Fault
 from agent.model.job import JobState, Result
@@ -71,6 +71,15 @@ def wiped(result: Result) -> Result:
     return {IN_RESULT: told.model_dump_json()}
 
 
+def changed(result: Result, **facts: Any) -> Result:
+    """With other facts of its first disk."""
+    says = SignedCertificate.model_validate_json(str(result[IN_RESULT])).opened()
+    disks = (says.disks[0].model_copy(update=facts), *says.disks[1:])
+    told = signed(says.model_copy(update={"disks": disks}), Ed25519PrivateKey.generate())
+    return {IN_RESULT: told.model_dump_json()}
+
+
+ALIVE = Samples(canaries=65, read=65, zero=64, survived=1)
 CASES: dict[str, tuple[Callable[[Machine, EraseRequest], Result], str]] = {
     "none": (lambda machine, request: {}, "no certificate"),
     "no certificate at all": (lambda machine, request: {IN_RESULT: "yes, erased"}, "no certificate"),
@@ -78,6 +87,9 @@ CASES: dict[str, tuple[Callable[[Machine, EraseRequest], Result], str]] = {
     "another node's": (lambda machine, request: machine.certificate(request, node_id="n2"), "no certificate"),
     "another request's": (lambda machine, request: machine.certificate(request, request_id="old"), "no certificate"),
     "a wipe": (lambda machine, request: wiped(machine.certificate(request)), "SN-sda: erased by metadata"),
+    "a canary lives": (lambda machine, request: changed(machine.certificate(request), samples=ALIVE), "SN-sda: erased"),
+    "no samples": (lambda machine, request: changed(machine.certificate(request), samples=Samples()), "SN-sda: erased"),
+    "a hint": (lambda machine, request: changed(machine.certificate(request), means=Means.DISCARD), "SN-sda: erased"),
     "no disk at all": (lambda machine, request: machine.certificate(request, disks=()), "no disk was erased"),
     "a disk failed": (lambda machine, request: machine.certificate(request, "sda", quarantined=()), "SN-sda: failed"),
 }
@@ -153,6 +165,14 @@ def test_a_disk_that_vanished_is_not_forgotten(world: World, machine: Machine) -
 
     assert (world.node()["state"], view(world)["quarantined"][0]["disk"]) == ("available", "SN-sdb")
     assert "it vanished before it was erased" in world.refused("POST", "/v1/servers", ORDER)[2]
+
+
+def test_a_part_of_a_disk_is_not_the_disk(world: World, machine: Machine) -> None:
+    """One that was smaller when it was erased than when it was listed holds what was beyond."""
+    request = cleaning(world, machine)
+    machine.report(request, JobState.SUCCEEDED, result=changed(machine.certificate(request), size_bytes=10**9))
+
+    assert [entry["disk"] for entry in view(world)["quarantined"]] == ["SN-sda"]
 
 
 def test_by_policy_it_does(made: Callable[..., World]) -> None:

@@ -60,10 +60,12 @@ def local(disks: tuple[Disk, ...] | Unknown) -> tuple[Disk, ...]:
 
 
 def is_of(one: Erasure, disk: Disk) -> bool:
-    """By WWN and serial; a disk that has neither by its node and its size."""
+    """By WWN and serial; a disk that has neither by its node and its size. What was erased of a disk that has shrunk
+    since it was listed is a part of it.
+    """
     names = (known(disk.wwn), known(disk.serial))
     if any(names):
-        return (one.wwn, one.serial) == names
+        return (one.wwn, one.serial) == names and one.size_bytes >= disk.size_bytes
     return (one.path, one.size_bytes) == (disk.path, disk.size_bytes)
 
 

@@ -109,8 +109,12 @@ class Erasure(Frozen):
 
     @property
     def is_proven(self) -> bool:
-        """All of it is gone: what a wipe, or a hint, came to an end of is not."""
-        return self.outcome == "erased" and self.nist != "none"
+        """All of it is gone: what a wipe, or a hint, came to an end of is not; nor what its own samples speak against,
+        whatever it is called.
+        """
+        if self.outcome != "erased" or self.nist == "none" or self.means is None or self.means.nist == "none":
+            return False
+        return verdict(self.means, self.samples, self.drive_log, resumed=self.resumed)[0] == "erased"
 
     def __str__(self) -> str:
         return f"{self.who}: {self.outcome}{f' by {self.means}' if self.means else ''}: {self.evidence}"

@@ -18,7 +18,7 @@ from agent.model.frozen import Frozen
 
 PLAIN, WITH_SESSIONS = 0x8001, 0x8002
 NV_READ, NV_READ_PUBLIC, GET_CAPABILITY = 0x14E, 0x169, 0x17A
-PROPERTIES = 6
+HANDLES, PROPERTIES = 1, 6
 MANUFACTURER, VENDOR_TEXT, FIRMWARE_HIGH, FIRMWARE_LOW = 0x105, range(0x106, 0x10A), 0x10B, 0x10C
 PASSWORD_SESSION, OWNER = 0x40000009, 0x40000001
 OWNER_READS, INDEX_READS, IS_WRITTEN = 1 << 17, 1 << 18, 1 << 29
@@ -97,6 +97,22 @@ def properties(response: bytes) -> dict[int, int]:
         raise DecodeError(doing, f"{count} of them do not fit into {len(body)} bytes")
     pairs = (struct.unpack_from(">II", body, 9 + 8 * at) for at in range(count))
     return dict(pairs)
+
+
+def ask_handles(first: int, count: int) -> bytes:
+    """Which there are, from the first on (TPM_CAP_HANDLES)."""
+    body = struct.pack(">III", HANDLES, first, count)
+    return HEADER.pack(PLAIN, HEADER.size + len(body), GET_CAPABILITY) + body
+
+
+def handles(response: bytes) -> tuple[int, ...]:
+    """Those that it listed. Raises `DecodeError`."""
+    doing = "reading what the TPM keeps"
+    body = answered(response, doing)
+    count = int.from_bytes(body[5:9])
+    if len(body) < 9 + 4 * count or int.from_bytes(body[1:5]) != HANDLES:
+        raise DecodeError(doing, f"{count} handles do not fit into {len(body)} bytes")
+    return tuple(int.from_bytes(body[at : at + 4]) for at in range(9, 9 + 4 * count, 4))
 
 
 def public(response: bytes) -> Public | None:

@@ -17,6 +17,8 @@ from agent.model.hardware.tpm import (
     PLAIN,
     PROPERTIES,
     WITH_SESSIONS,
+    ask_handles,
+    handles,
     properties,
 )
 from agent.model.hardware.tpm import code as response_code
@@ -27,6 +29,10 @@ PERMANENT = 0x200
 PASSWORDS = {"owner": 1 << 0, "endorsement": 1 << 1, "lockout": 1 << 2}
 """Of TPMA_PERMANENT (part 2, section 8.6): whose password is set."""
 DISABLE_CLEAR = 1 << 8
+PERSISTENT, OF_PLATFORM, NV_FIRST, MOST = 0x81000000, 0x81800000, 0x01000000, 64
+"""First handles of an owner's keys, of the platform's, and of indices (part 2, section 7.5); so many are asked for."""
+PLATFORM_CREATED = 1 << 30
+"""Of TPMA_NV (part 2, section 13.4): the firmware's, which TPM2_Clear leaves, and no OS can make."""
 
 
 def ask_permanent() -> bytes:
@@ -41,6 +47,21 @@ def owned_by(response: bytes) -> tuple[str, ...]:
     if PERMANENT not in told:
         raise DecodeError("reading who owns the TPM", "it does not say")
     return tuple(name for name, bit in PASSWORDS.items() if told[PERMANENT] & bit)
+
+
+def ask_keys() -> bytes:
+    """For persistent keys."""
+    return ask_handles(PERSISTENT, MOST)
+
+
+def ask_indices() -> bytes:
+    """For what is kept in its memory."""
+    return ask_handles(NV_FIRST, MOST)
+
+
+def owners_keys(response: bytes) -> tuple[str, ...]:
+    """Keys that an owner may have left, also one without a password: not the platform's. Raises `DecodeError`."""
+    return tuple(f"key {one:#010x}" for one in handles(response) if PERSISTENT <= one < OF_PLATFORM)
 
 
 def clear(authority: int) -> bytes:
