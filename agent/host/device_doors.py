@@ -20,6 +20,8 @@ class AtaAnswer:
     lba_mid: int = 0
     lba_high: int = 0
     count: int = 0
+    lba_upper: int = 0
+    """Bits 47 to 24 of the address."""
     error: int = 0
     """The error register of a command that the drive aborted."""
 
@@ -46,6 +48,12 @@ class Drives(Protocol):
     def ata_sanitize_status(self, node: str) -> AtaAnswer | None:
         """SANITIZE STATUS EXT (ACS-4, section 7.36): its registers, also where the drive aborted it, since it does that
         after a sanitize that failed, and says why in the address.
+        """
+        ...
+
+    def ata_capacity(self, node: str, command: int) -> AtaAnswer | None:
+        """How large it was made: the last address by READ NATIVE MAX ADDRESS EXT (0x27) or GET NATIVE MAX ADDRESS EXT
+        (0x78), the sector of DEVICE CONFIGURATION IDENTIFY (0xB1) (ACS-2, sections 7.10.4 and 7.34; ACS-3, 7.2.2).
         """
         ...
 

@@ -34,6 +34,9 @@ REQUEST_SENSE, LOG_SENSE, ATA_16 = 0x03, 0x4D, 0x85
 REPORT_SUPPORTED, SUPPORTED_BYTES, OF_ONE_ACTION = (0xA3, 0x0C), 64, 0b010
 ATA_SANITIZE, SANITIZE_STATUS = 0xB4, 0x0000
 ATA_IDENTIFY, ATA_SMART = 0xEC, 0xB0
+ATA_NATIVE = frozenset({0x27, 0x78})
+ATA_CONFIGURATION, CONFIGURATION_IDENTIFY = 0xB1, 0xC2
+BY_LBA = 0x40
 SMART_STATUS = 0xDA
 SMART_QUESTIONS = frozenset({0xD0, 0xD1, 0xD5, SMART_STATUS})
 """Data, thresholds, a log, status. Others begin self-tests, or switch SMART off (ACS-3, section 7.48)."""
@@ -126,6 +129,15 @@ class RealDrives:
             raise DeviceError(doing, "this is no question, but would change something")
         return ata(node, ATA_SMART, feature, doing, log)
 
+    def ata_capacity(self, node: str, command: int) -> AtaAnswer | None:
+        """With the one feature of each that only asks."""
+        doing = f"asking {node} how large it was made (ATA {command:#04x})"
+        if command == ATA_CONFIGURATION:
+            return ata(node, command, CONFIGURATION_IDENTIFY, doing)
+        if command not in ATA_NATIVE:
+            raise DeviceError(doing, "this is no question, but would change something")
+        return registers(scsi(node, ata_command(command, 0, 0), 0, doing)[1], doing)
+
     def scsi_log(self, node: str, page: int) -> bytes | None:
         """LOG SENSE: page control 1 is the cumulative values."""
         cdb = bytes([LOG_SENSE, 0, 0x40 | page, 0, 0, 0, 0, *LOG_BYTES.to_bytes(2), 0])
@@ -192,9 +204,10 @@ def ata_command(command: int, feature: int, lba: int, *, count: int = 0, sends: 
     """
     low, high = lba.to_bytes(6, "little")[:3], lba.to_bytes(6, "little")[3:]
     pairs = [byte for pair in zip(high, low, strict=True) for byte in pair]
-    protocol = (PIO_OUT if sends else NON_DATA) | (EXTENDED if command == ATA_SANITIZE else 0)
+    protocol = (PIO_OUT if sends else NON_DATA) | (EXTENDED if command in {ATA_SANITIZE, *ATA_NATIVE} else 0)
+    device = BY_LBA if command in ATA_NATIVE else 0
     transfer = (ONE_SECTOR_OUT if sends else 0) | WANT_REGISTERS
-    return bytes([ATA_16, protocol, transfer, *feature.to_bytes(2), 0, count or int(sends), *pairs, 0, command, 0])
+    return bytes([ATA_16, protocol, transfer, *feature.to_bytes(2), 0, count or int(sends), *pairs, device, command, 0])
 
 
 def registers(sense: bytes, doing: str) -> AtaAnswer | None:
@@ -213,14 +226,16 @@ def left(sense: bytes, doing: str) -> AtaAnswer | None:
     if sense[:1] == bytes([DESCRIPTOR_SENSE]) and sense[8:9] == bytes([ATA_DESCRIPTOR]) and len(sense) >= 22:
         status, error, count = sense[21], sense[11], int.from_bytes(sense[12:14])
         low, mid, high = sense[15], sense[17], sense[19]
+        upper = int.from_bytes([sense[14], sense[16], sense[18]], "little")
     elif sense[:1] and sense[0] & 0x7F == FIXED_SENSE and len(sense) >= 12 and sense[4] & (ATA_ERROR | ATA_FAULT):
         error, status, count = sense[3], sense[4], sense[6]
-        low, mid, high = sense[9:12]
+        (low, mid, high), upper = sense[9:12], 0
     else:
         return None
     if status & ATA_FAULT:
         raise DeviceError(doing, f"the drive reports a fault (status {status:#04x}, error {error:#04x})")
-    return AtaAnswer(count=count, lba_low=low, lba_mid=mid, lba_high=high, error=error if status & ATA_ERROR else 0)
+    failed = error if status & ATA_ERROR else 0
+    return AtaAnswer(count=count, lba_low=low, lba_mid=mid, lba_high=high, lba_upper=upper, error=failed)
 
 
 def scsi(

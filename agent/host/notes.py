@@ -37,6 +37,7 @@ DRIVES: Mapping[str, Callable[..., str]] = {
     "ata_identify": lambda: "ata",
     "ata_smart": lambda feature, log=0: f"smart {feature} {log}" if log else f"smart {feature}",
     "ata_sanitize_status": lambda: "sanitize",
+    "ata_capacity": lambda command: f"capacity {command}",
     "scsi_log": lambda page: f"scsi {page}",
     "scsi_supports": lambda opcode, action: f"supports {opcode} {action}",
     "scsi_sense": lambda: "sense",
@@ -191,6 +192,8 @@ def coded(method: str, answer: bytes | AtaAnswer) -> bytes:
         return answer if isinstance(answer, bytes) else answer.data
     if method == "ata_sanitize_status":
         return answer.count.to_bytes(2) + bytes([answer.lba_mid, answer.lba_low, answer.error])
+    if method == "ata_capacity":
+        return bytes([answer.lba_low, answer.lba_mid, answer.lba_high]) + answer.lba_upper.to_bytes(3, "little")
     return bytes([answer.lba_mid, answer.lba_high])
 
 

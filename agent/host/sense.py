@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an ATA drive and a SCSI disk say of their sanitize: of a disk's sense, past the news for whoever asks first."""
+"""What an ATA drive and a SCSI disk say of their sanitize: of a disk's sense, past the news for whoever asks first. And
+how much an ATA drive hides.
+"""
 
 from __future__ import annotations
 
 from agent.host.device_doors import Drives
-from agent.model.erasing import ata, scsi
+from agent.model.erasing import ata, capacity, scsi
 
 MOST_NEWS = 8
 """Each question takes one off: that it was switched on, that it was reset, that its settings were changed …"""
@@ -16,6 +18,23 @@ def ata_sanitize(drives: Drives, node: str) -> ata.SanitizeState | None:
     if answer is None:
         return None
     return ata.sanitize_state(answer.count, answer.lba_mid << 8 | answer.lba_low, answer.error)
+
+
+def hidden_sectors(drives: Drives, node: str, raw: bytes) -> int:
+    """Of a drive with these data of IDENTIFY, by the most that it says of itself. What it does not answer (most have
+    their configuration frozen by the firmware) hides nothing that is known of. Raises `DeviceError`, `DecodeError`.
+    """
+    most = reached = capacity.shown(raw)
+    for command in capacity.questions(raw):
+        answer = drives.ata_capacity(node, command)
+        if answer is None:
+            continue
+        if command == capacity.CONFIGURATION:
+            most = max(most, capacity.configured(answer.data))
+        else:
+            last = answer.lba_upper << 24 | answer.lba_high << 16 | answer.lba_mid << 8 | answer.lba_low
+            most = max(most, last + 1)
+    return most - reached
 
 
 def sanitize_sense(drives: Drives, node: str) -> scsi.SanitizeState | None:

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from functools import partial
 from typing import NamedTuple
 
+from agent.errors import DecodeError, DeviceError
 from agent.host.device_doors import Drives
 from agent.host.doors import Host
-from agent.host.sense import ata_sanitize, sanitize_sense
+from agent.host.sense import ata_sanitize, hidden_sectors, sanitize_sense
 from agent.inventory.hardware.disk import SILENT
 from agent.inventory.side_by_side import side_by_side
 from agent.model.disk import Disk
@@ -36,7 +37,7 @@ def able(drives: Drives, disk: Disk, all_of_it: bool) -> Abilities:
     if transport is not None and transport.startswith("nvme"):
         return of_nvme(drives, disk.path, all_of_it)
     raw = drives.ata_identify(disk.path) if transport in ("sata", "sas") else None  # SAS adapters have SATA drives, too
-    return of_scsi(drives, disk.path) if raw is None else of_ata(drives, disk.path, raw)
+    return of_scsi(drives, disk.path) if raw is None else of_ata(drives, disk, raw)
 
 
 def of_nvme(drives: Drives, node: str, all_of_it: bool) -> Abilities:
@@ -94,9 +95,9 @@ def namespaces(drives: Drives, node: str) -> Namespaces:
     return Namespaces(seen, tuple(number for number in there if number not in seen))
 
 
-def of_ata(drives: Drives, node: str, raw: bytes) -> Abilities:
+def of_ata(drives: Drives, disk: Disk, raw: bytes) -> Abilities:
     """Sanitize goes before Security: it needs no password, and the drive keeps a record of it. Raises `DecodeError`."""
-    told = ata.security(raw)
+    told, node = ata.security(raw), disk.path
     state = ata_sanitize(drives, node) if told.sanitizes_crypto or told.sanitizes_block else None
     means: list[Means] = []
     notes: list[str] = []
@@ -113,8 +114,20 @@ def of_ata(drives: Drives, node: str, raw: bytes) -> Abilities:
         means += [Means.ATA_SECURE_ERASE_ENHANCED] if told.has_enhanced else []
         means.append(Means.ATA_SECURE_ERASE)
     running = next(iter(means), None) if state is not None and state.running else None
+    try:
+        hidden_bytes = hidden_sectors(drives, node, raw) * disk.logical_sector_bytes
+    except (DeviceError, DecodeError) as error:
+        hidden_bytes = 0
+        notes.append(f"whether it hides a part of itself is not known: {error}")
     shut = shut_by(means, means) if state is not None and state.failed else None
-    return Abilities(means=tuple(means), notes=tuple(notes), running=running, shut=shut, has_password=told.is_enabled)
+    return Abilities(
+        means=tuple(means),
+        notes=tuple(notes),
+        running=running,
+        shut=shut,
+        has_password=told.is_enabled,
+        hidden_bytes=hidden_bytes,
+    )
 
 
 def of_scsi(drives: Drives, node: str) -> Abilities:

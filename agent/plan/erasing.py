@@ -36,6 +36,7 @@ def erasure(disk: Disk, method: EraseMethod, able: Able) -> EraseDisk:
         notes=notes,
         shut=can.shut if isinstance(can, Abilities) else None,
         has_password=isinstance(can, Abilities) and can.has_password,
+        hidden_bytes=can.hidden_bytes if isinstance(can, Abilities) else 0,
         unseen=can.unseen if isinstance(can, Abilities) else (),
         model=known(disk.model),
         firmware=known(disk.firmware),

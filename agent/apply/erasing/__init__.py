@@ -24,6 +24,7 @@ from agent.model.job import Advance
 from agent.model.plan import DiskMustBe, EraseDisk
 
 Hold = Callable[[DiskMustBe], None]
+TO_SHOW = "Let it show them (hdparm -N p…, --dco-restore), switch it off and on, and erase it again."
 NO_SIZE = "the kernel gives it no size: perhaps its sectors have 520 or 528 bytes"
 
 
@@ -117,7 +118,12 @@ def seen(device: BlockDevice, step: EraseDisk, one: Attempt) -> tuple[Outcome, s
 
 
 def capped(step: EraseDisk, means: Means, found: tuple[Outcome, str]) -> tuple[Outcome, str]:
-    """What is attached to nobody today is attached again tomorrow, with all that it holds: only a sanitize takes it."""
+    """What is attached to nobody today is attached again tomorrow, with all that it holds: only a sanitize takes it.
+    And what a drive hides can be shown again; whatever erased it there, nothing proves that.
+    """
+    if step.hidden_bytes:
+        told = f"it hides {step.hidden_bytes} bytes behind its end; of the others: {found[1]}. {TO_SHOW}"
+        return "unproven", told
     if not step.unseen or means.is_sanitize:
         return found
     names = ", ".join(map(str, step.unseen))

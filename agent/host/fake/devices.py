@@ -54,6 +54,16 @@ class FakeDrives(FakeDoor):
         return AtaAnswer(count=count, lba_mid=mid, lba_low=low, error=error[0] if error else 0)
 
     @counted
+    def ata_capacity(self, node: str, command: int) -> AtaAnswer | None:
+        """As learnt: the address, or the sector."""
+        found = self._taught(node, f"capacity {command}")
+        if found is None or len(found) > 6:
+            return None if found is None else AtaAnswer(found)
+        return AtaAnswer(
+            lba_low=found[0], lba_mid=found[1], lba_high=found[2], lba_upper=int.from_bytes(found[3:6], "little")
+        )
+
+    @counted
     def scsi_log(self, node: str, page: int) -> bytes | None:
         """As learnt."""
         return self._taught(node, f"scsi {page}")

@@ -19,6 +19,7 @@ from agent.host.fake.faults import FakeDoor, counted
 if TYPE_CHECKING:
     from agent.host.fake.machine import Machine
 
+CAPACITIES = {"protected area": 0x27, "max address": 0x78, "overlay": 0xB1}
 NO_SUCH = "Inappropriate ioctl for device"
 
 
@@ -257,6 +258,10 @@ class AtaMind(Sanitizer):
     password: bytes | None = None
     is_locked: bool = False
     is_prepared: bool = False
+    made_with: int = 0
+    """Sectors, if it has a word for how many it was made with."""
+    feature: str = "protected area"
+    """By which it hides the rest: also "max address", "overlay"."""
 
     def __post_init__(self) -> None:
         """A drive with a password is locked when it is switched on."""
@@ -275,7 +280,16 @@ class AtaMind(Sanitizer):
             raw = bytearray(512)
             raw[118:120], raw[256:258] = self.sanitizes.to_bytes(2, "little"), flags.to_bytes(2, "little")
             raw[178:182] = bytes([2, 0, 1, 0])
+            raw[166:168], raw[200:208] = b"\x00\x44", (self.medium.size_bytes // 512).to_bytes(8, "little")
+            raw[173] = 0x80
+            if self.made_with:
+                at, bit = {"protected area": (165, 0x04), "max address": (239, 0x41), "overlay": (167, 0x4C)}[
+                    self.feature
+                ]
+                raw[at] |= bit
             return bytes(raw)
+        if question == f"capacity {CAPACITIES[self.feature]}" and self.made_with:
+            return self._capacity()
         if question == "sanitize" and self.sanitizes:
             done = self.progress()
             if self.failed:
@@ -296,6 +310,15 @@ class AtaMind(Sanitizer):
                 self._secured(command, block)
             case _:
                 raise DeviceError(name, "the drive aborted it")
+
+    def _capacity(self) -> bytes:
+        last = self.made_with - 1
+        if self.feature != "overlay":
+            return last.to_bytes(6, "little")
+        raw = bytearray(512)
+        raw[6:14], raw[510] = last.to_bytes(8, "little"), 0xA5
+        raw[511] = -sum(raw) % 256
+        return bytes(raw)
 
     def _can(self, feature: int, key: int) -> bool:
         known = {0x11: (0x2000, 0x43727970), 0x12: (0x8000, 0x426B4572)}.get(feature)

@@ -47,6 +47,7 @@ LOOKS: Mapping[str, frozenset[str]] = {
             "ata_identify",
             "ata_smart",
             "ata_sanitize_status",
+            "ata_capacity",
             "scsi_log",
             "scsi_supports",
             "scsi_sense",
