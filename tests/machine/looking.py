@@ -14,15 +14,17 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+from agent.host.doors import Host
 from agent.host.real import host as open_host
 from agent.inventory.hardware import take_in_full
 
 BEGIN, END = "<looked<", ">looked>"
-LISTEN_S = 6
+LISTEN_S, ROUNDS = 6, 3
 SERVED = "/run/served.json"
 SPEAKER = "52:54:00:00:00:22"
 ANNOUNCED = bytes.fromhex("0180c200000e" + SPEAKER.replace(":", "") + "88cc") + bytes.fromhex(
@@ -73,11 +75,35 @@ def announce(stop: Event) -> None:
             talk.send(ANNOUNCED)
 
 
-def timed(argv: list[str]) -> float:
-    """How long a command takes."""
-    begun = time.monotonic()
-    subprocess.run(argv, capture_output=True, check=True, timeout=240)
-    return time.monotonic() - begun
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """CPU and wall seconds, of this process and of those that it waits for."""
+    begun, used = time.monotonic(), os.times()
+    work()
+    now = os.times()
+    return sum(now[:4]) - sum(used[:4]), time.monotonic() - begun
+
+
+def costs(doors: Host, tools: str) -> dict[str, list[tuple[float, float]]]:
+    """By turns, so that a busy machine is busy for all; the agent that runs took one before."""
+
+    def run(argv: list[str]) -> Callable[[], object]:
+        return lambda: subprocess.run(argv, capture_output=True, check=True, timeout=240)
+
+    asked: dict[str, Callable[[], object]] = {
+        "agent": lambda: take_in_full(doors),
+        "command": run(["bms-agent", "inventory", "--json"]),
+        "lshw": run(["chroot", tools, "lshw", "-json"]),
+    }
+    rounds = [{name: timed(work) for name, work in asked.items()} for _ in range(ROUNDS)]
+    return {name: [one[name] for one in rounds] for name in asked}
+
+
+def udev() -> dict[str, dict[str, str]]:
+    """What udev's own program says of block devices."""
+    said = subprocess.run(["udevadm", "info", "--export-db"], capture_output=True, text=True, check=True, timeout=240)
+    rows = [[line[3:] for line in text.splitlines() if line.startswith("E: ")] for text in said.stdout.split("\n\n")]
+    every = [{key: value for key, _, value in (line.partition("=") for line in row)} for row in rows]
+    return {one["DEVPATH"].rpartition("/")[2]: one for one in every if one.get("SUBSYSTEM") == "block"}
 
 
 def main() -> None:
@@ -94,14 +120,12 @@ def main() -> None:
     found = take_in_full(doors, listen_s=LISTEN_S)
     stop.set()
     switch.join()
-    begun = time.monotonic()
-    take_in_full(doors)
-    took = {"ours, by an agent that runs": time.monotonic() - begun}
-    took["ours, as a command"] = timed(["bms-agent", "inventory", "--json"])
-    took["lshw"] = timed(["chroot", tools, "lshw", "-json"])
+    took = costs(doors, tools)
     subprocess.run(["systemctl", "daemon-reload"], check=True, timeout=240)
     subprocess.run(["systemctl", "start", "looking.service"], check=True, timeout=240)
     told: dict[str, Any] = {"found": found.model_dump(mode="json"), "took": took}
+    told["udev"] = udev()
+    told["own udev"] = {name: dict(one) for name, one in doors.udev.block_devices().items()}
     told["served"] = json.loads(Path(SERVED).read_text())
     told |= {name: said(tools, argv) for name, argv in commands(nics).items()}
     packed = base64.b64encode(zlib.compress(json.dumps(told).encode())).decode()

@@ -228,6 +228,23 @@ def test_pci(told: Told, found: Hardware) -> None:
     assert widths, "a guest without PCI Express proves nothing"
 
 
+def test_udev(told: Told) -> None:
+    """Of every block device the door has what udev's own program has, but for where it is in sysfs."""
+    theirs = {
+        name: {key: in_order(value) for key, value in one.items() if key not in ("DEVPATH", "SUBSYSTEM")}
+        for name, one in told["udev"].items()
+    }
+
+    assert {
+        name: {key: in_order(value) for key, value in one.items()} for name, one in told["own udev"].items()
+    } == theirs
+
+
+def in_order(words: str) -> list[str]:
+    """Links and tags have no order."""
+    return sorted(words.replace(":", " : ").split())
+
+
 def test_what_no_tool_is_asked_for(found: Hardware) -> None:
     """UEFI without Secure Boot, and its entries; a TPM, if there is one; the disk's own sensor."""
     firmware = each(found.firmware)
