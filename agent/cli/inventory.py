@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.cli.terminal import terminal
+from agent.cli.unswept import unswept
 from agent.cli.wait import waiting
 from agent.errors import InputError
 from agent.model.disk import GB, MIB, Content, Disk
@@ -38,11 +39,11 @@ def show(
 
     Switches announce themselves every 30 seconds by default: --lldp 35 hears them all.
     """
-    from agent.cli.hardware import compared, details
-    from agent.cli.machine import host as open_host
-    from agent.inventory.hardware import take_in_full
-    from agent.model.hardware import Hardware
-
+    with unswept():
+        from agent.cli.hardware import compared, details
+        from agent.cli.machine import host as open_host
+        from agent.inventory.hardware import take_in_full
+        from agent.model.hardware import Hardware
     if schema:
         typer.echo(dumps(Hardware.model_json_schema(mode="serialization"), indent=2))
         return
@@ -67,6 +68,8 @@ def show(
 
 def earlier(host: Host, path: str | None, *, last: bool) -> Hardware | None:
     """What to compare with, if anything. Raises `InputError`, `DecodeError`, `HostError`."""
+    if path is None and not last:
+        return None
     from agent.cli.machine import own_files
     from agent.cli.resident import settings_of
     from agent.job import survey
@@ -75,7 +78,7 @@ def earlier(host: Host, path: str | None, *, last: bool) -> Hardware | None:
         raise InputError("reading the command line", "--diff and --last are two", hint="Say which one is meant.")
     if path is not None:
         return survey.read(own_files(), str(Path(path).absolute()))
-    return survey.last(host, str(settings_of(host, with_cmdline=False).state_dir)) if last else None
+    return survey.last(host, str(settings_of(host, with_cmdline=False).state_dir))
 
 
 def render(found: Inventory, console: Console) -> None:

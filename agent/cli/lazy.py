@@ -15,6 +15,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from agent.cli.unswept import unswept
+
 
 @dataclass(frozen=True)
 class Row:
@@ -26,7 +28,8 @@ class Row:
     def load(self, name: str) -> Any:
         """The command."""
         module, _, attribute = self.where.partition(":")
-        found = getattr(import_module(module), attribute)
+        with unswept():
+            found = getattr(import_module(module), attribute)
         if isinstance(found, typer.Typer):
             found.rich_markup_mode = None
             return typer.main.get_group(found)
