@@ -48,7 +48,8 @@ class Collectors(Generic[T]):
                 for number in range(threads, threads + more):
                     Thread(target=self._work, name=f"inventory {number}", daemon=True).start()
                 threads += more
-                more = min(threads, len(self._waiting)) if self._is_stuck(min(PATIENCE_S, left_s)) else 0
+                patience_s = min(PATIENCE_S, left_s) if self._waiting else left_s
+                more = min(threads, len(self._waiting)) if self._is_stuck(patience_s) else 0
             if self._died is not None:
                 raise self._died
             late = Unknown(unknown=f"no answer within {limit_s:g} s")
