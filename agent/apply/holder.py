@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Doing `StopHolder`: a RAID array or a mapped device is taken down. The kernel refuses while anybody uses it."""
+"""Doing `StopHolder`: an array, a mapped or a cached device is taken down. The kernel refuses while anybody uses it."""
 
 from __future__ import annotations
 
@@ -37,10 +37,28 @@ def order(host: Host, one: Holder) -> None:
     """Tell the kernel. "clear" is the ioctl STOP_ARRAY (Documentation/admin-guide/md.rst): superblocks stay."""
     if one.kind == "md":
         host.files.tell(f"/sys/block/{one.name}/md/array_state", "clear")
+    elif one.kind == "bcache":
+        stop_cached(host, one)
     else:
         host.run(["dmsetup", "remove", "--retry", one.label or one.name])
 
 
+def stop_cached(host: Host, one: Holder) -> None:
+    """The device, and the cache set that it has, which would keep its own disk open (Documentation/admin-guide/
+    bcache.rst: "stop"). What is in the cache and not on the disk behind it is not written there.
+    """
+    sets = [f"/sys/class/block/{below}/bcache/set" for below in one.on]
+    for place in (f"/sys/block/{one.name}/bcache", *sets):
+        if host.files.exists(f"{place}/stop"):
+            host.files.tell(f"{place}/stop", "1")
+
+
 def still_held(host: Host, one: Holder) -> list[str]:
     """What it stands on, as far as that still says so."""
-    return [below for below in one.on if one.name in host.files.names(f"/sys/class/block/{below}/holders")]
+    return [below for below in one.on if is_held(host, one, f"/sys/class/block/{below}")]
+
+
+def is_held(host: Host, one: Holder, at: str) -> bool:
+    """What bcache has let go of has no directory of its any more."""
+    is_cached = one.kind == "bcache" and host.files.exists(f"{at}/bcache")
+    return is_cached or one.name in host.files.names(f"{at}/holders")

@@ -44,8 +44,12 @@ def holder(files: Files, name: str, below: str) -> Holder:
     )
 
 
-def kind(files: Files, at: str) -> Literal["md", "dm"] | None:
-    """By what the driver shows of it (Documentation/admin-guide/md.rst, Documentation/ABI/testing/sysfs-block-dm)."""
+def kind(files: Files, at: str) -> Literal["md", "dm", "bcache"] | None:
+    """By what the driver shows of it (Documentation/admin-guide/md.rst, Documentation/ABI/testing/sysfs-block-dm,
+    Documentation/admin-guide/bcache.rst).
+    """
     if files.exists(f"{at}/md"):
         return "md"
+    if files.exists(f"{at}/bcache"):
+        return "bcache"
     return "dm" if files.exists(f"{at}/dm") else None

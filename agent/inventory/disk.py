@@ -25,13 +25,13 @@ from agent.inventory.disk_names import (
     vendor,
     wwn,
 )
-from agent.inventory.disk_use import contents, disks_below, properties, root_device, users
+from agent.inventory.disk_use import contents, disks_below, properties, root_device, unnamed, users
 from agent.inventory.fact import attempt, first, flag, of, text
 from agent.model.disk import Disk, DiskIdentity, DiskPartition
 from agent.model.fact import Unknown
 
 SECTOR_BYTES = 512  # the unit of `size`, whatever the disk's sectors are (Documentation/ABI/stable/sysfs-block)
-NO_DISK = re.compile(r"loop|ram|zram|dm-|md\d|sr\d|nbd|fd\d|mmcblk\d+(boot|rpmb)")
+NO_DISK = re.compile(r"loop|ram|zram|dm-|md\d|bcache\d|drbd\d|zd\d|sr\d|nbd|fd\d|mmcblk\d+(boot|rpmb)")
 
 
 def disks(host: Host) -> tuple[Disk, ...]:
@@ -69,6 +69,7 @@ def disk(files: Files, name: str, udev: Mapping[str, Properties] | Unknown, uses
     parts = partitions(files, name)
     above = holders(files, (name, *parts))
     told = properties(udev, name)
+    held = contents(udev, [name, *parts], above)
     return Disk(
         name=name,
         path=f"/dev/{name}",
@@ -90,8 +91,8 @@ def disk(files: Files, name: str, udev: Mapping[str, Properties] | Unknown, uses
         by_path=by_path(told),
         hctl=attempt(lambda: hctl(files.resolve(f"{at}/device"))),
         firmware=first(text(files, f"{at}/device/firmware_rev"), text(files, f"{at}/device/rev")),
-        contents=contents(udev, [name, *parts], above),
-        users=users((name, *parts), above, uses),
+        contents=held,
+        users=(*users((name, *parts), above, uses), *unnamed(files, (name, *parts), above, held)),
         partitions=tuple(extent(files, f"{at}/{part}") for part in parts),
         holders=above,
     )

@@ -15,6 +15,7 @@ from agent.inventory.fact import said
 from agent.model.disk import SHARED, Content, Holder
 from agent.model.fact import Unknown
 
+POOLS = "/proc/spl/kstat/zfs"
 SHARED_PARTITIONS = {
     "37affc90-ef7d-4e96-91c3-2d7ae055b174": "gpfs_partition",
     "aa31e02a-400f-11db-9590-000c2911d1b8": "vmfs_partition",
@@ -74,6 +75,21 @@ def users(names: tuple[str, ...], holders: tuple[Holder, ...], uses: list[tuple[
     mounted = [f"{nodes[node]} is {use}" for node, use in uses if node in nodes]
     below = {*names, *(one.name for one in holders)}
     return (*mounted, *(one.claim(each) for one in reversed(holders) for each in one.on if each in below))
+
+
+def unnamed(
+    files: Files, names: tuple[str, ...], holders: tuple[Holder, ...], found: tuple[Content, ...] | Unknown
+) -> tuple[str, ...]:
+    """Who keeps a disk open without a device that stands on it: a cache set of bcache's, an imported ZFS pool, which is
+    known by its name on the disk (OpenZFS, module/zfs/spa_stats.c).
+    """
+    cached = {below for one in holders if one.kind == "bcache" for below in one.on}
+    sets = [name for name in names if name not in cached and files.exists(f"/sys/class/block/{name}/bcache/set")]
+    pools = [] if isinstance(found, Unknown) else [one for one in found if one.kind == "zfs_member" and one.label]
+    return (
+        *(f"/dev/{name} is in a bcache cache set" for name in sets),
+        *(f"{one.node} is in the ZFS pool {one.label}" for one in pools if files.exists(f"{POOLS}/{one.label}")),
+    )
 
 
 def root_device(mountinfo: str) -> str:

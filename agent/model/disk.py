@@ -53,7 +53,7 @@ class Holder(Frozen):
     """A device made of a disk or of a partition of it: a RAID array, a logical volume, an opened LUKS container."""
 
     name: str = Field(description="kernel name of this boot: md127, dm-0")
-    kind: Literal["md", "dm"] | None = Field(default=None, description="whose it is; None: not known here")
+    kind: Literal["md", "dm", "bcache"] | None = Field(default=None, description="whose it is; None: not known here")
     label: str | None = Field(default=None, description="the name that people know a dm device by, such as vg-root")
     on: tuple[str, ...] = Field(default=(), description="kernel names of what it stands on, on whatever disks")
 

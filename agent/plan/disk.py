@@ -38,6 +38,14 @@ COMPARISONS: dict[str, Callable[[int, int], bool]] = {
 LEAST_BYTES = 4 * GIB  # IPA's idea of a root disk
 MEMBER = "linux_raid_member"
 NAME = "volume_name"
+ENDS = {
+    "mounted on": "Unmount it: umount.",
+    "swapped to": "End swapping to it: swapoff.",
+    "bcache cache set": "Stop the set: echo 1 > /sys/fs/bcache/SET/stop.",
+    "ZFS pool": "Export the pool: zpool export POOL.",
+}
+"""What to do about a user of a disk that is not taken down from here, by a word of `Disk.users`."""
+ENDED = "Then ask again."
 NAMES_ONE = ("serial", "wwn", "by_path", "hctl", "transport")
 """Hints by which a disk on a network may be meant: a size, or a model, says nothing of whose it is."""
 TEXT_HINTS = ("serial", "wwn", "vendor", "model", "by_path", "hctl", "transport")
@@ -192,7 +200,8 @@ def must_be_free(disk: Disk, besides: tuple[Holder, ...] = ()) -> None:
     allowed = {claim for one in besides for claim in one.claims}
     users = [user for user in disk.users if user not in allowed]
     if users:
-        raise DiskInUse(f"preparing {disk.identity}", "; ".join(users))
+        ends = [told for word, told in ENDS.items() if any(word in user for user in users)]
+        raise DiskInUse(f"preparing {disk.identity}", "; ".join(users), hint=" ".join((*ends, ENDED)) if ends else None)
 
 
 def must_be_expendable(disk: Disk, *, overwrite: bool) -> None:

@@ -71,6 +71,10 @@ class FakeFiles(FakeDoor):
         self.machine.tree.put(self._resolve(path), text.encode())
         if path.endswith("/md/array_state") and text == "clear":
             self.machine.take_down(path.split("/")[3])
+        if path.endswith("/bcache/stop"):
+            self.machine.take_down(path.split("/")[3])
+        if path.endswith("/bcache/set/stop"):
+            self.machine.tree.drop(self.machine.tree.resolve(path.removesuffix("/set/stop")))
 
     @counted
     def truncate(self, path: str, size_bytes: int) -> None:
