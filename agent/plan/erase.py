@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from agent.errors import (
     ArrayNotWhole,
     DiskChanged,
@@ -75,12 +77,18 @@ def erasures(chosen: tuple[Disk, ...], request: EraseRequest, able: Able) -> tup
     found = tuple(erasure(disk, request.method, able) if disk in whole else wipe(disk) for disk in ordered)
     step = EraseDisks(
         erasures=found,
-        at_once=min(request.at_once, len(found)),
+        at_once=1 if has_twins(ordered) else min(request.at_once, len(found)),
         node_id=request.node_id,
         request_id=request.request_id,
         quarantine=request.quarantine,
     )
     return (step,)
+
+
+def has_twins(disks: Iterable[Disk]) -> bool:
+    """Whether one of them is there by several paths. Side by side each would find the other's canaries on it."""
+    named = [disk.identity.bearer for disk in disks if known(disk.wwn) or known(disk.serial)]
+    return len(set(named)) < len(named)
 
 
 def attributed(steps: tuple[Step, ...], inventory: Inventory, dead: tuple[Disk, ...]) -> tuple[Step, ...]:

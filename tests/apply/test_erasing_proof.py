@@ -72,6 +72,23 @@ def test_a_disk_that_was_changed_while_it_was_waited_for() -> None:
         erase(host, planned.erasures[0], lambda *_: None, changed)
 
 
+def test_a_disk_that_is_there_twice() -> None:
+    """By two paths of which nothing makes one: they are erased one after the other, since each would find the other's
+    canaries.
+    """
+    made = machine()
+    for _ in range(2):
+        drive(made, ScsiMind)
+    made.tree.put("/sys/devices/pci0000:00/host1/end_device-1/block/sds1/device/serial", b"D0\n")
+    asked = EraseRequest(request_id="r", node_id="n", method="secure", at_once=2)
+    (together,) = Operations(FakeHost.of(made), "ramdisk", "/s").plan(asked).steps
+    made.tree.put("/sys/devices/pci0000:00/host1/end_device-1/block/sds1/device/serial", b"D1\n")
+    (apart,) = Operations(FakeHost.of(made), "ramdisk", "/s").plan(asked).steps
+
+    assert isinstance(together, EraseDisks) and isinstance(apart, EraseDisks)
+    assert (len(together.erasures), together.at_once, apart.at_once) == (2, 1, 2)
+
+
 @dataclass
 class HalfDeafDisk(FakeDisk):
     """Takes canaries at its beginning alone."""

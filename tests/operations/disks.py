@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from agent.apply.inject import PLACE
 from agent.host.fake import LinkTo, Machine, Output, silent
-from agent.host.fake.erasing import Sanitizer
+from agent.host.fake.erasing import NvmeMind, Sanitizer
 from agent.model.burn_in import DiskLoad
 from agent.model.device_hints import OperatorHints
 from agent.model.inject import FileToInject
@@ -22,7 +22,7 @@ from agent.model.request import (
     InjectRequest,
     Request,
 )
-from tests.apply import test_leftovers, test_metadata
+from tests.apply import erasable, test_leftovers, test_metadata
 from tests.apply.arrays import two_disks
 from tests.apply.disks import MIB, disk_of
 from tests.apply.erasable import holds_data
@@ -61,6 +61,21 @@ def is_sanitized(made: Machine) -> bool:
 def ordered(made: Machine) -> bool:
     """Whether a boot is."""
     return "BootNext" in (made.variables or {})
+
+
+def shut() -> tuple[Machine, Request]:
+    """A drive on which somebody's sanitize has failed, which is opened first; its own first one fails, too."""
+    made = erasable.machine()
+    mind = erasable.drive(made, NvmeMind, breaks=1, failed=True, restricted=True)
+    mind.medium.shut = "the last sanitize failed"
+    return made, EraseRequest(**ORDER, method="secure")
+
+
+def is_open_and_erased(made: Machine) -> bool:
+    """Nothing of a tenant's is on the medium, which can be read."""
+    (mind,) = made.minds.values()
+    assert isinstance(mind, Sanitizer)
+    return not mind.medium.shut and not holds_data(mind)
 
 
 def erasing_metadata() -> tuple[Machine, Request]:
@@ -158,6 +173,7 @@ SCENARIOS = {
     "disk.erase": (
         Scenario("every byte", erasing, is_erased, other_is_kept, tries=60),
         Scenario("a drive that sanitizes itself", sanitizing, is_sanitized, anything, tries=24),
+        Scenario("a drive that a sanitize has shut", shut, is_open_and_erased, anything, tries=24),
         Scenario("metadata below a stack", erasing_metadata, is_blank, anything, tries=60),
     ),
     "raid.create": (Scenario("a mirror", creating_raid, runs_arrays, anything),),
