@@ -19,6 +19,7 @@ MIRRORS = {"logical_disks": [{**one, "raid_level": "1"} for one in ARRAYS["logic
 PARTS = "/dev/vda[0-9] /dev/vdb[0-9]"
 READ = f"for one in {PARTS}; do (head -c 16M $one; tail -c 1M $one) | sha256sum; done"
 """All that md keeps of itself on a part: superblock, bitmap (metadata 1.2), superblock at the end (1.0)."""
+READ_ROOT = READ.replace("do (", "do mdadm --examine $one 2>/dev/null | grep -q 'Name.*root' && (") + "; true"
 ALLOW = "for one in /sys/block/md*; do mdadm --readwrite /dev/${one##*/}; done"
 STOP = "for one in /sys/block/md*; do mdadm --stop /dev/${one##*/}; done; udevadm settle"
 
@@ -39,7 +40,7 @@ def erased(guest: Guest, name: str, *skip: dict[str, str]) -> dict[str, Any]:
 
 def test_what_is_skipped_stays_as_it_is(ramdisk: Path, tmp_path: Path) -> None:
     """Mirrors whose resync was cut short are assembled, since cleaning looks for them: those that are named, or stand
-    on a disk that is, have every byte as before. (Debian's `start_ro` alone would keep them so until the first write.)
+    on a disk that is, have every byte as before, also where their neighbours are erased. (Debian's `start_ro` alone would keep them so until the first write.)
     Told that it may, md writes to them at once.
     """
     disks = [tmp_path / name for name in ("one", "two")]
@@ -67,5 +68,12 @@ def test_what_is_skipped_stays_as_it_is(ramdisk: Path, tmp_path: Path) -> None:
         assert set(guest.do("cat /sys/block/md*/md/array_state").split()) == {"readonly"}
         assert kept(guest) == before
 
-        guest.do(f"mdadm --assemble --scan; {ALLOW}; sleep 2")
+        roots = guest.do(READ_ROOT).split()
+        assert set(roots) < set(before)
+        alone = erased(guest, "alone", {"volume_name": "root"})
+        assert alone["status"] == "SUCCEEDED", alone
         assert kept(guest) != before
+        assert guest.do(READ_ROOT).split() == roots
+
+        guest.do(f"mdadm --assemble --scan; {ALLOW}; sleep 2")
+        assert guest.do(f"{STOP}; {READ_ROOT}").split() != roots
