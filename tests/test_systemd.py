@@ -12,16 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from agent.config import Settings
 from agent.host import tpm
+from agent.link.process import SOCKET
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = sorted((ROOT / "systemd").glob("*.service"))
 RESIDENT = [unit for unit in OURS if "Type=oneshot" not in unit.read_text(encoding="utf-8")]
-UNITS = [*OURS, *sorted((ROOT / "images" / "build").glob("*/overlay/etc/systemd/system/*"))]
+SOCKETS = sorted((ROOT / "systemd").glob("*.socket"))
+UNITS = [*OURS, *SOCKETS, *sorted((ROOT / "images" / "build").glob("*/overlay/etc/systemd/system/*"))]
 
 # `systemd-analyze security` counts exposure from 0 (shut) to 100. Raise a ceiling only for a right that is used.
 CEILINGS = {
     "bms-agent.service": 32,
+    "bms-agent-link.service": 11,
     "bms-agent-firewall.service": 23,
     "bms-agent-ramdisk.service": 45,
     "bms-agent-controller.service": 13,
@@ -49,13 +53,21 @@ def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def verify(unit: Path, directory: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    """`systemd-analyze verify` of a copy whose programs exist on this machine."""
-    text = unit.read_text(encoding="utf-8") if text is None else text
+    """`systemd-analyze verify` of a copy whose programs exist on this machine, beside what a socket starts."""
+    copy = copied(unit, directory, unit.read_text(encoding="utf-8") if text is None else text)
+    if unit.suffix == ".socket":
+        started = unit.with_suffix(".service")
+        copied(started, directory, started.read_text(encoding="utf-8"))
+    return analyze("verify", "--man=no", "--recursive-errors=no", copy)
+
+
+def copied(unit: Path, directory: Path, text: str) -> Path:
+    """The copy."""
     for program in PROGRAMS:
         text = text.replace(program, "/bin/true")
     copy = directory / unit.name.replace("@.", "@tty2.")
     copy.write_text(text, encoding="utf-8")
-    return analyze("verify", "--man=no", "--recursive-errors=no", copy)
+    return copy
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
@@ -128,3 +140,19 @@ def test_the_service_may_ask_the_hardware() -> None:
     assert {f"DeviceAllow={tpm.DEVICE} rw", "DeviceAllow=char-ipmidev rw", "DeviceAllow=block-* r"} <= set(lines)
     assert {"Wants=modprobe@ipmi_devintf.service", "After=modprobe@ipmi_devintf.service"} <= set(lines)
     assert {"CAP_SYS_ADMIN", "CAP_SYS_RAWIO"} <= set(bounds)
+
+
+@pytest.mark.parametrize("name", ["bms-agent.service", "bms-agent-ramdisk.service"])
+def test_root_asks_another_process_for_its_calls(name: str) -> None:
+    """Who speaks to the controller can be asked before who asks it, is nobody, and starts when it is asked."""
+    asking = (ROOT / "systemd" / name).read_text(encoding="utf-8").splitlines()
+    asked = (ROOT / "systemd" / "bms-agent-link.socket").read_text(encoding="utf-8").splitlines()
+    speaking = (ROOT / "systemd" / "bms-agent-link.service").read_text(encoding="utf-8").splitlines()
+
+    assert {"Wants=bms-agent-link.socket", "After=bms-agent-link.socket"} <= set(asking)
+    assert {f"ListenStream={Settings().link_socket}", f"FileDescriptorName={SOCKET}", "SocketMode=0600"} <= set(asked)
+    assert {"DynamicUser=yes", "CapabilityBoundingSet=", "PrivateDevices=yes", "ProtectSystem=strict"} <= set(speaking)
+    assert "ExecStart=/usr/bin/bms-agent link" in speaking
+    assert not any(
+        line.startswith(("User=root", "WantedBy=", "ReadWritePaths=", "StateDirectory=")) for line in speaking
+    )

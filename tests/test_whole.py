@@ -28,8 +28,10 @@ from agent.host.doors import Host
 from agent.host.fake import FakeHost, LinkTo, Machine, Output, silent
 from agent.host.fetch import RealFetch
 from agent.host.sd_notify import Notifier
+from agent.model.call import CALLS, Call
 from tests.apply.disks import MIB, disk_of, gpt_image, machine
 from tests.hardware import MAC, NETWORKD, link
+from tests.link.beside import overheard
 
 DRIVE = "/run/bms-agent/config-drive/bms-agent/service.json"
 ENO1 = link(up=True)
@@ -115,11 +117,11 @@ def running(run: Run, made: Machine, settings: Settings) -> Iterator[None]:
     assert failures == [] and not thread.is_alive()
 
 
-def ramdisk_settings(world: Cloud) -> Settings:
+def ramdisk_settings(world: Cloud, link: str = "/nowhere") -> Settings:
     """What the kernel command line says, from the iPXE script that the machine gets."""
     script = requests.get(f"{world.url}/boot/ipxe", params={"mac": MAC}, timeout=5).text
     assert "boot/ramdisk/vmlinuz" in script
-    return load(None, f"{script} bms.poll_s=0.5")
+    return load(None, f"{script} bms.poll_s=0.5 bms.link_socket={link}")
 
 
 def powered(made: Machine, order: str) -> None:
@@ -162,33 +164,53 @@ def made_drive_offset(made: Machine) -> int:
 @pytest.mark.parametrize("tls", [False, True])
 def test_from_enrolment_to_a_wiped_node(tmp_path: Path, tls: bool) -> None:
     """Enrolled, given its image, its boot proven: ACTIVE. Deleted: wiped, and available again."""
+    with cloud(tmp_path, tls=tls) as world:
+        go_through(world, server_machine(), gpt_image())
+
+
+def test_all_of_it_through_another_process(tmp_path: Path) -> None:
+    """The same where a process of its own speaks to the controller, by TLS: every call that both modes make."""
+    heard: list[tuple[Call, bytes, bytes]] = []
+    with cloud(tmp_path, tls=True) as world, overheard(tmp_path, heard) as socket_path:
+        made = server_machine()
+        made.tree.put(socket_path, b"")
+        go_through(world, made, gpt_image(), socket_path)
+    by_hand_or_later = {"/v1/agent/bundles", "/v1/agent/inventory"}
+    assert {call.path for call, _, _ in heard} >= {path for _, path in CALLS} - by_hand_or_later
+
+
+def server_machine() -> Machine:
+    """With two disks, and a NIC that it boots from."""
     made = machine(2048 * MIB, 4096 * MIB)
     made.links["eno1"] = ENO1
     made.tree.put("/proc/cpuinfo", b"processor : 0\nvendor_id : GenuineIntel\nmodel name : Fake\nflags : lm\n\n")
     made.tree.put("/sys/kernel/cpu_byteorder", b"little\n")
     made.tree.put("/sys/class/net/eno1/device/vendor", b"0x8086\n")
     made.tree.put("/sys/class/net/eno1/address", f"{MAC}\n".encode())
-    image = gpt_image()
-    with cloud(tmp_path, tls=tls) as world:
-        with running(ramdisk.run, made, ramdisk_settings(world)):
-            node = wait_for_node(world)
-            server = order(world, image)
-            powered(made, "reboot")
-        script = requests.get(f"{world.url}/boot/ipxe", params={"mac": MAC}, timeout=5).text
-        assert "boots its local disk" in script
-        assert world.call("GET", f"/v1/servers/{server}")["status"] == "BUILD"
-        boot_into_disk(made, "boot-2")
-        with running(service.run, made, Settings(poll_s=0.5)):
-            active = world.until(f"/v1/servers/{server}", "status", "ACTIVE")
-            assert str(made.links["eno1"].addresses[0]) == "192.168.1.2/24"
-            world.call("DELETE", f"/v1/servers/{server}")
-            powered(made, "reboot")
-        assert active["boot_proof"] == "agent"
-        made.tree.put("/proc/sys/kernel/random/boot_id", b"boot-3\n")
-        made.record.udev["sda2"].pop("ID_FS_LABEL")  # the ramdisk has no such drive to read
-        made.tree.drop("/run")
-        with running(ramdisk.run, made, ramdisk_settings(world)):
-            world.until(f"/v1/nodes/{node}", "state", "available")
+    return made
+
+
+def go_through(world: Cloud, made: Machine, image: bytes, link: str = "/nowhere", **wanted: str) -> None:
+    """All of it; `link` is the socket of who speaks to the controller, and `wanted` more of the server."""
+    with running(ramdisk.run, made, ramdisk_settings(world, link)):
+        node = wait_for_node(world)
+        server = order(world, image, **wanted)
+        powered(made, "reboot")
+    script = requests.get(f"{world.url}/boot/ipxe", params={"mac": MAC}, timeout=5).text
+    assert "boots its local disk" in script
+    assert world.call("GET", f"/v1/servers/{server}")["status"] == "BUILD"
+    boot_into_disk(made, "boot-2")
+    with running(service.run, made, Settings(poll_s=0.5, link_socket=Path(link))):
+        active = world.until(f"/v1/servers/{server}", "status", "ACTIVE")
+        assert str(made.links["eno1"].addresses[0]) == "192.168.1.2/24"
+        world.call("DELETE", f"/v1/servers/{server}")
+        powered(made, "reboot")
+    assert active["boot_proof"] == "agent"
+    made.tree.put("/proc/sys/kernel/random/boot_id", b"boot-3\n")
+    made.record.udev["sda2"].pop("ID_FS_LABEL")  # the ramdisk has no such drive to read
+    made.tree.drop("/run")
+    with running(ramdisk.run, made, ramdisk_settings(world, link)):
+        world.until(f"/v1/nodes/{node}", "state", "available")
     assert disk_of(made).durable.blank and disk_of(made, "/dev/sdb").durable.blank
 
 
@@ -233,12 +255,12 @@ def wait_for_node(world: Cloud) -> str:
     raise AssertionError("no node was enrolled")
 
 
-def order(world: Cloud, image: bytes) -> str:
+def order(world: Cloud, image: bytes, **wanted: str) -> str:
     """Everything that a server is made of, and the server; its id."""
     world.call("POST", "/v1/flavors", json={"name": "small"})
     told = {"name": "debian", "format": "raw", "sha256": hashlib.sha256(image).hexdigest(), "agent": "true"}
     world.call("POST", "/v1/images/upload", params=told, data=image)
     world.call("POST", "/v1/vpcs", json={"name": "main", "cidr": "192.168.0.0/16"})
     world.call("POST", "/v1/subnets", json={"name": "front", "vpc": "main", "cidr": "192.168.1.0/24"})
-    body = {"name": "web1", "flavor": "small", "image": "debian", "nics": [{"subnet": "front"}]}
+    body = {"name": "web1", "flavor": "small", "image": "debian", "nics": [{"subnet": "front"}], **wanted}
     return str(world.call("POST", "/v1/servers", json=body)["server_id"])

@@ -28,7 +28,7 @@ install_dependencies() {
     forget_pip "$1"
 }
 
-# install_agent ROOT WHEEL UNIT...: the agent, its command and the units that start it.
+# install_agent ROOT WHEEL UNIT...: the agent, its command and its units; those are started that say by what.
 install_agent() {
     local unit
     host_pip install -qq --no-deps --no-index --ignore-requires-python --target "$1/$agent_home" --upgrade --no-compile "$2"
@@ -37,7 +37,9 @@ install_agent() {
     mkdir -p "$1/etc/systemd/system/multi-user.target.wants"
     for unit in "${@:3}"; do
         install -D -m 644 "systemd/$unit" "$1/usr/lib/systemd/system/$unit"
-        ln -sf "/usr/lib/systemd/system/$unit" "$1/etc/systemd/system/multi-user.target.wants/$unit"
+        if grep -q '^WantedBy=' "systemd/$unit"; then
+            ln -sf "/usr/lib/systemd/system/$unit" "$1/etc/systemd/system/multi-user.target.wants/$unit"
+        fi
     done
 }
 

@@ -174,7 +174,7 @@ class Cloud:
         """What the server says over ssh must be what was ordered, on the machine that was meant."""
         wanted = {"hostname": SERVER, "machine serial": self.site.machine.spec.serial}
         if self.server()["boot_proof"] == "agent":
-            wanted["agent service"] = "active"
+            wanted |= {"agent service": "active", "calls made by": "no root"}
         for name, value in wanted.items():
             if answers[name] != value:
                 raise LabFault(f"asking the server for its {name}: {answers[name]!r}, not {value!r}")

@@ -7,12 +7,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 
+from agent.errors import AgentError
+from agent.host.line import Line, accepted, dialled
 from agent.host.sd_notify import Notifier
 from agent.link.process import serve
+from agent.model.call import Call
+from agent.model.frozen import decode
 
 NOBODY = 65534
 HANDED_OVER = f"""
@@ -57,6 +61,38 @@ def beside(folder: Path, trusts: Collection[int] | None = None) -> Iterator[str]
             stop.set()
             thread.join(20)
     path.unlink()
+
+
+@contextmanager
+def overheard(folder: Path, heard: list[tuple[Call, bytes, bytes]]) -> Iterator[str]:
+    """The same, by way of a third that writes down each call, its body and its answer; its socket."""
+    stop, path = Event(), folder / "overheard"
+
+    def hand_on(line: Line, onward: Line) -> None:
+        with line, onward, suppress(AgentError):
+            if (opening := line.receive(60)) is not None:
+                onward.send(*opening, within_s=60)
+            while (asked := line.receive(60, waits=True)) is not None:
+                onward.send(*asked, within_s=60)
+                if (answered := onward.receive(60)) is None:
+                    return
+                heard.append((decode(Call, asked[0], "listening"), asked[1], answered[1]))
+                line.send(*answered, within_s=60)
+
+    def listen() -> None:
+        listening.settimeout(0.1)
+        while not stop.is_set():
+            if (line := accepted(listening, "listening")) is not None:
+                Thread(target=hand_on, args=(line, dialled(behind, "listening")), daemon=True).start()
+
+    with beside(folder) as behind, listener(path) as listening:
+        thread = Thread(target=listen, name="overhearing")
+        thread.start()
+        try:
+            yield str(path)
+        finally:
+            stop.set()
+            thread.join(20)
 
 
 class Started:

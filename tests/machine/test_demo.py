@@ -30,6 +30,7 @@ MILESTONES = (
     "hostname: web-1",
     "machine serial: CZ12345678",
     "agent service: active",
+    "calls made by: no root",
     "disk data (3 GiB): data",
     "delete done",
     "disk system (5 GiB): nothing but zeroes",
