@@ -15,7 +15,8 @@ Where things are, from the top; a module imports only from floors below it:
     ironic.py                     the ramdisk under OpenStack Ironic, in place of its own agent
     daemon.py                     what runs while a session is open: threads, watchdog, end
     diagnose/                     what is wrong with this machine and what to do; the bundle; the status screen
-    link/                         agent → controller: heartbeats, desired state, reports; `link/ironic`: to Ironic
+    link/                         agent → controller: heartbeats, desired state, reports; `link/ironic`: to Ironic;
+                                  `link/process`: who speaks HTTP for root, and may do nothing else
     api/ironic/                   Ironic → agent: commands and steps, each a row that leads to an operation
     operations.py                 THE TABLE: every verb, who plans it, who does it, where it may run
     networking.py                 its page on the network
