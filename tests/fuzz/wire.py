@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import struct
 from datetime import UTC, datetime
 
 from agent.apply.source.checksums import digest_of
-from agent.errors import ConfigError, DecodeError, ImageRefused
+from agent.errors import ConfigError, DecodeError, ImageRefused, LinkError
+from agent.host.line import SIZES, Line
+from agent.link.relay import judged
 from agent.model.frozen import decode
 from agent.model.ironic.parameters import not_followed, parsed, words_of
 from agent.model.lldp import neighbour, tlvs
@@ -26,6 +29,9 @@ from tests.model.test_mdns import ADDRESSES, NAME, PLACE, WORDS
 from tests.responder import answer, time_answer
 
 COOKIE = b"cookies!"
+ANSWERED = b'{"answer": {"status": 200, "date": "Sun, 22 Nov 2026 12:00:00 GMT"}, "failed": null}'
+SAID = SIZES.pack(len(ANSWERED), 3) + ANSWERED + b"{}\n"
+LINE_BYTES = 64 * 1024
 LLDP = answers.lldp(
     (1, b"\4\2\0\0\0\0\1"), (2, b"\5eth1"), (3, b"\0\x78"), (5, b"leaf-3a"), (8, b"\5\1\n\0\0\1\2\0\0\0\1\0"),
     (127, b"\x00\x80\xc2\x01\0\x2a"), (127, b"\x00\x80\xc2\x03\x01\x2d\7storage"), (127, b"\x00\x12\x0f\x04\x24\0"),
@@ -65,6 +71,19 @@ def cmdline(raw: bytes) -> object:
     return parsed(words), not_followed(words)
 
 
+def pieces(raw: bytes) -> object:
+    """What the process beside root says on its line: all that came, in order, and nothing that did not."""
+    here, there = socket.socketpair()
+    with here, Line(there, "listening") as line:
+        here.sendall(raw[:LINE_BYTES])
+        here.shutdown(socket.SHUT_WR)
+        found = []
+        while (piece := line.receive(2.0)) is not None:
+            found.append(piece)
+    assert b"".join(SIZES.pack(len(head), len(body)) + head + body for head, body in found) == raw[:LINE_BYTES]
+    return found
+
+
 def elsewhere() -> tuple[bytes, ...]:
     """Packets of responders, one with a name that is packed."""
     first = PLACE.replace(labels(NAME), b"\x02ab\xc0\x0c", 1)
@@ -79,6 +98,8 @@ ROWS = {
     "sntp": of(lambda raw: answered(raw, COOKIE), time_answer(time_question(COOKIE), NOW)),
     "network data": of(network_config, json.dumps(BONDED).encode()),
     "oci manifest": of(lambda raw: decode(Manifest, raw, "reading"), MANIFEST),
+    "pieces of a line": Row(pieces, lambda: [SAID, 2 * SAID], (LinkError,)),
+    "outcome of a call": Row(lambda raw: judged(raw, "calling"), lambda: [ANSWERED], (LinkError, ConfigError)),
     "checksums": Row(
         lambda raw: digest_of("http://images/debian.raw", raw.decode(errors="replace"), "reading"),
         lambda: [SUMS],
