@@ -144,12 +144,13 @@ def test_the_service_may_ask_the_hardware() -> None:
 
 @pytest.mark.parametrize("name", ["bms-agent.service", "bms-agent-ramdisk.service"])
 def test_root_asks_another_process_for_its_calls(name: str) -> None:
-    """Who speaks to the controller can be asked before who asks it, is nobody, and starts when it is asked."""
+    """Who speaks to the controller can be asked before who asks it, is nobody, starts when it is asked, and ends after
+    who asks it."""
     asking = (ROOT / "systemd" / name).read_text(encoding="utf-8").splitlines()
     asked = (ROOT / "systemd" / "bms-agent-link.socket").read_text(encoding="utf-8").splitlines()
     speaking = (ROOT / "systemd" / "bms-agent-link.service").read_text(encoding="utf-8").splitlines()
 
-    assert {"Wants=bms-agent-link.socket", "After=bms-agent-link.socket"} <= set(asking)
+    assert {"Wants=bms-agent-link.socket", "After=bms-agent-link.socket bms-agent-link.service"} <= set(asking)
     assert {f"ListenStream={Settings().link_socket}", f"FileDescriptorName={SOCKET}", "SocketMode=0600"} <= set(asked)
     assert {"DynamicUser=yes", "CapabilityBoundingSet=", "PrivateDevices=yes", "ProtectSystem=strict"} <= set(speaking)
     assert "ExecStart=/usr/bin/bms-agent link" in speaking
