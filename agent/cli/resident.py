@@ -76,7 +76,10 @@ def service() -> None:
 
 
 def link() -> None:
-    """Speak to the controller for the resident modes, with no right to anything else: what systemd runs beside them."""
+    """Speak to the controller for ramdisk and service: what systemd runs beside them.
+
+    It has no right to anything else, and serves root alone, over the socket that systemd hands to it.
+    """
     from agent.host.sd_notify import Notifier
     from agent.link import process
 

@@ -23,7 +23,7 @@ from agent.cli.exits import EXIT_STATUSES
 from agent.cli.lazy import walk
 from agent.errors import AgentError
 
-RESIDENT = {"ramdisk", "service", "controller"}
+RESIDENT = {"ramdisk", "service", "link", "controller"}
 """They run until they are stopped."""
 TEXTS = {"network convert", "man", "completion"}
 """What they print is the one form there is of it; of a network, that is JSON."""
