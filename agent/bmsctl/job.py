@@ -40,6 +40,8 @@ def progress_text(progress: Progress | None) -> str | None:
     """How far the step under way is, and what holds it up."""
     if progress is None:
         return None
+    if progress.said is not None:
+        return f"{progress.step}: {progress.said}"
     share = f" ({progress.done_bytes / progress.total_bytes:.0%})" if progress.total_bytes else ""
     limit = f", limited by {progress.limited_by}" if progress.limited_by else ""
     return f"{progress.step} {gigabytes(progress.done_bytes)}{share}{limit}"

@@ -133,6 +133,9 @@ def bar(progress: Progress) -> RenderableType:
     """How far the step under way is."""
     done, whole = progress.done_bytes, progress.total_bytes
     grid = Table.grid(padding=(0, 2))
+    if progress.said is not None:
+        grid.add_row(Text(f"  {progress.step}"), ProgressBar(width=40, pulse=True), Text(progress.said, style="dim"))
+        return grid
     share = f"{done / whole:.0%}" if whole else ""
     grid.add_row(
         Text(f"  {progress.step}"),

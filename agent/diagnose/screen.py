@@ -148,6 +148,8 @@ def fault_rows(fault: Fault | None) -> Iterator[tuple[str, str]]:
 
 def step_text(progress: Progress) -> str:
     """`write_image  [##########..........]  50 %  1200 of 2400 MB, limited by the disk`."""
+    if progress.said is not None:
+        return f"{progress.step}  {progress.said}"
     limit = f", limited by {progress.limited_by}" if progress.limited_by else ""
     done = progress.done_bytes // 10**6
     if not progress.total_bytes:

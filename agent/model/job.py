@@ -53,6 +53,11 @@ class Progress(Frozen):
     total_bytes: int | None = None
     limited_by: str | None = Field(default=None, description="what holds it up, such as 'the disk, 510 MB/s'")
 
+    @property
+    def said(self) -> str | None:
+        """Of a step that counts no bytes, such as a test of hardware: how far it is, in its own words."""
+        return self.limited_by if not (self.done_bytes or self.total_bytes) else None
+
 
 class JobReport(Frozen):
     """One durable fact about a job: a change of its state, or a step begun while it runs."""

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from agent.bmsctl.answers import Job
 from agent.bmsctl.client import JobFailed
+from agent.bmsctl.job import progress_text
 from agent.bmsctl.watch import Answers, bar, timeline, watch
 from agent.errors import LinkError
 from agent.model.job import Progress
@@ -126,6 +127,15 @@ def test_bar(total: int | None, shown: str) -> None:
     progress = Progress(request_id="r", step="write_image", done_bytes=500_000_000, total_bytes=total)
 
     assert shown in render(lambda: bar(progress))
+
+
+def test_a_step_that_counts_no_bytes() -> None:
+    """It says in its own words how far it is, and nothing of megabytes."""
+    progress = Progress(request_id="r", step="validate", limited_by="cpu.load: cpu, 3 of 10 s")
+    text = render(lambda: bar(progress))
+
+    assert "validate" in text and "cpu.load: cpu, 3 of 10 s" in text and "MB" not in text and "limited" not in text
+    assert progress_text(progress) == "validate: cpu.load: cpu, 3 of 10 s"
 
 
 def render(make: Callable[[], Any]) -> str:

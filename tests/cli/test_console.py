@@ -163,6 +163,24 @@ def on_a_terminal(*words: str, **variables: str) -> str:
     return shown.decode()
 
 
+WAITED = """
+import sys, time
+from agent.cli.wait import waiting
+with waiting("listening", {seconds}):
+    time.sleep(0.5)
+print("rich" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("seconds", [0, 2])
+def test_a_sign_of_life(seconds: int) -> None:
+    """On a terminal what takes its time says so, with or without a known end; in a pipe nothing is drawn, or loaded."""
+    shown = on_a_terminal("-c", WAITED.format(seconds=seconds))
+    assert "listening" in shown and "0:00:00" in shown and "True" in shown.splitlines()[-1]
+    argv = [sys.executable, "-c", WAITED.format(seconds=seconds)]
+    assert subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout == "False\n"
+
+
 def read_until_hung_up(terminal: int) -> Iterator[bytes]:
     """Until nobody has its other end open (EIO)."""
     with suppress(OSError):

@@ -77,6 +77,24 @@ def test_while_it_works() -> None:
     assert line(shown) == f"session open; controller {CONTROLLER} (embedded): answers; write_image 50 %"
 
 
+def test_while_hardware_is_tested() -> None:
+    """In the test's own words: no bytes are counted."""
+    machine = ramdisk()
+    testing = Progress(request_id="r1", step="validate", limited_by="cpu.load: cpu, 3 of 10 s")
+    telling(machine).tell("session open", node_id="n1", progress=testing)
+
+    assert "step        validate  cpu.load: cpu, 3 of 10 s" in text(at(machine))
+
+
+def test_the_readme_shows_it() -> None:
+    """As it is drawn."""
+    machine = ramdisk()
+    telling(machine).tell("session open", node_id="n1", progress=HALF)
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+    assert text(at(machine)).partition("\n\n")[2] in readme
+
+
 def test_a_controller_that_does_not_hear_us() -> None:
     """The agent's own words, as long as a session is open."""
     machine = ramdisk()
