@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.cli.inventory import narrow, shown
+from agent.model.bmc import Bmc
 from agent.model.difference import Difference
 from agent.model.fact import Unknown, known
 from agent.model.hardware import Hardware
@@ -16,6 +17,7 @@ from agent.model.hardware.device import PciInFull, UsbInFull
 from agent.model.hardware.disk import DiskHealth, DiskInFull
 from agent.model.hardware.firmware import FirmwareInFull
 from agent.model.hardware.nic import NicInFull
+from agent.model.hardware.tpm import Tpm
 from agent.model.lldp import LldpNeighbour
 from agent.model.system import Dimm
 
@@ -42,12 +44,24 @@ def board(found: Hardware) -> Iterator[str]:
     firmware, tpm, bmc = found.firmware, found.tpm, found.bmc
     yield ""
     yield f"boot     {firmware if isinstance(firmware, Unknown) else booted(firmware)}"
+    if not isinstance(firmware, Unknown) and (order := known(firmware.order)):
+        yield f"         order {', '.join(order)}"
     if tpm is not None:
-        words = str(tpm) if isinstance(tpm, Unknown) else f"{tpm.version}, {tpm.manufacturer}, firmware {tpm.firmware}"
-        yield f"TPM      {words}"
+        yield f"TPM      {tpm if isinstance(tpm, Unknown) else told_of_tpm(tpm)}"
+        for one in () if isinstance(tpm, Unknown) else tpm.certificates:
+            yield f"         EK certificate {one}"
     if bmc is not None:
-        words = str(bmc) if isinstance(bmc, Unknown) else f"{bmc.v4 or '-'}, {bmc.v6 or '-'}, firmware {bmc.firmware}"
-        yield f"BMC      {words}"
+        yield f"BMC      {bmc if isinstance(bmc, Unknown) else told_of_bmc(bmc)}"
+
+
+def told_of_tpm(tpm: Tpm) -> str:
+    """One of version 1.2 tells nothing but that."""
+    return f"{tpm.version}, {shown(tpm.manufacturer)}, firmware {shown(tpm.firmware)}"
+
+
+def told_of_bmc(bmc: Bmc) -> str:
+    """Where it is found."""
+    return f"{shown(bmc.v4)}, {shown(bmc.v6)}, {shown(bmc.mac)}, firmware {shown(bmc.firmware)}"
 
 
 def booted(firmware: FirmwareInFull) -> str:

@@ -20,7 +20,9 @@ from agent.cli.inventory import render
 from agent.cli.terminal import terminal
 from agent.host.fake import FakeHost, Machine
 from agent.inventory.hardware import take_in_full
+from agent.model.bmc import Bmc
 from agent.model.hardware import Hardware
+from agent.model.hardware.tpm import Tpm
 from agent.plan.differences import differences
 from tests.hardware import link
 from tests.inventory import equipped
@@ -45,6 +47,16 @@ def test_what_is_shown(golden: Callable[[Path, str], None]) -> None:
 
     assert max(map(len, text.splitlines())) <= 80
     golden(HERE / "hardware.txt", text)
+
+
+def test_what_is_not_told_is_a_dash() -> None:
+    """A TPM of version 1.2 tells nothing but that; a BMC may have no address yet."""
+    found = take_in_full(equipped.host()).model_copy(
+        update={"tpm": Tpm(version="1.2"), "bmc": Bmc(mac="02:00:00:00:00:09")}
+    )
+    text = drawn(lambda console: details(found, console))
+
+    assert "TPM      1.2, -, firmware -\n" in text and "BMC      -, -, 02:00:00:00:00:09, firmware -\n" in text
 
 
 def test_texts_are_shown_as_they_are() -> None:
