@@ -206,7 +206,7 @@ def test_help_imports_no_command() -> None:
     imported = done.stderr.splitlines()[-1].split()
 
     ours = {name for name in imported if name.startswith("agent.") and not name.startswith("agent.errors")}
-    assert ours == {"agent.cli", "agent.cli.lazy"}
+    assert ours == {"agent.cli", "agent.cli.lazy", "agent.cli.unswept"}
     assert not {"pydantic", "rich", "structlog"} & set(imported)
 
 

@@ -40,8 +40,8 @@ def erased(guest: Guest, name: str, *skip: dict[str, str]) -> dict[str, Any]:
 
 def test_what_is_skipped_stays_as_it_is(ramdisk: Path, tmp_path: Path) -> None:
     """Mirrors whose resync was cut short are assembled, since cleaning looks for them: those that are named, or stand
-    on a disk that is, have every byte as before, also where their neighbours are erased. (Debian's `start_ro` alone would keep them so until the first write.)
-    Told that it may, md writes to them at once.
+    on a disk that is, have every byte as before, also where their neighbours are erased. (Debian's `start_ro` alone
+    would keep them so until the first write.) Told that it may, md writes to them at once.
     """
     disks = [tmp_path / name for name in ("one", "two")]
     for disk in disks:
