@@ -273,8 +273,10 @@ class Daemon:
     def _problems(self) -> tuple[Fault, ...]:
         convergence = self._convergence
         crashed = self._before.fault(self._host.clock.monotonic_s())
+        key = self._opened.key
         faults = (
             crashed,
+            key.fault if key else None,
             self._certificates.fault,
             self._listener.fault,
             self._worker.fault,

@@ -31,8 +31,9 @@ from agent.job.ledger import Ledger, put_aside
 from agent.job.network_record import NetworkRecord
 from agent.link.client import Client, patiently
 from agent.link.key import FILE as KEY_FILE
-from agent.link.key import NodeKey, node_key
+from agent.link.key import NodeKey
 from agent.link.relay import socket_of
+from agent.link.sealed import SEALED, service_key
 from agent.model.frozen import Reply, Secret, decode
 from agent.model.machine_identity import marks
 from agent.model.protocol import Booted, BootProof, ServiceIdentity, Session
@@ -40,7 +41,7 @@ from agent.networking import Networking
 
 DRIVE_FILE = "bms-agent/service.json"
 LOOKS, LOOK_S = 12, 5.0
-OF_AN_IDENTITY = ("ledger.json", "journal.log", "outbox.log", KEY_FILE)
+OF_AN_IDENTITY = ("ledger.json", "journal.log", "outbox.log", KEY_FILE, SEALED)
 
 log = structlog.get_logger("service")
 
@@ -69,7 +70,8 @@ def run(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> bool
     convergence = begin_network(host, settings, identity, url)
     session = new_session(host, "service", __version__)
     notifier.ready(f"network set, reporting to {url}")  # now: the tenant's boot must not wait for a controller
-    key = node_key(host.files, str(settings.state_dir))
+    with notifier.kept_alive():
+        key = service_key(host, str(settings.state_dir), stop)
     ca = settings.ca if settings.controller else identity.ca
     socket = socket_of(host.files, str(settings.link_socket))
     client = Client(url, identity.credential, key, session.session_id, ca, socket)

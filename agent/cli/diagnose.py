@@ -159,7 +159,7 @@ def uploaded(host: Host, admitted: Admission, archive: bytes) -> str:
 
     is_ramdisk = place(host).mode == "ramdisk"
     settings = settings_of(host, with_cmdline=is_ramdisk)
-    key = key_of(host.files, settings, is_ramdisk=is_ramdisk)
+    key = key_of(host, settings, is_ramdisk=is_ramdisk)
     name = upload(admitted, archive, key, socket_of(host.files, str(settings.link_socket))).name
     return f"{admitted.controller_url.rstrip('/')}/v1/nodes/{admitted.node_id}/bundles/{name}"
 

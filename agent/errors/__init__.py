@@ -14,7 +14,7 @@
     ├── Recalled              the request is not wanted any more (TimeOver: a test of it has used up its time)
     ├── HostError             the operating system or the hardware said no
     │       CommandFailed, ToolMissing, RecordedMachine, DeviceError, EraseUnproven, BurnInFailed, ValidationFailed,
-    │       NotAsObserved, ProofFailed, RevertFailed, NetworkDrifted
+    │       NotAsObserved, ProofFailed, RevertFailed, NetworkDrifted, SealRefused, KeyLost, KeyNotSealed
     └── LinkError             the controller could not be reached, or answered nonsense: ControllerRefused,
             CertificateNotRenewed
 
@@ -30,11 +30,14 @@ from agent.errors.host import (
     DeviceError,
     EraseUnproven,
     HostError,
+    KeyLost,
+    KeyNotSealed,
     NetworkDrifted,
     NotAsObserved,
     ProofFailed,
     RecordedMachine,
     RevertFailed,
+    SealRefused,
     ToolMissing,
     ValidationFailed,
 )
@@ -112,6 +115,8 @@ __all__ = [
     "ImageTruncated",
     "ImageUnavailable",
     "InputError",
+    "KeyLost",
+    "KeyNotSealed",
     "LinkError",
     "NetworkDrifted",
     "NoDiskMatches",
@@ -124,6 +129,7 @@ __all__ = [
     "Recalled",
     "RecordedMachine",
     "RevertFailed",
+    "SealRefused",
     "SectorSizeMismatch",
     "SelectionError",
     "SeveralDisksMatch",

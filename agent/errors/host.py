@@ -34,11 +34,32 @@ class RecordedMachine(HostError):
     advice = "With --machine there are looks and plans only (--plan). To act, run it without, on the machine itself."
 
 
+class KeyNotSealed(HostError):
+    """The node's key lies on the disk, since the TPM does not seal it."""
+
+    code = "KEY.NOT_SEALED"
+    advice = "Whoever copies this disk has the key. Look at the TPM: bms-agent hardware, and the firmware's setup."
+
+
+class KeyLost(HostError):
+    """The TPM does not unseal the node's key: it was cleared, is broken, or the disk is in another machine."""
+
+    code = "KEY.LOST"
+    advice = "If that was meant, bind the new one: bmsctl node approve NODE FINGERPRINT."
+
+
 class DeviceError(HostError):
     """A device failed while it was read, written or asked."""
 
     code = "HOST.DEVICE_ERROR"
     advice = "See the kernel log and the drive's own health log."
+
+
+class SealRefused(DeviceError):
+    """A TPM will not have what was sealed: it is another one, was cleared, or somebody has a password on it."""
+
+    code = "TPM.SEAL_REFUSED"
+    advice = "The key is made anew; bmsctl node approve binds it."
 
 
 class EraseUnproven(HostError):

@@ -111,7 +111,7 @@ class Ethtool(Protocol):
 
 
 class Tpm(Protocol):
-    """The TPM, by the kernel's resource manager. All that it is told but `clear` only reads."""
+    """The TPM, by the kernel's resource manager. What `ask` sends only reads."""
 
     def is_there(self) -> bool: ...
     def ask(self, command: bytes) -> bytes:
@@ -120,4 +120,12 @@ class Tpm(Protocol):
 
     def clear(self, command: bytes) -> bytes:
         """The response to TPM2_Clear: what its owner kept in it is gone. Raises `DeviceError`."""
+        ...
+
+    def seal(self, secret: bytes) -> bytes:
+        """What this TPM alone makes the secret of again; nothing is kept in it. Raises `DeviceError`, `DecodeError`."""
+        ...
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """The secret. Raises `DeviceError`, `DecodeError`; `SealRefused` where it is not this TPM's."""
         ...

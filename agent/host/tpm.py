@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The door to the TPM: /dev/tpmrm0, for commands that read, and the one that clears it. What they mean,
-`agent.model.hardware.tpm` and `tpm_owner` say.
+"""The door to the TPM: /dev/tpmrm0, for commands that read, those that seal and unseal, and the one that clears it.
+What they mean, `agent.model.hardware.tpm`, `tpm_seal` and `tpm_owner` say.
 """
 
 from __future__ import annotations
 
 import os
 import select
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from agent.errors import DeviceError
+from agent.model.hardware.tpm_seal import Dialogue, sealing, unsealing
 
 DEVICE = "/dev/tpmrm0"
 LARGEST_BYTES = 4096  # TPM_BUFSIZE
-ANSWER_TIMEOUT_S, CLEAR_TIMEOUT_S = 4.0, 60.0
+ANSWER_TIMEOUT_S, SEAL_TIMEOUT_S, CLEAR_TIMEOUT_S = 4.0, 20.0, 60.0
 CLEAR = 0x00000126
 QUESTIONS = frozenset({0x0000014E, 0x00000169, 0x0000017A})
 """NV_Read, NV_ReadPublic, GetCapability (TPM 2.0 Library, part 2, table 12)."""
@@ -40,15 +43,48 @@ class RealTpm:
             raise DeviceError("clearing the TPM", "this is another command")
         return self._told(command, "clearing the TPM", CLEAR_TIMEOUT_S)
 
+    def seal(self, secret: bytes) -> bytes:
+        """What it makes on the way is gone once the device is closed."""
+        return self._held(sealing(secret), "sealing a key to the TPM")
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """The same."""
+        return self._held(unsealing(sealed), "unsealing a key by the TPM")
+
     def _told(self, command: bytes, doing: str, timeout_s: float) -> bytes:
+        with _opened(doing) as fd:
+            return _exchanged(fd, command, doing, timeout_s)
+
+    def _held(self, dialogue: Dialogue, doing: str) -> bytes:
+        with _opened(doing) as fd:
+            return spoken(dialogue, lambda command: _exchanged(fd, command, doing, SEAL_TIMEOUT_S))
+
+
+def spoken(dialogue: Dialogue, tell: Callable[[bytes], bytes]) -> bytes:
+    """To its end. Raises as the dialogue does, and `tell`."""
+    command = next(dialogue)
+    while True:
+        response = tell(command)
         try:
-            fd = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                os.write(fd, command)
-                if not select.select([fd], [], [], timeout_s)[0]:
-                    raise DeviceError(doing, f"no answer within {timeout_s:g} s")
-                return os.read(fd, LARGEST_BYTES)
-            finally:
-                os.close(fd)
-        except OSError as error:
-            raise DeviceError(doing, error.strerror or str(error)) from error
+            command = dialogue.send(response)
+        except StopIteration as end:
+            return bytes(end.value)
+
+
+@contextmanager
+def _opened(doing: str) -> Iterator[int]:
+    try:
+        fd = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise DeviceError(doing, error.strerror or str(error)) from error
+
+
+def _exchanged(fd: int, command: bytes, doing: str, timeout_s: float) -> bytes:
+    os.write(fd, command)
+    if not select.select([fd], [], [], timeout_s)[0]:
+        raise DeviceError(doing, f"no answer within {timeout_s:g} s")
+    return os.read(fd, LARGEST_BYTES)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from agent.config import Settings
 from agent.errors import InputError
-from agent.host.doors import Files
+from agent.host.doors import Files, Host
 from agent.link.client import Client
-from agent.link.key import NodeKey, kept_key
+from agent.link.key import NodeKey
+from agent.link.sealed import known_key
 from agent.model.bundle import LARGEST_BYTES, Taken
 from agent.model.frozen import decode
 from agent.model.protocol import Admission
@@ -32,9 +33,9 @@ def admission(files: Files, settings: Settings, *, is_ramdisk: bool) -> Admissio
     return found.model_copy(update={"controller_url": settings.controller}) if settings.controller else found
 
 
-def key_of(files: Files, settings: Settings, *, is_ramdisk: bool) -> NodeKey | None:
-    """What its agent signs with; None if it has made no key yet. Raises `HostError`."""
-    return kept_key(files, str(settings.runtime_dir if is_ramdisk else settings.state_dir))
+def key_of(host: Host, settings: Settings, *, is_ramdisk: bool) -> NodeKey | None:
+    """What its agent signs with; None if it has made no key yet. Raises `HostError`, `DecodeError`."""
+    return known_key(host, str(settings.runtime_dir if is_ramdisk else settings.state_dir))
 
 
 def upload(admitted: Admission, archive: bytes, key: NodeKey | None = None, socket: str | None = None) -> Taken:

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from agent.errors import HostError
 from agent.host.doors import Files
 from agent.model import signature
+from agent.model.fault import Fault
 from agent.model.signature import signed_text
 
 FILE = "node-key"
@@ -25,6 +26,9 @@ class NodeKey:
         """The 32 bytes of it."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # Ironic's ramdisk needs none
 
+        self.secret = private
+        self.fault: Fault | None = None
+        """What is wrong with how it is kept."""
         self._key = Ed25519PrivateKey.from_private_bytes(private)
         self.public = base64.b64encode(self._key.public_key().public_bytes_raw()).decode()
 
@@ -51,11 +55,6 @@ def node_key(files: Files, directory: str) -> NodeKey:
             hint="Remove the file, and start the agent: bmsctl node approve binds the new key.",
         )
     return NodeKey(private)
-
-
-def kept_key(files: Files, directory: str) -> NodeKey | None:
-    """The one in this directory, if there is one. Raises `HostError`."""
-    return node_key(files, directory) if files.exists(f"{directory}/{FILE}") else None
 
 
 class Signing:

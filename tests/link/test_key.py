@@ -13,7 +13,8 @@ from pydantic import SecretStr
 from agent.errors import ControllerRefused, HostError
 from agent.host.fake import FakeHost
 from agent.link.client import Client
-from agent.link.key import NodeKey, Signing, kept_key, node_key
+from agent.link.key import NodeKey, Signing, node_key
+from agent.link.sealed import known_key
 from agent.model import signature
 from agent.model.protocol import Acknowledged, ReportBatch
 from agent.model.signature import fingerprint, signed_text
@@ -40,12 +41,12 @@ def test_a_known_signature() -> None:
 def test_a_key_is_made_once() -> None:
     """The next process has the same; two machines never have; and nobody else may read it."""
     host = FakeHost.with_files({})
-    assert kept_key(host.files, DIRECTORY) is None
+    assert known_key(host, DIRECTORY) is None
     first = node_key(host.files, DIRECTORY)
 
     assert node_key(host.restarted().files, DIRECTORY).public == first.public
     assert node_key(FakeHost.with_files({}).files, DIRECTORY).public != first.public
-    kept = kept_key(host.files, DIRECTORY)
+    kept = known_key(host, DIRECTORY)
     assert kept is not None
     assert (kept.public, kept.fingerprint) == (first.public, fingerprint(first.public))
 

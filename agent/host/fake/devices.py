@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
-from agent.errors import DeviceError
+from hashlib import sha256
+
+from agent.errors import DeviceError, SealRefused
 from agent.host.device_doors import AtaAnswer
 from agent.host.fake.faults import FakeDoor, counted
 
@@ -127,7 +129,24 @@ class FakeTpm(FakeDoor):
         response = self._learnt().get(command, NO_SUCH_VALUE)
         if not int.from_bytes(response[6:10]):
             self._learnt().update(self.machine.tpm_cleared)
+            self.machine.tpm_sealed.clear()
         return response
+
+    @counted
+    def seal(self, secret: bytes) -> bytes:
+        """Of every secret another one, which says nothing about it."""
+        self._learnt()
+        sealed = b"sealed: " + sha256(secret).digest()
+        self.machine.tpm_sealed[sealed] = secret
+        return sealed
+
+    @counted
+    def unseal(self, sealed: bytes) -> bytes:
+        """What this one has sealed since it was cleared."""
+        self._learnt()
+        if sealed not in self.machine.tpm_sealed:
+            raise SealRefused("unsealing a key by the TPM", "the TPM answered 0x1df")
+        return self.machine.tpm_sealed[sealed]
 
     def _learnt(self) -> dict[bytes, bytes]:
         if self.machine.tpm is None:

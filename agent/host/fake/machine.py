@@ -93,6 +93,7 @@ class Machine:
     drivers: dict[tuple[str, int], bytes] = field(default_factory=dict)
     tpm: dict[bytes, bytes] | None = None
     tpm_cleared: dict[bytes, bytes] = field(default_factory=dict)
+    tpm_sealed: dict[bytes, bytes] = field(default_factory=dict)
     described: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     web: dict[str, Page] = field(default_factory=dict)
     trusted: tuple[str | None, bool] | None = None
