@@ -22,7 +22,7 @@ from agent.errors import AgentError
 from agent.host.threads import others_compute
 from agent.model.fact import Unknown
 
-PATIENCE_S, AT_WORK_S = 0.02, 0.5
+PATIENCE_S, AT_WORK_S = 0.05, 0.5
 T = TypeVar("T")
 log = structlog.get_logger("inventory")
 
