@@ -29,11 +29,12 @@ from agent.inventory.system import system
 from agent.job.convergence import Convergence
 from agent.job.ledger import Ledger, put_aside
 from agent.job.network_record import NetworkRecord
+from agent.job.status import StatusFile
 from agent.link.client import Client, patiently
 from agent.link.key import FILE as KEY_FILE
 from agent.link.key import NodeKey
 from agent.link.relay import socket_of
-from agent.link.sealed import SEALED, service_key
+from agent.link.sealed import LOST, SEALED, service_key
 from agent.model.frozen import Reply, Secret, decode
 from agent.model.machine_identity import marks
 from agent.model.protocol import Booted, BootProof, ServiceIdentity, Session
@@ -41,7 +42,7 @@ from agent.networking import Networking
 
 DRIVE_FILE = "bms-agent/service.json"
 LOOKS, LOOK_S = 12, 5.0
-OF_AN_IDENTITY = ("ledger.json", "journal.log", "outbox.log", KEY_FILE, SEALED)
+OF_AN_IDENTITY = ("ledger.json", "journal.log", "outbox.log", KEY_FILE, SEALED, LOST)
 
 log = structlog.get_logger("service")
 
@@ -72,6 +73,7 @@ def run(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> bool
     notifier.ready(f"network set, reporting to {url}")  # now: the tenant's boot must not wait for a controller
     with notifier.kept_alive():
         key = service_key(host, str(settings.state_dir), stop)
+    say(host, settings, url, key)
     ca = settings.ca if settings.controller else identity.ca
     socket = socket_of(host.files, str(settings.link_socket))
     client = Client(url, identity.credential, key, session.session_id, ca, socket)
@@ -79,6 +81,14 @@ def run(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> bool
     opened = Open(session, url, identity.node_id, identity.credential, key, ca, socket)
     Daemon(host, settings, opened, convergence).run(stop, notifier)
     return True
+
+
+def say(host: Host, settings: Settings, url: str, key: NodeKey) -> None:
+    """What is wrong with the key, before anything is signed with it: until an operator has bound a new one, a machine
+    whose key is lost does no more than this."""
+    if key.fault is not None:
+        status = StatusFile(host, str(settings.runtime_dir), "embedded", url, key.fingerprint)
+        status.tell("proving its boot", faults=(key.fault,))
 
 
 def looked_for(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> ServiceIdentity | None:

@@ -20,6 +20,7 @@ from agent.host.fake.doors import FakeUdev
 from agent.host.fake.machine import Record
 from agent.host.sd_notify import Notifier
 from agent.job.ledger import Ledger
+from agent.job.status import status_in
 from agent.model.protocol import Desired, ServiceIdentity
 from agent.service import begin_network, identify, looked_for
 from tests.hardware import MAC, NETWORKD, link, static
@@ -84,7 +85,10 @@ def test_drive_of_another_server_replaces_everything() -> None:
 EARLIER = """{"controller_url":"http://controller","node_id":"node-1","server_id":"server-1","credential":"c1",
 "nonce":"n1","network":{}}"""
 """As a release wrote it that knew no `ca`."""
-STATE = {f"/var/lib/bms-agent/{name}": b"kept" for name in ("ledger.json", "journal.log", "outbox.log", "node-key")}
+STATE = {
+    f"/var/lib/bms-agent/{name}": b"kept"
+    for name in ("ledger.json", "journal.log", "outbox.log", "node-key", "node-key.sealed", "node-key.lost")
+}
 
 
 @pytest.mark.parametrize("kept", [EARLIER, EARLIER.replace('"nonce"', '"of_a_later_release":1,"nonce"')])
@@ -109,6 +113,25 @@ def test_nothing_is_kept_of_another_server(kept: str) -> None:
 
     identify(FakeHost.of(made), SETTINGS)
     assert not STATE.keys() & made.tree.entries.keys()
+
+
+def test_a_lost_key_is_told_before_anybody_is_asked() -> None:
+    """A disk whose key another TPM has sealed: what there is to be done is on the screen, and in what diagnose finds,
+    while the controller does not hear this machine, or is away."""
+    made = machine(identity().model_dump_json())
+    made.tree.put("/var/lib/bms-agent/node-key.sealed", b"another TPM's")
+    made.tree.put(KEPT, identity().model_dump_json().encode())
+    made.tree.put("/etc/machine-id", b"0123456789abcdef0123456789abcdef\n")
+    made.tree.put("/proc/sys/kernel/hostname", b"web1\n")
+    made.tpm = {}
+    host, stop = FakeHost.of(made), Event()
+    stop.set()
+    with pytest.raises(LinkError):
+        service.run(host, Settings(controller="http://127.0.0.1:9"), stop, Notifier({}))
+
+    status = status_in(host.files, "/run/bms-agent")
+    assert status is not None and [fault.code for fault in status.faults] == ["KEY.LOST"]
+    assert status.fingerprint is not None and status.fingerprint in status.faults[0].message
 
 
 def test_nobody_s_server() -> None:
