@@ -160,8 +160,8 @@ class RealDrives:
     def scsi_sense(self, node: str) -> bytes | None:
         """DESC is set: a disk that does not have descriptors ignores it, or says so."""
         cdb = bytes([REQUEST_SENSE, 1, 0, 0, SENSE_BYTES, 0])
-        data, sense = scsi(node, cdb, SENSE_BYTES, f"asking {node} for its SCSI sense")
-        return data if not sense else None
+        data, sense = scsi(node, cdb, SENSE_BYTES, f"asking {node} for its SCSI sense", is_about_sense=True)
+        return sense_told(data, sense)
 
 
 def nvme(node: str, command: NvmeCommand, length: int, doing: str) -> bytes | None:
@@ -239,7 +239,14 @@ def left(sense: bytes, doing: str) -> AtaAnswer | None:
 
 
 def scsi(
-    node: str, cdb: bytes, length: int, doing: str, *, send: bytes = b"", timeout_ms: int = TIMEOUT_MS
+    node: str,
+    cdb: bytes,
+    length: int,
+    doing: str,
+    *,
+    send: bytes = b"",
+    timeout_ms: int = TIMEOUT_MS,
+    is_about_sense: bool = False,
 ) -> tuple[bytes, bytes]:
     """Data and sense of a command; with sense there are no data. It reads `length` bytes, or sends some, or neither.
     Raises `DeviceError`.
@@ -263,7 +270,7 @@ def scsi(
     if request.host_status:
         raise DeviceError(doing, f"the host adapter's status is {request.host_status:#x}")
     if request.status == CHECK_CONDITION:
-        return b"", judged(sense.raw[: request.sense_written], bool(length), doing)
+        return b"", judged(sense.raw[: request.sense_written], bool(length) and not is_about_sense, doing)
     if request.status:
         raise DeviceError(doing, f"its SCSI status is {request.status:#04x}")
     return room.raw[: length - max(0, request.residue)], b""
@@ -273,10 +280,24 @@ def judged(sense: bytes, wants_data: bool, doing: str) -> bytes:
     """The sense, where it says "no such command", or has registers that were asked for. Raises `DeviceError`."""
     if len(sense) < 8:
         raise DeviceError(doing, "it failed without saying why")
-    key = (sense[1] if sense[0] & 0x7F >= DESCRIPTOR_SENSE else sense[2]) & 0x0F
+    key = sense_key(sense)
     if wants_data and key not in (ILLEGAL_REQUEST, ABORTED):  # ATA aborts what it does not know
         raise DeviceError(doing, f"its sense key is {key:#x} (sense {sense[:16].hex()})")
     return sense
+
+
+def sense_told(data: bytes, sense: bytes) -> bytes | None:
+    """By REQUEST SENSE. Some answer it as they answer all else, by a failure that has the sense; Linux does so for ATA
+    drives (libata-scsi.c, ata_scsi_simulate). `None` where the disk does not know the question.
+    """
+    if not sense:
+        return data
+    return None if sense_key(sense) == ILLEGAL_REQUEST else sense
+
+
+def sense_key(sense: bytes) -> int:
+    """In either format."""
+    return (sense[1] if sense[0] & 0x7F >= DESCRIPTOR_SENSE else sense[2]) & 0x0F
 
 
 @contextmanager

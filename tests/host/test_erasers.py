@@ -11,9 +11,9 @@ import pytest
 
 from agent.errors import DeviceError
 from agent.host.device_doors import AtaAnswer, Erasers
-from agent.host.drives import NvmeCommand, ata_command, left, registers
+from agent.host.drives import NvmeCommand, ata_command, left, registers, sense_told
 from agent.host.erasers import RealErasers
-from agent.model.erasing import ata
+from agent.model.erasing import ata, scsi
 from tests.loops import loop
 
 ORDERS: dict[str, Callable[[Erasers, str], None]] = {
@@ -69,6 +69,34 @@ def test_registers_of_an_abort() -> None:
     assert registers(fixed, "asking") is None and left(refusal, "asking") is None and left(b"\x70", "asking") is None
     with pytest.raises(DeviceError, match="reports a fault"):
         left(fixed[:4] + b"\x71" + fixed[5:], "asking")
+
+
+def test_answers_of_a_real_kernel() -> None:
+    """Recorded of Debian's kernel and QEMU's SATA disk of 40 MiB: READ NATIVE MAX ADDRESS EXT, and the abort of
+    SANITIZE STATUS EXT, which that disk does not have; and what QEMU's SCSI disk says of ATA PASS-THROUGH.
+    """
+    native = bytes.fromhex("7201001d0000000e090c0100000000ff003f00014050")
+    aborted = bytes.fromhex("f0000b044100000a80000000000000000000")
+    unknown = bytes.fromhex("700005000000000a00000000200000000000")
+
+    assert registers(native, "asking") == AtaAnswer(lba_low=0xFF, lba_mid=0x3F, lba_high=1)
+    assert 0x013FFF + 1 == 40 * 1024 * 1024 // 512
+    assert left(aborted, "asking") == AtaAnswer(error=4) and registers(aborted, "asking") is None
+    assert left(unknown, "asking") is None
+    assert ata.sanitize_state(0, 0, 4) is None  # no reason: it has no sanitize
+
+
+def test_sense_that_comes_as_a_failure() -> None:
+    """It is the answer all the same: of a SATA disk, recorded as above, and of one on which a sanitize has failed. Of a
+    disk that does not know the question there is none.
+    """
+    linux, failed = bytes.fromhex("700000000000000a0000000000000000"), bytes([0x70, 0, 3, 0, 0, 0, 0, 10] + [0] * 10)
+    failed = failed[:12] + b"\x31\x03" + failed[14:]
+
+    assert scsi.sanitize_state(sense_told(b"", linux) or b"").is_ready
+    assert scsi.sanitize_state(sense_told(b"", failed) or b"").failed
+    assert sense_told(b"data", b"") == b"data"
+    assert sense_told(b"", bytes.fromhex("700005000000000a00000000200000000000")) is None
 
 
 def test_the_kernels_structure() -> None:
