@@ -16,7 +16,7 @@ import structlog
 from agent import __version__
 from agent.config import Settings
 from agent.daemon import Daemon, Open, new_session, wait_for_udev
-from agent.errors import AgentError, ConfigError, DecodeError, HostError
+from agent.errors import AgentError, ConfigError, ControllerRefused, DecodeError, HostError
 from agent.host import smbios
 from agent.host.config_drive import read_config_drive
 from agent.host.doors import Host
@@ -37,11 +37,14 @@ from agent.link.relay import socket_of
 from agent.link.sealed import LOST, SEALED, service_key
 from agent.model.frozen import Reply, Secret, decode
 from agent.model.machine_identity import marks
+from agent.model.network import NetworkConfig
 from agent.model.protocol import Booted, BootProof, ServiceIdentity, Session
 from agent.networking import Networking
 
 DRIVE_FILE = "bms-agent/service.json"
 LOOKS, LOOK_S = 12, 5.0
+CLONE = "BOOT.CLONE"
+NOTHING = NetworkConfig(allow_disconnect=True)
 OF_AN_IDENTITY = ("ledger.json", "journal.log", "outbox.log", KEY_FILE, SEALED, LOST)
 
 log = structlog.get_logger("service")
@@ -176,17 +179,33 @@ def prove(
     notifier: Notifier,
 ) -> None:
     """Return the nonce until it is taken, bringing the network about again before each try."""
-    hardware = hardware_of(host)
+    hardware, wanted = hardware_of(host), convergence.wanted
     log.info("proving the boot", node=identity.node_id, key=key.fingerprint)  # for whoever compares it, if it is new
 
     def call() -> Booted:
         if convergence.fault is not None:
             convergence.round()
-        return client.post("/v1/agent/boot", proof(host, identity, session, hardware), Booted)
+        try:
+            return client.post("/v1/agent/boot", proof(host, identity, session, hardware), Booted)
+        except ControllerRefused as error:
+            if error.refusal == CLONE:
+                leave(convergence)
+            raise
 
     with notifier.kept_alive():
         booted = patiently(call, host.clock, stop, "returning the boot nonce")
+    convergence.want(*wanted)  # an operator may have said that this is no copy
     log.info("boot proven", server=booted.server_id)
+
+
+def leave(convergence: Convergence) -> None:
+    """This is a copy of a server's disk, in another machine: whatever addresses and files the server's network has put
+    here go, and are not brought about again."""
+    generation, network = convergence.wanted
+    if network != NOTHING:
+        log.error("this is a copy of another server's disk: its network is taken down")
+        convergence.want(generation, NOTHING)
+    convergence.round()
 
 
 def hardware_of(host: Host) -> tuple[str, ...]:

@@ -14,15 +14,19 @@ import pytest
 from agent import service
 from agent.cli.exits import NOBODYS
 from agent.config import Settings
-from agent.errors import CommandFailed, ConfigError, DecodeError, HostError, LinkError
+from agent.daemon import new_session
+from agent.errors import CommandFailed, ConfigError, ControllerRefused, DecodeError, HostError, LinkError
 from agent.host.fake import FakeHost, FaultPlan, Machine, Output, Tree, failing
 from agent.host.fake.doors import FakeUdev
 from agent.host.fake.machine import Record
 from agent.host.sd_notify import Notifier
 from agent.job.ledger import Ledger
 from agent.job.status import status_in
+from agent.link.client import Client
+from agent.link.key import NodeKey
+from agent.model.frozen import Frozen, Model
 from agent.model.protocol import Desired, ServiceIdentity
-from agent.service import begin_network, identify, looked_for
+from agent.service import begin_network, identify, looked_for, prove
 from tests.hardware import MAC, NETWORKD, link, static
 
 SETTINGS = Settings()
@@ -293,3 +297,48 @@ class Late(FakeUdev):
     def settle(self, timeout_s: float = 30.0) -> None:
         """The drive is seen."""
         self.machine.record.udev.update(DRIVE)
+
+
+class Refusing(Client):
+    """A controller that takes this machine for a copy, so many times."""
+
+    def __init__(self, stop: Event, times: int) -> None:
+        super().__init__("http://controller")
+        self.stop, self.times = stop, times
+
+    def post(self, path: str, message: Frozen, answer: type[Model]) -> Model:
+        """No; then yes."""
+        self.times -= 1
+        if self.times < 0:
+            return answer.model_validate({"server_id": "server-1"})
+        if self.times == 0:
+            self.stop.set()
+        raise ControllerRefused("calling", "BOOT.CLONE: it is another machine", refusal="BOOT.CLONE")
+
+
+def test_a_copy_takes_the_servers_network_down() -> None:
+    """The copy of a disk in another machine keeps none of the server's addresses, nor the files that would bring them
+    back, and tries for them no more; once the controller takes it, it has them again."""
+    made = machine(None, kept=identity().model_dump_json())
+    made.tree.put("/etc/machine-id", b"0123456789abcdef0123456789abcdef\n")
+    made.tree.put("/proc/sys/kernel/hostname", b"web1\n")
+    host, stop = FakeHost.of(made), Event()
+    convergence = begin_network(host, SETTINGS, identity(), "http://controller")
+
+    def addresses() -> list[str]:
+        return [str(one) for one in made.links["eno1"].addresses]
+
+    assert addresses() == ["192.168.1.10/24"]
+    files = {path for path in made.tree.entries if path.startswith("/etc/systemd/network/")}
+    assert files
+    key, session = NodeKey(b"k" * 32), new_session(host, "service", "1")
+    with pytest.raises(ControllerRefused):
+        prove(host, identity(), session, Refusing(stop, 1), key, convergence, stop, Notifier({}))
+    assert addresses() == []
+    assert not files & set(made.tree.entries)
+    assert convergence.round() and addresses() == []
+
+    convergence.want(0, identity().network)
+    prove(host, identity(), session, Refusing(Event(), 0), key, convergence, Event(), Notifier({}))
+    assert convergence.round()
+    assert addresses() == ["192.168.1.10/24"]

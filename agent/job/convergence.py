@@ -66,6 +66,11 @@ class Convergence:
         _, before = self._wanted
         self._wanted = generation, before if desired is None else desired  # at once: a round may be reading it
 
+    @property
+    def wanted(self) -> tuple[int, NetworkConfig]:
+        """The newest generation, and what it says."""
+        return self._wanted
+
     def round(self) -> bool:
         """One round; True if the desired network holds at its end. Raises nothing that a next round may cure."""
         generation, desired = self._wanted

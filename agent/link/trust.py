@@ -15,9 +15,8 @@ from http.client import HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-from requests.adapters import HTTPAdapter
-
 from agent.errors import ConfigError, LinkError
+from agent.link.leash import Leash, Leashed
 
 CA_PATH = "/boot/ca.pem"
 TIMEOUT_S = 30.0
@@ -44,18 +43,18 @@ def authority(url: str, pin: str) -> str:
     return ssl.DER_cert_to_PEM_cert(der)  # what was judged, and nothing else: OpenSSL trusts each certificate of a text
 
 
-class Pinned(HTTPAdapter):
+class Pinned(Leashed):
     """TLS with servers that this authority certifies; opened with a certificate and its key (PEM), if there is one."""
 
-    def __init__(self, pem: str, shown: str | None = None) -> None:
-        self._context = _context(pem)
+    def __init__(self, pem: str, leash: Leash, shown: str | None = None) -> None:
+        context = _context(pem)
         if shown is not None:
-            _show(self._context, shown)
-        super().__init__()
+            _show(context, shown)
+        super().__init__(leash, context)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Called by the constructor."""
-        super().init_poolmanager(*args, ssl_context=self._context, assert_hostname=False, **kwargs)
+        super().init_poolmanager(*args, assert_hostname=False, **kwargs)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """requests would add the system's authorities."""

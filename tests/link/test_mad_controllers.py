@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from threading import Event, Thread
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 import requests
@@ -22,7 +22,9 @@ from agent.job.ledger import Ledger
 from agent.job.outbox import Outbox
 from agent.link.body import LARGEST_BYTES, taken
 from agent.link.client import Client
+from agent.link.direct import Direct
 from agent.link.loops import Listener, beat, deliver
+from agent.model.call import Call
 from agent.model.job import JobReport, JobState
 from agent.model.protocol import Desired, Heartbeat, ReportBatch, ReportsAnswer, Session
 from agent.model.request import RebootRequest
@@ -206,3 +208,33 @@ def test_clocks_that_jump(jump: datetime) -> None:
     pauses = [later - earlier for earlier, later in pairwise(at)]
 
     assert sent == list(range(1, 11)) and all(53 < pause < 67 for pause in pauses)
+
+
+@pytest.mark.parametrize("good", [0, 1])
+def test_headers_that_drip(good: int) -> None:
+    """Each byte comes in time, and the answer never does: all of a call has an end, over a new connection and over one
+    that was good before."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+
+        def serve() -> None:
+            stream, _ = listening.accept()
+            with closing(stream), suppress(OSError):
+                for _ in range(good):
+                    stream.recv(65536)
+                    stream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+                stream.recv(65536)
+                stream.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                for _ in range(400):
+                    stream.sendall(b"x")
+                    sleep(0.05)
+
+        thread = Thread(target=serve)
+        thread.start()
+        wire = Direct(f"http://127.0.0.1:{listening.getsockname()[1]}", None, answer_s=0.5)
+        for _ in range(good):
+            assert wire.exchange(Call(method="GET", target="/"), b"")[1] == b"{}"
+        began_s = monotonic()
+        with pytest.raises(LinkError, match="no end"):
+            wire.exchange(Call(method="GET", target="/"), b"")
+        assert monotonic() - began_s < 5
+        thread.join()

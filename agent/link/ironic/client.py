@@ -18,7 +18,7 @@ from typing import Any
 import requests
 
 from agent.errors import ConfigError, ControllerRefused, DecodeError, LinkError
-from agent.link.ironic.leash import Leash, Leashed
+from agent.link.leash import Leash, Leashed
 from agent.model.frozen import decode
 from agent.model.ironic.parameters import ciphers_of_1_2
 from agent.model.ironic.wire import Beat, Lookup

@@ -26,7 +26,7 @@ class Leash:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """All connections that are made in the block, and do not outlive it, have so much time."""
+        """All connections that are made in the block, or asked in it once more, have so much time."""
         self.is_cut = False
         timer = Timer(seconds, self._cut)
         timer.name, timer.daemon = "leash", True
@@ -63,7 +63,7 @@ class Leash:
 class Leashed(HTTPAdapter):
     """Connections on a leash; over TLS with a context of ours. Whom that trusts, the session says."""
 
-    def __init__(self, leash: Leash, context: Any) -> None:
+    def __init__(self, leash: Leash, context: Any = None) -> None:
         self._leash = leash
         self._context = context
         super().__init__()
@@ -85,6 +85,12 @@ def leashed(kind: Any, leash: Leash) -> Any:
             """Called before a request."""
             super().connect()
             leash.hold(self.sock)
+
+        def putrequest(self, *args: Any, **kwargs: Any) -> None:
+            """A request begins; the connection may be that of an earlier one."""
+            if self.sock is not None:
+                leash.hold(self.sock)
+            super().putrequest(*args, **kwargs)
 
     class Pool(kind):  # type: ignore[misc]  # as above
         """Of these."""
