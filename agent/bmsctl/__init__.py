@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from agent.bmsctl import (
+    approval,
     audit,
     eip,
     enrolment_token,
@@ -63,6 +64,7 @@ for noun, commands in (
     ("job", job.app),
     ("user", user.app),
     ("token", token.app),
+    ("approval", approval.app),
     ("audit", audit.app),
     ("enrolment-token", enrolment_token.app),
 ):

@@ -39,6 +39,8 @@ def controller(
     patience_s: Annotated[float | None, typer.Option(help="for a machine to react before its BMC is used")] = None,
     silence_timeout_s: Annotated[float | None, typer.Option(help="until a silent deploy has failed")] = None,
     quarantine: Annotated[bool | None, typer.Option(help="a disk not proven erased costs itself, not its node")] = None,
+    require_attested: Annotated[bool | None, typer.Option(help="put no node back whose erasure is not")] = None,
+    require_approval: Annotated[bool | None, typer.Option(help="of a second person, before data are destroyed")] = None,
     token_lifetime_s: Annotated[float | None, typer.Option(help="of a one-time enrolment token")] = None,
     calls_per_s: Annotated[float | None, typer.Option(help="that one token may make; 0: any")] = None,
     strangers_per_s: Annotated[float | None, typer.Option(help="without a known token, from one address")] = None,

@@ -9,6 +9,7 @@ from agent import __version__
 from agent.controller.api import (
     access,
     agent,
+    approvals,
     boot,
     catalogue,
     docs,
@@ -40,6 +41,6 @@ def create_app(controller: Controller) -> FastAPI:
     app.add_middleware(Pace, controller.options.calls_per_s, controller.options.strangers_per_s)
     for face in (health.router, docs.router, agent.router, boot.router):
         app.include_router(face)
-    for noun in (nodes, catalogue, networks, groups, eips, images, servers, nics, access, enrolment):
+    for noun in (nodes, catalogue, networks, groups, eips, images, servers, nics, access, enrolment, approvals):
         app.include_router(noun.router, dependencies=[Depends(caller_of)])
     return app

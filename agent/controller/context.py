@@ -61,6 +61,8 @@ class Controller:
     nonces: Nonces = field(default_factory=Nonces, repr=False)
     caller: Caller | None = None
     """In whose name: a user's. None: an agent's, or that of nobody but time."""
+    approved: bool = False
+    """What is ordered now, two people want."""
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:

@@ -61,6 +61,11 @@ class Options(Frozen):
         description="a disk that is not proven erased is set apart by its serial, and its node goes on, but gets no "
         "server until the disk is out or accepted; else the whole node is in error",
     )
+    require_approval: bool = Field(
+        default=False,
+        description="who orders that a server with data is deleted or reinstalled, or a node with data cleaned, waits "
+        "until another person approves it",
+    )
     require_attested: bool = Field(
         default=False,
         description="a node whose erasure is not attested (see bmsctl node erasure) is in error, and is not put back",

@@ -6,7 +6,7 @@ Refused
 │   WrongFormat
 ├── AddressTaken, AddressesExhausted, NoNodeFits, NoNicFree, NoPower,       there is nothing to serve it with
 │   NoSpace, ToolsMissing, TooMany
-├── Missing, ServerMissing, NameTaken, InUse                                what it names
+├── Missing, ServerMissing, NameTaken, InUse, ApprovalNeeded                                what it names
 ├── AlreadyRunning, AlreadyStopped, PoweringOn, PoweringOff, Rebooting      the server's state
 ├── Busy, NotAllowed, PrimaryNic                                            the server's or the node's state
 └── Unauthorized, Forbidden, TooFast, AgentUnauthorized, ClockOff,          who asks
@@ -162,6 +162,14 @@ class NameTaken(Refused):
     code = "BMS.NAME_TAKEN"
     http_status = 409
     advice = "Choose another name, or delete what has it."
+
+
+class ApprovalNeeded(Refused):
+    """It waits for a second person."""
+
+    code = "BMS.APPROVAL_NEEDED"
+    http_status = 409
+    advice = "Somebody else approves it: bmsctl approval list."
 
 
 class InUse(Refused):

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from httpx2 import Response
 
+from agent.controller.records.approval import Approval, Destructive
 from tests.controller.machine import Machine
 from tests.controller.world import KEY, SHA256, World
 
@@ -93,7 +95,22 @@ def furnish(world: World, owner: Person) -> Belongings:
     server = owner.does("GET", "/v1/servers/their-server")
     project = owner.does("GET", "/v1/whoami")["project"]
     eip = administrator(world, project).does("POST", "/v1/eips", {"address": "203.0.113.5"})
+    now = world.clock.now()
+    with world.controller.write() as tx:
+        tx.approvals.add(
+            Approval(
+                id="their-approval",
+                order=Destructive.REINSTALL,
+                subject_id=server["id"],
+                name="their-server",
+                project=project,
+                asked_by="another",
+                asked_at=now,
+                expires_at=now + timedelta(hours=1),
+            )
+        )
     ids = {
+        "approvals": "their-approval",
         "servers": server["id"],
         "nics": server["addresses"][1]["port_id"],
         "jobs": ordered["job_id"],

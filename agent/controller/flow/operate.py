@@ -8,10 +8,11 @@ from datetime import datetime
 import structlog
 
 from agent.controller.context import Controller
-from agent.controller.flow import jobs, sessions
+from agent.controller.flow import approval, jobs, sessions
 from agent.controller.flow.assign import assign
 from agent.controller.flow.lookup import server_named
 from agent.controller.flow.publish import publish
+from agent.controller.records.approval import Destructive
 from agent.controller.records.job import Job, Operation, Stage
 from agent.controller.records.node import BootTarget, Node
 from agent.controller.records.server import Server, TaskState
@@ -96,6 +97,7 @@ def reboot(controller: Controller, key: str, *, hard: bool) -> Job:
 
 def reinstall(controller: Controller, key: str, *, verify: bool = False) -> Job:
     """The same image again, on the same disk, with the same addresses and key. Raises `Refused`."""
+    approval.must_be_given(controller, Destructive.REINSTALL, key, verify=verify)
     now = controller.clock.now()
     with controller.write() as tx:
         server, node = _ordered(tx, key, ServerEvent.REINSTALL_ORDERED)
@@ -114,6 +116,7 @@ def reinstall(controller: Controller, key: str, *, verify: bool = False) -> Job:
 
 def delete(controller: Controller, key: str) -> Job:
     """Erase its node and give it back, whatever it does at the moment. Raises `Refused`."""
+    approval.must_be_given(controller, Destructive.DELETE, key)
     now = controller.clock.now()
     with controller.write() as tx:
         server, node = _ordered(tx, key, ServerEvent.DELETE_ORDERED)

@@ -7,10 +7,11 @@ import structlog
 from pydantic import Field
 
 from agent.controller.context import Controller
-from agent.controller.flow import jobs, rekey, sessions
+from agent.controller.flow import approval, jobs, rekey, sessions
 from agent.controller.flow.assign import assign
 from agent.controller.flow.lookup import named
 from agent.controller.flow.publish import publish
+from agent.controller.records.approval import Destructive
 from agent.controller.records.job import Job, Operation, Stage
 from agent.controller.records.node import Bmc, BootTarget, Node, NodeState
 from agent.controller.records.owned import Name
@@ -75,6 +76,7 @@ def revoke(controller: Controller, key: str) -> Node:
 
 def clean(controller: Controller, key: str) -> Job:
     """Erase its disks. Raises `Refused`; a node with a server is cleaned by deleting that."""
+    approval.must_be_given(controller, Destructive.CLEAN, key)
     now = controller.clock.now()
     with controller.write() as tx:
         node = named(tx.nodes, key, "cleaning a node", Missing, "node")

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Integer, Table, Text
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, Table, Text
 
 from agent.controller.records.access import Role
+from agent.controller.records.approval import Decision, Destructive
 from agent.controller.store.columns import Utc, Word
 from agent.controller.store.schema import METADATA
 
@@ -46,6 +47,23 @@ AUDIT = Table(  # the migration makes triggers, too: a row that is there is neve
     Column("path", Text, nullable=False),
     Column("subject", Text),
     Column("refused", Text),
+)
+
+APPROVALS = Table(
+    "approvals",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("order", Word(Destructive), nullable=False),
+    Column("subject_id", Text, nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("verify", Boolean, nullable=False),
+    Column("project", Text),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", Utc, nullable=False),
+    Column("expires_at", Utc, nullable=False),
+    Column("decision", Word(Decision)),
+    Column("decided_by", Text),
+    Column("decided_at", Utc),
 )
 
 PASSES = Table(

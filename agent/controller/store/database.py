@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.controller.records.access import ApiToken, Audited, Caller, User
+from agent.controller.records.approval import Approval
 from agent.controller.records.catalogue import Flavor, KeyPair
 from agent.controller.records.erasure import KeptCertificate, QuarantinedDisk
 from agent.controller.records.image import Image, Import
@@ -69,6 +70,7 @@ class Transaction:
         self.users = shelf(access.USERS, User)
         self.api_tokens = shelf(access.API_TOKENS, ApiToken)
         self.audit = shelf(access.AUDIT, Audited)
+        self.approvals = shelf(access.APPROVALS, Approval)
         self.passes = shelf(access.PASSES, Pass)
         self.changed: set[str] = set()
         """Nodes whose desired state is another after this transaction."""
