@@ -46,7 +46,7 @@ need_test_packages() {
     need_packages sfdisk=fdisk sgdisk=gdisk mcopy=mtools mkfs.vfat=dosfstools mkfs.ext4=e2fsprogs losetup=mount \
         cpio=cpio zstd=zstd systemd-analyze=systemd mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs dmsetup=dmsetup \
         nginx=nginx-light docker-registry=docker-registry qemu-img=qemu-utils bwrap=bubblewrap \
-        nft=nftables iperf3=iperf3 ping=iputils-ping xorriso=xorriso swtpm=swtpm \
+        nft=nftables iperf3=iperf3 ping=iputils-ping xorriso=xorriso swtpm=swtpm $(absent /usr/lib/postgresql postgresql) \
         grub-mkimage=grub-common $(absent /usr/lib/grub/x86_64-efi grub-efi-amd64-bin)
 }
 
