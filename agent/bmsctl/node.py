@@ -131,12 +131,22 @@ def delete(context: typer.Context, node: str, json: Json = False) -> None:
 def identity(
     context: typer.Context,
     node: str,
-    identity: Annotated[str, typer.Argument(help="smbios:UUID of its new mainboard")],
+    identity: Annotated[str | None, typer.Argument(help="smbios:UUID of its new mainboard")] = None,
+    mac: Annotated[list[str] | None, typer.Option(help="OLD=NEW, of a NIC that was replaced; may be repeated")] = None,
     json: Json = False,
 ) -> None:
-    """Say that a node has another mainboard: its server is then no copy."""
-    answer = client_of(context).patch(f"/v1/nodes/{escaped(node)}", {"identity": identity})
-    show(answer, json, f"node {node} is {answer['identity']}")
+    """Say that a node has another mainboard, or other NICs: its server is then no copy."""
+    pairs = [one.lower().partition("=") for one in mac or ()]
+    if not (identity or pairs) or any(not new for _, _, new in pairs):
+        raise InputError(
+            "saying what a node is", "neither smbios:UUID nor --mac OLD=NEW", hint="See bmsctl node identity --help."
+        )
+    body = {"identity": identity} if identity else {}
+    answer = client_of(context).patch(
+        f"/v1/nodes/{escaped(node)}", body | ({"replaced_macs": {old: new for old, _, new in pairs}} if pairs else {})
+    )
+    boots = f", and boots by {answer['boot_mac']}" if pairs else ""
+    show(answer, json, f"node {node} is {answer['identity']}{boots}")
 
 
 @app.command("clean")

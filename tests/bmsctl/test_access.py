@@ -80,6 +80,9 @@ def test_a_node_is_approved_by_its_fingerprint(bmsctl: Keyboard, world: World, w
     assert bmsctl("node", "approve", name, fingerprint).output == f"node {name} is available\n"
     board = "smbios:4c4c4544-0000-4000-8000-0000000000aa"
     assert bmsctl("node", "identity", name, board).output == f"node {name} is {board}\n"
+    swapped = bmsctl("node", "identity", name, "--mac", f"{waiting.mac}=52:54:00:00:01:FE").output
+    assert swapped == f"node {name} is {board}, and boots by 52:54:00:00:01:fe\n"
+    assert "--mac OLD=NEW" in bmsctl("node", "identity", name, "--mac", waiting.mac).error
 
 
 def test_enrolment_tokens(bmsctl: Keyboard, world: World, waiting: Machine) -> None:

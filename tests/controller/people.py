@@ -95,20 +95,7 @@ def furnish(world: World, owner: Person) -> Belongings:
     server = owner.does("GET", "/v1/servers/their-server")
     project = owner.does("GET", "/v1/whoami")["project"]
     eip = administrator(world, project).does("POST", "/v1/eips", {"address": "203.0.113.5"})
-    now = world.clock.now()
-    with world.controller.write() as tx:
-        tx.approvals.add(
-            Approval(
-                id="their-approval",
-                order=Destructive.REINSTALL,
-                subject_id=server["id"],
-                name="their-server",
-                project=project,
-                asked_by="another",
-                asked_at=now,
-                expires_at=now + timedelta(hours=1),
-            )
-        )
+    _wanted_by_another(world, server["id"], project)
     ids = {
         "approvals": "their-approval",
         "servers": server["id"],
@@ -135,3 +122,21 @@ def furnish(world: World, owner: Person) -> Belongings:
         "nodes": f"node-{machine.mac.replace(':', '')}",
     }
     return Belongings(names=ids | names, ids=ids, machine=machine)
+
+
+def _wanted_by_another(world: World, server_id: str, project: str) -> None:
+    """An order that waits for their approval."""
+    now = world.clock.now()
+    with world.controller.write() as tx:
+        tx.approvals.add(
+            Approval(
+                id="their-approval",
+                order=Destructive.REINSTALL,
+                subject_id=server_id,
+                name="their-server",
+                project=project,
+                asked_by="another",
+                asked_at=now,
+                expires_at=now + timedelta(hours=1),
+            )
+        )

@@ -344,3 +344,22 @@ def test_a_new_mainboard_is_said(world: World, served: Machine) -> None:
 
     assert served.send("/v1/agent/boot", served.proof(hardware=ELSEWHERE)).status_code == 200
     assert world.refused("PATCH", f"/v1/nodes/{other.node_id}", {"identity": ELSEWHERE[0]})[1] == "BMS.NAME_TAKEN"
+
+
+def test_a_new_nic_is_said(world: World, served: Machine) -> None:
+    """Its server's address goes over to it, the node is known by it, and the old one opens nothing any more; a NIC that
+    is not there, or is another's, is refused."""
+    path, new = f"/v1/nodes/{served.node_id}", "52:54:00:00:01:fe"
+    other = Machine(world, 2, key=a_key()).power_on()
+    assert world.refused("PATCH", path, {"replaced_macs": {new: served.mac}})[1] == "BMS.NOT_FOUND"
+    assert world.refused("PATCH", path, {"replaced_macs": {served.mac: other.mac}})[1] == "BMS.NAME_TAKEN"
+    before = served.desired().network
+    world.user("PATCH", path, {"replaced_macs": {served.mac: new}})
+
+    assert world.node(served.node_id)["boot_mac"] == new
+    told = served.desired().network
+    assert before is not None and told is not None
+    assert told.model_dump_json() == before.model_dump_json().replace(served.mac, new)
+    answer = served.send("/v1/agent/boot", served.proof(hardware=(ELSEWHERE[0], f"mac:{new}")))
+    assert answer.status_code == 200
+    assert refusal(served.send("/v1/agent/boot", served.proof(hardware=(ELSEWHERE[0], HERE[1]))))[1] == "BOOT.CLONE"

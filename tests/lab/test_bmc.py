@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 import requests
+from pydantic import SecretStr
 
+from agent.controller.bmc import Redfish
+from agent.controller.records.job import Reset
+from agent.controller.records.node import Bmc as Entry
+from agent.controller.records.node import Power
 from lab.bmc import Bmc
 from lab.boot_override import BootOverride, Enabled, Target
 from lab.machine import MachineSpec
@@ -48,6 +53,18 @@ def test_the_power_state_follows_the_machine(system: str, machine: FakeMachine) 
         states.append(requests.get(system, auth=ENTRY, timeout=5).json()["PowerState"])
 
     assert states == ["Off", "On", "Off"]
+
+
+def test_the_controllers_own_driver_boots_it_from_the_network(system: str, machine: FakeMachine) -> None:
+    """Off, seen to be off, from the network once, on: as before a ramdisk that is attested."""
+    driver, machine.is_on = Redfish(pause_s=0.0), True
+    entry = Entry(address=system, username=ENTRY[0], password=SecretStr(ENTRY[1]))
+
+    assert driver.switch_off(entry) is Power.OFF
+    driver.boot_from_network(entry)
+    assert (machine.boot_override.target, machine.boot_override.enabled) == (Target.NETWORK, Enabled.ONCE)
+    driver.reset(entry, Reset.ON)
+    assert machine.pressed == ["off", "on"] and driver.state(entry) is Power.ON
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,14 @@ from agent.controller.flow.lookup import named
 from agent.controller.flow.publish import publish
 from agent.controller.records.approval import Destructive
 from agent.controller.records.job import Job, Operation, Stage
-from agent.controller.records.node import Bmc, BootTarget, Node, NodeState
+from agent.controller.records.node import Bmc, BootTarget, Node, NodeMac, NodeState
 from agent.controller.records.owned import Name
 from agent.controller.refusal import BadParameter, Busy, InUse, Missing, NameTaken, WrongFingerprint
 from agent.controller.rules.lifecycle import NodeEvent, move_node
 from agent.controller.rules.steering import Waiting
+from agent.controller.store.database import Transaction
 from agent.model.frozen import Frozen
+from agent.model.network.values import Mac
 
 log = structlog.get_logger("controller")
 
@@ -33,6 +35,12 @@ class NodeChange(Frozen):
         default=None,
         pattern=r"^smbios:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
         description="of its mainboard, when that was replaced",
+    )
+    replaced_macs: dict[Mac, Mac] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="of NICs that were replaced, by the MAC before; its server's addresses go over to the new ones",
     )
     generation: int | None = Field(
         default=None,
@@ -109,4 +117,30 @@ def change(controller: Controller, key: str, wanted: NodeChange) -> Node:
         if "identity" in changes and tx.nodes.find(identity=changes["identity"]) not in (None, node):
             raise NameTaken(f"changing {node.name}", f"another node is {changes['identity']}")
         log.info("node changed", node=node.name, fields=sorted(changes))
-        return tx.nodes.change(node, updated_at=controller.clock.now(), **changes)
+        if macs := changes.pop("replaced_macs", None):
+            node = _other_nics(tx, node, macs)
+        tx.nodes.change(node, updated_at=controller.clock.now(), **changes)
+        return publish(controller, tx, node.id)
+
+
+def _other_nics(tx: Transaction, node: Node, macs: dict[str, str]) -> Node:
+    """Raises `Missing`, `NameTaken`."""
+    doing = f"replacing NICs of {node.name}"
+    own = {entry.mac for entry in tx.macs.all(node_id=node.id)}
+    if unknown := sorted(macs.keys() - own):
+        raise Missing(doing, f"it has no NIC {', '.join(unknown)}", hint="bmsctl node show lists them.")
+    added = list(macs.values())
+    if len({*added}) < len(added) or any(tx.macs.get(mac) is not None for mac in added):
+        raise NameTaken(doing, f"one of {', '.join(sorted(added))} is a NIC's already")
+    tx.macs.remove(node_id=node.id, mac=tuple(macs))
+    for mac in added:
+        tx.macs.add(NodeMac(mac=mac, node_id=node.id))
+    server = tx.servers.get(node.server_id) if node.server_id else None
+    for port in tx.ports.all(server_id=server.id) if server else ():
+        if port.mac in macs:
+            tx.ports.change(port, mac=macs[port.mac])
+    if server is not None and server.bond is not None:
+        first, second = (macs.get(mac, mac) for mac in server.bond.macs)
+        tx.servers.change(server, bond=server.bond.model_copy(update={"macs": (first, second)}))
+    log.warning("node has other NICs", node=node.name, macs=macs)
+    return tx.nodes.change(node, boot_mac=macs.get(node.boot_mac, node.boot_mac))
