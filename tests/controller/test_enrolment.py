@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from ssl import PEM_cert_to_DER_cert
 
 import pytest
 from httpx2 import Response
@@ -304,6 +305,7 @@ def test_agents_call_over_tls(made: Callable[..., World]) -> None:
     the config drive says to our service."""
     world = made(listen_tls="0.0.0.0:8481")
     machine = Machine(world, key=a_key()).power_on()
+    world.peer = PEM_cert_to_DER_cert(machine.certificate_of_node())
     world.order()
     request = machine.desired().request
     authority = world.controller.authority
