@@ -4,7 +4,7 @@
     listen ──► ledger ──► worker (executor) ──► outbox ──► deliver
                    └────► network (convergence) ◄── hear (the kernel's changes)
                                 └──► beat: what is observed
-    survey: once an hour, what has become of the hardware
+    survey: once an hour, and when some was plugged in or pulled, what has become of the hardware
 
 A thread that dies, or hangs, takes the process with it: systemd starts it again, and the journal knows where it was.
 Processes that end again and again are begun later each time, and say so.

@@ -36,7 +36,7 @@ VALUES = ("errors", "model", "config")
 # Who may import what: files, or folders that end with a slash. Rules of agent/ alone.
 DOORS: dict[str, tuple[str, ...]] = {
     "subprocess": ("agent/host/run.py", "agent/controller/imports/sandbox.py"),
-    "pyudev": ("agent/host/udev.py",),
+    "pyudev": ("agent/host/hotplug.py",),
     "pyroute2": ("agent/host/netlink.py", "agent/host/traffic.py"),
     "psutil": ("agent/host/counters.py",),
     "urllib3": ("agent/host/fetch.py", "agent/host/connections.py", "agent/link/body.py"),

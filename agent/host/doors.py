@@ -17,7 +17,7 @@ from typing import Protocol
 
 from agent.host.device_doors import Drives, Erasers, Ethtool, Tpm
 from agent.host.load_doors import Peer, Processors
-from agent.host.network_doors import Datagrams, Lldp, Netlink, Probe
+from agent.host.network_doors import Datagrams, Lldp, Netlink, Probe, Watch
 from agent.host.packet_doors import Nftables, Traffic
 from agent.model.generalise import Look
 from agent.model.image import OPEN, Access
@@ -161,6 +161,10 @@ class Udev(Protocol):
 
     def settle(self, timeout_s: float = 30.0) -> None:
         """Wait until udev has handled every event so far."""
+        ...
+
+    def watching(self) -> AbstractContextManager[Watch]:
+        """Hears from now on of disks and NICs that come and go."""
         ...
 
 

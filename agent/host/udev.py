@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from agent.errors import HostError
 from agent.host import reading
 from agent.host.doors import Run
+from agent.host.network_doors import Watch
 
 DATABASE = "/run/udev/data"
 PLACES = ("/sys/class/{}", "/sys/bus/{}/devices")
@@ -45,6 +47,14 @@ class RealUdev:
     def settle(self, timeout_s: float = 30.0) -> None:
         """Wait until udev has handled every event so far."""
         self._run(settle_argv(timeout_s), timeout_s=timeout_s + 5)
+
+    @contextmanager
+    def watching(self) -> Iterator[Watch]:
+        """Hears from now on of disks and NICs that come and go."""
+        from agent.host.hotplug import hearing  # libudev: for those who stay
+
+        with hearing() as heard:
+            yield heard
 
 
 class OnDemand(Mapping[str, Mapping[str, str]]):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What has become of this machine since it was last looked at: the service keeps an inventory, and tells of changes.
+"""What has become of this machine since it was last looked at: the service keeps an inventory, and tells of changes. It
+looks once an hour, and when a disk or a NIC was plugged in or pulled.
 
     inventory.json             as it was when it was last told of
     inventory-last-boot.json   the one before that, of an earlier boot: what `bms-agent inventory --last` compares with
@@ -10,14 +11,16 @@ An inventory is kept once the controller has taken it: a change that it has not 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from threading import Event
 from typing import TypeVar
 
 import structlog
 
-from agent.errors import AgentError, DecodeError, InputError
+from agent.errors import AgentError, DecodeError, HostError, InputError
 from agent.host.doors import Clock, Files, Host
 from agent.host.identity import boot_id
+from agent.host.network_doors import Watch
 from agent.inventory.hardware import take_in_full
 from agent.job.loops import Alive, unwatched
 from agent.model.difference import Difference
@@ -34,6 +37,10 @@ KEPT, LAST_BOOT = "inventory.json", "inventory-last-boot.json"
 BEGIN_S = 30.0
 """A server that starts has better things to do."""
 PERIOD_S, RETRY_S = 3600.0, 300.0
+LEAST_S = 60.0
+"""Between two looks: hardware that comes and goes all the time is not looked at all the time."""
+HEAR_S, SETTLE_S = 5.0, 3.0
+"""What is heard is asked for so often; what comes together is looked at together."""
 
 Plain = TypeVar("Plain", Cpu, Disk, Nic)
 log = structlog.get_logger("survey")
@@ -51,8 +58,16 @@ class Survey:
 
     def loop(self, clock: Clock, stop: Event, alive: Alive = unwatched) -> None:
         """Until stopped. What goes wrong here is nobody else's business."""
+        try:
+            with self._host.udev.watching() as hardware:
+                self._rounds(stop, alive, partial(rested, clock, stop, hardware))
+        except HostError as error:
+            log.warning("hardware that comes and goes is seen by the hour only", error=str(error))
+            self._rounds(stop, alive, partial(clock.wait, stop))
+
+    def _rounds(self, stop: Event, alive: Alive, rest: Callable[[float], bool]) -> None:
         pause_s = BEGIN_S
-        while not clock.wait(stop, pause_s):
+        while not (stop.is_set() or rest(pause_s)):
             alive()
             pause_s = PERIOD_S
             try:
@@ -96,6 +111,17 @@ class Survey:
                 say = log.error if one.weight == "fault" else log.warning
                 say("hardware is another", code=one.code, what=str(one))
         self._logged = frozenset(found)
+
+
+def rested(clock: Clock, stop: Event, hardware: Watch, pause_s: float) -> bool:
+    """Until the pause is over, or hardware was plugged in or pulled; True if stopped. Raises `HostError`."""
+    begun_s = clock.monotonic_s()
+    while (gone_s := clock.monotonic_s() - begun_s) < pause_s:
+        if gone_s >= min(LEAST_S, pause_s) and hardware.wait(0):
+            return clock.wait(stop, SETTLE_S)
+        if clock.wait(stop, min(HEAR_S, pause_s - gone_s)):
+            return True
+    return False
 
 
 def told(found: Hardware) -> Inventory:

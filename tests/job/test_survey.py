@@ -10,6 +10,7 @@ import pytest
 from agent.errors import DecodeError, InputError, LinkError
 from agent.host.fake import FakeHost
 from agent.host.fake.doors import FakeClock
+from agent.host.fake.faults import FaultPlan
 from agent.job.survey import KEPT, LAST_BOOT, Survey, last
 from agent.model.inventory import Inventory
 from tests.inventory import equipped
@@ -109,7 +110,7 @@ def test_nothing_to_compare_with(host: FakeHost, controller: Controller) -> None
 
 
 def test_the_loop_outlives_a_cut_link(host: FakeHost, controller: Controller) -> None:
-    """It tries again, a fault of ours included, and ends when it is told to."""
+    """It tries again, a fault of ours included, and ends when it is told to; so it does where udev tells nothing."""
     controller.is_away = True
     stop = Event()
 
@@ -128,6 +129,40 @@ def test_the_loop_outlives_a_cut_link(host: FakeHost, controller: Controller) ->
             return len(self.waits) > 4
 
     clock = Clock()
-    Survey(host, STATE, controller).loop(clock, stop)
+    deaf = FakeHost.of(host.machine, FaultPlan(at=1))
+    Survey(deaf, STATE, controller).loop(clock, stop)
 
     assert clock.waits == [30.0, 300.0, 300.0, 3600.0, 3600.0] and len(controller.told) == 1
+
+
+def test_hardware_that_goes_is_seen_at_once(host: FakeHost, controller: Controller) -> None:
+    """Within seconds of being pulled, once the last look is a minute ago; else by the hour."""
+    stop, at_s = Event(), list[float]()
+
+    class Clock(FakeClock):
+        """A card is pulled after ten minutes, and another half a minute later; all ends after three hours."""
+
+        def wait(self, stop: Event, timeout_s: float) -> bool:
+            """On the way there."""
+            before_s = self.monotonic_s()
+            super().wait(stop, timeout_s)
+            for moment_s in (600.0, 630.0):
+                if before_s < began_s + moment_s <= self.monotonic_s():
+                    host.machine.hardware_changes += 1
+            return self.monotonic_s() > began_s + 3 * 3600
+
+    class Counted(Survey):
+        """It only says when."""
+
+        def round(self) -> tuple[()]:
+            """Once."""
+            at_s.append(clock.monotonic_s() - began_s)
+            return ()
+
+    clock = Clock(host.machine)
+    began_s = clock.monotonic_s()
+    Counted(host, STATE, controller).loop(clock, stop)
+
+    assert at_s[0] == 30
+    assert 600 <= at_s[1] <= 610 and at_s[2] - at_s[1] <= 70
+    assert at_s[3] - at_s[2] == 3600

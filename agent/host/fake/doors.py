@@ -16,6 +16,7 @@ from agent.host.doors import BlockDevice
 from agent.host.fake.disk import FakeDisk
 from agent.host.fake.faults import Died, FakeDoor, FaultPlan, counted
 from agent.host.fake.machine import Machine
+from agent.host.fake.watch import FakeWatch
 
 LARGEST_FILE_BYTES = 1 << 62
 
@@ -39,6 +40,16 @@ class FakeUdev(FakeDoor):
     @counted
     def settle(self, timeout_s: float = 30.0) -> None:
         """There is nothing to wait for."""
+
+    @contextmanager
+    def watching(self) -> Iterator[FakeWatch]:
+        """Of what `machine.hardware_changes` counts."""
+        self._listen()
+        yield FakeWatch(lambda: self.machine.hardware_changes)
+
+    @counted
+    def _listen(self) -> None:
+        """Or not."""
 
 
 class FakeBlock(FakeDoor):

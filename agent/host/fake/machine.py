@@ -76,6 +76,7 @@ class Machine:
     leased_routes: tuple[Route, ...] = ()
     rules: list[Rule] = field(default_factory=list)
     network_changes: int = 0
+    hardware_changes: int = 0
     locks: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
     names: dict[str, str] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from typing import Any, assert_never
 
 from agent.errors import HostError
 from agent.host.fake.faults import FakeDoor, counted
+from agent.host.fake.watch import FakeWatch
 from agent.host.network_doors import KernelStep, Tables, Watch
 from agent.model.ladder import Ladder, Rung, Step
 from agent.model.network import Bond, IPAddress, LinkState, Route, Vxlan
@@ -34,20 +35,6 @@ from agent.model.network.step import (
 )
 from agent.model.network.values import in_order
 from agent.model.url import named
-
-
-class FakeWatch:
-    """`doors.Watch` that has news after each change."""
-
-    def __init__(self, door: FakeNetlink) -> None:
-        self._door = door
-        self._seen = door.machine.network_changes
-
-    def wait(self, timeout_s: float) -> bool:
-        """Whether anything changed since."""
-        news = self._door.machine.network_changes != self._seen
-        self._seen = self._door.machine.network_changes
-        return news
 
 
 class FakeNetlink(FakeDoor):
@@ -105,7 +92,7 @@ class FakeNetlink(FakeDoor):
     @contextmanager
     def watching(self) -> Iterator[Watch]:
         """From now on."""
-        yield FakeWatch(self)
+        yield FakeWatch(lambda: self.machine.network_changes)
 
     def _link(self, name: str) -> LinkState:
         if name not in self.machine.links:

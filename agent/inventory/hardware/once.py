@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from threading import Lock
 
 from agent.host.doors import Udev
+from agent.host.network_doors import Watch
 
 
 class UdevOnce:
@@ -31,3 +33,7 @@ class UdevOnce:
     def settle(self, timeout_s: float = 30.0) -> None:
         """Wait."""
         self._udev.settle(timeout_s)
+
+    def watching(self) -> AbstractContextManager[Watch]:
+        """From now on."""
+        return self._udev.watching()
