@@ -7,6 +7,9 @@ Here, on a disk that QEMU serves to this machine's kernel, and that keeps its wr
     power cut in a deploy, disk errors, a disk pulled out    test_deploy
     power cut in a wipe                                      test_wipe
     power cut in a journal write and a network change        test_files
+    a whole machine, its controller beside: power cuts in a
+      wipe and a deploy, the agent killed for its memory,
+      a clock that jumps by years                            test_power (the long run)
 
 Each of these is tried elsewhere, closer to the code that has to bear it:
 
