@@ -26,7 +26,7 @@ from agent.inventory.disk_names import (
     wwn,
 )
 from agent.inventory.disk_use import contents, disks_below, properties, root_device, unnamed, users
-from agent.inventory.fact import attempt, first, flag, of, text
+from agent.inventory.fact import attempt, content, first_asked, flag, of, text
 from agent.model.disk import Disk, DiskIdentity, DiskPartition
 from agent.model.fact import Unknown
 
@@ -90,7 +90,7 @@ def disk(files: Files, name: str, udev: Mapping[str, Properties] | Unknown, uses
         read_only=is_set(files, f"{at}/ro"),
         by_path=by_path(told),
         hctl=attempt(lambda: hctl(files.resolve(f"{at}/device"))),
-        firmware=first(text(files, f"{at}/device/firmware_rev"), text(files, f"{at}/device/rev")),
+        firmware=first_asked(lambda: text(files, f"{at}/device/firmware_rev"), lambda: text(files, f"{at}/device/rev")),
         contents=held,
         users=(*users((name, *parts), above, uses), *unnamed(files, (name, *parts), above, held)),
         partitions=tuple(extent(files, f"{at}/{part}") for part in parts),
@@ -106,12 +106,18 @@ def extent(files: Files, at: str) -> DiskPartition:
 
 def is_set(files: Files, path: str) -> bool:
     """A flag that kernels without it would have at 0. Raises `HostError`, `DecodeError`."""
-    return files.exists(path) and needed(files, path) != 0
+    line = content(files, path)
+    return line is not None and whole(path, line) != 0
 
 
 def needed(files: Files, path: str) -> int:
     """A number without which a disk cannot be judged. Raises `HostError`, `DecodeError`."""
-    line = files.read_text(path).strip()
+    return whole(path, files.read_text(path))
+
+
+def whole(path: str, text: str) -> int:
+    """A number that is not negative. Raises `DecodeError`."""
+    line = text.strip()
     if not line.isdecimal():
         raise DecodeError(f"reading {path}", f"{line!r} is no number")
     return int(line)

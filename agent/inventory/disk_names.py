@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from agent.host.doors import Files
-from agent.inventory.fact import attempt, first, of, said, text
+from agent.inventory.fact import attempt, content, first, first_asked, of, said, text
 from agent.model.disk import Aliases
 from agent.model.fact import Fact, Unknown
 
@@ -19,15 +19,15 @@ Told = Properties | Unknown
 
 # A part of the sysfs path, and the transport that it betrays; the first that is found wins.
 TRANSPORTS = (
-    (r"/usb\d+/", "usb"),
-    (r"/nvme", "nvme"),
-    (r"/session\d+/", "iscsi"),
-    (r"/rport-", "fc"),
-    (r"/end_device-", "sas"),
-    (r"/ata\d+/", "sata"),
-    (r"/mmc_host/", "mmc"),
-    (r"/host\d+/", "scsi"),
-    (r"/virtio\d+/", "virtio"),
+    (re.compile(r"/usb\d+/"), "usb"),
+    (re.compile(r"/nvme"), "nvme"),
+    (re.compile(r"/session\d+/"), "iscsi"),
+    (re.compile(r"/rport-"), "fc"),
+    (re.compile(r"/end_device-"), "sas"),
+    (re.compile(r"/ata\d+/"), "sata"),
+    (re.compile(r"/mmc_host/"), "mmc"),
+    (re.compile(r"/host\d+/"), "scsi"),
+    (re.compile(r"/virtio\d+/"), "virtio"),
 )
 CONTROLLER = re.compile(r"nvme\d+")
 OWN_BUSES = ("pcie", "apple-nvme")
@@ -38,7 +38,7 @@ UNIT_SERIAL = "device/vpd_pg80"
 
 def transport(path: str) -> str | None:
     """How the disk is attached, from its path below /sys/devices."""
-    return next((word for pattern, word in TRANSPORTS if re.search(pattern, f"{path}/")), None)
+    return next((word for pattern, word in TRANSPORTS if pattern.search(f"{path}/")), None)
 
 
 def attached(files: Files, at: str) -> str | None:
@@ -48,10 +48,18 @@ def attached(files: Files, at: str) -> str | None:
     word = transport(files.resolve(at))
     if word != "nvme":
         return word
-    device = files.resolve(f"{at}/device")  # a controller, or the subsystem of several (Linux, nvme/host/multipath.c)
-    controllers = [device, *(f"{device}/{name}" for name in files.names(device) if CONTROLLER.fullmatch(name))]
-    told = [files.read_text(f"{one}/transport").strip() for one in controllers if files.exists(f"{one}/transport")]
+    told = [said.strip() for one in controllers(files, at) if (said := content(files, f"{one}/transport")) is not None]
     return next((f"{word}-{one}" for one in told if one not in OWN_BUSES), word)
+
+
+def controllers(files: Files, at: str) -> list[str]:
+    """Of NVMe: the disk's device is its controller, or the subsystem of several (Linux, nvme/host/multipath.c). Raises
+    `HostError`.
+    """
+    device = files.resolve(f"{at}/device")
+    if CONTROLLER.fullmatch(device.rpartition("/")[2]):
+        return [device]
+    return [f"{device}/{name}" for name in files.names(device) if CONTROLLER.fullmatch(name)] or [device]
 
 
 def hctl(device: str) -> str | None:
@@ -80,17 +88,17 @@ def vendor(files: Files, at: str) -> Fact[str]:
 def model(files: Files, at: str, told: Told) -> Fact[str]:
     """The model; udev has it in full, while SCSI's field in sysfs ends after 16 letters."""
     from_udev = of(told, lambda properties: said(unescaped(properties.get("ID_MODEL_ENC", ""))))
-    return first(from_udev, text(files, f"{at}/device/model"))
+    return first_asked(lambda: from_udev, lambda: text(files, f"{at}/device/model"))
 
 
 def serial(files: Files, at: str, told: Told) -> Fact[str]:
     """What is printed on the drive: NVMe and virtio have it in sysfs, SCSI and SATA in udev or VPD page 0x80."""
     keys = ("ID_SCSI_SERIAL", "ID_SERIAL_SHORT")  # SAS drives have their WWN in the second
-    return first(
-        text(files, f"{at}/device/serial"),
-        text(files, f"{at}/serial"),
-        *(of(told, said_under(key)) for key in keys),
-        attempt(lambda: unit_serial(files, f"{at}/{UNIT_SERIAL}")),
+    return first_asked(
+        lambda: text(files, f"{at}/device/serial"),
+        lambda: text(files, f"{at}/serial"),
+        lambda: first(*(of(told, said_under(key)) for key in keys)),
+        lambda: attempt(lambda: unit_serial(files, f"{at}/{UNIT_SERIAL}")),
     )
 
 

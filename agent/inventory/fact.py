@@ -14,6 +14,8 @@ from agent.errors import AgentError, DecodeError, HostError
 from agent.host.doors import Files
 from agent.model.fact import Fact, Unknown
 
+FILLER = re.compile(r"([0xX.*_-])\1*")
+WHOLE_NUMBER = re.compile(r"-?[0-9]+")
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -61,7 +63,7 @@ def attempt(probe: Callable[[], T]) -> T | Unknown:
 def said(text: str | None) -> str | None:
     """A text of the firmware's, if it says anything: blanks, placeholders and runs of one sign say nothing."""
     text = " ".join((text or "").split())
-    is_filler = text.casefold() in PLACEHOLDERS or re.fullmatch(r"([0xX.*_-])\1*", text) is not None
+    is_filler = text.casefold() in PLACEHOLDERS or FILLER.fullmatch(text) is not None
     return None if not text or is_filler else text
 
 
@@ -75,6 +77,11 @@ def of(source: S | Unknown | None, ask: Callable[[S], T | None]) -> Fact[T]:
 def first(*facts: Fact[T]) -> Fact[T]:
     """The first that is not absent. A source that fails ends the search: a lesser one may have another word for it."""
     return next((fact for fact in facts if fact is not None), None)
+
+
+def first_asked(*asks: Callable[[], Fact[T]]) -> Fact[T]:
+    """The same, of sources that cost something to ask: those behind the answer are not asked."""
+    return next((fact for ask in asks if (fact := ask()) is not None), None)
 
 
 def text(files: Files, path: str) -> Fact[str]:
@@ -100,7 +107,7 @@ def number(files: Files, path: str) -> Fact[int]:
         if found is None:
             return None
         line = found.strip()
-        if not re.fullmatch(r"-?[0-9]+", line):
+        if not WHOLE_NUMBER.fullmatch(line):
             raise DecodeError(f"reading {path}", f"{line!r} is no number")
         return int(line) if not line.startswith("-") else None
 

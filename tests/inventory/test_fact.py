@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from agent.errors import DecodeError, HostError
 from agent.host.fake import FakeHost, Unreadable
 from agent.inventory.cpu import architecture, first_processor
-from agent.inventory.fact import attempt, first, flag, number, of, said, text
+from agent.inventory.fact import attempt, first, first_asked, flag, number, of, said, text
 from agent.inventory.network.nic import pci_address
 from agent.model.fact import Fact, Unknown
 
@@ -109,3 +111,21 @@ def test_architecture_of_old_kernels() -> None:
 def test_pci_address(device: str, address: str | None) -> None:
     """A NIC's PCI function is the last on its path; a NIC on USB or on the chip itself has none."""
     assert pci_address(FakeHost.with_files({}).files, device) == address
+
+
+def test_nobody_behind_the_answer_is_asked() -> None:
+    """An answer, or a source that fails, ends the search."""
+    log: list[Fact[str]] = []
+
+    def source(fact: Fact[str]) -> Callable[[], Fact[str]]:
+        def ask() -> Fact[str]:
+            log.append(fact)
+            return fact
+
+        return ask
+
+    failed = Unknown(unknown="EIO")
+
+    assert first_asked(source(None), source("a"), source("b")) == "a" and log == [None, "a"]
+    assert first_asked(source(failed), source("c")) == failed and log == [None, "a", failed]
+    assert first_asked(source(None)) is None

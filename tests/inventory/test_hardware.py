@@ -25,7 +25,8 @@ from agent.model.hardware.disk import DiskHealth, DiskInFull, Membership
 from agent.model.hardware.nic import NicInFull
 from agent.model.lldp import LldpNeighbour
 from tests.inventory import equipped
-from tests.machines import synthetic
+from tests.machines import parts, synthetic
+from tests.model.hardware import answers
 
 MACHINES = sorted(path.parent for path in synthetic.HERE.glob("*/machine.json"))
 SOON_S = 0.5
@@ -127,10 +128,58 @@ def test_a_stick_is_not_asked() -> None:
     """Bridges from USB may hang at what they do not know, and a system may run from one."""
     host = equipped.host()
     one = next(each for each in disks(host) if each.name == "sda")
-    of_sas = asked(host.drives, one.model_copy(update={"transport": "sas"}), None)
+    of_sas = asked(host.drives, one.model_copy(update={"transport": "sas"}))
 
     assert isinstance(of_sas.health, DiskHealth)
-    assert asked(host.drives, one.model_copy(update={"transport": "usb"}), None) == Told()
+    assert asked(host.drives, one.model_copy(update={"transport": "usb"})) == Told()
+
+
+def two_namespaces(device: str, *controllers: str) -> tuple[FakeHost, FaultPlan]:
+    """A machine with the disks nvme5n1 and nvme5n2 of one device, formatted to 512 and to 4096 bytes; its calls."""
+    built = equipped.machine()
+    for number in (1, 2):
+        parts.add_block(
+            built, f"nvme5n{number}", device, 1 << 30, udev={}, files={f"{name}/x": "" for name in controllers}
+        )
+        parts.put(built, {f"{built.tree.resolve(f'/sys/block/nvme5n{number}')}/nsid": str(number)})
+        built.drives |= {
+            (f"/dev/nvme5n{number}", "identify 1 0"): answers.nvme_controller(),
+            (f"/dev/nvme5n{number}", "identify 2 0"): answers.nvme_list(1, 2),
+            (f"/dev/nvme5n{number}", "identify 0 1"): answers.nvme_namespace(),
+            (f"/dev/nvme5n{number}", "identify 0 2"): answers.nvme_namespace(used=1),
+            (f"/dev/nvme5n{number}", "log 2"): answers.nvme_health(),
+        }
+    plan = FaultPlan()
+    return FakeHost.of(equipped.finished(built), plan), plan
+
+
+def used_bytes(one: DiskInFull) -> list[int]:
+    """What it is formatted to."""
+    assert not isinstance(one.formats, Unknown)
+    return [each.data_bytes for each in one.formats if each.is_used]
+
+
+@pytest.mark.parametrize(
+    ("device", "controllers", "nodes"),
+    [
+        ("pci0000:64/0000:70:00.0/nvme/nvme5", (), {"/dev/nvme5n1"}),
+        ("virtual/nvme-subsystem/nvme-subsys5", ("nvme5",), {"/dev/nvme5n1"}),
+        ("virtual/nvme-subsystem/nvme-subsys5", ("nvme5", "nvme6"), {"/dev/nvme5n1", "/dev/nvme5n2"}),
+        ("virtual/nvme-subsystem/nvme-subsys5", (), {"/dev/nvme5n1"}),
+    ],
+)
+def test_a_controller_is_asked_once(device: str, controllers: tuple[str, ...], nodes: set[str]) -> None:
+    """By the first of its namespaces, for all; where there are several, nobody knows which of them answers for whom."""
+    host, plan = two_namespaces(device, *controllers)
+    seen = take_in_full(host)
+    asked_of = [call for call in plan.calls if call.startswith("drives.") and "/dev/nvme5" in call]
+
+    assert {node for node in ("/dev/nvme5n1", "/dev/nvme5n2") if any(node in call for call in asked_of)} == nodes
+    assert len(asked_of) == 6 * len(nodes) == len(set(asked_of))
+    assert [used_bytes(disk(seen, f"nvme5n{number}")) for number in (1, 2)] == [[512], [4096]]
+    assert isinstance(disk(seen, "nvme5n1").health, DiskHealth)
+    assert disk(seen, "nvme5n2").health == disk(seen, "nvme5n1").health
+    assert disk(seen, "nvme5n2").nvme_version == disk(seen, "nvme5n1").nvme_version == "1.4.0"
 
 
 class HangingDrives(FakeDrives):

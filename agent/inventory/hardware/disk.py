@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from agent.errors import AgentError, DecodeError, DeviceError
 from agent.host.device_doors import Drives
-from agent.host.doors import Host
+from agent.host.doors import Files, Host
 from agent.inventory.disk import disks
+from agent.inventory.disk_names import controllers
 from agent.inventory.fact import attempt, number, of
 from agent.inventory.hardware.membership import memberships
 from agent.inventory.network.nic import PCI_ADDRESS
@@ -30,7 +31,6 @@ class Told(NamedTuple):
 
     health: Fact[DiskHealth] = None
     namespaces: tuple[Namespace, ...] | Unknown = ()
-    formats: tuple[LbaFormat, ...] | Unknown = ()
     nvme_version: Fact[str] = None
     capacity_bytes: Fact[int] = None
     unallocated_bytes: Fact[int] = None
@@ -45,16 +45,31 @@ class Told(NamedTuple):
 def disks_in_full(host: Host, limit_s: float) -> tuple[DiskInFull, ...]:
     """Every disk, by name; each has that long for its answers. Raises `HostError`, as `disks` does."""
     found = disks(host)
-    told = side_by_side(
-        {
-            one.name: partial(asked, host.drives, one, number(host.files, f"{BLOCK}/{one.name}/nsid"))
-            for one in found
-            if not is_silent(one)
-        },
-        limit_s,
-        at_once=1,
+    asked_for = spokesmen(host.files, found)
+    asks = {one.name: partial(asked, host.drives, one) for one in asked_for.values()}
+    told = side_by_side(asks, limit_s, at_once=1)
+    return tuple(
+        in_full(host, one, told[asked_for[one.name].name] if one.name in asked_for else Told()) for one in found
     )
-    return tuple(in_full(host, one, told.get(one.name, Told())) for one in found)
+
+
+def spokesmen(files: Files, found: tuple[Disk, ...]) -> dict[str, Disk]:
+    """By a disk's name, the disk that is asked for it: the first of its NVMe controller, where it has one alone, since
+    all namespaces would have the same asked of it. Any other is asked itself, and who is silent has none.
+    """
+    firsts: dict[str, Disk] = {}
+    return {one.name: firsts.setdefault(controller(files, one), one) for one in found if not is_silent(one)}
+
+
+def controller(files: Files, one: Disk) -> str:
+    """The path of its one NVMe controller; else the disk's own name."""
+    reached = attempt(lambda: controllers(files, f"{BLOCK}/{one.name}")) if speaks_nvme(one) else []
+    return reached[0] if not isinstance(reached, Unknown) and len(reached) == 1 else one.name
+
+
+def speaks_nvme(one: Disk) -> bool:
+    """By whatever it is reached."""
+    return (known(one.transport) or "").startswith("nvme")
 
 
 def is_silent(one: Disk) -> bool:
@@ -71,35 +86,31 @@ def in_full(host: Host, one: Disk, told: Told | Unknown) -> DiskInFull:
     return DiskInFull(
         **dict(one),
         **answers,
+        formats=of(answers["namespaces"], lambda found: formats(host.files, one, found)) or (),
         pci_address=path if isinstance(path, Unknown) else pci,
         numa_node=number(host.files, f"/sys/bus/pci/devices/{pci}/numa_node") if pci else None,
         memberships=attempt(lambda: memberships(host.files, one)),
     )
 
 
-def asked(drives: Drives, one: Disk, own: Fact[int]) -> Told:
-    """By its own commands; `own` is its NVMe namespace. A transport that is not known is taken for SCSI: its commands
-    harm nobody who speaks it.
-    """
+def asked(drives: Drives, one: Disk) -> Told:
+    """By its own commands. A transport that is not known is taken for SCSI: its commands harm nobody who speaks it."""
     if is_silent(one):
         return Told()
-    transport = known(one.transport)
-    if transport is not None and transport.startswith("nvme"):
-        return of_nvme(drives, one.path, own)
-    return of_ata(drives, one.path) if transport == "sata" else of_scsi(drives, one.path)
+    if speaks_nvme(one):
+        return of_nvme(drives, one.path)
+    return of_ata(drives, one.path) if known(one.transport) == "sata" else of_scsi(drives, one.path)
 
 
-def of_nvme(drives: Drives, node: str, number: Fact[int]) -> Told:
+def of_nvme(drives: Drives, node: str) -> Told:
     """Controller, namespaces, the health log."""
     controller = attempt(lambda: decoded_controller(drives, node))
     told = known(controller)
     why = controller if isinstance(controller, Unknown) else None
-    spaces = attempt(lambda: namespaces(drives, node))
     return Told(
         health=attempt(lambda: nvme_health(drives, node)),
         self_tests=attempt(lambda: nvme_self_tests(drives, node)),
-        namespaces=spaces,
-        formats=of(spaces, lambda found: formats(found, number)) or (),
+        namespaces=attempt(lambda: namespaces(drives, node)),
         nvme_version=why or (told.version if told else None),
         capacity_bytes=why or (told.capacity_bytes if told else None),
         unallocated_bytes=why or (told.unallocated_bytes if told else None),
@@ -126,10 +137,12 @@ def namespaces(drives: Drives, node: str) -> tuple[Namespace, ...]:
     return tuple(nvme.namespace(answer, one) for one, answer in answers if answer is not None)
 
 
-def formats(found: tuple[Namespace, ...], number: Fact[int]) -> tuple[LbaFormat, ...]:
+def formats(files: Files, one: Disk, found: tuple[Namespace, ...]) -> tuple[LbaFormat, ...]:
     """Of the namespace that the disk is: the only one, or the one that sysfs says."""
-    own = [one for one in found if len(found) == 1 or one.number == number]
-    return own[0].formats if own else ()
+    if len(found) == 1:
+        return found[0].formats
+    number_of_it = number(files, f"{BLOCK}/{one.name}/nsid") if found else None
+    return next((each.formats for each in found if each.number == number_of_it), ())
 
 
 def of_ata(drives: Drives, node: str) -> Told:
@@ -139,7 +152,7 @@ def of_ata(drives: Drives, node: str) -> Told:
         told = None if raw is None else ata.identity(raw)
     except AgentError as error:
         why = Unknown(unknown=str(error))
-        of_nvme_alone = {"namespaces", "formats", "nvme_version", "capacity_bytes", "unallocated_bytes"}
+        of_nvme_alone = {"namespaces", "nvme_version", "capacity_bytes", "unallocated_bytes"}
         return Told(**{part: why for part in Told._fields if part not in of_nvme_alone})
     if told is None:
         return Told()

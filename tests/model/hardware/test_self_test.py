@@ -84,7 +84,7 @@ def test_disks_are_asked_by_their_own_commands() -> None:
         (HDD.path, "scsi 16"): page,
     }
     drives = FakeHost.of(made).drives
-    told = [asked(drives, disk, None) for disk in (NVME, SSD, HDD, HDD.model_copy(update={"path": "/dev/sdx"}))]
+    told = [asked(drives, disk) for disk in (NVME, SSD, HDD, HDD.model_copy(update={"path": "/dev/sdx"}))]
 
     assert [None if each.self_tests is None else [test.at_hours for test in each.self_tests] for each in told] == [  # type: ignore[union-attr]
         [5],
