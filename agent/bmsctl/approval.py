@@ -13,6 +13,7 @@ from agent.model.frozen import Reply
 
 app = typer.Typer(no_args_is_help=True, help="Approvals: orders that destroy data, and wait for a second person.")
 PATH = "/v1/approvals"
+SPARE = ("AT", "PROJECT", "EXPIRES")
 
 
 class Approval(Reply):
@@ -36,7 +37,7 @@ def list_approvals(context: typer.Context, json: Json = False) -> None:
     show(
         answer,
         json,
-        rows(columns, ((a.id, a.order, a.name, a.project, a.asked_by, a.asked_at, a.expires_at) for a in found)),
+        rows(columns, ((a.id, a.order, a.name, a.project, a.asked_by, a.asked_at, a.expires_at) for a in found), SPARE),
     )
 
 

@@ -36,7 +36,8 @@ def list_tokens(context: typer.Context, json: Json = False) -> None:
     answer = client_of(context).get(PATH)
     tokens = read(tuple[EnrolmentToken, ...], answer)
     columns = ("ID", "MAC", "RACK", "LEFT", "BY", "EXPIRES", "REVOKED")
-    table = rows(columns, ((t.id, t.mac, t.rack, t.left, t.created_by, t.expires_at, t.revoked_at) for t in tokens))
+    lines = ((t.id, t.mac, t.rack, t.left, t.created_by, t.expires_at, t.revoked_at) for t in tokens)
+    table = rows(columns, lines, spare=("BY", "MAC", "RACK"))
     show(answer, json, table)
 
 

@@ -93,7 +93,7 @@ def described(told: Erasures, *, every: bool) -> Iterable[RenderableType]:
                 "firmware changed": erased.firmware_changed,
             }
         )
-        yield rows(DISKS, map(line, erased.says.disks))
+        yield rows(DISKS, map(line, erased.says.disks), spare=("FIRMWARE", "SAMPLES"))
 
 
 def attested(boot: str, *, is_so: bool) -> str:

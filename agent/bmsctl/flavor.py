@@ -59,7 +59,9 @@ def list_flavors(context: typer.Context, json: Json = False) -> None:
     columns = ("NAME", "ARCH", "CORES", "RAM MB", "DISKS", "NICS", "FIRMWARE")
     flavors = read(tuple[Flavor, ...], answer)
     table = rows(
-        columns, ((f.name, f.cpu_arch, f.cores, f.ram_mb, disks_of(f), nics_of(f), f.firmware) for f in flavors)
+        columns,
+        ((f.name, f.cpu_arch, f.cores, f.ram_mb, disks_of(f), nics_of(f), f.firmware) for f in flavors),
+        spare=("ARCH", "FIRMWARE", "NICS", "DISKS"),
     )
     show(answer, json, table)
 

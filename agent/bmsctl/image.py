@@ -175,6 +175,7 @@ def list_images(context: typer.Context, json: Json = False) -> None:
             )
             for image in images
         ),
+        spare=("FILE", "DIGEST", "FIRMWARE", "MIN DISK", "DISK", "FORMAT"),
     )
     show(answer, json, table)
 

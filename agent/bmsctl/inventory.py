@@ -89,6 +89,7 @@ def disk_table(disks: tuple[Disk, ...]) -> RenderableType:
             )
             for disk in disks
         ),
+        spare=("SECTOR", "TRANSPORT", "MEDIA", "WWN", "MODEL"),
     )
 
 
@@ -116,4 +117,5 @@ def nic_table(nics: tuple[Nic, ...]) -> RenderableType:
             )
             for nic in nics
         ),
+        spare=("DRIVER", "PCI", "MBIT/S", "CARRIER"),
     )

@@ -45,6 +45,7 @@ def list_nics(context: typer.Context, server: str, json: Json = False) -> None:
             (n.address or "dhcp", n.vpc, n.subnet, n.mac, n.security_groups, n.eip, n.applied, n.observed, n.port_id)
             for n in found.nics
         ),
+        spare=("MAC", "SUBNET", "EIP", "GROUPS", "VPC"),
     )
     problems = [f"{fault.code}: {fault.message}" for fault in found.problems]
     detaching = [f"{address}: detaching, until the server's agent has let go of it" for address in found.detaching]

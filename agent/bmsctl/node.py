@@ -45,6 +45,7 @@ def list_nodes(context: typer.Context, json: Json = False) -> None:
             )
             for n in nodes
         ),
+        spare=("POWER", "RUNS", "CLEAN", "HOST", "SERVER", "TO APPROVE", "FAULT"),
     )
     show(answer, json, table)
 

@@ -103,6 +103,7 @@ def list_servers(
             (s.name, s.status, s.task_state, s.host_status, addresses(s), s.flavor, s.image, s.node_name)
             for s in read(tuple[Server, ...], answer)
         ),
+        spare=("IMAGE", "FLAVOR", "HOST", "NODE", "TASK", "ADDRESSES"),
     )
     show(answer, json, table)
 

@@ -4,22 +4,25 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from agent.bmsctl.client import Client
+from agent.bmsctl.columns import Columns
 from agent.errors import InputError
 
 GOOD = frozenset({"ACTIVE", "available", "active", "UP", "SUCCESS", "On"})
 BAD = frozenset({"ERROR", "error", "DOWN", "FAIL", "killed"})
 BUSY = frozenset({"BUILD", "REBOOT", "HARD_REBOOT", "deploying", "cleaning", "RUNNING", "INIT", "UNKNOWN", "enroll"})
+WIDE = 1000
+"""Characters in a line that no terminal shows."""
 COMING = frozenset({"queued", "saving"})
 
 Json = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
@@ -33,8 +36,11 @@ def client_of(context: typer.Context) -> Client:
 
 
 def console() -> Console:
-    """Where people read."""
-    return Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    """Where people read; or a program (grep), for which no line has an end unless `COLUMNS` says so."""
+    answer = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    if not answer.is_terminal and "COLUMNS" not in os.environ:
+        answer.width = WIDE
+    return answer
 
 
 def show_json(answer: Any) -> None:
@@ -52,14 +58,9 @@ def show(answer: Any, as_json: bool, *shown: RenderableType) -> None:
         terminal.print(one)
 
 
-def rows(columns: Iterable[str], values: Iterable[Iterable[Any]]) -> Table:
-    """A list."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=place == 0)  # half a name or serial is none
-    for row in values:
-        table.add_row(*(word(value) for value in row))
-    return table
+def rows(columns: Iterable[str], values: Iterable[Iterable[Any]], spare: tuple[str, ...] = ()) -> Columns:
+    """A list; where there is no room for all of it, the columns in `spare` go, the first one first."""
+    return Columns(tuple(columns), tuple(tuple(word(value) for value in row) for row in values), spare)
 
 
 def facts(values: Mapping[str, Any]) -> Table:

@@ -12,6 +12,7 @@ from agent.bmsctl.client import escaped, read
 from agent.bmsctl.show import Json, client_of, rows, show
 
 app = typer.Typer(no_args_is_help=True, help="Tokens: what users call with.")
+SPARE = ("USED", "NOTE", "ROLE")
 
 
 @app.command("create")
@@ -36,7 +37,9 @@ def list_tokens(context: typer.Context, json: Json = False) -> None:
     answer = client_of(context).get("/v1/tokens")
     tokens = read(tuple[Token, ...], answer)
     columns = ("ID", "USER", "ROLE", "EXPIRES", "USED", "REVOKED", "NOTE")
-    table = rows(columns, ((t.id, t.user, t.role, t.expires_at, t.used_at, t.revoked_at, t.note) for t in tokens))
+    table = rows(
+        columns, ((t.id, t.user, t.role, t.expires_at, t.used_at, t.revoked_at, t.note) for t in tokens), SPARE
+    )
     show(answer, json, table)
 
 

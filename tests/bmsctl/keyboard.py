@@ -62,9 +62,9 @@ class Keyboard:
         session.mount("http://", InProcess(world))
         self._client = Client(URL, token or world.controller.user_token, session)
 
-    def __call__(self, *words: str) -> Typed:
-        """Type `bmsctl` and these words."""
-        result = CliRunner().invoke(app, list(words), obj=self._client, env={"COLUMNS": "200"})
+    def __call__(self, *words: str, columns: int | None = 200) -> Typed:
+        """Type `bmsctl` and these words, in a terminal of that width, or in none."""
+        result = CliRunner().invoke(app, list(words), obj=self._client, env={"COLUMNS": columns and str(columns)})
         if isinstance(result.exception, AgentError):
             return Typed(exit_status_of(result.exception), result.stdout, said(result.exception))
         if result.exception is not None and not isinstance(result.exception, SystemExit):
