@@ -15,8 +15,8 @@ Where things are, from the top; a module imports only from floors below it:
     ironic.py                     the ramdisk under OpenStack Ironic, in place of its own agent
     daemon.py                     what runs while a session is open: threads, watchdog, end
     diagnose/                     what is wrong with this machine and what to do; the bundle; the status screen
-    link/                         agent → controller: heartbeats, desired state, reports; `link/ironic`: to Ironic;
-                                  `link/process`: who speaks HTTP for root, and may do nothing else
+    link/                         agent → controller: heartbeats, desired state, reports; `link/relay` asks for root,
+                                  `link/process` speaks HTTP and may do nothing else; `link/ironic`: to Ironic
     api/ironic/                   Ironic → agent: commands and steps, each a row that leads to an operation
     operations.py                 THE TABLE: every verb, who plans it, who does it, where it may run
     networking.py                 its page on the network
@@ -44,6 +44,10 @@ Hardware is put under load by `apply/burn_in/` and judged by `apply/validation/`
 So: an operation is *decided* in `plan/`, judged in `plan/check.py`, and *done* in `apply/`; nothing else decides or
 does. `controller/` (the embedded controller) and `bmsctl/` (its client) are other programs in the same wheel: they
 import the lowest floor only, and know the agent by its protocol, `model/protocol.py`, alone.
+
+Who is believed: a node by its key (`link/key.py`; `link/sealed.py`: in the TPM) and its certificate
+(`link/certificate.py`, `controller/certificates.py`), a ramdisk by the boot that the controller ordered
+(`controller/flow/attest.py`), and who destroys data, by policy, with a second person (`controller/flow/approval.py`).
 
 To add a verb: a request in `model/request.py`, a planner in `plan/`, steps in `model/plan.py` with their invariants
 in `plan/check.py` and their doing in `apply/`, a row in `operations.py`, a file in `cli/`, a golden plan in `tests/`.

@@ -32,10 +32,17 @@ class Row:
             found = getattr(import_module(module), attribute)
         if isinstance(found, typer.Typer):
             found.rich_markup_mode = None
-            return typer.main.get_group(found)
+            return whole_lines(typer.main.get_group(found))
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
         alone.command(name)(found)
         return typer.main.get_command(alone)
+
+
+def whole_lines(group: TyperGroup) -> TyperGroup:
+    """The same, whose help says of each command all that its first paragraph says: it is cut otherwise."""
+    for each in group.commands.values():
+        each.short_help = each.short_help or " ".join((each.help or "").partition("\n\n")[0].split())
+    return group
 
 
 class Commands(TyperGroup):

@@ -114,7 +114,8 @@ def read(file: Path) -> NetworkConfig:
     try:
         found = json_text.loads(text)
     except ValueError as error:
-        raise InputError(f"reading {file}", f"it is no JSON: {error}") from None
+        hint = "Give a network: bms-agent network show --config prints this machine's."
+        raise InputError(f"reading {file}", f"it is no JSON: {error}", hint=hint) from None
     try:
         openstack = isinstance(found, dict) and "networks" in found
         return network_config(text) if openstack else decode(NetworkConfig, text, f"reading {file}")

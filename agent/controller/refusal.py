@@ -46,7 +46,7 @@ class BadKey(Refused):
     """No such key pair, or not a public key."""
 
     code = "BMS.0211"
-    advice = "Create the key pair first: bmsctl keypair create NAME --public-key FILE."
+    advice = "A key pair is made by bmsctl keypair create NAME --public-key FILE, of the one line of a .pub file."
 
 
 class BadFlavor(Refused):

@@ -85,6 +85,7 @@ def test_help_fits_a_terminal(command: str) -> None:
 
     assert done.exit_code == 0 and "Usage: " in done.output
     assert max(len(line) for line in done.output.splitlines()) <= 80
+    assert "..." not in done.output.partition("Commands:")[2]
 
 
 def test_every_line_of_the_table_is_its_commands_own() -> None:

@@ -15,6 +15,7 @@ from agent.model.protocol import Desired, Refusal
 from tests.controller.machine import Machine
 from tests.controller.world import KEY, World
 
+MISTYPED = ("/v1/flavors", "/v1/agent/enroll")
 USER_READS = ("nodes", "flavors", "images", "vpcs", "subnets", "security-groups", "eips", "keypairs", "servers")
 
 
@@ -68,8 +69,19 @@ def test_a_wrong_query_is_refused(world: World, machine: Machine, query: str) ->
 def test_every_refusal_is_a_fault(world: World, method: str, path: str, status: int, code: str) -> None:
     """Whatever is wrong, the body is one form."""
     answer = world.http.request(method, path)
+    fault = Refusal.model_validate_json(answer.text).fault
 
-    assert (answer.status_code, Refusal.model_validate_json(answer.text).fault.code) == (status, code)
+    assert (answer.status_code, fault.code) == (status, code)
+    assert fault.hint
+
+
+def test_who_mistypes_is_told_to_correct_it(world: World) -> None:
+    """People's fields are named as theirs; that an agent's are not understood is a matter of versions."""
+    headers = {"Authorization": f"Bearer {world.controller.user_token}"}
+    hints = [world.http.post(path, json={}, headers=headers).json()["fault"]["hint"] for path in MISTYPED]
+
+    assert ["Correct" in hint for hint in hints] == [True, False]
+    assert ["versions" in hint for hint in hints] == [False, True]
 
 
 def test_the_ramdisk_is_served(made: Callable[..., World], tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from agent.model.protocol import Refusal
 
 REFUSALS_PER_S = 0.1
 REFUSALS_BURST_S = 1200.0
+DOCS = "GET /docs says what there is."
 
 log = structlog.get_logger("controller")
 
@@ -73,14 +74,19 @@ async def _remember(request: Request, code: str) -> None:
 def _undecodable(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     problems = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()[:8]]
-    fault = Fault(code=DecodeError.code, message=f"reading the request: {'; '.join(problems)}", hint=DecodeError.advice)
+    fault = Fault(code=DecodeError.code, message=f"reading the request: {'; '.join(problems)}", hint=_advice(request))
     log.info("undecodable", method=request.method, path=_route(request), why=fault.message)
     return answer(fault, 422)
 
 
+def _advice(request: Request) -> str:
+    """People mistype; agents do not."""
+    return DecodeError.advice if request.url.path.startswith("/v1/agent/") else "Correct what is named, and ask again."
+
+
 def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    fault = Fault(code=f"HTTP.{error.status_code}", message=f"answering {request.method}: {error.detail}")
+    fault = Fault(code=f"HTTP.{error.status_code}", message=f"answering {request.method}: {error.detail}", hint=DOCS)
     return answer(fault, error.status_code)
 
 
