@@ -64,7 +64,8 @@ class Keyboard:
 
     def __call__(self, *words: str, columns: int | None = 200) -> Typed:
         """Type `bmsctl` and these words, in a terminal of that width, or in none."""
-        result = CliRunner().invoke(app, list(words), obj=self._client, env={"COLUMNS": columns and str(columns)})
+        environment = {"COLUMNS": None if columns is None else str(columns)}
+        result = CliRunner().invoke(app, list(words), obj=self._client, env=environment)
         if isinstance(result.exception, AgentError):
             return Typed(exit_status_of(result.exception), result.stdout, said(result.exception))
         if result.exception is not None and not isinstance(result.exception, SystemExit):
