@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from threading import Event
 from time import monotonic
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlencode
 
 import structlog
@@ -32,6 +32,9 @@ LONGEST_PAUSE_S = 60.0
 OK = 200
 REPAIRS = frozenset({CLOCK_CODE, CERTIFICATE_CODE})
 """Refusals after which a call is made again, once for each: with the controller's time, with a new certificate."""
+MORE_S = 60.0
+"""From a call's beginning: whatever it takes besides itself (a certificate, a repetition) begins by then. So a
+controller that drips costs a call, and no loop of the daemon the time within which it must show that it lives."""
 OPENING = ("/v1/agent/enroll", "/v1/agent/boot", CERTIFICATE_PATH)
 """Calls by which a node gets to where it is given a certificate."""
 
@@ -51,6 +54,7 @@ class Client:
         ca: str | None = None,
         socket: str | None = None,
         certificates: NodeCertificates | None = None,
+        more_s: float = MORE_S,
     ) -> None:
         """With a key, every call is signed by it, as one of that session. With the digest of an authority, the
         controller is whoever that certifies; with both, it gives us a certificate, which may be shared with other
@@ -61,20 +65,33 @@ class Client:
         self._bearer = {CREDENTIAL: f"Bearer {token}"} if credential is not None else {}
         self._signing = Signing(key, token, session_id) if key else None
         self._certificates = (certificates or NodeCertificates()) if key and ca else None
+        self._more_s = more_s
+        self._began_s = 0.0
         self._opened: Shown | None = None
         """By which the connection at hand is opened."""
 
     def post(self, path: str, message: Frozen, answer: type[Model]) -> Model:
         """Raises `LinkError`, `ControllerRefused`, `DecodeError`."""
-        return self._call("POST", path, answer, body=message.model_dump_json().encode())
+        return self._begun("POST", path, answer, body=message.model_dump_json().encode())
 
     def send(self, path: str, body: bytes, kind: str, answer: type[Model], wait_s: float) -> Model:
         """Bytes of that kind, which may take that long. Raises as `post` does."""
-        return self._call("POST", path, answer, body=body, kind=kind, wait_s=wait_s)
+        return self._begun("POST", path, answer, body=body, kind=kind, wait_s=wait_s)
 
     def get(self, path: str, answer: type[Model], query: Mapping[str, str], wait_s: float = 0.0) -> Model:
         """Long polls wait on the other side, up to `wait_s` more. Raises as `post` does."""
-        return self._call("GET", path, answer, query=query, wait_s=wait_s)
+        return self._begun("GET", path, answer, query=query, wait_s=wait_s)
+
+    def _begun(self, method: Literal["GET", "POST"], path: str, answer: type[Model], **more: Any) -> Model:
+        self._began_s = monotonic()
+        return self._call(method, path, answer, **more)
+
+    def _left_s(self, doing: str) -> float:
+        """In which whatever belongs to this call may begin. Raises `LinkError`."""
+        left_s = self._began_s + self._more_s - monotonic()
+        if left_s <= 0:
+            raise LinkError(doing, f"what had to be done before took more than {self._more_s:g} s")
+        return left_s
 
     def _call(
         self,
@@ -92,8 +109,9 @@ class Client:
         target = f"{path}?{urlencode(query)}" if query else path
         signed = self._signing.headers(method, target, body) if self._signing else {}
         call = Call(method=method, target=target, kind=kind, headers=self._bearer | signed, wait_s=wait_s)
-        told, content = self._wire.exchange(call, body)
         doing = f"calling {method} {self._url}{path}"
+        self._left_s(doing)
+        told, content = self._wire.exchange(call, body)
         if told.status >= 500:
             raise LinkError(doing, f"the controller answered {told.status}")
         if told.status != OK:
@@ -141,9 +159,14 @@ class Client:
         if fault.code != CERTIFICATE_CODE or kept is None:
             return False
         log.info("a certificate is needed", fault=fault.message)
-        with kept.lock:
+        doing = "waiting for a certificate that another thread fetches"
+        if not kept.lock.acquire(timeout=self._left_s(doing)):
+            raise LinkError(doing, "it takes too long")
+        try:
             if kept.shown is self._opened:
                 kept.take(self._fetched(kept))
+        finally:
+            kept.lock.release()
         return True
 
 

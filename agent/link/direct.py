@@ -10,7 +10,7 @@ from requests.exceptions import RequestException
 
 from agent.errors import LinkError
 from agent.link.body import PLAIN, taken
-from agent.link.leash import Leash, Leashed
+from agent.link.leash import CUT, Leash, Leashed
 from agent.link.trust import Pinned, authority
 from agent.model.call import Answer, Call
 
@@ -18,7 +18,6 @@ CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 30.0
 """For its beginning, and as long again for the rest. Whoever drips has no more than both."""
 DATE_LENGTH = 100
-CUT = "its answer has no end"
 
 
 class Direct:
@@ -81,7 +80,7 @@ class Direct:
     def _trust(self) -> None:
         """Once, before the first call. Raises `LinkError`, `ConfigError`."""
         if self._pin is not None and self._authority is None:
-            self._authority = authority(self._url, self._pin)
+            self._authority = authority(self._url, self._pin, self._leash, self._answer_s)
             self._session.mount("https://", Pinned(self._authority, self._leash, self._shown))
 
 

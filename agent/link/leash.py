@@ -15,6 +15,8 @@ from typing import Any
 
 from requests.adapters import HTTPAdapter
 
+CUT = "its answer has no end"
+
 
 class Leash:
     """Holds the connections of one request after another; it belongs to one thread."""

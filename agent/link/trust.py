@@ -16,25 +16,29 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agent.errors import ConfigError, LinkError
-from agent.link.leash import Leash, Leashed
+from agent.link.leash import CUT, Leash, Leashed
 
 CA_PATH = "/boot/ca.pem"
-TIMEOUT_S = 30.0
+TIMEOUT_S = 15.0
+"""For the connection, and again for TLS."""
 CA_BYTES = 64 * 1024
 
 
-def authority(url: str, pin: str) -> str:
+def authority(url: str, pin: str, leash: Leash, within_s: float) -> str:
     """The authority's certificate, as PEM, from the controller itself: whoever sends it, the digest says whether it is
-    the one. Raises `LinkError`, `ConfigError`."""
+    the one. It is there within that time, or not at all. Raises `LinkError`, `ConfigError`."""
     parts, doing = urlsplit(url), f"asking {url} for its authority"
     if parts.scheme != "https" or not parts.hostname:
         raise ConfigError(doing, "an authority is pinned, and the URL is not https", hint="Correct bms.controller.")
     connection = HTTPSConnection(parts.hostname, parts.port, context=_context(None), timeout=TIMEOUT_S)
     try:
-        connection.request("GET", f"{parts.path.rstrip('/')}{CA_PATH}")
-        der = ssl.PEM_cert_to_DER_cert(connection.getresponse().read(CA_BYTES).decode("ascii"))
+        with leash.within(within_s):
+            connection.connect()
+            leash.hold(connection.sock)
+            connection.request("GET", f"{parts.path.rstrip('/')}{CA_PATH}")
+            der = ssl.PEM_cert_to_DER_cert(connection.getresponse().read(CA_BYTES).decode("ascii"))
     except (OSError, HTTPException, ValueError) as error:
-        raise LinkError(doing, type(error).__name__) from error
+        raise LinkError(doing, CUT if leash.is_cut else type(error).__name__) from error
     finally:
         connection.close()
     found = f"sha256:{hashlib.sha256(der).hexdigest()}"

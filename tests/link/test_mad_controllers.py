@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
 
 import pytest
 import requests
 
+from agent.controller.tls import load_authority, server_context
 from agent.errors import AgentError, DecodeError, LinkError
 from agent.host.fake import FakeHost
 from agent.job.ledger import Ledger
@@ -237,4 +239,28 @@ def test_headers_that_drip(good: int) -> None:
         with pytest.raises(LinkError, match="no end"):
             wire.exchange(Call(method="GET", target="/"), b"")
         assert monotonic() - began_s < 5
+        thread.join()
+
+
+def test_an_authority_that_drips(tmp_path: Path) -> None:
+    """Before anybody is trusted, too: who stands in for the controller holds no call for longer than another answer."""
+    context = server_context(load_authority(tmp_path), tmp_path, ("127.0.0.1",))
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+
+        def serve() -> None:
+            stream, _ = listening.accept()
+            with suppress(OSError), closing(context.wrap_socket(stream, server_side=True)) as secured:
+                secured.recv(65536)
+                secured.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                for _ in range(400):
+                    secured.sendall(b"x")
+                    sleep(0.05)
+
+        thread = Thread(target=serve)
+        thread.start()
+        wire = Direct(f"https://127.0.0.1:{listening.getsockname()[1]}", f"sha256:{'0' * 64}", answer_s=1.0)
+        began_s = monotonic()
+        with pytest.raises(LinkError, match=r"asking .* its authority: its answer has no end"):
+            wire.exchange(Call(method="GET", target="/"), b"")
+        assert monotonic() - began_s < 8
         thread.join()

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
+from time import sleep
 from typing import get_args
 
 import pytest
@@ -28,7 +29,8 @@ from agent.link.process import DOING
 from agent.link.relay import Relay, socket_of
 from agent.model import signature
 from agent.model.call import CALLS, HEADERS, Call, Opening
-from agent.model.protocol import Acknowledged, Desired, ReportBatch, ReportsAnswer
+from agent.model.frozen import decode
+from agent.model.protocol import CERTIFICATE_PATH, Acknowledged, Desired, ReportBatch, ReportsAnswer
 from tests.controller.routes import routes
 from tests.link.answers import answering
 from tests.link.beside import NOBODY, beside, listener, started, user_of
@@ -156,6 +158,7 @@ def piece(head: bytes, body: bytes = b"") -> bytes:
 
 
 ANSWER = b'{"answer": {"status": 200}}'
+REFUSING = b'{"answer": {"status": 401, "date": "Sun, 22 Nov 2026 10:00:00 GMT"}}'
 MAD = {
     b"": "ended, or hung up",
     b"\x00\x00": "hung up within a piece",
@@ -255,3 +258,32 @@ def test_what_crosses_is_small() -> None:
     certificate of another key, which is that process's alone."""
     assert set(Opening.model_fields) == {"url", "ca", "shown"}
     assert set(Call.model_fields) == {"method", "target", "kind", "headers", "wait_s"}
+
+
+@pytest.mark.parametrize("answer", [b'{"answer": {"status": 500}}', REFUSING], ids=["failing", "refusing"])
+def test_a_slow_certificate_costs_one_call(tmp_path: Path, answer: bytes) -> None:
+    """Whoever speaks for root drags out all that a call takes besides itself: it is given up, not repeated, so that no
+    loop is taken for dead; the next call is made without."""
+    asked: list[str] = []
+
+    def speak() -> None:
+        with suppress(AgentError), Line(listening.accept()[0], "listening") as line:
+            line.receive(10)
+            while (found := line.receive(10, waits=True)) is not None:
+                asked.append(decode(Call, found[0], "listening").path)
+                is_report = asked[-1] == "/v1/agent/reports"
+                sleep(0 if is_report else 0.6)
+                line.send(ANSWER if is_report else answer, b'{"acknowledged": 1}' if is_report else OFF[1].encode(), 10)
+
+    with listener(tmp_path / "socket") as listening:
+        thread = Thread(target=speak, name="slow")
+        thread.start()
+        path, pin = str(tmp_path / "socket"), f"sha256:{'0' * 64}"
+        client = Client("https://controller", SecretStr("c"), KEY, "s", pin, path, more_s=0.5)
+        with pytest.raises(LinkError, match=r"took more than 0.5 s"):
+            client.post("/v1/agent/reports", BATCH, ReportsAnswer)
+        assert client.post("/v1/agent/reports", BATCH, ReportsAnswer).acknowledged == 1
+        del client
+        thread.join(20)
+
+    assert asked == [CERTIFICATE_PATH, "/v1/agent/reports"]
