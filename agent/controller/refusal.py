@@ -347,7 +347,7 @@ class CloneRefused(Refused):
 
     code = "BOOT.CLONE"
     http_status = 403
-    advice = "Switch the copy off. Is it the server's own machine with a new mainboard, say so: bmsctl node identity."
+    advice = "Switch the copy off. Is it the server's own machine, repaired: bmsctl node identity, and start it anew."
 
 
 class ProofRefused(Refused):

@@ -290,3 +290,22 @@ def test_a_controller_that_dies_between_off_and_on_goes_on(tmp_path: Path) -> No
 
     assert world.node()["attested"] is True
     world.close()
+
+
+def test_an_os_that_starts_instead_gets_no_token(world: World, tenant: Machine) -> None:
+    """The boot from the network failed, and the firmware went on to the disk: the boot's token is nobody's, and its BMC
+    boots the machine again."""
+    deleted(world)
+    world.look()
+    tenant.boot_id = "from the disk"
+    tenant.prove()
+    assert token_in(tenant.script()) is None
+    world.power.told.clear()
+    for _ in range(100):
+        world.look(60)
+        if world.power.told:
+            break
+
+    assert world.power.told == [Reset.FORCE_OFF, Reset.ON]
+    tenant.power_on().serve()
+    assert world.node()["attested"] is True

@@ -276,3 +276,42 @@ def test_what_is_no_key_is_not_certified(node: Machine, key: str) -> None:
     headers |= node.signature("POST", CERTIFICATE_PATH, content)
 
     assert node.world.http.post(CERTIFICATE_PATH, content=content, headers=headers).status_code == 422
+
+
+@pytest.mark.parametrize("boots", [False, True], ids=["a server", "a ramdisk"])
+def test_who_was_told_to_call_in_the_clear(made: Callable[..., World], boots: bool) -> None:
+    """Before the controller had TLS: it has a key, and does not know of TLS. It is refused, and the operator told what
+    to do; that is over once it is heard."""
+    world = made()
+    machine = Machine(world, key=a_key()).power_on()
+    if not boots:
+        world.order()
+        machine.serve()
+    world.options = world.options.model_copy(update={"listen_tls": "127.0.0.1:8481"})
+    world.restart()
+    world.clock.move(1)
+
+    assert refusal(asked(machine)) == REFUSED
+    fault = world.node()["fault"]
+    assert fault["code"] == CERTIFICATE_CODE and "calls in the clear" in fault["message"]
+    assert "agent.toml" in fault["hint"] and "--no-require-certificates" in fault["hint"]
+    if boots:
+        machine.key = a_key()
+        machine.power_on()
+        world.peer = der(machine.certificate_of_node())
+        assert asked(machine).status_code == 200
+    else:
+        world.options = world.options.model_copy(update={"require_certificates": False})
+        world.restart()
+        world.clock.move(1)
+        assert asked(machine).status_code == 200
+    assert world.node()["fault"] is None
+
+
+def test_over_tls_an_agent_with_a_key_helps_itself(secured: World) -> None:
+    """A process that has just begun has no certificate yet: nobody is told."""
+    machine = Machine(secured, key=a_key()).power_on()
+    secured.http.base_url = "https://testserver"
+
+    assert refusal(asked(machine)) == REFUSED
+    assert secured.node()["fault"] is None

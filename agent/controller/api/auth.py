@@ -65,6 +65,7 @@ async def call_of(request: Request) -> Call:
         credential=bearer(request),
         body_sha256=None if streams else hashlib.sha256(await request.body()).hexdigest(),
         certificate=request.scope.get(PEER),
+        secured=request.scope["scheme"] == "https",
     )
 
 

@@ -41,6 +41,14 @@ def order(tx: Transaction, node: Node, boot: Boot) -> Node:
     return tx.nodes.change(node, boot_order=boot, asked_at=None)
 
 
+def failed(tx: Transaction, node: Node) -> Node:
+    """Its OS has started: whatever its BMC had been told, the boot from the network was none. Its token is nobody's."""
+    if node.boot_order is None:
+        return node
+    log.warning("the OS has started where a ramdisk was to", node=node.name)
+    return tx.nodes.change(node, boot_order=None)
+
+
 def heeded(node: Node, session: AgentSession) -> bool:
     """Whether what this session says about work in a ramdisk counts."""
     return session.mode == "service" or node.bmc is None or session.boot is not Boot.OWN

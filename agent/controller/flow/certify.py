@@ -24,6 +24,10 @@ Purpose = Literal["calling", "proving", "renewing"]
 
 DOING = "asking an agent for its certificate"
 NONE_SHOWN = "none was shown"
+LATER = (
+    "A ramdisk is told anew when it is booted; a server's agent, by controller and ca in its /etc/bms-agent/agent.toml "
+    "or by a reinstall. Until then bms-agent controller --no-require-certificates hears it."
+)
 
 log = structlog.get_logger("controller")
 
@@ -51,9 +55,12 @@ def certify(controller: Controller, credential: Credential, request: Certificate
     )
 
 
-def must_show(controller: Controller, node: Node, credential: Credential, shown: bytes | None, what: Purpose) -> None:
-    """That the connection of this call, which is judged otherwise, is the node's. `credential` is as the call used it.
-    Raises `CertificateRefused`; of an installed agent that has none, the operator is told by the node's fault."""
+def must_show(
+    controller: Controller, node: Node, credential: Credential, shown: bytes | None, what: Purpose, *, secured: bool
+) -> None:
+    """That the connection of this call, which is judged otherwise, is the node's. `credential` is as the call used it;
+    `secured`, that it came over TLS. Raises `CertificateRefused`; of an agent that will not get one by itself, the
+    operator is told by the node's fault."""
     if controller.authority is None or what == "renewing":
         return
     if shown is not None:
@@ -62,13 +69,29 @@ def must_show(controller: Controller, node: Node, credential: Credential, shown:
             raise CertificateRefused(DOING, f"the one that was shown for {node.name} {problem}")
         return
     if not controller.options.require_certificates or node.state is NodeState.ENROLL:
+        _heard(controller, node)
         return
     if what == "proving" and credential.public_key is None and credential.signed_by is not None:
         return
     error = CertificateRefused(DOING, f"{NONE_SHOWN} for {node.name}")
-    if credential.mode == "service" and credential.signed_by is None:  # one with a key fetches its own now
+    if not secured:
+        error = CertificateRefused(
+            DOING, f"{node.name} calls in the clear, as it was told before there was TLS", hint=LATER
+        )
+        _tell(controller, node, Fault.of(error))
+    elif credential.mode == "service" and credential.signed_by is None:  # one with a key fetches its own now
         _tell(controller, node, Fault.of(error))
     raise error
+
+
+def _heard(controller: Controller, node: Node) -> None:
+    """What was told of it is over."""
+    if node.fault is None or node.fault.code != CertificateRefused.code:
+        return
+    with controller.write() as tx:
+        kept = tx.nodes.get(node.id)
+        if kept is not None and kept.fault == node.fault:
+            tx.nodes.change(kept, fault=None, updated_at=controller.clock.now())
 
 
 def _tell(controller: Controller, node: Node, fault: Fault) -> None:

@@ -42,6 +42,8 @@ class Call:
     body_sha256: str | None
     certificate: bytes | None = None
     """By which its connection was opened, DER."""
+    secured: bool = False
+    """It came over TLS."""
 
 
 def known_agent(controller: Controller, call: Call, what: Purpose = "calling") -> Credential:
@@ -59,7 +61,7 @@ def known_agent(controller: Controller, call: Call, what: Purpose = "calling") -
             rekey.remember(controller, credential, key)
         raise AgentUnauthorized(DOING, "the call is not signed with the node's key", hint=LOST)
     used = credential.model_copy(update={"signed_by": key, "session_id": call.headers.get(SESSION) if key else None})
-    must_show(controller, node, used, call.certificate, what)
+    must_show(controller, node, used, call.certificate, what, secured=call.secured)
     return used
 
 

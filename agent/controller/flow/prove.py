@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from agent.controller.context import Controller
-from agent.controller.flow import jobs, outcome, sessions
+from agent.controller.flow import attest, jobs, outcome, sessions
 from agent.controller.flow.assign import assign
 from agent.controller.flow.publish import deploy_secrets, publish
 from agent.controller.keys import digest
@@ -46,7 +46,7 @@ def _prove(controller: Controller, credential: Credential, proof: BootProof) -> 
         _check(controller, server, proof)
         _must_be_the_machine(tx, node, server, proof)
         node = _bind(tx, node, credential)
-        node, newest = sessions.open_session(tx, now, node, proof.session)
+        node, newest = sessions.open_session(tx, now, attest.failed(tx, node), proof.session)
         if newest:
             tx.servers.change(server, machine_id=proof.machine_id)
             _go_on(controller, tx, now, node, server, proof.session)
