@@ -2,6 +2,11 @@
 """The ledger: the newest desired state this node has accepted. It never moves backwards.
 
 A lower generation is refused; the same with the same content is no news; the same with other content is an error.
+
+So is what names another node. It names no project or zone: a node has one server at a time, and a server one project;
+the controller binds node, server and request to each other, and an agent's credential to the node, so whose the node is
+can be asked there alone, and nothing that an agent could compare would say more. Which disks were meant it can compare,
+and does (`EraseRequest.disks`, `root_device`).
 """
 
 from __future__ import annotations

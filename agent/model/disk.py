@@ -113,6 +113,11 @@ class Disk(Frozen):
         return word in NETWORKS or word.startswith(OVER_FABRICS)
 
     @property
+    def is_own(self) -> bool:
+        """Part of this machine: neither plugged in from outside nor on a network."""
+        return not (self.removable or self.is_remote or known(self.transport) == "usb")
+
+    @property
     def identity(self) -> DiskIdentity:
         """Who this disk is, to be pinned in a plan."""
         return DiskIdentity(
@@ -144,6 +149,18 @@ class DiskIdentity(Frozen):
     def bearer(self) -> tuple[str | None, str | None, str | None, int]:
         """Who it is under whatever name: a kernel's names are of one boot."""
         return self.wwn, self.serial, self.array_uuid, self.size_bytes
+
+    def may_be(self, other: DiskIdentity) -> bool:
+        """Whether both are one disk, as it was listed twice within one boot. What is unknown of one of them (a drive at
+        work has no size for a while) tells nothing apart; without any name it is where it was, and as large.
+        """
+        if self.size_bytes and other.size_bytes and self.size_bytes != other.size_bytes:
+            return False
+        names = ((self.wwn, other.wwn), (self.serial, other.serial))
+        if not any(one for pair in names for one in pair):
+            return (self.path, self.size_bytes) == (other.path, other.size_bytes)
+        both = [pair for pair in names if all(pair)]
+        return bool(both) and all(one == another for one, another in both)
 
 
 class RootDeviceHints(Frozen):

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, field_validator, model_
 from agent.model.burn_in import Load
 from agent.model.config_drive import ConfigDrive, DriveImage
 from agent.model.device_hints import OperatorHints, SkipList
-from agent.model.disk import RootDeviceHints
+from agent.model.disk import DiskIdentity, RootDeviceHints
 from agent.model.frozen import Frozen
 from agent.model.generalise.table import CONFIG_DRIVE, NAMES
 from agent.model.image import OPEN, Access, ImageRef
@@ -93,6 +93,11 @@ class EraseRequest(_Request):
     shared_too: SharedToo = False
     serials: tuple[str, ...] | None = Field(
         default=None, description="only disks with these serials or WWNs; None means every local disk"
+    )
+    disks: tuple[DiskIdentity, ...] | None = Field(
+        default=None,
+        exclude_if=lambda disks: disks is None,
+        description="the machine's own when this was ordered: refused where another one is there; None: not known",
     )
     skip: SkipList = Field(default=(), description="disks that are never written to: passed over, and reported")
     keep_arrays: tuple[str, ...] = Field(

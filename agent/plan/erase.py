@@ -43,6 +43,7 @@ def plan_erase(
     Raises `NoDiskMatches`, `SeveralDisksMatch`, `DiskChanged`, `DiskReadOnly`, `DiskInUse`, `ArrayNotWhole`.
     """
     local = tuple(disk for disk in disks_of(inventory) if is_local(disk))
+    must_be_those_ordered(local, request.disks)
     meant = local if request.serials is None else named(local, request.serials)
     if request.strict:
         must_be_skipped(tuple(disk for disk in disks_of(inventory) if not is_local(disk)), request.skip)
@@ -154,7 +155,22 @@ def is_plugged_in_by_bmc(disk: Disk) -> bool:
 
 def is_local(disk: Disk) -> bool:
     """Part of this machine."""
-    return not (disk.removable or disk.is_remote or known(disk.transport) == "usb")
+    return disk.is_own
+
+
+def must_be_those_ordered(local: tuple[Disk, ...], ordered: tuple[DiskIdentity, ...] | None) -> None:
+    """Raises `DiskChanged` where a disk is there that nobody knew of who ordered this: it was plugged in since, and may
+    hold what somebody wants back. One that is gone keeps no other from being erased: whoever ordered this misses it.
+    """
+    if ordered is None:
+        return
+    strange = [str(disk.identity) for disk in local if not any(one.may_be(disk.identity) for one in ordered)]
+    if strange:
+        raise DiskChanged(
+            "preparing to erase the disks",
+            f"not in the order: {'; '.join(strange)}; ordered: {'; '.join(map(str, ordered)) or 'no disk'}",
+            hint="Boot the machine again, which lists its disks anew, and ask again; or take the disk out.",
+        )
 
 
 def must_all_be_there(chosen: tuple[Disk, ...], begun: tuple[DiskIdentity, ...]) -> None:

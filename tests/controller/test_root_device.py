@@ -106,6 +106,8 @@ def test_a_pinned_disk_is_found_again() -> None:
 
     assert chosen(*disks, hints=hints_for(pinned)) == "sdb"
     assert "no disk fits" in chosen(disks[0], hints=hints_for(pinned))
+    other = disks[1].model_copy(update={"size_bytes": disks[1].size_bytes * 2})
+    assert "size is" in chosen(other, hints=hints_for(pinned))
 
 
 def test_without_serial_and_wwn_the_place_is_pinned() -> None:

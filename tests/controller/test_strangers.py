@@ -118,6 +118,29 @@ def test_nothing_of_a_deleted_node_is_left(manual: World) -> None:
     assert machine.power_on().beat().current
 
 
+def test_a_node_that_was_tested_is_forgotten(manual: World) -> None:
+    """While it waits for approval: what was found goes too. Not in the middle of a test, nor one let in."""
+    machine = stranger(manual)
+    path = f"/v1/nodes/{machine.node_id}"
+    manual.user("POST", f"{path}/validations", {}, status=202)
+    assert manual.refused("DELETE", path)[0] == 409
+    manual.user("POST", f"{path}/validations/cancel")
+    tested = stranger(manual, 2)
+    manual.user(
+        "POST", f"/v1/nodes/{tested.node_id}/approve", {"fingerprint": manual.node(tested.node_id)["fingerprint"]}
+    )
+    manual.user("POST", f"/v1/nodes/{tested.node_id}/validations", {}, status=202)
+    manual.user("DELETE", f"/v1/nodes/{tested.node_id}/validations")
+    assert manual.refused("DELETE", f"/v1/nodes/{tested.node_id}")[1] == "BMS.IN_USE"
+    manual.user("DELETE", path, status=204)
+
+    assert manual.refused("GET", path)[0] == 404
+    with manual.controller.read() as tx:
+        assert {job.node_id for job in tx.jobs.all()} == {tested.node_id}
+        assert tx.validations.count() == tx.assignments.count() == 1
+    assert machine.power_on().beat().current
+
+
 def test_a_node_in_use_is_not_forgotten(world: World, server: Machine) -> None:
     """Nor is one that was: what is certified of its disks stays."""
     path = f"/v1/nodes/{server.node_id}"

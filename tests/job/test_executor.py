@@ -77,6 +77,20 @@ def test_served_again_is_answered_from_the_journal() -> None:
     assert [one.report.state for one in outbox.pending()].count(JobState.SUCCEEDED) == 1
 
 
+def test_a_failed_request_is_not_begun_again() -> None:
+    """Served again, in this process or the next, it is answered with its fault, and touches nothing."""
+    host, doer = FakeHost.with_files({}), OneDisk(fails=True)
+    executor, _ = process(host, doer)
+    executor.serve(ERASE, stopped())
+    doer.fails, before = False, doer.erased
+    executor.serve(ERASE, stopped())
+    later, outbox = process(host.restarted(), doer, "boot-2")
+    job = later.serve(ERASE, stopped())
+
+    assert (job.state, doer.erased) == (JobState.FAILED, before) and job.fault is not None
+    assert [one.report.state for one in outbox.pending()].count(JobState.FAILED) == 1
+
+
 def test_same_id_with_other_content_is_refused() -> None:
     """A request id belongs to one request for ever."""
     host, doer = FakeHost.with_files({}), OneDisk()

@@ -16,6 +16,8 @@ from agent.controller.records.job import Assignment, AssignmentState, Job, Stage
 from agent.controller.records.node import AgentSession, Node
 from agent.controller.rules.desired import verb_for
 from agent.controller.store.database import Transaction
+from agent.model.disk import DiskIdentity
+from agent.model.fact import Unknown
 from agent.model.fault import Fault
 
 MAX_ATTEMPTS = 5
@@ -87,6 +89,7 @@ def renew(controller: Controller, tx: Transaction, job: Job, verb: str) -> Job:
             attempt=attempt,
             overwrite=node.clean or (server is not None and server.owns_disk),
             network=network_of(tx, server) if server is not None and verb == "image.deploy" else None,
+            disks=_known_disks(tx, job.node_id) if verb in DESTRUCTIVE else None,
             created_at=now,
         )
     )
@@ -95,6 +98,15 @@ def renew(controller: Controller, tx: Transaction, job: Job, verb: str) -> Job:
         if attempt > 1:
             job = jobs.enter(tx, now, job, f"attempt {attempt}")
     return tx.jobs.change(job, request_id=request.request_id)
+
+
+def _known_disks(tx: Transaction, node_id: str) -> tuple[DiskIdentity, ...] | None:
+    """The machine's own, as the ramdisk has listed them that is to carry it out."""
+    entry = tx.inventories.get(node_id)
+    disks = entry.inventory.disks if entry is not None else None
+    if disks is None or isinstance(disks, Unknown):
+        return None
+    return tuple(disk.identity for disk in disks if disk.is_own)
 
 
 def _revoke_os(tx: Transaction, job: Job, request: Assignment) -> None:

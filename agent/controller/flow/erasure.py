@@ -14,13 +14,13 @@ from agent.controller.flow.lookup import named
 from agent.controller.records.erasure import KeptCertificate, QuarantinedDisk
 from agent.controller.records.node import Boot, Node
 from agent.controller.refusal import Missing
-from agent.controller.rules.erasure import doubt, is_named, missing, of_node, quarantined, unattested
+from agent.controller.rules.erasure import doubt, expected, is_named, missing, of_node, quarantined, unattested
 from agent.controller.store.database import Transaction
 from agent.errors import DecodeError
-from agent.model.disk import Disk
+from agent.model.disk import DiskIdentity
 from agent.model.erasing import Erasure
 from agent.model.erasing.certificate import DOING, IN_RESULT, Certificate, SignedCertificate
-from agent.model.fact import Unknown, known
+from agent.model.fact import Unknown
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen, decode
 from agent.model.job import JobReport
@@ -65,27 +65,49 @@ def _boot(tx: Transaction, node: Node) -> Boot:
     return session.boot if session is not None else Boot.OWN
 
 
-def judged(controller: Controller, tx: Transaction, node: Node, certificate: Certificate | None) -> Fault | None:
-    """What speaks against the erasure. If nothing does, disks that failed are in quarantine from now on."""
-    entry = tx.inventories.get(node.id)
-    disks = entry.inventory.disks if entry is not None else ()
+def judged(
+    controller: Controller,
+    tx: Transaction,
+    node: Node,
+    certificate: Certificate | None,
+    ordered: tuple[DiskIdentity, ...] | None = None,
+) -> Fault | None:
+    """What speaks against the erasure. If nothing does, disks that failed are in quarantine from now on; if something
+    does, all that it does not prove.
+    """
+    disks = _expected(tx, node, ordered)
     fault = doubt(certificate, disks, quarantine=controller.options.quarantine)
     if fault is None and controller.options.require_attested:
         fault = unattested(_boot(tx, node))
-    if fault is None and certificate is not None:
+    if fault is not None:
+        condemned(controller, tx, node, certificate, ordered)
+    elif certificate is not None:
         _set_apart(tx, controller.clock.now(), node, certificate, missing(certificate, disks))
     return fault
 
 
-def condemned(tx: Transaction, now: datetime, node: Node, certificate: Certificate | None) -> None:
+def condemned(
+    controller: Controller,
+    tx: Transaction,
+    node: Node,
+    certificate: Certificate | None,
+    ordered: tuple[DiskIdentity, ...] | None = None,
+) -> None:
     """An erasure has failed: disks that it does not prove are in quarantine, so that none that is away at the next one
-    comes back with its data. Those that the next one proves are free again.
+    comes back with its data. Those that the next one proves are free again. Whose word may free a node may free a disk;
+    anybody's sets one apart.
     """
     if certificate is None:
         return
+    left = missing(certificate, _expected(tx, node, ordered))
+    heeded = not (controller.options.require_attested and unattested(_boot(tx, node)))
+    why = "the erasure failed before it was erased"
+    _set_apart(tx, controller.clock.now(), node, certificate, left, why, frees=heeded)
+
+
+def _expected(tx: Transaction, node: Node, ordered: tuple[DiskIdentity, ...] | None) -> tuple[DiskIdentity, ...]:
     entry = tx.inventories.get(node.id)
-    left = missing(certificate, entry.inventory.disks if entry is not None else ())
-    _set_apart(tx, now, node, certificate, left, "the erasure failed before it was erased")
+    return expected(entry.inventory.disks if entry is not None else (), ordered)
 
 
 def _set_apart(
@@ -93,16 +115,19 @@ def _set_apart(
     now: datetime,
     node: Node,
     certificate: Certificate,
-    gone: tuple[Disk, ...],
+    gone: tuple[DiskIdentity, ...],
     why_gone: str = "it vanished before it was erased",
+    *,
+    frees: bool = True,
 ) -> None:
     """Disks that failed, or vanished. One that is erased by now is free again, wherever it was set apart; what was
     accepted has to be so anew.
     """
     for one in certificate.disks:
-        _forgotten(tx, node, one)
+        if frees or not one.is_proven:
+            _forgotten(tx, node, one)
     bad = [(one.serial, one.wwn, f"{one.outcome}: {one.evidence}") for one in certificate.disks if not one.is_proven]
-    bad += [(known(disk.serial), known(disk.wwn), why_gone) for disk in gone]
+    bad += [(disk.serial, disk.wwn, why_gone) for disk in gone]
     for serial, wwn, why in bad:
         name = serial or wwn
         if name is None:
@@ -127,7 +152,10 @@ def _forgotten(tx: Transaction, node: Node, one: Erasure) -> None:
 
 
 def _quarantine(tx: Transaction, node: Node, entry: QuarantinedDisk) -> None:
-    tx.quarantined.remove(id=entry.id)
+    """In place of what was kept of it in this node, under whatever id: it may have been accepted here."""
+    for kept in tx.quarantined.all():
+        if kept.id == entry.id or (kept.node_id == node.id and is_named(kept, entry.disk, entry.wwn)):
+            tx.quarantined.remove(id=kept.id)
     tx.quarantined.add(entry)
     log.error("disk quarantined", node=node.name, disk=entry.disk, why=entry.why)
 

@@ -82,13 +82,22 @@ def take_report(
             if request.verb == "hardware.validate":
                 validation.done(tx, now, job, is_told=validation.keep(tx, now, node, job, report))
                 return
-            certificate = erasure.keep(tx, now, node, report, signed_by)
+            certificate = _certified(tx, now, node, request, report, signed_by)
             _succeeded(controller, tx, now, node, job, request, certificate)
         case JobState.FAILED:
             tx.assignments.change(request, state=AssignmentState.FAILED)
-            erasure.condemned(tx, now, node, erasure.keep(tx, now, node, report, signed_by))
-            validation.keep(tx, now, node, job, report)
+            certificate = _certified(tx, now, node, request, report, signed_by)
+            erasure.condemned(controller, tx, node, certificate, request.disks)
+            if request.verb == "hardware.validate":
+                validation.keep(tx, now, node, job, report)
             _failed(controller, tx, now, job, request, report.fault or _nameless(report))
+
+
+def _certified(
+    tx: Transaction, now: datetime, node: Node, request: Assignment, report: JobReport, signed_by: str | None
+) -> Certificate | None:
+    """Of an erasure alone: a tenant's OS, which is asked to reboot, has nothing to say of disks."""
+    return erasure.keep(tx, now, node, report, signed_by) if request.verb == "disk.erase" else None
 
 
 def _step(tx: Transaction, now: datetime, node: Node, job: Job, request: Assignment, step: str | None) -> None:
@@ -113,7 +122,7 @@ def _succeeded(
         case "image.deploy":
             _deployed(controller, tx, now, node, job, request)
         case "disk.erase":
-            _erased(controller, tx, now, node, job, certificate)
+            _erased(controller, tx, now, node, job, request, certificate)
         case "power.off":
             jobs.enter(tx, now, job, Waiting.POWERING_OFF, Stage.OFF)
         case "power.reboot" if job.stage is Stage.OS and job.operation is Operation.REBOOT:
@@ -123,10 +132,16 @@ def _succeeded(
 
 
 def _erased(
-    controller: Controller, tx: Transaction, now: datetime, node: Node, job: Job, certificate: Certificate | None
+    controller: Controller,
+    tx: Transaction,
+    now: datetime,
+    node: Node,
+    job: Job,
+    request: Assignment,
+    certificate: Certificate | None,
 ) -> None:
     """Only what its certificate shows counts."""
-    fault = erasure.judged(controller, tx, node, certificate)
+    fault = erasure.judged(controller, tx, node, certificate, request.disks)
     if fault is None:
         outcome.erased(controller, tx, job)
     else:

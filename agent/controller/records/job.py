@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from agent.model.disk import DiskIdentity
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen
 from agent.model.network import NetworkConfig
@@ -125,6 +126,9 @@ class Assignment(Frozen):
     overwrite: bool = False
     network: NetworkConfig | None = Field(
         default=None, description="of a deploy, as it was when it was given: one request is never two"
+    )
+    disks: tuple[DiskIdentity, ...] | None = Field(
+        default=None, description="of what destroys: the machine's own, as its ramdisk has listed them; None: not known"
     )
     boot_id: str | None = None
     state: AssignmentState = AssignmentState.OPEN

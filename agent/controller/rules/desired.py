@@ -45,13 +45,20 @@ def compose(
                 request_id=request_id,
                 node_id=node_id,
                 image=image_ref(drive.image, drive.controller_url),
-                root_device=hints_for(drive.server.disk),
+                root_device=hints_for(drive.server.disk, with_size=assignment.disks is not None),
                 overwrite=assignment.overwrite,
                 config_drive=config_drive(drive),
                 verify=verify,
             )
         case "disk.erase":
-            return EraseRequest(request_id=request_id, node_id=node_id, method="secure", quarantine=True, platform=True)
+            return EraseRequest(
+                request_id=request_id,
+                node_id=node_id,
+                method="secure",
+                quarantine=True,
+                platform=True,
+                disks=assignment.disks,
+            )
         case "hardware.validate":
             assert tests is not None, "a validation was ordered"
             return ValidateRequest(request_id=request_id, node_id=node_id, **dict(tests))

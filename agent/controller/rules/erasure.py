@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 from agent.controller.records.erasure import QuarantinedDisk
 from agent.controller.records.node import Boot
-from agent.controller.rules.root_device import label
-from agent.model.disk import Disk
+from agent.model.disk import Disk, DiskIdentity
 from agent.model.erasing import Erasure
 from agent.model.erasing.certificate import Certificate
 from agent.model.fact import Unknown, known
@@ -19,14 +18,15 @@ UNPROVEN, UNATTESTED = "BMS.ERASE_UNPROVEN", "BMS.ERASE_UNATTESTED"
 HINT = "See bmsctl node erasure NODE: take the disk out, or clean the node again."
 
 
-def doubt(certificate: Certificate | None, disks: tuple[Disk, ...] | Unknown, *, quarantine: bool) -> Fault | None:
-    """What speaks against calling the node clean. `disks` are those that it had when it came up; each must be erased
-    and proven so, or have a name by which it can be in quarantine, where that is the policy.
+def doubt(certificate: Certificate | None, disks: tuple[DiskIdentity, ...], *, quarantine: bool) -> Fault | None:
+    """What speaks against calling the node clean. `disks` are those that it had when it came up, or when this was
+    ordered; each must be erased and proven so, or have a name by which it can be in quarantine, where that is the
+    policy.
     """
     if certificate is None:
         return fault("the node says that it is erased, and brings no certificate that is its own")
     gone = missing(certificate, disks)
-    nameless = [disk for disk in gone if not (known(disk.serial) or known(disk.wwn))]
+    nameless = [disk for disk in gone if not (disk.serial or disk.wwn)]
     if nameless or (gone and not quarantine):
         return fault(f"the certificate says nothing of {', '.join(map(label, nameless or gone))}")
     bad = [one for one in certificate.disks if not one.is_proven]
@@ -49,24 +49,33 @@ def unattested(boot: Boot) -> Fault | None:
     )
 
 
-def missing(certificate: Certificate, disks: tuple[Disk, ...] | Unknown) -> tuple[Disk, ...]:
-    """Disks that were there when the node came up, and of which nothing is certified: they vanished meanwhile."""
-    return tuple(disk for disk in local(disks) if not any(is_of(one, disk) for one in certificate.disks))
+def missing(certificate: Certificate, disks: tuple[DiskIdentity, ...]) -> tuple[DiskIdentity, ...]:
+    """Those of which nothing is certified: they vanished meanwhile."""
+    return tuple(disk for disk in disks if not any(is_of(one, disk) for one in certificate.disks))
 
 
-def local(disks: tuple[Disk, ...] | Unknown) -> tuple[Disk, ...]:
-    """Those that a new server would see; of disks that could not be listed nothing can be held against anybody."""
-    return () if isinstance(disks, Unknown) else local_disks(disks)
+def expected(disks: tuple[Disk, ...] | Unknown, ordered: tuple[DiskIdentity, ...] | None) -> tuple[DiskIdentity, ...]:
+    """Disks that a new server would see, and those that were to be erased: an agent that starts again in the middle
+    lists anew what is left. Of disks that could not be listed nothing can be held against anybody.
+    """
+    listed = () if isinstance(disks, Unknown) else tuple(disk.identity for disk in local_disks(disks))
+    return listed + tuple(one for one in ordered or () if not any(one.may_be(disk) for disk in listed))
 
 
-def is_of(one: Erasure, disk: Disk) -> bool:
+def is_of(one: Erasure, disk: DiskIdentity) -> bool:
     """By WWN and serial; a disk that has neither by its node and its size. What was erased of a disk that has shrunk
     since it was listed is a part of it.
     """
-    names = (known(disk.wwn), known(disk.serial))
+    names = (disk.wwn, disk.serial)
     if any(names):
         return (one.wwn, one.serial) == names and one.size_bytes >= disk.size_bytes
     return (one.path, one.size_bytes) == (disk.path, disk.size_bytes)
+
+
+def label(disk: DiskIdentity) -> str:
+    """How a disk is called in a message."""
+    name = disk.path.removeprefix("/dev/")
+    return f"{name} (serial {disk.serial})" if disk.serial else name
 
 
 def fault(why: str) -> Fault:

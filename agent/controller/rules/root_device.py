@@ -105,11 +105,14 @@ def pin(disk: Disk) -> PinnedDisk:
     )
 
 
-def hints_for(disk: PinnedDisk) -> RootDeviceHints:
-    """Hints that only this disk meets: serial and WWN; the place where it is plugged in if it has neither."""
+def hints_for(disk: PinnedDisk, *, with_size: bool = True) -> RootDeviceHints:
+    """Hints that only this disk meets: serial and WWN, the place where it is plugged in if it has neither, and its
+    size. Orders of earlier releases have none, and are served as they were given.
+    """
+    size_gb = f"== {disk.size_bytes // GB}" if with_size else None
     if disk.serial or disk.wwn:
-        return RootDeviceHints(serial=disk.serial, wwn=disk.wwn)
-    return RootDeviceHints(by_path=disk.by_path)
+        return RootDeviceHints(serial=disk.serial, wwn=disk.wwn, size_gb=size_gb)
+    return RootDeviceHints(by_path=disk.by_path, size_gb=size_gb)
 
 
 def is_disk(disk: PinnedDisk, wwn: str | None, serial: str | None) -> bool:

@@ -13,7 +13,7 @@ from agent.controller.records.network import Segment, SubnetRoute
 from agent.controller.records.node import Bmc, Boot, BootTarget, NodeState, Power
 from agent.controller.records.server import PinnedBond, PinnedDisk, ServerFault, ServerStatus, TaskState
 from agent.controller.store.columns import Document, Utc, Word
-from agent.model.disk import RootDeviceHints
+from agent.model.disk import DiskIdentity, RootDeviceHints
 from agent.model.erasing.certificate import SignedCertificate
 from agent.model.fault import Fault
 from agent.model.flavor import Media
@@ -374,6 +374,7 @@ ASSIGNMENTS = Table(
     Column("attempt", Integer, nullable=False),
     Column("overwrite", Boolean, nullable=False),
     Column("network", Document(NetworkConfig)),
+    Column("disks", Document(tuple[DiskIdentity, ...])),
     Column("boot_id", Text),
     Column("state", Word(AssignmentState), nullable=False),
     Column("created_at", Utc, nullable=False),
