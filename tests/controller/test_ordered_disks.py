@@ -166,7 +166,7 @@ def test_nobodys_word_frees_no_disk(made: Callable[..., World]) -> None:
 
 
 def test_what_was_accepted_elsewhere_is_asked_anew(world: World, machine: Machine) -> None:
-    """A disk that came from another node, was accepted, and vanished in an erasure is in quarantine once, unaccepted."""
+    """A disk of another node that was accepted, and vanished in an erasure, is in quarantine once, unaccepted."""
     erased(world, machine, "sdb")
     moved = machine.disks[1]
     machine.disks = machine.disks[:1]

@@ -130,7 +130,7 @@ def test_a_node_that_was_tested_is_forgotten(manual: World) -> None:
         "POST", f"/v1/nodes/{tested.node_id}/approve", {"fingerprint": manual.node(tested.node_id)["fingerprint"]}
     )
     manual.user("POST", f"/v1/nodes/{tested.node_id}/validations", {}, status=202)
-    manual.user("DELETE", f"/v1/nodes/{tested.node_id}/validations")
+    manual.user("POST", f"/v1/nodes/{tested.node_id}/validations/cancel")
     assert manual.refused("DELETE", f"/v1/nodes/{tested.node_id}")[1] == "BMS.IN_USE"
     manual.user("DELETE", path, status=204)
 

@@ -61,8 +61,8 @@ def delete(controller: Controller, key: str) -> Node:
         if node.server_id is not None or past or tx.quarantined.count(node_id=node.id):
             raise InUse(doing, "it was in use", hint=f"Shut it out: bmsctl node revoke {node.name}.")
         for job in tests:
-            for shelf in (tx.validations, tx.phases, tx.assignments):
-                shelf.remove(job_id=job.id)
+            for of_job in (tx.validations, tx.phases, tx.assignments):
+                of_job.remove(job_id=job.id)
             tx.jobs.remove(id=job.id)
         tx.tokens.remove(mac=(node.boot_mac, *(entry.mac for entry in tx.macs.all(node_id=node.id))))
         for shelf in (tx.macs, tx.inventories, tx.sessions, tx.credentials, tx.streams):
