@@ -54,6 +54,8 @@ class NodeDetail(Node):
     held: tuple[str, ...]
     flavors: tuple[str, ...] = ()
     inventory: Inventory | None
+    os_inventory: Inventory | None = None
+    os_inventory_at: datetime | None = None
 
     @property
     def disks(self) -> tuple[Disk, ...]:

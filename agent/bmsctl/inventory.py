@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -26,6 +28,24 @@ def inventory_tables(inventory: Inventory) -> list[RenderableType]:
         Text(str(inventory.disks)) if isinstance(inventory.disks, Unknown) else disk_table(inventory.disks),
         Text(str(inventory.nics)) if isinstance(inventory.nics, Unknown) else nic_table(inventory.nics),
     ]
+
+
+def seen_otherwise(before: Inventory | None, now: Inventory | None, at: datetime | None) -> tuple[str, ...] | None:
+    """What a server's own OS sees of disks and NICs that its ramdisk did not, and the other way round: news, no proof.
+    None where it told nothing.
+    """
+    if before is None or now is None:
+        return None
+    then, today = parts(before), parts(now)
+    changes = [f"{one} is gone" for one in sorted(then - today)] + [f"{one} is new" for one in sorted(today - then)]
+    return (*(changes or ["nothing is another"]), f"at {at}")
+
+
+def parts(inventory: Inventory) -> set[str]:
+    """Its disks and NICs, as far as they are known, by what they are known by."""
+    disks = () if isinstance(inventory.disks, Unknown) else inventory.disks
+    nics = () if isinstance(inventory.nics, Unknown) else inventory.nics
+    return {f"disk {one.identity}" for one in disks} | {f"NIC {one.mac}" for one in nics}
 
 
 def system_facts(system: System | Unknown) -> dict[str, object]:

@@ -13,7 +13,7 @@ from agent.bmsctl import bundle
 from agent.bmsctl.answers import Node, NodeDetail
 from agent.bmsctl.client import escaped, read
 from agent.bmsctl.erasure import erasure, quarantine
-from agent.bmsctl.inventory import inventory_tables
+from agent.bmsctl.inventory import inventory_tables, seen_otherwise
 from agent.bmsctl.job import began
 from agent.bmsctl.show import Json, client_of, facts, rows, show
 from agent.bmsctl.validation import validate, validation
@@ -89,6 +89,7 @@ def described(node: NodeDetail) -> list[RenderableType]:
             "holds data": node.held,
             "flavors": node.flavors,
             "fault": f"{node.fault.code}: {node.fault.message}" if node.fault else None,
+            "its OS says": seen_otherwise(node.inventory, node.os_inventory, node.os_inventory_at),
             "problems": tuple(f"{fault.code}: {fault.message}" for fault in node.problems),
         }
     )

@@ -186,7 +186,8 @@ def _must_be_silent(controller: Controller, tx: Transaction, now: datetime, node
 def _refresh(tx: Transaction, now: datetime, node: Node, message: Enroll, boot_mac: str, url: str) -> Node:
     """What the machine is made of today."""
     inventory = message.inventory
-    tx.inventories.remove(node_id=node.id)
+    for shelf in (tx.inventories, tx.os_inventories):
+        shelf.remove(node_id=node.id)
     tx.inventories.add(NodeInventory(node_id=node.id, inventory=inventory, taken_at=now))
     for mac in macs(inventory):
         if mac == boot_mac:

@@ -65,7 +65,7 @@ def delete(controller: Controller, key: str) -> Node:
                 of_job.remove(job_id=job.id)
             tx.jobs.remove(id=job.id)
         tx.tokens.remove(mac=(node.boot_mac, *(entry.mac for entry in tx.macs.all(node_id=node.id))))
-        for shelf in (tx.macs, tx.inventories, tx.sessions, tx.credentials, tx.streams):
+        for shelf in (tx.macs, tx.inventories, tx.os_inventories, tx.sessions, tx.credentials, tx.streams):
             shelf.remove(node_id=node.id)
         tx.nodes.remove(id=node.id)
         tx.changed.add(node.id)

@@ -105,7 +105,7 @@ class NodeMac(Frozen):
 
 
 class NodeInventory(Frozen):
-    """What a node is made of, as its ramdisk told it last."""
+    """What a node is made of, as its ramdisk told it last; on another shelf, as its server's OS did."""
 
     node_id: str
     inventory: Inventory

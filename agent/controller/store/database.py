@@ -63,6 +63,7 @@ class Transaction:
         self.detached = shelf(schema.DETACHED, Detached)
         self.certificates = shelf(schema.CERTIFICATES, KeptCertificate)
         self.quarantined = shelf(schema.QUARANTINED, QuarantinedDisk)
+        self.os_inventories = shelf(hardware.OS_INVENTORIES, NodeInventory)
         self.validations = shelf(hardware.VALIDATIONS, Validation)
         self.jobs = shelf(schema.JOBS, Job)
         self.phases = shelf(schema.PHASES, Phase)

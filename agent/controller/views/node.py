@@ -69,6 +69,8 @@ class NodeDetail(NodeView):
     flavors: tuple[str, ...]
     inventory: Inventory | None
     inventory_at: datetime | None
+    os_inventory: Inventory | None
+    os_inventory_at: datetime | None
 
 
 def host_status(node: Node, session: AgentSession | None, now: datetime) -> HostStatus:
@@ -112,7 +114,7 @@ def node_view(tx: Transaction, node: Node, now: datetime) -> NodeView:
 def node_detail(tx: Transaction, node: Node, now: datetime) -> NodeDetail:
     """Everything about it, but its BMC's password."""
     session = sessions.current(tx, node)
-    entry = tx.inventories.get(node.id)
+    entry, by_os = tx.inventories.get(node.id), tx.os_inventories.get(node.id)
     disks = entry.inventory.disks if entry else ()
     return NodeDetail(
         **dict(node_view(tx, node, now)),
@@ -131,6 +133,8 @@ def node_detail(tx: Transaction, node: Node, now: datetime) -> NodeDetail:
         flavors=fitting(entry.inventory, tx.flavors.all()) if entry else (),
         inventory=entry.inventory if entry else None,
         inventory_at=entry.taken_at if entry else None,
+        os_inventory=by_os.inventory if by_os else None,
+        os_inventory_at=by_os.taken_at if by_os else None,
     )
 
 
