@@ -114,10 +114,10 @@ def of_ata(drives: Drives, disk: Disk, raw: bytes) -> Abilities:
         means += [Means.ATA_SECURE_ERASE_ENHANCED] if told.has_enhanced else []
         means.append(Means.ATA_SECURE_ERASE)
     running = next(iter(means), None) if state is not None and state.running else None
+    hidden_bytes: int | None = None
     try:
         hidden_bytes = hidden_sectors(drives, node, raw) * disk.logical_sector_bytes
     except (DeviceError, DecodeError) as error:
-        hidden_bytes = 0
         notes.append(f"whether it hides a part of itself is not known: {error}")
     shut = shut_by(means, means) if state is not None and state.failed else None
     return Abilities(

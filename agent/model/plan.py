@@ -145,7 +145,9 @@ class EraseDisk(Frozen):
     notes: tuple[str, ...] = Field(default=(), description="better means that are of no use now, and why")
     shut: Shut | None = Field(default=None, description="a sanitize has failed on it: it is opened first")
     has_password: bool = Field(default=False, description="an ATA drive that an interrupted erasure may have locked")
-    hidden_bytes: int = Field(default=0, description="how much of it nobody reaches: a host protected area")
+    hidden_bytes: int | None = Field(
+        default=0, description="how much of it nobody reaches: a host protected area; null if nobody knows"
+    )
     unseen: tuple[int, ...] = Field(default=(), description="namespaces of the drive that nobody sees")
     model: str | None = None
     firmware: str | None = None

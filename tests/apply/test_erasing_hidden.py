@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from agent.errors import DeviceError
+from agent.host.device_doors import AtaAnswer
 from agent.host.drives import ata_command
 from agent.host.fake import FakeHost
+from agent.host.fake.devices import FakeDrives
 from agent.host.fake.erasing import AtaMind
 from agent.model.erasing import capacity
 from agent.model.job import JobState
@@ -35,6 +40,24 @@ def test_nothing_hidden(feature: str) -> None:
     drive(made, AtaMind, feature=feature, made_with=SIZE // 512)
 
     assert only(served(FakeHost.of(made))).outcome == "erased"
+
+
+class Deaf(FakeDrives):
+    """Something between us and the drive lets that question not through."""
+
+    def ata_capacity(self, node: str, command: int) -> AtaAnswer | None:
+        """Never."""
+        raise DeviceError(f"asking {node}", "no answer within 10 s")
+
+
+def test_what_cannot_be_asked_is_not_proven() -> None:
+    """Nobody knows whether there is more."""
+    made = machine()
+    mind = drive(made, AtaMind, feature="protected area", made_with=SIZE // 512)
+    host = FakeHost.of(made)
+    one = only(served(replace(host, drives=Deaf(made, host.faults))))
+
+    assert one.outcome == "unproven" and "could not be asked" in one.evidence and not holds_data(mind)
 
 
 def test_an_overlay_that_is_broken() -> None:

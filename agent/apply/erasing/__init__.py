@@ -121,6 +121,8 @@ def capped(step: EraseDisk, means: Means, found: tuple[Outcome, str]) -> tuple[O
     """What is attached to nobody today is attached again tomorrow, with all that it holds: only a sanitize takes it.
     And what a drive hides can be shown again; whatever erased it there, nothing proves that.
     """
+    if step.hidden_bytes is None:
+        return "unproven", f"whether it hides a part of itself could not be asked; of what it shows: {found[1]}"
     if step.hidden_bytes:
         told = f"it hides {step.hidden_bytes} bytes behind its end; of the others: {found[1]}. {TO_SHOW}"
         return "unproven", told

@@ -67,7 +67,9 @@ class Abilities(Frozen):
     running: Means | None = Field(default=None, description="a sanitize that is under way, whoever began it")
     shut: Shut | None = Field(default=None, description="a sanitize has failed on it, whoever began it")
     has_password: bool = Field(default=False, description="ATA: it is locked by one, or will be when it is switched on")
-    hidden_bytes: int = Field(default=0, description="ATA: how much there is beyond what it lets anybody reach")
+    hidden_bytes: int | None = Field(
+        default=0, description="ATA: how much there is beyond what it lets anybody reach; null if it could not be asked"
+    )
     unseen: tuple[int, ...] = Field(default=(), description="NVMe: namespaces that hold data, and no machine sees")
 
 
