@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.guard import Guard
@@ -102,6 +103,15 @@ def guarded(request: pytest.FixtureRequest) -> Iterator[None]:
     GUARD.is_up = not any(request.node.get_closest_marker(name) for name in UNGUARDED)
     yield
     GUARD.is_up = False
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """A command that runs within a test's own process sends all logs to that command's standard error, which ends: they
+    go where they went before.
+    """
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from agent.host.fake.machine import Record
 from agent.model import gpt, mbr
 from agent.model.config_drive import ConfigDrive
 from agent.model.image import ImageFormat, ImageRef
-from agent.model.partition_table import partitions
 from agent.model.request import DeployRequest
 from tests.apply.packed import digest_of, file_of
 from tests.hardware import DRIVE, deploy
@@ -92,9 +91,11 @@ def request(image: ImageRef, *, drive: ConfigDrive | None = DRIVE, serial: str =
 
 
 def boots(disk: FakeDisk) -> bool:
-    """Whether firmware would find anything on the medium: boot code, a signature, or a table."""
-    head = disk.durable.read(0, MIB)
-    return any(head) or bool(partitions(head, disk.logical_sector_bytes))
+    """Whether firmware would find anything on the medium: boot code, a signature, a (protective) table. All of them are
+    in its first sector: BIOS starts nothing without it, and UEFI believes no GPT without it (section 5.2.3; EDK II,
+    PartitionDxe/Gpt.c).
+    """
+    return any(disk.durable.read(0, disk.logical_sector_bytes))
 
 
 def host(made: Machine) -> FakeHost:

@@ -56,12 +56,11 @@ def soft_tpm(folder: Path) -> Iterator[SoftTpm]:
     with subprocess.Popen([*argv, "--flags", "not-need-init,startup-clear"], stdout=subprocess.DEVNULL) as process:
         try:
             ends = monotonic() + 30
-            while not path.exists():
-                assert process.poll() is None and monotonic() < ends
-                sleep(0.02)
             with socket.socket(socket.AF_UNIX) as line:
                 line.settimeout(30)
-                line.connect(str(path))
+                while line.connect_ex(str(path)) != 0:  # its name is there before it listens
+                    assert process.poll() is None and monotonic() < ends
+                    sleep(0.02)
                 yield SoftTpm(line)
         finally:
             process.terminate()
