@@ -304,13 +304,20 @@ def sense_key(sense: bytes) -> int:
 def opened(node: str, doing: str) -> Iterator[int]:
     """For reading. A node whose driver does not have such commands (virtio) says ENOTTY: raises `DeviceError`."""
     try:
-        fd = os.open(node, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
+        with descriptor(node, os.O_RDONLY) as fd:
             yield fd
-        finally:
-            os.close(fd)
     except OSError as error:
         why = error.strerror or str(error)
         if error.errno == errno.EPERM:
             why += " (drive commands need root, or CAP_SYS_RAWIO)"
         raise DeviceError(doing, why) from error
+
+
+@contextmanager
+def descriptor(node: str, flags: int) -> Iterator[int]:
+    """Of a device, without waiting for a medium; closed at the end. Raises `OSError`."""
+    fd = os.open(node, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)

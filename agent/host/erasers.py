@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from agent.errors import DeviceError
-from agent.host.drives import ATA_SANITIZE, NVME_ADMIN, NvmeCommand, ata_command, left, scsi
+from agent.host.drives import ATA_SANITIZE, NVME_ADMIN, NvmeCommand, ata_command, descriptor, left, scsi
 
 FORMAT_NVM, SANITIZE_NVM = 0x80, 0x84
 SCSI_SANITIZE = 0x48
@@ -85,10 +85,7 @@ def milliseconds(seconds: float) -> int:
 def writable(node: str, doing: str) -> Iterator[int]:
     """A descriptor. Raises `DeviceError` also for what is done with it."""
     try:
-        fd = os.open(node, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
+        with descriptor(node, os.O_RDWR) as fd:
             yield fd
-        finally:
-            os.close(fd)
     except OSError as error:
         raise DeviceError(doing, f"{errno.errorcode.get(error.errno or 0, '?')}: {error.strerror}") from error
