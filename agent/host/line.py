@@ -3,15 +3,19 @@
 
 Who is at the other end the kernel says (SO_PEERCRED), not what it writes; who is not trusted is hung up on. A piece has
 a bound, and a time within which all of it is there. Nothing here knows what is said.
+
+Open files may go along (SCM_RIGHTS, unix(7)). Who does not ask for them gets none: the kernel closes them.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import struct
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Self
 from weakref import finalize
 
@@ -20,6 +24,7 @@ from agent.errors import LinkError
 SIZES = struct.Struct("!II")
 CREDENTIALS = struct.Struct("3i")
 """pid, uid, gid (unix(7))."""
+FILE = struct.Struct("i")
 HEAD_BYTES = 64 * 1024
 BODY_BYTES = 32 * 1024 * 1024
 CONNECT_S = 10.0
@@ -29,9 +34,11 @@ ROOT = 0
 class Line:
     """One end. A line on which anything went wrong is closed: what is left of a piece is no beginning of the next."""
 
-    def __init__(self, connected: socket.socket, doing: str) -> None:
+    def __init__(self, connected: socket.socket, doing: str, body_bytes: int = BODY_BYTES) -> None:
+        """`body_bytes`: the most that a piece's body has, either way."""
         self._socket = connected
         self._doing = doing
+        self._body_bytes = body_bytes
         self._close = finalize(self, connected.close)
         """Who is forgotten has hung up, too."""
 
@@ -45,13 +52,16 @@ class Line:
         """The other end is told."""
         self._close()
 
-    def send(self, head: bytes, body: bytes, within_s: float) -> None:
-        """A piece. Raises `LinkError`."""
-        if len(head) > HEAD_BYTES or len(body) > BODY_BYTES:
+    def send(self, head: bytes, body: bytes, within_s: float, files: Sequence[int] = ()) -> None:
+        """A piece, with these open files, which stay open here, too. Raises `LinkError`."""
+        if len(head) > HEAD_BYTES or len(body) > self._body_bytes:
             raise self._broken(f"a piece of {len(head)} and {len(body)} bytes is too large")
+        begin = SIZES.pack(len(head), len(body)) + head
         try:
             self._socket.settimeout(within_s)
-            self._socket.sendall(SIZES.pack(len(head), len(body)) + head + body)
+            sent = socket.send_fds(self._socket, [begin], files) if files else 0
+            self._socket.sendall(begin[sent:])
+            self._socket.sendall(body)
         except OSError as error:
             raise self._broken(error.strerror or str(error)) from error
 
@@ -59,38 +69,81 @@ class Line:
         """Head and body, whole within that time, which begins with the first byte if it `waits` for that. None where
         the other end has hung up. Raises `LinkError`.
         """
+        found = self._received(within_s, waits=waits, most_files=0)
+        return None if found is None else found[:2]
+
+    def receive_files(
+        self, within_s: float, most: int, *, waits: bool = False
+    ) -> tuple[bytes, bytes, tuple[int, ...]] | None:
+        """The same, with the open files that came along, `most` at most: whoever asks closes them. Raises `LinkError`,
+        and has then closed them.
+        """
+        return self._received(within_s, waits=waits, most_files=most)
+
+    def _received(
+        self, within_s: float, *, waits: bool, most_files: int
+    ) -> tuple[bytes, bytes, tuple[int, ...]] | None:
         end_s = time.monotonic() + within_s
+        files: tuple[int, ...] = ()
         try:
             self._socket.settimeout(None if waits else within_s)
-            first = self._socket.recv(1)
+            first, files, is_cut = self._first(most_files)
             if not first:
                 return None
+            if is_cut:
+                raise self._broken(f"more than {most_files} open files came along")
             end_s = time.monotonic() + within_s if waits else end_s
             of_head, of_body = SIZES.unpack(first + self._taken(SIZES.size - 1, end_s))
-            if of_head > HEAD_BYTES or of_body > BODY_BYTES:
+            if of_head > HEAD_BYTES or of_body > self._body_bytes:
                 raise self._broken(f"a piece of {of_head} and {of_body} bytes is announced")
-            return self._taken(of_head, end_s), self._taken(of_body, end_s)
+            return self._taken(of_head, end_s), self._taken(of_body, end_s), files
         except TimeoutError as error:
+            close_all(files)
             raise self._broken(f"nothing whole came in {within_s:.0f} s") from error
         except OSError as error:
+            close_all(files)
             raise self._broken(error.strerror or str(error)) from error
+        except LinkError:
+            close_all(files)
+            raise
+
+    def _first(self, most_files: int) -> tuple[bytes, tuple[int, ...], bool]:
+        """A byte, and the files that came with it, if they are asked for; and whether there were more than that."""
+        if not most_files:
+            return self._socket.recv(1), (), False
+        room, files = socket.CMSG_LEN(most_files * FILE.size), list[int]()
+        # socket.recv_fds leaves out the flag
+        first, beside, flags, _ = self._socket.recvmsg(1, room, socket.MSG_CMSG_CLOEXEC)
+        for level, kind, data in beside:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                whole = data[: len(data) - len(data) % FILE.size]
+                files += [one for (one,) in FILE.iter_unpack(whole)]
+        return first, tuple(files), bool(flags & socket.MSG_CTRUNC)
 
     def _taken(self, size: int, end_s: float) -> bytes:
-        found = bytearray()
-        while len(found) < size:
+        found, left = io.BytesIO(), size  # whose value is no copy
+        while left:
             left_s = end_s - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError
             self._socket.settimeout(left_s)
-            piece = self._socket.recv(min(size - len(found), 1 << 20))
+            piece = self._socket.recv(min(left, 1 << 20))
             if not piece:
                 raise self._broken("the other end hung up within a piece")
-            found += piece
-        return bytes(found)
+            left -= len(piece)
+            found.write(piece)
+        return found.getvalue()
 
     def _broken(self, evidence: str) -> LinkError:
         self.close()
         return LinkError(self._doing, evidence)
+
+
+def close_all(files: Sequence[int]) -> None:
+    """Of what came along."""
+    for one in files:
+        with suppress(OSError):
+            os.close(one)
 
 
 def trusted() -> Collection[int]:
@@ -103,7 +156,7 @@ def uid_of(connected: socket.socket) -> int:
     return int(CREDENTIALS.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))[1])
 
 
-def dialled(path: str, doing: str, trusts: Collection[int] | None = None) -> Line:
+def dialled(path: str, doing: str, trusts: Collection[int] | None = None, *, body_bytes: int = BODY_BYTES) -> Line:
     """To who listens there, if that is who may. Raises `LinkError`."""
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
@@ -117,16 +170,18 @@ def dialled(path: str, doing: str, trusts: Collection[int] | None = None) -> Lin
     except LinkError:
         connected.close()
         raise
-    return Line(connected, doing)
+    return Line(connected, doing, body_bytes)
 
 
-def accepted(listener: socket.socket, doing: str, trusts: Collection[int] | None = None) -> Line | None:
+def accepted(
+    listener: socket.socket, doing: str, trusts: Collection[int] | None = None, *, body_bytes: int = BODY_BYTES
+) -> Line | None:
     """Who calls; None if that is nobody within the listener's time, or is not trusted."""
     try:
         connected, _ = listener.accept()
     except (TimeoutError, ConnectionError):
         return None
     if uid_of(connected) in (trusted() if trusts is None else trusts):
-        return Line(connected, doing)
+        return Line(connected, doing, body_bytes)
     connected.close()
     return None

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pieces between two processes, and the open files that go along: who asked for them has them, and nobody else."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.errors import LinkError
+from agent.host.line import SIZES, Line, close_all
+
+WITHIN_S = 20.0
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Line, Line]]:
+    """Both of a line."""
+    one, other = socket.socketpair()
+    with Line(one, "talking") as here, Line(other, "talking") as there:
+        yield here, there
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[int]:
+    """One that is open, with a word in it."""
+    path = tmp_path / "file"
+    path.write_bytes(b"word")
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def test_files_go_along(ends: tuple[Line, Line], file: int) -> None:
+    """With their piece, in their order, closed in children, and still open here; the next piece has none."""
+    here, there = ends
+    here.send(b"head", b"body", WITHIN_S, (file, file))
+    here.send(b"next", b"", WITHIN_S)
+    found = there.receive_files(WITHIN_S, 2)
+
+    assert found is not None and found[:2] == (b"head", b"body")
+    assert [os.pread(fd, 10, 0) for fd in (*found[2], file)] == [b"word"] * 3
+    assert not any(os.get_inheritable(fd) for fd in found[2])
+    close_all(found[2])
+    assert there.receive_files(WITHIN_S, 2, waits=True) == (b"next", b"", ())
+
+
+def opened() -> set[str]:
+    """The files of this process."""
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+def test_files_that_nobody_asked_for(ends: tuple[Line, Line], file: int) -> None:
+    """They are nobody's; and more than were asked for end the line. None stays open."""
+    here, there = ends
+    before = opened()
+    here.send(b"head", b"", WITHIN_S, (file,))
+    assert there.receive(WITHIN_S) == (b"head", b"")
+    assert opened() == before
+    here.send(b"head", b"", WITHIN_S, (file, file))
+    with pytest.raises(LinkError, match="more than 1 open files"):
+        there.receive_files(WITHIN_S, 1)
+    assert len(opened()) == len(before) - 1, "the line is closed, and nothing is open"
+
+
+@pytest.mark.parametrize(
+    ("said", "evidence"),
+    [
+        (SIZES.pack(2, 0) + b"{", "hung up within a piece"),
+        (SIZES.pack(1 << 30, 0), "is announced"),
+        (b"\x00", "hung up within a piece"),
+    ],
+)
+def test_files_of_a_piece_that_is_none(file: int, said: bytes, evidence: str) -> None:
+    """They are closed."""
+    here, other = socket.socketpair()
+    with here, Line(other, "talking") as there:
+        before = opened()
+        socket.send_fds(here, [said], [file])
+        here.shutdown(socket.SHUT_WR)
+        with pytest.raises(LinkError, match=evidence):
+            there.receive_files(WITHIN_S, 1)
+        assert len(opened()) == len(before) - 1
+
+
+def test_how_large_a_body_may_be() -> None:
+    """As whoever holds the line says: neither sent nor taken beyond."""
+    one, other = socket.socketpair()
+    with Line(one, "talking", body_bytes=8) as here, Line(other, "talking", body_bytes=4) as there:
+        here.send(b"", b"1234", WITHIN_S)
+        assert there.receive(WITHIN_S) == (b"", b"1234")
+        here.send(b"", b"12345", WITHIN_S)
+        with pytest.raises(LinkError, match="5 bytes is announced"):
+            there.receive(WITHIN_S)
+        with pytest.raises(LinkError, match="9 bytes is too large"):
+            here.send(b"", b"123456789", WITHIN_S)
