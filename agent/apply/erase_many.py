@@ -156,13 +156,13 @@ def summed(host: Host, step: EraseDisks, found: dict[str, Erasure | AgentError],
     done = [one for one in ends if isinstance(one, Erasure)] + [unwritten(host, one) for one in step.unwritable]
     bad = [one for one in done if one.outcome != "erased"]
     errors: list[AgentError] = [one for one in ends if isinstance(one, AgentError)]
-    kept_back = {one.serial or one.wwn: one for one in bad} if step.quarantine and len(bad) < len(done) else {}
-    if None in kept_back or len(kept_back) < len(bad):
+    kept_back = {one.who: one for one in bad} if step.quarantine and len(bad) < len(done) else {}
+    if any(one.is_confusable(done) for one in bad):
         kept_back = {}  # one that has no name of its own could not be told from others tomorrow
     result: Result = {}
     for one in done:
         result |= told(one)
-    names = tuple(name for name in kept_back if name is not None)
+    names = tuple(kept_back)
     result |= {f"quarantined {name}": kept_back[name].evidence for name in names}
     try:
         result[IN_RESULT] = certificate(host, step, tuple(done), names, directory).model_dump_json()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.cli.certificate import verify
 from agent.model.request import EraseRequest
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Method(StrEnum):
     METADATA = "metadata"
 
 
+app.command("verify")(verify)
 CHOICE = "secure: the best that each drive can do itself; or"
 
 

@@ -3,7 +3,7 @@
 
     AgentError
     ├── InputError            what was asked for is wrong: nothing was touched
-    │       DecodeError, ConfigError, WrongNode, GenerationOutdated, ConfigurationChanged
+    │       DecodeError (CertificateForged), ConfigError, WrongNode, GenerationOutdated, ConfigurationChanged
     ├── SelectionError        no disk, or no single disk, is the one that was meant: NoDiskMatches, SeveralDisksMatch
     ├── PreconditionError     the machine is not in the state that the plan stands on: nothing was touched
     │       DiskInUse, DiskHoldsData, DiskShared, DiskChanged, DiskReadOnly, ArrayNotWhole, ImageTooLarge,
@@ -54,6 +54,7 @@ from agent.errors.image import (
 )
 from agent.errors.link import CertificateNotRenewed, ControllerRefused, LinkError
 from agent.errors.order import (
+    CertificateForged,
     ConfigError,
     ConfigurationChanged,
     DecodeError,
@@ -90,6 +91,7 @@ __all__ = [
     "ArrayNotWhole",
     "BurnInFailed",
     "CaptureRefused",
+    "CertificateForged",
     "CertificateNotRenewed",
     "ChangeUnderWay",
     "CommandFailed",

@@ -21,6 +21,13 @@ class DecodeError(InputError):
     advice = "The sender and this agent may be of different versions: compare them."
 
 
+class CertificateForged(DecodeError):
+    """What proves an erasure is not what was signed, not by that key, or not of that node."""
+
+    code = "INPUT.CERTIFICATE_FORGED"
+    advice = "It proves nothing: ask the controller for the one that it keeps (bmsctl node erasure NODE --all --json)."
+
+
 class ConfigError(InputError):
     """A setting is missing or wrong."""
 

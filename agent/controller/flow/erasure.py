@@ -14,7 +14,18 @@ from agent.controller.flow.lookup import named
 from agent.controller.records.erasure import KeptCertificate, QuarantinedDisk
 from agent.controller.records.node import Boot, Node
 from agent.controller.refusal import Missing
-from agent.controller.rules.erasure import doubt, expected, is_named, missing, of_node, quarantined, unattested
+from agent.controller.rules.erasure import (
+    called,
+    doubt,
+    expected,
+    is_freed,
+    is_named,
+    is_shared,
+    missing,
+    of_node,
+    quarantined,
+    unattested,
+)
 from agent.controller.store.database import Transaction
 from agent.errors import DecodeError
 from agent.model.disk import DiskIdentity
@@ -125,23 +136,27 @@ def _set_apart(
     """
     for one in certificate.disks:
         if frees or not one.is_proven:
-            _forgotten(tx, node, one)
-    bad = [(one.serial, one.wwn, f"{one.outcome}: {one.evidence}") for one in certificate.disks if not one.is_proven]
-    bad += [(disk.serial, disk.wwn, why_gone) for disk in gone]
-    for serial, wwn, why in bad:
-        name = serial or wwn
-        if name is None:
-            continue  # it could not be told from others tomorrow; that is why the erasure is no success
-        identity = f"{node.id}:{name}"
-        _quarantine(tx, node, QuarantinedDisk(id=identity, node_id=node.id, disk=name, wwn=wwn, why=why, since=now))
+            _forgotten(tx, node, one, certificate)
+    bad = [
+        (called(one.serial, one.wwn, one.size_bytes), one.wwn, f"{one.outcome}: {one.evidence}")
+        for one in certificate.disks
+        if not one.is_proven
+    ]
+    bad += [(called(disk.serial, disk.wwn, disk.size_bytes), disk.wwn, why_gone) for disk in gone]
+    for name, wwn, why in bad:
+        shared = is_shared(name, certificate, gone)
+        entry = QuarantinedDisk(
+            id=f"{node.id}:{name}", node_id=node.id, disk=name, wwn=wwn, why=why, since=now, shared=shared
+        )
+        _quarantine(tx, node, entry)
 
 
-def _forgotten(tx: Transaction, node: Node, one: Erasure) -> None:
+def _forgotten(tx: Transaction, node: Node, one: Erasure, certificate: Certificate) -> None:
     """What was kept of that disk, unless it is still in the node where that was: then this is another, which only has
     its name, or a node that claims another's.
     """
     for entry in tx.quarantined.all():
-        if not is_named(entry, one.serial, one.wwn):
+        if not is_freed(entry, one, certificate, node.id):
             continue
         at = tx.inventories.get(entry.node_id) if entry.node_id != node.id else None
         there = () if at is None or isinstance(at.inventory.disks, Unknown) else at.inventory.disks
@@ -156,6 +171,7 @@ def _quarantine(tx: Transaction, node: Node, entry: QuarantinedDisk) -> None:
     for kept in tx.quarantined.all():
         if kept.id == entry.id or (kept.node_id == node.id and is_named(kept, entry.disk, entry.wwn)):
             tx.quarantined.remove(id=kept.id)
+            entry = entry.model_copy(update={"shared": entry.shared or kept.shared})
     tx.quarantined.add(entry)
     log.error("disk quarantined", node=node.name, disk=entry.disk, why=entry.why)
 

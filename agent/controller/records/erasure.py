@@ -30,9 +30,10 @@ class QuarantinedDisk(Frozen):
 
     id: str
     node_id: str = Field(description="in which it was last seen not to be erased, or was accepted")
-    disk: str = Field(description="its serial, or its WWN")
+    disk: str = Field(description="its serial, or its WWN, or, where it has neither, how large it is")
     wwn: str | None = Field(default=None, description="serials of two makers may be the same, WWNs are not")
     why: str
     since: datetime
+    shared: bool | None = Field(default=None, description="another disk of the node had that name, and no WWN to tell")
     accepted_by: str | None = Field(default=None, description="who lets the node have servers all the same")
     accepted_at: datetime | None = None

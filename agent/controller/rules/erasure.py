@@ -15,6 +15,7 @@ from agent.model.fault import Fault
 from agent.model.flavor import local_disks
 
 UNPROVEN, UNATTESTED = "BMS.ERASE_UNPROVEN", "BMS.ERASE_UNATTESTED"
+OF_NAMESPACES = ("eui.", "nvme.", "uuid.")
 HINT = "See bmsctl node erasure NODE: take the disk out, or clean the node again."
 
 
@@ -30,7 +31,7 @@ def doubt(certificate: Certificate | None, disks: tuple[DiskIdentity, ...], *, q
     if nameless or (gone and not quarantine):
         return fault(f"the certificate says nothing of {', '.join(map(label, nameless or gone))}")
     bad = [one for one in certificate.disks if not one.is_proven]
-    untold = [one for one in bad if not {one.serial, one.wwn} & {*certificate.quarantined}]
+    untold = [one for one in bad if not is_told(one, certificate)]
     if untold or (bad and not quarantine):
         return fault("; ".join(map(str, untold or bad)))
     if gone and not certificate.disks:
@@ -49,9 +50,24 @@ def unattested(boot: Boot) -> Fault | None:
     )
 
 
+def is_told(one: Erasure, certificate: Certificate) -> bool:
+    """Whether a disk that failed is in quarantine by a name that no other disk of the machine has."""
+    return bool({one.serial, one.wwn} & {*certificate.quarantined}) and not one.is_confusable(certificate.disks)
+
+
 def missing(certificate: Certificate, disks: tuple[DiskIdentity, ...]) -> tuple[DiskIdentity, ...]:
-    """Those of which nothing is certified: they vanished meanwhile."""
-    return tuple(disk for disk in disks if not any(is_of(one, disk) for one in certificate.disks))
+    """Those of which nothing is certified: they vanished meanwhile. An erasure speaks for one disk: of two that have
+    one name, and of which one was erased, the other is missing.
+    """
+    left = sorted(certificate.disks, key=lambda one: one.size_bytes)
+    gone = []
+    for disk in sorted(disks, key=lambda disk: disk.size_bytes, reverse=True):
+        one = next((one for one in left if is_of(one, disk)), None)
+        if one is None:
+            gone.append(disk)
+        else:
+            left.remove(one)
+    return tuple(disk for disk in disks if disk in gone)
 
 
 def expected(disks: tuple[Disk, ...] | Unknown, ordered: tuple[DiskIdentity, ...] | None) -> tuple[DiskIdentity, ...]:
@@ -84,15 +100,46 @@ def fault(why: str) -> Fault:
 
 
 def quarantined(disk: Disk, kept: Iterable[QuarantinedDisk]) -> QuarantinedDisk | None:
-    """The entry of this disk, if it has one, from whichever node."""
-    return next((one for one in kept if is_named(one, known(disk.serial), known(disk.wwn))), None)
+    """The entry of this disk, if it has one, from whichever node. NVMe's WWNs are of namespaces, which come and go with
+    other ones, while the serial is the drive's: that decides, too.
+    """
+    serial, wwn = known(disk.serial), known(disk.wwn)
+    name = called(serial, wwn, disk.size_bytes)
+    is_nvme = wwn is not None and wwn.startswith(OF_NAMESPACES)
+    return next(
+        (one for one in kept if is_named(one, name, wwn) or (is_nvme and serial is not None and one.disk == serial)),
+        None,
+    )
 
 
-def is_named(entry: QuarantinedDisk, serial: str | None, wwn: str | None) -> bool:
+def called(serial: str | None, wwn: str | None, size_bytes: int) -> str:
+    """By which word a disk is set apart. One without any name is as good as every other such of its size."""
+    return serial or wwn or f"nameless, {size_bytes} bytes"
+
+
+def is_named(entry: QuarantinedDisk, name: str, wwn: str | None) -> bool:
     """Whether it is of that disk. Where WWNs are known they decide: a serial is its maker's own."""
     if entry.wwn and wwn:
         return entry.wwn == wwn
-    return entry.disk in {serial, wwn}
+    return entry.disk in {name, wwn}
+
+
+def is_freed(entry: QuarantinedDisk, one: Erasure, certificate: Certificate, node_id: str) -> bool:
+    """Whether that erasure is of the disk that was set apart, and not of another with its name. By its WWN it is;
+    without, in the node where that was, if no other disk there had the name, or all that have it are there now.
+    """
+    name = called(one.serial, one.wwn, one.size_bytes)
+    if not is_named(entry, name, one.wwn):
+        return False
+    if one.wwn is not None and one.wwn in (entry.wwn, entry.disk):
+        return True
+    return entry.node_id == node_id and (not entry.shared or is_shared(name, certificate, ()))
+
+
+def is_shared(name: str, certificate: Certificate, gone: Iterable[DiskIdentity]) -> bool:
+    """Whether several of a node's disks have that name: those of a certificate, and those that it says nothing of."""
+    disks: tuple[Erasure | DiskIdentity, ...] = (*certificate.disks, *gone)
+    return sum(called(one.serial, one.wwn, one.size_bytes) == name for one in disks) > 1
 
 
 def of_node(

@@ -360,6 +360,7 @@ QUARANTINED = Table(
     Column("wwn", Text),
     Column("why", Text, nullable=False),
     Column("since", Utc, nullable=False),
+    Column("shared", Boolean),
     Column("accepted_by", Text),
     Column("accepted_at", Utc),
 )

@@ -6,6 +6,7 @@ What bytes of NVMe, ATA and SCSI mean stands beside this, a module each; `certif
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -109,6 +110,15 @@ class Erasure(Frozen):
     def who(self) -> str:
         """What the disk is called in results."""
         return self.serial or self.wwn or self.path
+
+    def is_confusable(self, disks: Iterable[Erasure]) -> bool:
+        """Whether it has no name, or another of these disks has the same, so that it could not be told from that one
+        tomorrow. WWNs tell; one that is there by several paths has one WWN.
+        """
+        if self.serial is None:
+            return self.wwn is None
+        others = [one for one in disks if one is not self and one.serial == self.serial]
+        return any(not (self.wwn and one.wwn) for one in others)
 
     @property
     def is_proven(self) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from agent.errors import ConfigError, DecodeError
+from agent.errors import CertificateForged, ConfigError, DecodeError
 from agent.model.ed25519 import is_signed, public_key
 from agent.model.erasing import Erasure
 from agent.model.frozen import Frozen, decode
@@ -53,13 +53,15 @@ class SignedCertificate(Frozen):
     signature: str
 
     def opened(self) -> Certificate:
-        """What it says. Raises `DecodeError` where the signature is not of that key and that text."""
+        """What it says. Raises `CertificateForged` where the signature is not of that key and that text, `DecodeError`
+        where it cannot be read.
+        """
         try:
             good = is_signed(self.certificate.encode(), b64decode(self.signature, validate=True), self.key)
         except (ValueError, ConfigError) as error:
             raise DecodeError(DOING, f"its key or its signature cannot be read: {error}") from error
         if not good:
-            raise DecodeError(DOING, "it is not what was signed")
+            raise CertificateForged(DOING, "it is not what was signed")
         return decode(Certificate, self.certificate, DOING)
 
 
