@@ -26,6 +26,7 @@ from agent.controller.api import (
 )
 from agent.controller.api.auth import caller_of
 from agent.controller.api.content import Sending
+from agent.controller.api.headers import Headers
 from agent.controller.api.limits import BodyLimit
 from agent.controller.api.pace import Pace
 from agent.controller.context import Controller
@@ -39,6 +40,7 @@ def create_app(controller: Controller) -> FastAPI:
     errors.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Pace, controller.options.calls_per_s, controller.options.strangers_per_s)
+    app.add_middleware(Headers)
     for face in (health.router, docs.router, agent.router, boot.router):
         app.include_router(face)
     for noun in (nodes, catalogue, networks, groups, eips, images, servers, nics, access, enrolment, approvals):

@@ -24,7 +24,7 @@ from agent.controller.flow.imports import convert_next, fetch_next
 from agent.controller.flow.power import observe_power, serve_power
 from agent.controller.flow.tick import sweep, tick
 from agent.controller.options import Options, address_of, host_of
-from agent.controller.peer import naming
+from agent.controller.peer import IDLE_S, Doorkeeper, watched
 from agent.controller.tls import server_context
 from agent.errors import ConfigError
 
@@ -32,10 +32,9 @@ TICK_S = 1.0
 OBSERVE_S = 60.0
 SWEEP_S = 3600.0
 GRACE_S = 5
+HANDSHAKE_S = 15.0
 GOODBYE_S = 1.0
 """For the other side of a TLS connection to end it, too: an agent that is at work elsewhere does not."""
-KEEP_ALIVE_S = 75
-"""A node asks for one range after the other, with pauses in which its disk is slower than we are."""
 BACKLOG = 1024
 LOOK_S = 0.5
 TURN_S = 600.0
@@ -109,34 +108,42 @@ def works_of(options: Options) -> tuple[Work, ...]:
 class Server(uvicorn.Server):
     """uvicorn, whose long polls are answered before it waits for them to end. Its access log would hold nonces."""
 
-    def __init__(self, controller: Controller, watch: Watch | None = None) -> None:
+    def __init__(self, controller: Controller, watch: Watch | None = None, door: Doorkeeper | None = None) -> None:
         super().__init__(
             uvicorn.Config(
                 create_app(controller),
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                ws="none",
                 timeout_graceful_shutdown=GRACE_S,
-                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_keep_alive=int(IDLE_S),
             )
         )
         self._controller = controller
         self._tls = tls_of(controller)
         self._watch = watch or Watch()
+        self._door = Doorkeeper() if door is None else door
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """The first socket is for whoever comes in the clear, the second for TLS."""
         plain, *secured = sockets or []
+        self.config.http_protocol_class = watched(self.config.http_protocol_class, self._door)
         await super().startup([plain])
         for one in secured:
             serving = await asyncio.get_running_loop().create_server(
-                self._protocol, sock=one, ssl=self._tls, ssl_shutdown_timeout=GOODBYE_S, backlog=BACKLOG
+                self._protocol,
+                sock=one,
+                ssl=self._tls,
+                ssl_handshake_timeout=HANDSHAKE_S,
+                ssl_shutdown_timeout=GOODBYE_S,
+                backlog=BACKLOG,
             )
             self.servers.append(serving)
 
     def _protocol(self) -> asyncio.Protocol:
         """Of one connection, as uvicorn makes it."""
-        kind: Any = naming(self.config.http_protocol_class)
+        kind: Any = self.config.http_protocol_class
         protocol: asyncio.Protocol = kind(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )

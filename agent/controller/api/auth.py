@@ -23,7 +23,7 @@ from agent.controller.context import Controller
 from agent.controller.flow.access import Known, user_of
 from agent.controller.flow.certify import Purpose
 from agent.controller.flow.identity import Call, known_agent
-from agent.controller.peer import PEER
+from agent.controller.peer import AUTHENTICATED, PEER
 from agent.controller.records.access import Caller, Role
 from agent.controller.records.node import Credential
 from agent.controller.records.owned import NAME
@@ -33,8 +33,6 @@ ADMINISTRATOR = Known(name="admin-token", role=Role.ADMIN, project=None)
 ANYBODY = Known(name="anybody", role=Role.ADMIN, project=None)
 PROJECT_HEADER = "x-bms-project"
 CALLS = count()
-AUTHENTICATED = "bms.authenticated"
-"""In the scope of a call whose token, or credential, was found to be good."""
 READING = frozenset({"GET", "HEAD"})
 
 

@@ -87,7 +87,9 @@ def _advice(request: Request) -> str:
 def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     fault = Fault(code=f"HTTP.{error.status_code}", message=f"answering {request.method}: {error.detail}", hint=DOCS)
-    return answer(fault, error.status_code)
+    response = answer(fault, error.status_code)
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _bug(request: Request, error: Exception) -> JSONResponse:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many calls a caller may make: a bucket per token, and one per address for all who show no token that is known.
+"""How many calls a caller may make, and how much they may send by them: a bucket per token, and one per address for all
+who show no token that is known.
 
 A token is known once it was found good (a route that asks for none says nothing about it), until it is answered 401:
 whoever guesses tokens, or floods us from the address of an honest caller, spends the bucket of the address alone. What
 is remembered is bounded: the least recently used is forgotten first. Images and the ramdisk are not counted: one server
-fetches thousands of ranges.
+fetches thousands of ranges. A large body counts as many calls: it is parsed before it is known who sent it, and
+meanwhile nobody else is heard.
 """
 
 from __future__ import annotations
@@ -15,14 +17,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent.controller.api.auth import AUTHENTICATED
 from agent.controller.api.buckets import MOST_CALLERS, Buckets
 from agent.controller.api.errors import answer
+from agent.controller.api.limits import UPLOAD_PATHS
+from agent.controller.peer import AUTHENTICATED
 from agent.controller.refusal import TooFast
 from agent.model.fault import Fault
 
+PIECE_BYTES = 64 * 1024
+"""Of a body, that costs as much as a call."""
 FREE = ("/images/", "/boot/ramdisk/")
 
 
@@ -82,7 +88,23 @@ class Pace:
                 self._acquainted.judge(key, good=good)
             await send(message)
 
-        await self._app(scope, receive, told)
+        await self._app(scope, self._paid(scope, receive, buckets, whose), told)
+
+    def _paid(self, scope: Scope, receive: Receive, buckets: Buckets, whose: str) -> Receive:
+        """The body, as far as the bucket goes. What is stored as it comes costs no more than its first byte."""
+        owed = 0
+
+        async def paid() -> Message:
+            nonlocal owed
+            message = await receive()
+            owed += len(message.get("body", b""))
+            while owed > PIECE_BYTES:
+                owed -= PIECE_BYTES
+                if wait_s := buckets.take(whose, self._clock()):
+                    raise HTTPException(429, "it has sent too much", headers={"Retry-After": str(math.ceil(wait_s))})
+            return message
+
+        return receive if scope["path"] in UPLOAD_PATHS else paid
 
 
 def token_key(scope: Scope) -> str:
