@@ -235,3 +235,11 @@ def test_the_trail_is_never_rewritten(world: World, statement: str) -> None:
         with pytest.raises(IntegrityError, match="append-only"):
             connection.execute(text(statement))
         assert connection.execute(text("SELECT count(*) FROM audit")).scalar_one() > 0
+
+
+@pytest.mark.parametrize("name", ["admin-token", "anybody", "restore", "Admin-Token"])
+def test_nobody_is_called_what_is_no_user(world: World, name: str) -> None:
+    """An entry of the trail that says who did it by one of these names is never another's."""
+    red = person(world, "red", "admin", "red")
+
+    assert red.code("POST", "/v1/users", {"name": name})[1] == "BMS.NAME_TAKEN"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -137,3 +138,56 @@ def test_a_project_approves_its_own(careful: World, ada: Person) -> None:
     assert red.code("POST", f"/v1/approvals/{one}/approve") == (404, "BMS.NOT_FOUND")
     assert waiting(viewer) == [one]
     assert viewer.code("POST", f"/v1/approvals/{one}/approve") == (403, "AUTH.FORBIDDEN")
+
+
+def test_what_was_written_since_is_not_meant(careful: World, ada: Person, bob: Person) -> None:
+    """An order that was asked for before a reinstall is not given to what is there afterwards."""
+    assert ada.code("DELETE", "/v1/servers/web") == NEEDED
+    [one] = waiting(bob)
+    careful.clock.move(60)
+    assert ada.code("POST", "/v1/servers/web/reinstall") == NEEDED
+    [_, other] = waiting(bob)
+    bob.does("POST", f"/v1/approvals/{other}/approve")
+
+    assert bob.code("POST", f"/v1/approvals/{one}/approve") == (409, "BMS.STATE")
+    assert careful.server()["task_state"] == "rebuilding"
+    assert bob.does("POST", f"/v1/approvals/{one}/refuse")["decision"] == "refused"
+
+
+def test_a_node_is_cleaned_by_the_name_that_was_shown(made: Callable[..., World]) -> None:
+    """Whoever gives it another name in between deceives nobody."""
+    world = made(require_approval=True)
+    Machine(world, disks=(disk("sda", 40, GPT),)).power_on()
+    node = world.node()["id"]
+    ada, bob = person(world, "ada", "operator"), person(world, "bob", "operator")
+    ada.does("PATCH", f"/v1/nodes/{node}", {"name": "scratch"})
+    assert ada.code("POST", f"/v1/nodes/{node}/clean") == NEEDED
+    ada.does("PATCH", f"/v1/nodes/{node}", {"name": "precious"})
+
+    assert bob.code("POST", f"/v1/approvals/{waiting(bob)[0]}/approve") == (409, "BMS.STATE")
+    assert world.node(node)["state"] == "available"
+
+
+def test_another_token_is_no_other_person(careful: World, ada: Person) -> None:
+    """Nor is another project that one acts in, or the token of whoever has none of their own."""
+    admin = administrator(careful)
+    second = Person(careful, admin.does("POST", "/v1/tokens", {"user": "ada"})["token"])
+    assert ada.code("DELETE", "/v1/servers/web") == NEEDED
+    [one] = waiting(ada)
+    for again in (second, Person(careful, second.token, "blue")):
+        assert again.code("POST", f"/v1/approvals/{one}/approve")[0] in (403, 404)
+    assert admin.code("DELETE", "/v1/servers/web") == NEEDED
+    [_, other] = waiting(admin)
+    assert admin.code("POST", f"/v1/approvals/{other}/approve") == (403, "AUTH.FORBIDDEN")
+    assert careful.server()["task_state"] is None
+
+
+def test_one_approval_is_one_order(careful: World, ada: Person, bob: Person) -> None:
+    """Whoever of twenty approve at the same moment: one is heard."""
+    assert ada.code("POST", "/v1/servers/web/reinstall") == NEEDED
+    [one] = waiting(bob)
+    with ThreadPoolExecutor(20) as pool:
+        calls = [pool.submit(bob.call, "POST", f"/v1/approvals/{one}/approve") for _ in range(20)]
+        statuses = sorted(call.result().status_code for call in calls)
+
+    assert statuses == [202] + [409] * 19

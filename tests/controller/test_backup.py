@@ -20,7 +20,7 @@ from agent.controller.backup.restore import restore
 from agent.controller.options import Options
 from agent.controller.tls import load_authority
 from agent.errors import AgentError, ConfigError
-from tests.controller.machine import Machine
+from tests.controller.machine import Machine, a_key
 from tests.controller.people import administrator, person
 from tests.controller.world import World
 
@@ -277,3 +277,39 @@ def test_the_authority_comes_along(made: Callable[..., World], tmp_path: Path) -
     restore(tmp_path / "b.tar", tmp_path / "restored")
 
     assert load_authority(tmp_path / "restored").pin == world.controller.authority.pin
+
+
+def test_what_waited_for_a_second_person_waits_no_more(made: Callable[..., World], tmp_path: Path) -> None:
+    """It may have been given since: after a restore nobody approves it, be it asked for again."""
+    world = made(require_approval=True)
+    machine = Machine(world).power_on()
+    world.order()
+    machine.serve()
+    assert world.refused("POST", "/v1/servers/web/reinstall")[1] == "BMS.APPROVAL_NEEDED"
+    [one] = world.user("GET", "/v1/approvals")
+    write_backup(world.options, tmp_path / "b", NOW, with_images=True)
+    restore(tmp_path / "b", tmp_path / "restored")
+    other = World(tmp_path / "restored", require_approval=True)
+    bob = person(other, "bob", "admin")
+
+    assert bob.does("GET", "/v1/approvals") == []
+    assert bob.code("POST", f"/v1/approvals/{one['id']}/approve") == (409, "BMS.STATE")
+    assert other.server()["task_state"] is None
+    other.close()
+
+
+def test_an_enrolment_token_is_not_good_twice(world: World, tmp_path: Path) -> None:
+    """One that may have been used since the backup lets in nobody but who came by it before."""
+    token = world.user("POST", "/v1/enrolment-tokens", {"machines": 2})["token"]
+    known = Machine(world, 5, token=token, boot_id="boot-5", key=a_key())
+    assert known.send("/v1/agent/enroll", known.enrolment()).status_code == 200
+    write_backup(world.options, tmp_path / "b", NOW, with_images=True)
+    restore(tmp_path / "b", tmp_path / "restored")
+    other = World(tmp_path / "restored", enrolment="manual")
+    stranger = Machine(other, 6, token=token, boot_id="boot-6", key=a_key())
+    refused = stranger.send("/v1/agent/enroll", stranger.enrolment())
+    known = Machine(other, 5, token=token, boot_id="boot-5b", key=a_key())
+
+    assert (refused.status_code, refused.json()["fault"]["code"]) == (403, "ENROLL.TOKEN_REFUSED")
+    assert known.send("/v1/agent/enroll", known.enrolment()).status_code == 200
+    other.close()

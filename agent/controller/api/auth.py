@@ -20,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 
 from agent.controller.api.limits import UPLOAD_PATHS
 from agent.controller.context import Controller
+from agent.controller.flow import access
 from agent.controller.flow.access import Known, user_of
 from agent.controller.flow.certify import Purpose
 from agent.controller.flow.identity import Call, known_agent
@@ -29,8 +30,8 @@ from agent.controller.records.node import Credential
 from agent.controller.records.owned import NAME
 from agent.controller.refusal import AgentUnauthorized, BadParameter, Forbidden, Unauthorized
 
-ADMINISTRATOR = Known(name="admin-token", role=Role.ADMIN, project=None)
-ANYBODY = Known(name="anybody", role=Role.ADMIN, project=None)
+ADMINISTRATOR = Known(name=access.ADMINISTRATOR, role=Role.ADMIN, project=None)
+ANYBODY = Known(name=access.ANYBODY, role=Role.ADMIN, project=None)
 PROJECT_HEADER = "x-bms-project"
 CALLS = count()
 READING = frozenset({"GET", "HEAD"})

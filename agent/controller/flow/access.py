@@ -15,7 +15,7 @@ from agent.controller.flow.lookup import added
 from agent.controller.keys import KEY_BYTES, digest
 from agent.controller.records.access import ApiToken, Audited, Caller, Role, User, UserSpec, audited
 from agent.controller.records.owned import Name
-from agent.controller.refusal import BadParameter, Forbidden, Missing, Unauthorized
+from agent.controller.refusal import BadParameter, Forbidden, Missing, NameTaken, Unauthorized
 from agent.controller.store.database import Transaction
 from agent.model.frozen import Frozen
 
@@ -23,6 +23,9 @@ USED_STEP = timedelta(hours=1)
 MARK = "bms_"
 """By which a scanner of leaked secrets knows one."""
 LIFETIME_DAYS = 90
+ADMINISTRATOR, ANYBODY, RESTORE = "admin-token", "anybody", "restore"
+"""Who is no user: whoever has that file, whoever calls where no token is asked for, and a restored backup."""
+OURS = frozenset({ADMINISTRATOR, ANYBODY, RESTORE})
 
 log = structlog.get_logger("controller")
 
@@ -76,6 +79,8 @@ def _note_use(controller: Controller, token: ApiToken, now: datetime) -> None:
 
 def create_user(controller: Controller, spec: UserSpec) -> User:
     """Whoever is of a project makes users of that project alone. Raises `NameTaken`, `Forbidden`."""
+    if spec.name.lower() in OURS:
+        raise NameTaken(f"creating user {spec.name}", "the trail calls somebody else that")
     project = spec.project or controller.project
     if controller.project not in (None, project):
         raise Forbidden(f"creating user {spec.name}", f"you are of project {controller.project}")

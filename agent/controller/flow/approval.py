@@ -2,7 +2,8 @@
 """By policy, who orders that data are destroyed does not do it alone: the order waits until another person approves it.
 
 It is refused at first (so nothing is done, and the trail says so), and kept. Whoever approves it gives the order in
-their own name; the trail says who had asked. An order is given once for an approval, whatever becomes of it.
+their own name; the trail says who had asked. An order is given once for an approval, whatever becomes of it; and only
+for the data that it was asked for: what was written or erased since, or has another name by now, is not meant.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import structlog
 from agent.controller.context import Controller
 from agent.controller.flow.lookup import named, server_named
 from agent.controller.records.approval import Approval, Decision, Destructive
+from agent.controller.records.node import Node
+from agent.controller.records.server import Server
 from agent.controller.refusal import ApprovalNeeded, Forbidden, Missing, NotAllowed
 from agent.controller.rules.root_device import held
 from agent.controller.store.database import Transaction
@@ -23,6 +26,7 @@ from agent.model.fact import Unknown
 
 WAITS = timedelta(hours=24)
 NOBODY = "anybody"
+ANEW = "Look at what it holds now, and let it be ordered anew."
 
 log = structlog.get_logger("controller")
 
@@ -74,6 +78,8 @@ def decide(controller: Controller, approval_id: str, decision: Decision) -> tupl
         controller = replace(controller, caller=caller.model_copy(update={"subject": told}))
     with controller.write() as tx:
         one = _pending(tx, approval_id, now, doing)
+        if decision is Decision.APPROVED:
+            _must_be_as_it_was(tx, one, doing)
         one = tx.approvals.change(one, decision=decision, decided_by=who, decided_at=now)
     log.warning("order decided on", approval=one.id, decision=decision.value, order=told, by=who)
     return replace(controller, approved=decision is Decision.APPROVED), one
@@ -92,6 +98,20 @@ def _pending(tx: Transaction, approval_id: str, now: datetime, doing: str) -> Ap
     if one.decision is not None or one.expires_at <= now:
         raise NotAllowed(doing, f"it is {one.decision.value if one.decision else 'expired'}")
     return one
+
+
+def _must_be_as_it_was(tx: Transaction, one: Approval, doing: str) -> None:
+    """Raises `NotAllowed`."""
+    if one.order is Destructive.CLEAN:
+        subject: Node | Server | None = tx.nodes.get(one.subject_id)
+        jobs = tx.jobs.all(node_id=one.subject_id)
+    else:
+        subject = tx.servers.get(one.subject_id)
+        jobs = tx.jobs.all(server_id=one.subject_id)
+    if subject is None or subject.name != one.name:
+        raise NotAllowed(doing, f"{one.name} has another name by now, or is gone", hint=ANEW)
+    if any(job.begun_at > one.asked_at and (job.operation.deploys or job.operation.erases) for job in jobs):
+        raise NotAllowed(doing, f"{one.name} was written or erased since it was asked for", hint=ANEW)
 
 
 def _subject(tx: Transaction, order: Destructive, key: str, doing: str) -> tuple[str, str, str | None, bool]:

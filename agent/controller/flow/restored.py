@@ -4,7 +4,8 @@
 Every job that was open then is over: it may have ended long ago, and to begin its deploy or wipe again would cost
 whoever has the machine now their data. For the same reason no node is given to anybody before an operator has looked
 at it. Every desired state is newer than what any agent holds, so that agents take it. Images whose file did not come
-along are killed, and say so.
+along are killed, and say so. Orders that waited for a second person wait no more: they may have been given. Enrolment
+tokens let nobody else in: whether they were used since is not known either; who came by one comes by it again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import structlog
 
 from agent.controller.context import Controller
 from agent.controller.flow import outcome
+from agent.controller.flow.access import RESTORE
 from agent.controller.images import image_path
+from agent.controller.records.approval import Decision
 from agent.controller.records.image import ImageStatus
 from agent.controller.records.job import JobStatus
 from agent.controller.store.database import Transaction
@@ -57,6 +60,10 @@ def settle(controller: Controller) -> Settled:
         nodes = tx.nodes.all()
         for node in nodes:
             tx.nodes.change(node, maintenance=True, generation=node.generation + AHEAD, updated_at=now)
+        for one in tx.approvals.all(decision=None):
+            tx.approvals.change(one, decision=Decision.REFUSED, decided_by=RESTORE, decided_at=now)
+        for token in tx.passes.all():
+            tx.passes.change(token, left=0)
         settled = Settled(nodes=len(nodes), jobs=len(jobs), images=_images(tx, controller.images))
     log.warning("restored from a backup", nodes=settled.nodes, jobs=settled.jobs, images=settled.images)
     return settled
