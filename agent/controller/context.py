@@ -34,8 +34,10 @@ class Importer(Protocol):
         """Raises `ToolMissing`."""
         ...
 
-    def fetch(self, url: str, access: Access, announced: Announced, path: Path, tell: Tell) -> None:
-        """A URL into a file. Raises `AgentError`."""
+    def fetch(
+        self, url: str, access: Access, announced: Announced, path: Path, tell: Tell, *, may_be_here: bool
+    ) -> None:
+        """A URL into a file; whether it may be on this machine itself. Raises `AgentError`."""
         ...
 
     def convert(self, order: Order, target: Path, tell: Tell) -> Kept:

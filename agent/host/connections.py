@@ -238,5 +238,9 @@ def must_be_elsewhere(connection: HTTPConnection, host: str, *, is_led: bool) ->
     peer = str(connection.sock.getpeername()[0])
     if is_link_local(peer) or (is_led and is_loopback(peer)):
         connection.close()
-        told = "is link-local" if is_link_local(peer) else "is this machine itself, and a redirect led there"
+        told = (
+            "is link-local, or a metadata service"
+            if is_link_local(peer)
+            else "is this machine itself, and a redirect led there"
+        )
         raise ImageUnavailable(f"connecting to {host}", f"its address, {peer}, {told}")

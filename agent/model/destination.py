@@ -10,7 +10,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from socket import inet_aton, inet_ntoa
 from typing import TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
@@ -25,6 +25,9 @@ A = TypeVar("A")
 Ask = Callable[[str, dict[str, str]], tuple[A, str | None]]
 """Asks a URL, with the header that lets us in: the answer, and where it leads on, if it does; that one is closed."""
 MOST_REDIRECTS = 5
+METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16")))
+"""Of AWS, Alibaba, Oracle, Azure: these are not link-local."""
+TRANSLATED = tuple(map(IPv6Network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96")))
 
 
 def with_its_user(doing: str, url: str, access: Access) -> tuple[str, Access]:
@@ -91,15 +94,16 @@ def must_be_allowed(doing: str, url: str) -> None:
         raise ImageUnavailable(doing, f"only http and https are fetched, not {named(url)}")
     address = literal(parts.hostname)
     if address and is_link_local(address):
-        raise ImageUnavailable(doing, f"{named(url)} is link-local")
+        raise ImageUnavailable(doing, f"{named(url)} is link-local, or a metadata service")
 
 
 def literal(hostname: str) -> str:
     """The address that a host name is, in any of the ways that inet_aton(3) reads; "" for a name."""
+    host = unquote(hostname).rstrip(".")
     with suppress(ValueError):
-        return str(ip_address(unquote(hostname)))
+        return str(ip_address(host))
     with suppress(OSError):
-        return inet_ntoa(inet_aton(unquote(hostname)))
+        return inet_ntoa(inet_aton(host))
     return ""
 
 
@@ -112,12 +116,20 @@ def is_here(url: str) -> bool:
 
 def is_loopback(text: str) -> bool:
     """127/8 and ::1, also when the first is written as IPv6, and what stands for any of one's own."""
-    address = ip_address(text)
-    plain = getattr(address, "ipv4_mapped", None) or address
-    return plain.is_loopback or plain.is_unspecified
+    return any(each.is_loopback or each.is_unspecified for each in meant(text))
 
 
 def is_link_local(text: str) -> bool:
-    """169.254/16 and fe80::/10, also when the first is written as IPv6."""
+    """169.254/16 and fe80::/10, also when the first is written as IPv6; and where clouds have their metadata else."""
+    return any(each.is_link_local or each in METADATA for each in meant(text))
+
+
+def meant(text: str) -> tuple[IPv4Address | IPv6Address, ...]:
+    """An address, and the IPv4 address that it leads to, if it does: mapped and compatible (RFC 4291, section 2.5.5),
+    6to4 (RFC 3056), and by a translator's well-known prefixes (RFC 6052, RFC 8215, RFC 2765)."""
     address = ip_address(text)
-    return (getattr(address, "ipv4_mapped", None) or address).is_link_local
+    if isinstance(address, IPv4Address):
+        return (address,)
+    last = IPv4Address(int(address) & 0xFFFFFFFF)
+    inside = [address.ipv4_mapped, address.sixtofour, *(last for network in TRANSLATED if address in network)]
+    return (address, *(each for each in inside if each is not None))

@@ -193,3 +193,25 @@ def test_it_ends_when_it_is_not_wanted(server: Server, tmp_path: Path) -> None:
     server.script = [hostile.status(503)]
     with pytest.raises(Recalled):
         fetched(server, tmp_path, tell=tell)
+
+
+def test_what_is_not_its_owners_to_see(server: Server, tmp_path: Path) -> None:
+    """What listens on the controller for itself is no image of a project's, whatever name or proxy leads there."""
+    port = server.url.split(":")[2]
+    for url, access in (
+        (server.url, OPEN),
+        (f"http://localhost:{port}", OPEN),
+        ("http://images.example/x", Access(proxy=server.url.removesuffix("/image"))),
+    ):
+        with pytest.raises(ImageUnavailable, match="is this machine itself"):
+            Download(url, access, NOTHING, lambda *_: None, may_be_here=False).to(tmp_path / "source")
+        assert not (tmp_path / "source").read_bytes()
+
+
+def test_where_a_redirect_may_lead() -> None:
+    """To this machine itself only from there; a name is looked at once it is connected to."""
+    allowed = Download("http://images.example/x", OPEN, NOTHING, lambda *_: None)
+    own = Download("http://127.0.0.1:80/x", OPEN, NOTHING, lambda *_: None)
+
+    assert not allowed.may_lead_here("http://cdn.example/x") and allowed.may_lead_here("http://images.example/y")
+    assert own.may_lead_here("http://other.example/x")

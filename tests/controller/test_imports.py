@@ -19,6 +19,7 @@ from agent.errors import LinkError
 from agent.model.description import Description
 from tests.controller.chunks import DISK, manifest_of, packed
 from tests.controller.machine import Machine
+from tests.controller.people import administrator, person
 from tests.controller.test_images import left_over, sha256
 from tests.controller.world import FakeImporter, World
 
@@ -299,3 +300,14 @@ def test_another_controllers_import_is_left_alone(world: World) -> None:
     convert_next(world.controller)
 
     assert image(world)["status"] == "queued" and world.importer.converted == []
+
+
+def test_what_a_project_fetches_is_not_the_controllers_own(world: World) -> None:
+    """Only whoever is of the whole cloud may name what is on the controller itself."""
+    world.importer.makes = IMAGE
+    for somebody in (person(world, "red", "operator", "red"), administrator(world)):
+        somebody.does("POST", "/v1/images/import", FAR | {"name": f"of-{somebody.token[:4]}"})
+        fetch_next(world.controller)
+        convert_next(world.controller)
+
+    assert world.importer.inward == [False, True]

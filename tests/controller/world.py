@@ -107,6 +107,8 @@ class FakeImporter:
     steps: tuple[tuple[str, int, int | None], ...] = ()
     during: Callable[[], object] = lambda: None
     fetched: list[tuple[str, Access, Announced]] = field(default_factory=list)
+    inward: list[bool] = field(default_factory=list)
+    """whether each might be on the controller itself"""
     converted: list[Order] = field(default_factory=list)
 
     def must_be_equipped(self) -> None:
@@ -114,8 +116,11 @@ class FakeImporter:
         if self.missing:
             raise ToolMissing("importing an image", f"{self.missing} is not installed", hint=f"Install {self.missing}.")
 
-    def fetch(self, url: str, access: Access, announced: Announced, path: Path, tell: Tell) -> None:
+    def fetch(
+        self, url: str, access: Access, announced: Announced, path: Path, tell: Tell, *, may_be_here: bool
+    ) -> None:
         """A file of a few bytes."""
+        self.inward.append(may_be_here)
         self.fetched.append((url, access, announced))
         self._work(tell)
         path.write_bytes(b"fetched")

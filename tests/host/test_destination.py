@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pydantic import SecretStr
 from agent.errors import AccessDenied, AgentError, ImageUnavailable
 from agent.host.connections import Plain, pools, proxy_of, trust
 from agent.host.fetch import RealFetch
-from agent.model.destination import is_link_local, must_be_allowed
+from agent.model.destination import is_link_local, is_loopback, must_be_allowed
 from agent.model.image import OPEN, Access
 from tests import hostile
 from tests.bodies import whole
@@ -215,3 +216,30 @@ def test_nothing_else_is_trusted() -> None:
     context = trust(None)
     assert context.check_hostname and context.verify_mode.name == "CERT_REQUIRED"
     pools(context, None)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["169.254.169.254.", "[::ffff:169.254.169.254]", "[::169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "2852039166",
+     "[64:ff9b:1::169.254.169.254]", "[2002:a9fe:a9fe::1]", "[::ffff:0:169.254.169.254]", "0251.0376.0251.0376",
+     "[fd00:ec2::254]", "100.100.100.200", "168.63.129.16", "192.0.0.192", "[fe80::1%25eth0]", "me:pw@169.254.169.254"],
+)  # fmt: skip
+def test_metadata_services_by_any_name(host: str) -> None:
+    """However the address is written, and whatever it is translated from."""
+    with pytest.raises(ImageUnavailable, match="metadata service"), RealFetch()(f"http://{host}/latest/"):
+        pass
+
+
+@pytest.mark.parametrize("path", ["/\r\nX-Injected: 1", "/a b", "/\x00", "/%0d%0aX-Injected:%201", "/é"])
+def test_a_url_is_one_line_of_a_request(server: Server, path: str) -> None:
+    """Whatever is in it, no header of somebody else's comes of it."""
+    with contextlib.suppress(AgentError):
+        fetched(server.url.removesuffix("/image") + path)
+    assert not any("x-injected" in map(str.lower, told) for told in server.told)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "::"])
+def test_this_machine_by_any_name(address: str) -> None:
+    """Its own addresses, also as IPv6."""
+    assert is_loopback(address) and not is_link_local(address)
+    assert not is_loopback("192.0.2.1") and not is_loopback("2001:db8::1")

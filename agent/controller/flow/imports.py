@@ -141,7 +141,11 @@ def fetch_next(controller: Controller) -> None:
     def fetch(one: Import, tell: Progress) -> None:
         assert one.url is not None, "what is fetched has a URL"
         path = controller.imports / one.image_id / SOURCE
-        controller.importer.fetch(one.url, one.access, Announced(one.sha256, one.sha512), path, tell)
+        announced = Announced(one.sha256, one.sha512)
+        with controller.read() as tx:
+            image = tx.images.get(one.image_id)
+        is_clouds = image is not None and image.project is None  # what it fetches, others can read
+        controller.importer.fetch(one.url, one.access, announced, path, tell, may_be_here=is_clouds)
         with controller.write() as tx:
             tx.imports.change(one, step=ImportStep.CONVERT, attempts=0, doing=WAITING, access=OPEN)
         log.info("import fetched", image=one.image_id)

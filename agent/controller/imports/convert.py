@@ -72,9 +72,11 @@ class Workshop:
         for name in ("bwrap", "prlimit", "qemu-img", *(["setpriv"] if os.geteuid() == 0 else [])):
             tool(name)
 
-    def fetch(self, url: str, access: Access, announced: Announced, path: Path, tell: Tell) -> None:
+    def fetch(
+        self, url: str, access: Access, announced: Announced, path: Path, tell: Tell, *, may_be_here: bool
+    ) -> None:
         """The file of an import, from its URL. Raises `AgentError`."""
-        Download(url, access, announced, tell).to(path)
+        Download(url, access, announced, tell, may_be_here=may_be_here).to(path)
 
     def convert(self, order: Order, target: Path, tell: Tell) -> Kept:
         """The chunked image, whole, at `target`. Raises `AgentError`, and what `tell` raises."""

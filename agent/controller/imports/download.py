@@ -22,9 +22,9 @@ from requests.exceptions import RequestException
 
 from agent.controller.images import LARGEST_BYTES, Announced, room_for
 from agent.errors import AccessDenied, AgentError, ImageChanged, ImageTruncated, ImageUnavailable, LinkError
-from agent.model.destination import followed, is_link_local
+from agent.model.destination import followed, is_here, is_link_local, is_loopback
 from agent.model.image import Access
-from agent.model.url import named
+from agent.model.url import named, origin, without_user
 
 TIMEOUT_S = (10.0, 20.0)
 PIECE_BYTES = 1024 * 1024
@@ -44,6 +44,8 @@ class Download:
     announced: Announced
     tell: Tell
     pause_s: float = PAUSE_S
+    may_be_here: bool = True
+    """it may be on this machine itself"""
     done_bytes: int = 0
     total_bytes: int | None = None
     _validator: str | None = None
@@ -92,6 +94,9 @@ class Download:
 
         def ask(url: str, credentials: dict[str, str]) -> tuple[requests.Response, str | None]:
             proxy = self.access.proxy
+            guard = http.get_adapter(url)
+            assert isinstance(guard, Guarded)
+            guard.may_be_here = self.may_lead_here(url)
             proxies = {"http": proxy, "https": proxy} if proxy else requests.utils.get_environ_proxies(url)
             answer = http.get(
                 url,
@@ -107,6 +112,15 @@ class Download:
             return answer, answer.headers["Location"]
 
         return followed(doing, self.url, self.access, ask)[0]
+
+    def may_lead_here(self, url: str) -> bool:
+        """Whether that URL, of a redirect or the first, may be on this machine itself. What a redirect led to may not,
+        unless it was here before; the environment's proxy is its operator's choice,
+        and says nothing about who is behind it."""
+        if self.access.proxy is None and requests.utils.get_environ_proxies(url):
+            return True
+        home, _, _ = without_user(self.url)
+        return self.may_be_here and (origin(url) == origin(home) or is_here(home))
 
     def _begin(self, doing: str, answer: requests.Response) -> None:
         status = answer.status_code
@@ -140,7 +154,7 @@ class Download:
 @contextmanager
 def session(access: Access) -> Iterator[requests.Session]:
     """Which trusts whom `access` says, whatever the environment or ~/.netrc says, and connects to nothing that is
-    link-local.
+    link-local, or, unless that is allowed, is this machine.
     """
     with requests.Session() as http, TemporaryDirectory() as directory:
         http.trust_env = False
@@ -156,6 +170,8 @@ def session(access: Access) -> Iterator[requests.Session]:
 class Guarded(HTTPAdapter):
     """Looks where a name came out before anything of the answer is read. What was asked for by then is a GET."""
 
+    may_be_here = True
+
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Raises `ImageUnavailable`."""
         answer = super().send(request, *args, **kwargs)
@@ -167,7 +183,8 @@ class Guarded(HTTPAdapter):
         except OSError as error:  # the connection is reset by now
             answer.close()
             raise requests.ConnectionError(error) from error
-        if is_link_local(peer):
+        if is_link_local(peer) or (is_loopback(peer) and not self.may_be_here):
             answer.close()
-            raise ImageUnavailable(f"fetching {named(request.url or '')}", f"its address, {peer}, is link-local")
+            told = "is link-local, or a metadata service" if is_link_local(peer) else "is this machine itself"
+            raise ImageUnavailable(f"fetching {named(request.url or '')}", f"its address, {peer}, {told}")
         return answer
