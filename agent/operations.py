@@ -8,7 +8,7 @@ controller's requests, the operator's command, later Ironic's) goes through this
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from agent.apply.boot import forget_boot, select_boot
@@ -23,12 +23,13 @@ from agent.apply.mirror_loader import mirror_loader
 from agent.apply.pstore import erase_pstore
 from agent.apply.raid import build_raid
 from agent.apply.seal import seal_disk
-from agent.errors import InputError
+from agent.errors import InputError, ToolMissing
 from agent.host.doors import Host
 from agent.inventory import take
 from agent.inventory.array import arrays
 from agent.inventory.disk import disks
 from agent.inventory.efi import firmware_architecture, firmware_boot, system_partitions
+from agent.inventory.hardware.once import UdevAsItIs
 from agent.inventory.partition_tags import known_partitions, partition_tags
 from agent.inventory.partitions import partitions_known
 from agent.model.burn_in import BurnIn
@@ -154,7 +155,16 @@ class Operations:
             raise InputError(f"planning {request.verb}", f"it may not be asked of an agent in {self._mode} mode")
         if self._shared_too and "shared_too" in type(request).model_fields:
             request = request.model_copy(update={"shared_too": True})
-        return check(self._planned(request, begun))
+        try:
+            return check(self._planned(request, begun))
+        except ToolMissing:
+            self._with_udev_as_it_is()._planned(request, begun)  # a disk that is not there is worth saying before
+            raise
+
+    def _with_udev_as_it_is(self) -> Operations:
+        """The same, which waits for no events. Only to judge a request by: what a disk holds may not be known yet."""
+        host = replace(self._host, udev=UdevAsItIs(self._host.udev))
+        return Operations(host, self._mode, self._spool, self._images, shared_too=self._shared_too)
 
     def _planned(self, request: Request, begun: tuple[DiskIdentity, ...]) -> Plan:
         match request:

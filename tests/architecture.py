@@ -18,6 +18,7 @@ FUNCTION_LINES = 60
 # row. The last four rows are one floor, processes: who starts whom.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
+    ("program",),
     ("model",),
     ("config",),
     ("host",),
@@ -31,7 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
 )
 PROTOCOL_ONLY = ("controller", "bmsctl")  # other programs in the same wheel: they know the agent by floor 0
-VALUES = ("errors", "model", "config")
+VALUES = ("errors", "program", "model", "config")
 
 # Who may import what: files, or folders that end with a slash. Rules of agent/ alone.
 DOORS: dict[str, tuple[str, ...]] = {

@@ -36,20 +36,34 @@ from agent.bmsctl.answers import Whoami
 from agent.bmsctl.client import Client, Refused, exit_status_of, read
 from agent.bmsctl.show import Json, client_of, show
 from agent.errors import AgentError, ConfigError
+from agent.program.streams import streams, tell
 
 PROGRAM, COMPLETE = "bmsctl", "_BMSCTL_COMPLETE"
-STATUSES = (
-    "Exit status: that of what went wrong. 2: the request was refused; 3, 4: the disk is not the one, or not as it "
-    "must be; 5: the image; 6: the operating system or the hardware; 7: nobody was reached; 8, 9: node validate, node "
-    "validation and flavor check found something broken or amiss; 1: anything else; 130: interrupted at the keyboard."
+STATUSES = {
+    "1": "anything that is not below",
+    "2": "the request was refused",
+    "3, 4": "the disk is not the one, or not as it must be",
+    "5": "the image",
+    "6": "the operating system or the hardware",
+    "7": "nobody was reached",
+    "8, 9": "node validate, node validation and flavor check found something broken or amiss",
+    "130": "interrupted at the keyboard",
+}
+DESCRIPTION = (
+    "bmsctl is the client of a bms-agent controller: nodes, images and servers, for the cloud's users and its "
+    "operators. Every command that asks the controller has --json, which prints the answer as it came."
 )
+ENVIRONMENT = {
+    "BMSCTL_TOKEN": "The token to call with, before --token-file.",
+    "NO_COLOR": "If it is set, nothing is coloured.",
+}
 app = typer.Typer(
     name=PROGRAM,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Nodes, images and servers of a bms-agent controller.",
-    epilog=STATUSES,
+    epilog="Exit status: that of what went wrong. " + "; ".join(map(": ".join, STATUSES.items())) + ".",
 )
 for noun, commands in (
     ("node", node.app),
@@ -147,6 +161,16 @@ def completion(shell: Annotated[Shell, typer.Argument(help="for this shell")]) -
     raise typer.Exit(shell_complete(typer.main.get_command(app), {}, PROGRAM, COMPLETE, f"source_{shell}"))
 
 
+@app.command("man")
+def man() -> None:
+    """Print the manual page. To read it at once: bmsctl man | man -l -"""
+    from agent import __version__
+    from agent.program.manual import About, page
+
+    about = About(PROGRAM, "the client of a bms-agent controller", DESCRIPTION, STATUSES, ENVIRONMENT)
+    typer.echo("\n".join(page(typer.main.get_command(app), about, __version__)))
+
+
 def main() -> None:
     """Run, and turn an error into its text and its exit status."""
     if COMPLETE in os.environ:
@@ -154,12 +178,13 @@ def main() -> None:
 
         get_completion_inspect_parameters()  # teaches Typer the shells
     try:
-        app(prog_name=PROGRAM)
+        with streams():
+            app(prog_name=PROGRAM)
     except AgentError as error:
-        sys.stderr.write(said(error))
+        tell(said(error))
         sys.exit(exit_status_of(error))
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted: what was ordered goes on; see bmsctl job show\n")
+        tell("\ninterrupted: what was ordered goes on; see bmsctl job show\n")
         sys.exit(130)
 
 

@@ -14,6 +14,7 @@ import typer
 
 from agent.cli.lazy import Commands, Row
 from agent.errors import AgentError
+from agent.program.streams import streams, tell
 
 PROGRAM = "bms-agent"
 COMPLETE = "_BMS_AGENT_COMPLETE"
@@ -90,9 +91,10 @@ def main() -> None:
 
         get_completion_inspect_parameters()  # teaches Typer the shells
     try:
-        app(prog_name=PROGRAM)
+        with streams():
+            app(prog_name=PROGRAM)
     except AgentError as error:
-        sys.stderr.write(said(error))
+        tell(said(error))
         sys.exit(error.exit_status)
 
 

@@ -7,7 +7,7 @@ says of itself; a test compares them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -66,14 +66,3 @@ class Commands(TyperGroup):
         """From the table."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, row.line) for name, row in self.rows.items()])
-
-
-def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command of a tree that is not hidden, groups before what is in them, each with its words."""
-    yield path, command
-    if isinstance(command, TyperGroup):
-        context: Any = None
-        for name in command.list_commands(context):
-            below: Any = command.get_command(context, name)
-            if not below.hidden:
-                yield from walk(below, (*path, name))

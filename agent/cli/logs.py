@@ -6,8 +6,11 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from io import StringIO
 
 import structlog
+
+from agent.program.streams import tell
 
 
 def configure(level: str, form: str) -> None:
@@ -27,5 +30,16 @@ def configure(level: str, form: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(Present()),
     )
+
+
+class Present(StringIO):
+    """Standard error as it is when something is said: while a bar is drawn, it stands below all lines (rich takes
+    the stream's place).
+    """
+
+    def write(self, text: str) -> int:
+        """Where nobody can be told, nothing fails for it."""
+        tell(text)
+        return len(text)

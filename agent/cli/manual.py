@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import StrEnum
 from json import dumps
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from agent.cli.exits import EXIT_STATUSES
-from agent.cli.lazy import walk
 
 DESCRIPTION = (
     "bms-agent runs on every server of a bare-metal cloud: as the ramdisk that a server boots over the network, as the "
@@ -63,41 +61,9 @@ def man() -> None:
     To read it at once: bms-agent man | man -l -
     """
     from agent import __version__
-    from agent.cli import app
+    from agent.cli import PROGRAM, app
+    from agent.program.manual import About, page
 
-    typer.echo("\n".join(page(typer.main.get_command(app), __version__)))
-
-
-def page(command: Any, version: str) -> Iterator[str]:
-    """In man(7)'s language."""
-    yield f'.TH BMS\\-AGENT 1 "" "bms\\-agent {roff(version)}"'
-    yield from (".SH NAME", "bms\\-agent \\- the host agent of a bare\\-metal cloud")
-    yield from (".SH SYNOPSIS", ".B bms\\-agent", "[\\fIOPTIONS\\fR] \\fICOMMAND\\fR [\\fIARGUMENTS\\fR]")
-    yield from (".SH DESCRIPTION", roff(DESCRIPTION))
-    yield ".SH COMMANDS"
-    for path, one in walk(command):
-        if path:
-            yield from section(path, one)
     told = {str(status): meaning for status, meaning in EXIT_STATUSES.items()}
-    for title, items in (("EXIT STATUS", told), ("ENVIRONMENT", ENVIRONMENT), ("FILES", FILES)):
-        yield f".SH {title}"
-        for name, meaning in items.items():
-            yield from (".TP", f".B {roff(name)}", roff(meaning))
-
-
-def section(path: tuple[str, ...], command: Any) -> Iterator[str]:
-    """One command: its synopsis, what it does, its options."""
-    context = typer.Context(command, info_name=" ".join(("bms-agent", *path)))
-    yield f".SS {roff(' '.join((context.info_name or '', *command.collect_usage_pieces(context))))}"
-    yield from (roff(part) for part in (command.help or "").replace("\b", "").split("\n\n"))
-    for parameter in command.get_params(context):
-        record = parameter.get_help_record(context)
-        if record is not None and parameter.name != "help":
-            yield from (".TP", f".B {roff(record[0])}", roff(record[1]))
-
-
-def roff(text: str) -> str:
-    """A text as one line, with nothing in it that man(7) would take for its own."""
-    line = " ".join(text.split()).replace("\\", "\\e").replace("-", "\\-")
-    line = "".join(letter if letter.isascii() else f"\\[u{ord(letter):04X}]" for letter in line)
-    return f"\\&{line}" if line.startswith((".", "'")) else line
+    about = About(PROGRAM, "the host agent of a bare-metal cloud", DESCRIPTION, told, ENVIRONMENT, FILES)
+    typer.echo("\n".join(page(typer.main.get_command(app), about, __version__)))

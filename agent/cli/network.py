@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from agent.cli.terminal import terminal
+from agent.cli.wait import waiting
 from agent.errors import DecodeError, HostError, InputError
 from agent.model.frozen import decode
 from agent.model.network import Manager, NetworkConfig, NetworkState
@@ -97,14 +98,17 @@ def apply(
     networking = Networking(host, controller, persist=persist)
     commit = NetworkCommit(host, networking, str(state))
     if not plan:
-        commit.recover()
+        with waiting("looking for a change that is under way"):
+            commit.recover()
     held = commit.record.held()
-    now = networking.network_state(desired)
-    planned = networking.plan_network(now, desired, held.config)
+    with waiting("looking at the network"):
+        now = networking.network_state(desired)
+        planned = networking.plan_network(now, desired, held.config)
     typer.echo(text(planned))
     if plan:
         return
-    commit.bring_about(planned, now, desired, held, held.generation)
+    with waiting("changing the network, and proving it"):
+        commit.bring_about(planned, now, desired, held, held.generation)
     typer.echo("done, and proven" if planned.steps else "nothing was touched")
 
 
@@ -172,7 +176,8 @@ def revert(
         now = networking.network_state(pending.failed)
         typer.echo(text(networking.plan_revert(now, pending.snapshot, pending.failed)))
         return
-    taken_back = not plan and commit.recover()
+    with waiting("taking the change back"):
+        taken_back = not plan and commit.recover()
     typer.echo("taken back" if taken_back else "there is nothing to take back")
 
 

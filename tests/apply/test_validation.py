@@ -94,6 +94,23 @@ def test_temperatures() -> None:
     assert [each.state for each in temperatures(one, (sensor(50, None),))] == ["skipped"]
 
 
+@pytest.mark.parametrize(
+    ("chip", "name", "is_judged"),
+    [
+        ("k10temp", "Tctl", True), ("cpu_thermal", "temp1", True), ("x86_pkg_temp", "temp1", True),
+        ("nct6798", "CPUTIN", True), ("nct6798", "PECI Agent 0", True), ("nct6798", "SYSTIN", False),
+        ("nvme", "Composite", False), ("drivetemp", "temp1", False), ("mlx5", "asic", False),
+        ("acpitz", "temp1", False), ("jc42", "temp1", False),
+    ],
+)  # fmt: skip
+def test_whose_temperature_it_is(chip: str, name: str, is_judged: bool) -> None:
+    """The load is the processors': a disk, a NIC or a module that is hot is not what this test finds."""
+    (one,) = trials("cpu.load")
+    hot = Sensor(chip=chip, name=name, reading=101, reading_units="Cel", critical=100)
+
+    assert [each.state for each in temperatures(one, (hot,))] == (["degraded"] if is_judged else ["skipped"])
+
+
 def counter(correctable: int, uncorrectable: int) -> tuple[MemoryErrors, ...]:
     """A memory controller with two modules."""
     ranks = (

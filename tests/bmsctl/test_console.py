@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,8 +18,10 @@ from agent.bmsctl import STATUSES, app
 from agent.bmsctl.validation import DEGRADED, FAILED
 
 pytestmark = pytest.mark.commands
-NO_DATA = {"completion"}
-"""It prints a script: there is no answer to show."""
+NO_DATA = {"completion", "man"}
+"""They print a text: there is no answer to show."""
+
+ORDERS = {".TH", ".SH", ".SS", ".TP", ".B"}
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -59,8 +62,30 @@ def test_the_statuses_are_in_the_help() -> None:
     """Of all that it can end with."""
     told = " ".join(ours("--help", COLUMNS="400").stdout.split())
 
-    assert STATUSES in told
-    assert all(str(status) in STATUSES for status in (FAILED, DEGRADED, 130, *range(1, 8)))
+    assert [meaning for meaning in STATUSES.values() if meaning not in told] == []
+    assert {int(one) for words in STATUSES for one in words.split(", ")} == {FAILED, DEGRADED, 130, *range(1, 8)}
+
+
+def test_manual() -> None:
+    """Every command, option and exit status is in it, and nothing in it is an order that man(7) does not know."""
+    done = ours("man")
+    plain = done.stdout.replace("\\-", "-")
+    leaves = {name: one for name, one in ALL.items() if not hasattr(one, "commands")}
+    options = {option for one in ALL.values() for each in one.params for option in each.opts if option.startswith("--")}
+
+    assert [name for name in leaves if f".SS bmsctl {name} " not in plain] == []
+    assert {"--token-file", "--wait"} < options and [option for option in sorted(options) if option not in plain] == []
+    assert [words for words in STATUSES if f".B {words}\n" not in plain] == []
+    assert {line.split()[0] for line in done.stdout.splitlines() if line.startswith(".")} == ORDERS
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="needs groff")
+def test_manual_as_it_is_read() -> None:
+    """groff has nothing to complain of."""
+    argv = ["groff", "-man", "-Tutf8", "-ww"]
+    done = subprocess.run(argv, input=ours("man").stdout, capture_output=True, text=True, check=False, timeout=30)
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

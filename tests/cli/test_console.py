@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 from agent import errors
 from agent.cli import ROWS, app
 from agent.cli.exits import EXIT_STATUSES
-from agent.cli.lazy import walk
 from agent.errors import AgentError
+from agent.program.manual import walk
 
 RESIDENT = {"ramdisk", "service", "link", "controller"}
 """They run until they are stopped."""
@@ -207,7 +207,7 @@ def test_help_imports_no_command() -> None:
     imported = done.stderr.splitlines()[-1].split()
 
     ours = {name for name in imported if name.startswith("agent.") and not name.startswith("agent.errors")}
-    assert ours == {"agent.cli", "agent.cli.lazy", "agent.cli.unswept"}
+    assert ours == {"agent.cli", "agent.cli.lazy", "agent.cli.unswept", "agent.program", "agent.program.streams"}
     assert not {"pydantic", "rich", "structlog"} & set(imported)
 
 
@@ -246,6 +246,7 @@ def test_manual() -> None:
     assert [
         one for options in commands().values() for one in options if one.startswith("--") and one not in plain
     ] == []
+    assert ".B --machine DIR\n" in plain.partition(".SH COMMANDS")[0]  # of all commands, so before them
     assert [status for status in EXIT_STATUSES if f".B {status}\n" not in plain] == []
     orders = {line.split()[0] for line in done.stdout.splitlines() if line.startswith(".")}
     assert orders == {".TH", ".SH", ".SS", ".TP", ".B"}

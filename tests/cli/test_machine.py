@@ -15,7 +15,6 @@ import typer
 from typer.testing import CliRunner
 
 from agent.cli import app
-from agent.cli.lazy import walk
 from agent.cli.machine import OF_THIS_MACHINE
 from agent.diagnose.capture import capture
 from agent.diagnose.seen import items
@@ -23,6 +22,7 @@ from agent.errors import AgentError
 from agent.host.fake import FakeHost, LinkTo
 from agent.host.fake.recorded import recorded
 from agent.inventory import take
+from agent.program.manual import walk
 from tests.inventory import equipped
 from tests.machine.recorded import HERE
 from tests.machines import parts

@@ -18,19 +18,26 @@ import pytest
 pytestmark = pytest.mark.commands
 ROOT = Path(__file__).parents[2]
 SHARE = ROOT / "agent" / "share"
-MADE = {"bms-agent.1": ["man"], **{f"bms-agent.{shell}": ["completion", shell] for shell in ("bash", "zsh", "fish")}}
+PROGRAMS = {"bms-agent": "agent.cli", "bmsctl": "agent.bmsctl"}
+TEXTS = {".1": ["man"], **{f".{shell}": ["completion", shell] for shell in ("bash", "zsh", "fish")}}
+MADE = sorted(f"{program}{ending}" for program in PROGRAMS for ending in TEXTS)
 WHERE = {
-    "share/man/man1/bms-agent.1",
-    "share/bash-completion/completions/bms-agent",
-    "share/zsh/site-functions/_bms-agent",
-    "share/fish/vendor_completions.d/bms-agent.fish",
+    place.format(program)
+    for program in PROGRAMS
+    for place in (
+        "share/man/man1/{}.1",
+        "share/bash-completion/completions/{}",
+        "share/zsh/site-functions/_{}",
+        "share/fish/vendor_completions.d/{}.fish",
+    )
 }
 
 
 @pytest.mark.parametrize("name", MADE)
 def test_it_is_what_the_command_prints(name: str, golden: Callable[[Path, str], None]) -> None:
     """To the letter: an option that is new is in the manual that comes with it."""
-    argv = [sys.executable, "-m", "agent", *MADE[name]]
+    program, _, ending = name.partition(".")
+    argv = [sys.executable, "-c", f"from {PROGRAMS[program]} import main; main()", *TEXTS[f".{ending}"]]
     golden(SHARE / name, subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from threading import Event
@@ -15,6 +16,13 @@ from agent.model.burn_in import CpuLoad
 from agent.model.fact import known
 from agent.model.hardware.sensor import Sensor
 from agent.model.validation import Trial, codes
+
+CHIP = re.compile(
+    r"coretemp|k8temp|k10temp|zenpower|via_cputemp|x86_pkg_temp|apm_xgene|(cpu|cpuss|soc|package)\d*_thermal"
+)
+"""linux/drivers/hwmon, and thermal zones as drivers/thermal/thermal_hwmon.c names them."""
+LABEL = re.compile(r"CPU|PECI|T(ctl|die|ccd)|Package id|Core \d", re.IGNORECASE)
+"""Of chips on boards, which measure other things besides (nct6775.c, and Intel's and AMD's own)."""
 
 
 def answers(bench: Bench, trial: Trial, known_ones: Mapping[str, Answer] = ANSWERS) -> Verdicts:
@@ -71,14 +79,16 @@ def load(bench: Bench, trial: Trial) -> Verdicts:
 
 
 def temperatures(trial: Trial, sensors: tuple[Sensor, ...]) -> Verdicts:
-    """Of whatever has a limit of its own. A machine without sensors tells nothing, and is not judged by them."""
+    """Of the processors' own sensors that have a limit: a disk that is hot has a test of its own. A machine without
+    such sensors tells nothing, and is not judged by them.
+    """
     limited = [
         (one, reading, limit)
-        for one in sensors
+        for one in filter(is_of_processor, sensors)
         if one.reading_units == "Cel" and (reading := known(one.reading)) is not None and (limit := known(one.critical))
     ]
     if not limited:
-        return (skipped(trial, codes.NOT_APPLICABLE, "no sensor has a temperature and its limit", "temperatures"),)
+        return (skipped(trial, codes.NOT_APPLICABLE, "no processor has a temperature and its limit", "temperatures"),)
     hot = [
         degraded(trial, codes.CPU_HOT, f"its limit is {limit:g} °C", name_of(one), {"°C": round(reading)})
         for one, reading, limit in limited
@@ -87,6 +97,11 @@ def temperatures(trial: Trial, sensors: tuple[Sensor, ...]) -> Verdicts:
     nearest, reading, limit = min(limited, key=lambda one: one[2] - one[1])
     figures: dict[str, str | int] = {"°C": round(reading), "limit °C": round(limit), "sensor": name_of(nearest)}
     return tuple(hot) or (passed(trial, "temperatures", figures),)
+
+
+def is_of_processor(sensor: Sensor) -> bool:
+    """By its driver, or by what a board's chip calls it."""
+    return bool(CHIP.fullmatch(sensor.chip) or LABEL.match(sensor.name))
 
 
 def name_of(sensor: Sensor) -> str:

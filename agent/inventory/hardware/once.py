@@ -37,3 +37,10 @@ class UdevOnce:
     def watching(self) -> AbstractContextManager[Watch]:
         """From now on."""
         return self._udev.watching()
+
+
+class UdevAsItIs(UdevOnce):
+    """The same, which waits for nothing: what it tells is good to say that a disk is not there, and for no more."""
+
+    def settle(self, timeout_s: float = 30.0) -> None:
+        """Not at all."""

@@ -1,0 +1,12 @@
+
+_bmsctl_completion() {
+    local IFS=$'
+'
+    COMPREPLY=( $( env COMP_WORDS="${COMP_WORDS[*]}" \
+                   COMP_CWORD=$COMP_CWORD \
+                   _BMSCTL_COMPLETE=complete_bash $1 ) )
+    return 0
+}
+
+complete -o default -F _bmsctl_completion bmsctl
+

@@ -1,0 +1,1 @@
+complete --command bmsctl --no-files --arguments "(env _BMSCTL_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) bmsctl)" --condition "env _BMSCTL_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) bmsctl"
