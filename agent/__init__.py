@@ -23,7 +23,7 @@ Where things are, from the top; a module imports only from floors below it:
     job/                          ledger, journal, outbox, executor, convergence: what survives a crash
     inventory/ plan/ apply/       observe · decide · do: the same nouns in each (disk, image, network …)
     host/                         the doors: all that touches the operating system; `host/fake`: tests, recordings
-    model/ errors/ config.py     values, one tree of errors, settings
+    model/ errors/ config.py     values, one tree of errors, settings; `program/`: what both commands have in common
 
 Writing an image is the heart of it. `apply/source/` fetches (ranges, mirrors, registries); `apply/chunked/` writes what
 is packed in chunks, verified one by one, `apply/stream.py` with `apply/decode/` everything else; both end in

@@ -86,7 +86,7 @@ class Meter:
             case Stage.SOURCE:
                 bits = rate * 8
                 is_link = self._link_bits_per_s is not None and bits > 0.8 * self._link_bits_per_s
-                whose = "this server's link" if is_link else "the image's server"
+                whose = "this server's link" if is_link else "the image's source"
                 return f"{whose}, {bits / 1e9:.2f} Gbit/s"
             case Stage.VERIFY:
                 return f"verifying, {rate / MB:.0f} MB/s"

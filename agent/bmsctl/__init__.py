@@ -33,7 +33,7 @@ from agent.bmsctl import (
     vpc,
 )
 from agent.bmsctl.answers import Whoami
-from agent.bmsctl.client import Client, Refused, exit_status_of, read
+from agent.bmsctl.client import SAY_WHO, Client, Refused, exit_status_of, read
 from agent.bmsctl.show import Json, client_of, show
 from agent.errors import AgentError, ConfigError
 from agent.program.streams import streams, tell
@@ -132,7 +132,9 @@ def connect(
             token_file.read_text(encoding="utf-8").strip() if token_file else None
         )
     except OSError as error:
-        raise ConfigError(f"reading the token in {token_file}", str(error)) from error
+        raise ConfigError(f"reading the token in {token_file}", error.strerror or "", hint=SAY_WHO) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"reading the token in {token_file}", "it holds no text", hint=SAY_WHO) from None
     context.obj = Client(url, token, project=project, ca=ca_file)
 
 
@@ -183,8 +185,7 @@ def main() -> None:
     except AgentError as error:
         tell(said(error))
         sys.exit(exit_status_of(error))
-    except KeyboardInterrupt:
-        tell("\ninterrupted: what was ordered goes on; see bmsctl job show\n")
+    except KeyboardInterrupt:  # before Typer sees to it
         sys.exit(130)
 
 

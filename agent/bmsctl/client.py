@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ from agent.model.protocol import Refusal
 TIMEOUT_S = (5.0, 60.0)
 UPLOAD_TIMEOUT_S = (5.0, 3600.0)
 PART_BYTES = 1024 * 1024
+ADDRESS = re.compile(r"https?://[^/\s]")
+TOKEN = re.compile(r"[\x21-\x7e]+")
+SAY_WHO = "Give the file that the token is in (--token-file), or itself in BMSCTL_TOKEN: bmsctl token create makes one."
 
 T = TypeVar("T")
 
@@ -62,6 +66,16 @@ def escaped(key: str) -> str:
     return quote(key, safe="")
 
 
+def why(error: RequestException) -> str:
+    """What the system says, which is at the end of a chain of libraries."""
+    told = type(error).__name__
+    link: BaseException | None = error
+    while link is not None:
+        told = (link.strerror if isinstance(link, OSError) else None) or told
+        link = link.__cause__ or link.__context__
+    return told
+
+
 def readable(ca: Path) -> Path:
     """A file with certificates. Raises `ConfigError`."""
     try:
@@ -85,6 +99,11 @@ class Client:
         ca: Path | None = None,
     ) -> None:
         """Raises `ConfigError`."""
+        if not ADDRESS.match(url):
+            hint = "Give --url, or BMSCTL_URL, as http://HOST:PORT or https://HOST:PORT."
+            raise ConfigError(f"calling the controller at {url!a}", "that is no address of one", hint=hint)
+        if token and not TOKEN.fullmatch(token):
+            raise ConfigError("reading the token", "it has characters that no token has", hint=SAY_WHO)
         self._url = url.rstrip("/")
         self._session = session or requests.Session()
         self._session.trust_env = False  # ~/.netrc would take the token's place, and a proxy would see it
@@ -151,7 +170,8 @@ class Client:
         try:
             answer = self._session.request(method, f"{self._url}{path}", **({"timeout": TIMEOUT_S} | more))
         except RequestException as error:
-            raise LinkError(f"calling {method} {self._url}{path}", type(error).__name__) from error
+            hint = "Check that the controller runs there (--url, BMSCTL_URL), and the network between."
+            raise LinkError(f"calling {method} {self._url}{path}", why(error), hint=hint) from None
         if not answer.ok:
             raise Refused(refusal(answer.content, answer.status_code))
         return answer

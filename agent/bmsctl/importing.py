@@ -16,6 +16,7 @@ from agent.bmsctl.watch import PERIOD_S, Answers, bar
 from agent.errors import LinkError
 from agent.model.fault import Fault
 from agent.model.job import Progress
+from agent.program.streams import tell
 
 FINAL = ("active", "killed")
 
@@ -25,13 +26,17 @@ def watch_import(
 ) -> Image:
     """Until nothing more happens to it. A controller that is away for a while is waited for. Raises `JobFailed`."""
     shown = _Screen(console) if console.is_terminal else _Lines(console)
-    with shown:
-        image = _look(client, image_id)
-        while image is None or image.status not in FINAL:
-            if image is not None and image.progress is not None:
-                shown.update(image.progress)
-            pause(PERIOD_S)
+    try:
+        with shown:
             image = _look(client, image_id)
+            while image is None or image.status not in FINAL:
+                if image is not None and image.progress is not None:
+                    shown.update(image.progress)
+                pause(PERIOD_S)
+                image = _look(client, image_id)
+    except KeyboardInterrupt:
+        tell(f"what was ordered goes on: bmsctl image show {image_id}\n")
+        raise
     if image.status == "killed":
         raise JobFailed(image.fault or Fault(code="IMAGE.IMPORT_FAILED", message="importing an image: it was killed"))
     return image

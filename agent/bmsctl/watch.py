@@ -19,6 +19,7 @@ from agent.bmsctl.client import JobFailed, read
 from agent.errors import LinkError
 from agent.model.fault import Fault
 from agent.model.job import Progress
+from agent.program.streams import tell
 
 PERIOD_S = 1.0
 MARKS = {"SUCCESS": ("✔", "green"), "FAIL": ("✘", "bold red")}
@@ -35,14 +36,18 @@ class Answers(Protocol):
 def watch(client: Answers, job_id: str, console: Console, pause: Callable[[float], None] = time.sleep) -> Job:
     """Until the job is over. A controller that is away for a while is waited for. Raises `JobFailed`."""
     shown = _Lines(console) if not console.is_terminal else _Screen(console)
-    with shown:
-        job = _look(client, job_id)
-        while job is None or not job.over:
-            if job is not None:
-                shown.update(job)
-            pause(PERIOD_S)
+    try:
+        with shown:
             job = _look(client, job_id)
-        shown.update(job)
+            while job is None or not job.over:
+                if job is not None:
+                    shown.update(job)
+                pause(PERIOD_S)
+                job = _look(client, job_id)
+            shown.update(job)
+    except KeyboardInterrupt:
+        tell(f"what was ordered goes on: bmsctl job show {job_id}\n")
+        raise
     if job.status == "FAIL":
         raise JobFailed(job.fault or Fault(code="JOB.FAILED", message=f"waiting for job {job_id}: it failed"))
     return job

@@ -9,13 +9,22 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, Task, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 from rich.table import Column
+from rich.text import Text
 
 from agent.model.job import Advance
 
 if TYPE_CHECKING:
     from agent.apply.convert import Show
+
+
+class SpeedColumn(TransferSpeedColumn):
+    """Until it is said what is the limit, and with it how fast it goes: a terminal of 80 columns has room for one."""
+
+    def render(self, task: Task) -> Text:
+        """One of them."""
+        return Text() if task.fields["limit"] else super().render(task)
 
 
 @contextmanager
@@ -24,9 +33,9 @@ def bar() -> Iterator[Show]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TextColumn("{task.fields[limit]}"),
+        DownloadColumn(table_column=Column(no_wrap=True)),
+        SpeedColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[limit]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as drawn:

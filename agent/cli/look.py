@@ -11,6 +11,7 @@ import typer
 
 from agent.cli import source
 from agent.cli.pack import Json, report
+from agent.cli.wait import waiting
 from agent.errors import InputError
 from agent.model.disk import GB
 from agent.model.image import ImageFormat, ImageRef
@@ -43,7 +44,8 @@ def inspect(
         raise InputError("looking at the standard input", "a stream cannot be looked at", hint="Give a file or a URL.")
     host = open_host()
     entrance = source.access(bearer, user, password, authority, proxy)
-    seen = look(host, source.reference(where, (None, None, None), None, entrance))
+    with waiting("looking at the image"):
+        seen = look(host, source.reference(where, (None, None, None), None, entrance))
     trusted = (*(keys or ()), *source.trusted_keys(host))
     told = facts(seen, trusted)
     if json:

@@ -107,8 +107,12 @@ def apply(
     typer.echo(text(planned))
     if plan:
         return
-    with waiting("changing the network, and proving it"):
-        commit.bring_about(planned, now, desired, held, held.generation)
+    try:
+        with waiting("changing the network, and proving it"):
+            commit.bring_about(planned, now, desired, held, held.generation)
+    except KeyboardInterrupt:
+        typer.echo("what was begun, and is not proven, is taken back without this command", err=True)
+        raise
     typer.echo("done, and proven" if planned.steps else "nothing was touched")
 
 

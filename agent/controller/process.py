@@ -179,4 +179,5 @@ def _listen(where: str) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise ConfigError(f"listening on {where}", str(error)) from error
+        hint = "Choose another address or port (--listen), or end what has it: ss -ltnp shows who."
+        raise ConfigError(f"listening on {where}", os.strerror(error.errno or 0), hint=hint) from None

@@ -38,7 +38,7 @@ class KeyNotSealed(HostError):
     """The node's key lies on the disk, since the TPM does not seal it."""
 
     code = "KEY.NOT_SEALED"
-    advice = "Whoever copies this disk has the key. Look at the TPM: bms-agent hardware, and the firmware's setup."
+    advice = "Whoever copies this disk has the key. Look at the TPM: bms-agent inventory, and the firmware's setup."
 
 
 class KeyLost(HostError):

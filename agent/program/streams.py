@@ -62,4 +62,3 @@ def tell(text: str) -> None:
     """Say what went wrong, where anybody can be told."""
     with suppress(OSError):
         sys.stderr.write(text)
-        sys.stderr.flush()

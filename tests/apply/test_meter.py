@@ -26,8 +26,8 @@ def measured(busy: dict[Stage, tuple[float, int]], lanes: dict[Stage, int], link
     [
         ({Stage.DISK: (9, 5_000_000_000), Stage.SOURCE: (2, 1)}, {}, None, "the disk, 500 MB/s"),
         ({Stage.SOURCE: (9, 1_180_000_000)}, {}, 10**9, "this server's link, 0.94 Gbit/s"),
-        ({Stage.SOURCE: (9, 1_180_000_000)}, {}, 10**10, "the image's server, 0.94 Gbit/s"),
-        ({Stage.SOURCE: (9, 1_180_000_000)}, {}, None, "the image's server, 0.94 Gbit/s"),
+        ({Stage.SOURCE: (9, 1_180_000_000)}, {}, 10**10, "the image's source, 0.94 Gbit/s"),
+        ({Stage.SOURCE: (9, 1_180_000_000)}, {}, None, "the image's source, 0.94 Gbit/s"),
         ({Stage.DECODE: (9, 2_000_000_000), Stage.DISK: (16, 1)}, {Stage.DISK: 2}, None, "unpacking, 200 MB/s"),
         ({Stage.VERIFY: (9, 2_000_000_000)}, {}, None, "verifying, 200 MB/s"),
     ],
