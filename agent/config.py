@@ -48,7 +48,9 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     log_format: str = Field(default="text", pattern="^(text|json)$")
     image_keys: Words = Field(
-        default=(), description="Ed25519 public keys, base64, comma-separated: one must have signed an image"
+        default=(),
+        description="Ed25519 public keys in base64 (ours, OpenSSH's, minisign's), comma-separated: "
+        "one must have signed an image",
     )
     require_signature: bool = Field(
         default=False, description="an image that no trusted key has signed is not written, even where there is no key"

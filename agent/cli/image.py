@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from agent.cli import look, pack, source
+from agent.cli import look, pack, sign, source
 from agent.cli.capture import capture
 from agent.errors import InputError
 from agent.model.disk import RootDeviceHints
@@ -27,6 +27,7 @@ def image() -> None:
 app.command("capture")(capture)
 app.command("pack")(pack.pack)
 app.command("unpack")(pack.unpack)
+app.command("sign")(sign.sign)
 app.command("inspect")(look.inspect)
 app.command("verify")(look.verify)
 

@@ -138,12 +138,12 @@ def facts(seen: Looked, trusted: tuple[str, ...]) -> dict[str, Any]:
 
 def signature(seen: Looked, trusted: tuple[str, ...]) -> str:
     """Who signed it; a signature does not say whose it is, so keys are tried."""
-    from agent.model.ed25519 import is_signed
+    from agent.model.image_signature import is_signed_by, raw_key
 
     if seen.manifest is None or seen.signature is None:
         return "none"
-    for key in trusted:
-        if is_signed(seen.manifest.payload, seen.signature, key):
+    for key in map(raw_key, trusted):
+        if is_signed_by(seen.manifest.payload, seen.signature, key):
             return f"by {key}"
     return f"by a key that is none of the {len(trusted)} known here" if trusted else "there; give --key to check it"
 

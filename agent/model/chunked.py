@@ -24,6 +24,7 @@ from typing import NamedTuple
 from agent.errors import DecodeError
 from agent.model.description import Description
 from agent.model.frozen import decode
+from agent.model.image_signature import LARGEST_BYTES, is_form
 
 MANIFEST_MAGIC, SIGNATURE_MAGIC, SEEK_TABLE_MAGIC = 0x184D2A5B, 0x184D2A5C, 0x184D2A5E
 SEEKABLE_MAGIC = 0x8F92EAB1
@@ -43,7 +44,6 @@ LARGEST_CHUNK_BYTES = 8 * 1024 * 1024
 MOST_CHUNKS = 1 << 20
 LARGEST_DESCRIPTION_BYTES = 64 * 1024
 LARGEST_MANIFEST_BYTES = HEADER.size + LARGEST_DESCRIPTION_BYTES + MOST_CHUNKS * ENTRY.size
-SIGNATURE_BYTES = 64
 FRAMES_BEHIND = 2
 """Manifest and signature stand behind the chunks' frames, and in the seek table."""
 MANIFEST_START = FRAME.pack(MANIFEST_MAGIC, 0)[:4]
@@ -248,7 +248,7 @@ def unframe(data: memoryview) -> tuple[bytes, bytes | None]:
     if not rest:
         return bytes(payload), None
     signature, rest = content(rest, SIGNATURE_MAGIC)
-    if rest or len(signature) != SIGNATURE_BYTES:
+    if rest or not is_form(bytes(signature)):
         raise DecodeError(READING, "what follows it is not one signature")
     return bytes(payload), bytes(signature)
 
@@ -276,7 +276,7 @@ def place_of_manifest(tail: bytes | memoryview, file_bytes: int) -> Place:
         raise DecodeError(doing, "no manifest stands before it: this is not a chunked image")
     length = sum(skipped)
     offset = file_bytes - table_bytes - length
-    if offset < 0 or not FRAME.size < length <= LARGEST_MANIFEST_BYTES + 2 * FRAME.size + SIGNATURE_BYTES:
+    if offset < 0 or not FRAME.size < length <= LARGEST_MANIFEST_BYTES + 2 * FRAME.size + LARGEST_BYTES:
         raise DecodeError(doing, f"a manifest of {length} bytes at {offset} cannot be")
     return Place(offset, length)
 

@@ -7,9 +7,11 @@ from enum import StrEnum
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from agent.errors import ConfigError
 from agent.model.frozen import Frozen, Secret
+from agent.model.image_signature import raw_key
 from agent.model.url import named
 
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
@@ -46,16 +48,25 @@ class Access(Frozen):
 OPEN = Access()
 
 
+def as_raw_key(text: object) -> object:
+    """In our form; what is no key is left as it is, and matches no pattern."""
+    try:
+        return raw_key(text) if isinstance(text, str) else text
+    except ConfigError:
+        return text
+
+
 class ImagePolicy(Frozen):
     """What this machine holds about images, whoever asks for them.
 
-    trusted_keys   raw Ed25519 public keys in base64; where there are any, one of them must have signed the image
+    trusted_keys   Ed25519 public keys in base64, as we, OpenSSH or minisign have them; where there are any, one of them
+                   must have signed the image
     require_signature  without any such key nothing is written: an agent whose keys were lost trusts nobody
     cache          URL of a rack's cache: `http://a/b` is asked of it as `{cache}/b`, and of `a` where it fails; what
                    needs credentials, or has a query, is not
     """
 
-    trusted_keys: tuple[Annotated[str, Field(pattern=KEY_PATTERN)], ...] = ()
+    trusted_keys: tuple[Annotated[str, BeforeValidator(as_raw_key), Field(pattern=KEY_PATTERN)], ...] = ()
     require_signature: bool = False
     cache: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
 

@@ -96,7 +96,7 @@ def must_be_signable(image: ImageRef, policy: ImagePolicy) -> None:
         hint = "Give the public keys that may sign images: image_keys in agent.toml, or bms.image_keys at boot."
         raise SignatureMissing(doing, "a signature is required, and no key is trusted here", hint=hint)
     if policy.trusted_keys and image.format is not ImageFormat.CHUNKED:
-        hint = "bms-agent image pack --sign KEY.pem makes a signed one of it."
+        hint = "bms-agent image pack --sign KEY makes a signed one of it."
         raise SignatureMissing(doing, f"it is {image.format}, and only chunked images can be signed", hint=hint)
 
 

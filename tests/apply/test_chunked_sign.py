@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.serialization import (
 from agent.apply.chunked.sign import signing_key
 from agent.errors import AgentError, ConfigError, DigestMismatch, SignatureMissing
 from agent.host.fake import Page
-from agent.model.chunked import FRAME, SIGNATURE_BYTES
+from agent.model.chunked import FRAME
 from agent.model.ed25519 import public_key, trusted_key
 from agent.model.image import ImageFormat
+from agent.model.image_signature import RAW_BYTES as SIGNATURE_BYTES
 from tests.apply import disks
 from tests.apply.chunks import MIB, packing, reference, serve, serve_store
 from tests.apply.disks import URL, disk_of, gpt_image, machine

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from agent.controller.refusal import AddressesExhausted, AddressTaken, BadParameter
 from agent.controller.rules.addresses import allocate, check_subnet, default_gateway, reserved
+from tests.controller.world import World
 
 NET = IPv4Network("10.1.0.0/24")
 GATEWAY = IPv4Address("10.1.0.1")
@@ -104,3 +105,12 @@ def test_a_subnet_that_cannot_be(cidr: str, gateway: str, reason: str) -> None:
 def test_a_subnet_that_can_be() -> None:
     """One beside another is fine, with its first address as the gateway."""
     check_subnet(NET, default_gateway(NET), IPv4Network("10.0.0.0/8"), [IPv4Network("10.2.0.0/24")])
+
+
+@pytest.mark.parametrize("number", [False, True, 0, 167772160])
+def test_a_number_is_no_network(world: World, number: int) -> None:
+    """Though Python makes one of it."""
+    routes = [{"destination": number, "next_hop": "10.1.0.9"}]
+
+    assert world.refused("PATCH", "/v1/subnets/net", {"routes": routes})[0] == 422
+    assert world.refused("POST", "/v1/vpcs", {"name": "v", "cidr": number})[0] == 422

@@ -27,10 +27,12 @@ from agent.model import chunked
 from agent.model.config_drive import unpacked as unpacked_drive
 from agent.model.disk import GB
 from agent.model.image import ImageFormat
+from agent.model.image_signature import is_signed_by
 from agent.model.qcow2 import HEADER_READ_BYTES, Compression, parse_header
 from agent.model.qcow2_map import Map, parse_l1
 from tests.apply.feeds import unpacked
 from tests.apply.qcow2 import Shape, qcow2
+from tests.apply.test_signed_elsewhere import GOOD, OURS
 from tests.controller.chunks import DISK, manifest_of, packed
 from tests.fuzz.row import MIB, Row
 from tests.job.test_log import BYTES
@@ -215,6 +217,7 @@ ROWS = {
     "chunked frames": Row(lambda raw: chunked.unframe(memoryview(raw)), lambda: [FRAMED]),
     "chunked tail": Row(last_of_file, lambda: [FILE[-400:], FILE[-64:]]),
     "chunked seek table": Row(lambda raw: list(chunked.sizes_of(raw)), lambda: [TABLE]),
+    "image signature": Row(lambda raw: is_signed_by(b"", raw, OURS), lambda: [*GOOD.values()], ()),
     "config drive": Row(unpacked_drive, lambda: [gzip.compress(PLAIN)], most_bytes=140 * MIB),
     "log": Row(kept, lambda: [BYTES, b""], ()),
     "record of a write": Row(resumed, lambda: [record(KEY, 7, 1 << 30)], ()),

@@ -33,13 +33,13 @@ from agent.model.chunked import (
     LARGEST_MANIFEST_BYTES,
     MANIFEST_MAGIC,
     MANIFEST_START,
-    SIGNATURE_BYTES,
     Manifest,
     parse,
     place_of_manifest,
     unframe,
 )
 from agent.model.image import ImageRef
+from agent.model.image_signature import LARGEST_BYTES
 
 ATTEMPTS = 3
 FIRST_BYTES = 64
@@ -90,7 +90,7 @@ def stored(source: Source, start: memoryview, doing: str) -> memoryview:
     magic, length = FRAME.unpack_from(start)
     if magic != MANIFEST_MAGIC or length > LARGEST_MANIFEST_BYTES:
         raise DecodeError(doing, f"a manifest of {length} bytes cannot be")
-    return read(source, 0, FRAME.size + length + FRAME.size + SIGNATURE_BYTES)
+    return read(source, 0, FRAME.size + length + FRAME.size + LARGEST_BYTES)
 
 
 def at_the_end(source: Source, doing: str) -> memoryview:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signatures of manifests: Ed25519 over the payload. The private key is PEM."""
+"""Signatures of manifests: made by an Ed25519 key in PEM or of OpenSSH's, and looked at in any form that is known."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agent.errors import ConfigError, SignatureMissing
-from agent.model.ed25519 import is_signed
+from agent.model.image_signature import is_signed_by
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+OPENSSH = b"BEGIN OPENSSH PRIVATE KEY"
 MAKE_KEY = "openssl genpkey -algorithm ed25519 -out KEY.pem makes one."
 
 
 def signing_key(pem: bytes) -> Ed25519PrivateKey:
     """A private key, without a passphrase. Raises `ConfigError`."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
 
     try:
-        key = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError) as error:  # TypeError: it has a passphrase
+        key = (load_ssh_private_key if OPENSSH in pem else load_pem_private_key)(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it has a passphrase
         raise ConfigError(
             "reading the signing key", "it is no private key in PEM without a passphrase", hint=MAKE_KEY
         ) from error
@@ -37,5 +39,5 @@ def must_be_signed(payload: bytes, signature: bytes | None, trusted: Sequence[st
         return
     if signature is None:
         raise SignatureMissing(doing, "the image has no signature")
-    if not any(is_signed(payload, signature, key) for key in trusted):
+    if not any(is_signed_by(payload, signature, key) for key in trusted):
         raise SignatureMissing(doing, f"none of the {len(trusted)} trusted keys made its signature")

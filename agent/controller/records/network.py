@@ -8,13 +8,22 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from agent.controller.records.owned import Name, Owned, SharedOwned
 from agent.model.frozen import Frozen
 from agent.model.network import EipMode, SecurityRule
 from agent.model.network.firewall import GROUP_PATTERN
 
+
+def as_text(value: object) -> object:
+    """JSON's numbers, and true and false, are no networks, though Python makes some of them."""
+    if isinstance(value, int):
+        raise ValueError("a network is a text")
+    return value
+
+
+Network = Annotated[IPv4Network, BeforeValidator(as_text)]
 Mtu = Annotated[int, Field(ge=1280, le=9216)]
 GroupName = Annotated[str, Field(pattern=GROUP_PATTERN, description="letters, digits, '_', '-'; at most 63")]
 
@@ -32,7 +41,7 @@ class VpcSpec(Frozen):
     """A private network."""
 
     name: Name
-    cidr: IPv4Network = IPv4Network("10.0.0.0/8")
+    cidr: Network = IPv4Network("10.0.0.0/8")
     segment: Segment = Segment.FLAT
     segment_id: int | None = Field(default=None, description="VLAN id or VNI; left out, a free one is taken")
 
@@ -48,7 +57,7 @@ class Vpc(VpcSpec, SharedOwned):
 class SubnetRoute(Frozen):
     """A network behind one of the subnet's hosts."""
 
-    destination: IPv4Network
+    destination: Network
     next_hop: IPv4Address
 
 
@@ -57,7 +66,7 @@ class SubnetSpec(Frozen):
 
     name: Name
     vpc: str = Field(description="name or id")
-    cidr: IPv4Network
+    cidr: Network
     gateway: IPv4Address | None = Field(default=None, description="left out, it is the first address")
     dns: tuple[IPv4Address, ...] = Field(default=(), max_length=5)
     mtu: Mtu | None = None
@@ -82,7 +91,7 @@ class Subnet(SharedOwned):
     id: str
     name: str
     vpc_id: str
-    cidr: IPv4Network
+    cidr: Network
     gateway: IPv4Address
     dns: tuple[IPv4Address, ...] = ()
     mtu: int | None = None
