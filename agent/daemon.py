@@ -12,7 +12,6 @@ Processes that end again and again are begun later each time, and say so.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Condition, Event
@@ -26,19 +25,22 @@ from agent.config import Settings
 from agent.errors import AgentError, HostError
 from agent.host.doors import Clock, Host
 from agent.host.identity import boot_id
-from agent.host.sd_notify import Notifier
 from agent.job.executor import Executor
 from agent.job.journal import Journal
 from agent.job.ledger import Ledger
-from agent.job.lives import LONGEST_PAUSE_S, lived, lives_in
-from agent.job.loops import Alive, Loop, Loops, unwatched
 from agent.job.outbox import Outbox
 from agent.job.status import StatusFile
 from agent.job.survey import PERIOD_S, Survey
+from agent.life import lives
+from agent.life.lives import LONGEST_PAUSE_S, Folder, lives_in
+from agent.life.loops import Loop, Loops
+from agent.life.sd_notify import Notifier
+from agent.life.watch import Alive, unwatched
 from agent.link.certificate import NodeCertificates
 from agent.link.client import Client
 from agent.link.key import NodeKey
 from agent.link.loops import Listener, beat, deliver
+from agent.link.relay import Beside
 from agent.model.fault import Fault
 from agent.model.inventory import Inventory
 from agent.model.protocol import Acknowledged, Desired, Heartbeat, Mode, Session
@@ -153,6 +155,7 @@ class Daemon:
         self._opened = opened
         self._convergence = convergence
         self._certificates = NodeCertificates()
+        self._beside = Beside()
         directory = str(settings.state_dir)
         operations = Operations(
             host,
@@ -172,7 +175,7 @@ class Daemon:
         self._status = StatusFile(
             host, str(settings.runtime_dir), "embedded", opened.url, opened.key.fingerprint if opened.key else None
         )
-        self._before = lives_in(host.files, str(settings.runtime_dir))
+        self._before = lives_in(Folder(host.files, str(settings.runtime_dir)))
         self._watched: Loops | None = None
         self._news = Event()
         self._observed = Event()
@@ -230,6 +233,7 @@ class Daemon:
             opened.ca,
             opened.socket,
             self._certificates,
+            beside=self._beside,
         )
 
     def _act(self, desired: Desired) -> None:
@@ -278,6 +282,7 @@ class Daemon:
             crashed,
             key.fault if key else None,
             self._certificates.fault,
+            self._beside.fault,
             self._listener.fault,
             self._worker.fault,
             *(convergence.problems if convergence else ()),
@@ -308,16 +313,9 @@ def live(
     work: Callable[[], Found],
     longest_pause_s: float = LONGEST_PAUSE_S,
 ) -> Found | None:
-    """One life of a resident mode. It counts how it ends, and begins later where those before it were short; None if it
-    was stopped before.
-    """
-    with lived(host, str(settings.runtime_dir)) as before:
-        if pause_s := min(before.pause_s, longest_pause_s):
-            log.warning("beginning later", ended=before.ended, pause_s=pause_s)
-            notifier.status(f"ended {before.ended} times in a row: waiting for {pause_s:.0f} s")
-            with notifier.kept_alive():
-                host.clock.wait(stop, pause_s)
-        return None if stop.is_set() else work()
+    """One life of a resident mode, which begins later where those before it were short; None if it was stopped."""
+    shelf = Folder(host.files, str(settings.runtime_dir))
+    return lives.live(shelf, host.clock, stop, notifier, lambda _: work(), longest_pause_s)
 
 
 def wait_for_udev(host: Host) -> None:
@@ -333,11 +331,3 @@ def wait_for_udev(host: Host) -> None:
 def new_session(host: Host, mode: Mode, version: str) -> Session:
     """A session of this run of the process."""
     return Session(session_id=str(uuid4()), boot_id=boot_id(host.files), mode=mode, agent_version=version)
-
-
-def stop_on_signals() -> Event:
-    """Set by SIGTERM and SIGINT."""
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    return stop

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from threading import Event
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -28,18 +27,20 @@ from agent.api.ironic.table import table
 from agent.api.ironic.together import Together
 from agent.api.ironic.work import Site, Work
 from agent.config import Settings
-from agent.daemon import TURN_S, wait_for_udev
+from agent.daemon import STEP_S, TURN_S, wait_for_udev
 from agent.errors import AgentError, ControllerRefused, LinkError
 from agent.host.doors import Host
 from agent.host.identity import boot_id
 from agent.host.rescue import open_rescue
-from agent.host.sd_notify import Notifier
 from agent.inventory.logs import bundle
 from agent.inventory.network import nics
-from agent.job.lives import lives_in
-from agent.job.loops import Alive, Loop, Loops
 from agent.job.status import StatusFile
+from agent.life.lives import Folder, lives_in
+from agent.life.loops import Loop, Loops
+from agent.life.sd_notify import Notifier
+from agent.life.watch import Alive, unwatched
 from agent.link.client import patiently
+from agent.link.ironic.address import own_address
 from agent.link.ironic.client import Ironic
 from agent.link.ironic.collectors import posted
 from agent.link.ironic.prepare import client, forget, prepared, wait_for_disks
@@ -47,10 +48,12 @@ from agent.model.fault import Fault
 from agent.model.ironic.parameters import Parameters
 from agent.model.ironic.wire import MASKED, Beat, Lookup
 from agent.model.job import Progress
-from agent.model.url import PORTS, named
+from agent.model.url import named
 
 INSPECTION_TRIES = 5
 TICK_S = 1.0
+PREPARED_S = 4 * 3600.0
+"""Whatever a machine was told to wait for at boot, each with a time of its own, or one try to reach Ironic."""
 SOCKET = "ironic"
 """What systemd holds of ours, under that name: where Ironic calls."""
 LONGEST_PAUSE_S = 20.0
@@ -80,7 +83,7 @@ def begin(host: Host, settings: Settings, cmdline: str, stop: Event, notifier: N
         rest(host, stop, notifier)
         return
     notifier.status("doing what Ironic told this machine at boot")
-    with notifier.kept_alive():
+    with notifier.kept_alive(PREPARED_S):
         host, parameters = prepared(host, cmdline, directory, stop, is_first=held is None)
     run(host, settings, parameters, stop, notifier)
 
@@ -92,10 +95,10 @@ def run(host: Host, settings: Settings, parameters: Parameters, stop: Event, not
     notifier.status("waiting for the hardware")
     wait_for_udev(host)
     if record.held is None:
-        with notifier.kept_alive():
+        with notifier.kept_alive(PREPARED_S) as alive:
             wait_for_disks(host, parameters, stop)
             status = status_file(host, settings, parameters)
-            found = introduced(host, parameters, client(host, parameters, directory), stop, status)
+            found = introduced(host, parameters, client(host, parameters, directory), stop, status, alive)
         if found is not None:
             record.open(identity_of(parameters, found), found.lookup.node)
     if record.held is not None and not record.held.is_over:
@@ -124,10 +127,15 @@ class Introduced:
 
 
 def introduced(
-    host: Host, parameters: Parameters, ironic: Ironic, stop: Event, status: StatusFile | None = None
+    host: Host,
+    parameters: Parameters,
+    ironic: Ironic,
+    stop: Event,
+    status: StatusFile | None = None,
+    alive: Alive = unwatched,
 ) -> Introduced | None:
     """Inspected, if that is wanted, and looked up; None if only the inspection was wanted. Raises `LinkError`."""
-    node_uuid = inspected(host, parameters, ironic, stop) if parameters.inspects else None
+    node_uuid = inspected(host, parameters, ironic, stop, alive) if parameters.inspects else None
     if not parameters.api_urls:
         return None
 
@@ -145,12 +153,13 @@ def introduced(
         "looking this machine up in Ironic",
         within_s=parameters.lookup_timeout_s,
         first_pause_s=parameters.lookup_interval_s,
+        alive=alive,
     )
     log.info("looked up", node=found.lookup.node.uuid)
     return found
 
 
-def inspected(host: Host, parameters: Parameters, ironic: Ironic, stop: Event) -> str | None:
+def inspected(host: Host, parameters: Parameters, ironic: Ironic, stop: Event, alive: Alive = unwatched) -> str | None:
     """The node's UUID; None where Ironic would not have it, which the lookup may still mend. Raises `LinkError` where
     there will be none.
     """
@@ -161,7 +170,7 @@ def inspected(host: Host, parameters: Parameters, ironic: Ironic, stop: Event) -
         return ironic.inspected(parameters.callbacks, document)
 
     try:
-        uuid = patiently(post, host.clock, stop, "posting the inspection", tries)
+        uuid = patiently(post, host.clock, stop, "posting the inspection", tries, alive=alive)
     except AgentError as error:
         if not parameters.api_urls:
             raise
@@ -196,34 +205,6 @@ def identity_of(parameters: Parameters, found: Introduced) -> Identity:
     )
 
 
-def own_address(host: Host, parameters: Parameters, stop: Event) -> str:
-    """From which this machine calls Ironic, or of the NIC that was named: there Ironic may call it. An address may come
-    late: it is looked for as long as IPA would. Raises `LinkError`.
-    """
-    end_s = host.clock.monotonic_s() + (parameters.address_attempts - 1) * parameters.address_pause_s
-    while (found := address_now(host, parameters)) is None:
-        if host.clock.monotonic_s() >= end_s or host.clock.wait(stop, TICK_S):
-            told = f"no route leads to {', '.join(map(named, parameters.api_urls))}"
-            if parameters.network_interface:
-                told = f"{parameters.network_interface} has none"
-            raise LinkError("finding out this machine's address", told)
-    return found
-
-
-def address_now(host: Host, parameters: Parameters) -> str | None:
-    """As it is at this moment."""
-    if parameters.network_interface:
-        mine = [nic for nic in nics(host) if parameters.network_interface in (nic.name, nic.mac)]
-        there = [one.ip for nic in mine for one in nic.addresses if not one.ip.is_link_local]
-        return str(min(there, key=lambda ip: ip.version)) if there else None
-    for url in parameters.api_urls:
-        parts = urlsplit(url)
-        found = host.probe.source(parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0))
-        if found is not None:
-            return str(found)
-    return None
-
-
 def callback_url(address: str, port: int) -> str:
     """Where Ironic calls."""
     return f"https://[{address}]:{port}" if ":" in address else f"https://{address}:{port}"
@@ -248,7 +229,7 @@ class Conducted:
         self._is_isolated = False
         self._status = status_file(host, settings, parameters)
         self._lost: Fault | None = None
-        self._before = lives_in(host.files, str(settings.runtime_dir))
+        self._before = lives_in(Folder(host.files, str(settings.runtime_dir)))
 
     def run(self, identity: Identity, stop: Event, notifier: Notifier) -> None:
         """Until stopped, or Ironic has no more use for us. Raises what killed a thread."""
@@ -265,7 +246,12 @@ class Conducted:
         commands.resume()
         loops.start()
         notifier.ready(f"Ironic's node {identity.node_uuid}, called at {identity.callback_url}")
+        seen: object = None
         while not (self._host.clock.wait(stop, TICK_S) or loops.fault() or self._over.is_set()):
+            now = (commands.running, work.progress)
+            if commands.running is None or now != seen:
+                loops.watch.hear("the command", STEP_S)
+            seen = now
             notifier.watchdog()
             self._say(identity, work.progress)
         self._host.clock.wait(stop, LEAVE_S)

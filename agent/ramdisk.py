@@ -16,9 +16,9 @@ from agent.config import Settings
 from agent.daemon import Daemon, Open, new_session, wait_for_udev
 from agent.errors import ConfigError, HostError
 from agent.host.doors import Host
-from agent.host.sd_notify import Notifier
 from agent.inventory import take
 from agent.job.status import StatusFile
+from agent.life.sd_notify import Notifier
 from agent.link.bundles import SESSION
 from agent.link.client import Client, patiently
 from agent.link.key import node_key
@@ -60,8 +60,8 @@ def enrol(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> Op
         with status.trying("enrolling"):
             return client.post("/v1/agent/enroll", enrolment(host, settings, session), Enrolled)
 
-    with notifier.kept_alive():
-        enrolled = patiently(call, host.clock, stop, "enrolling")
+    with notifier.kept_alive() as alive:
+        enrolled = patiently(call, host.clock, stop, "enrolling", alive=alive)
     log.info("enrolled", node=enrolled.node_id, controller=url, fingerprint=key.fingerprint)
     keep(
         host,

@@ -8,6 +8,7 @@ another server (a cloned disk, a reinstall) replaces it, together with the ledge
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Event
 
@@ -21,7 +22,6 @@ from agent.host import smbios
 from agent.host.config_drive import read_config_drive
 from agent.host.doors import Host
 from agent.host.identity import hostname, machine_id
-from agent.host.sd_notify import Notifier
 from agent.inventory.disk import root_disk
 from agent.inventory.fact import attempt
 from agent.inventory.network import nics
@@ -30,12 +30,13 @@ from agent.job.convergence import Convergence
 from agent.job.ledger import Ledger, put_aside
 from agent.job.network_record import NetworkRecord
 from agent.job.status import StatusFile
+from agent.life.sd_notify import Notifier
 from agent.link.client import Client, patiently
-from agent.link.key import FILE as KEY_FILE
 from agent.link.key import NodeKey
+from agent.link.loops import UNKNOWN_SESSION
 from agent.link.relay import socket_of
-from agent.link.sealed import LOST, SEALED, service_key
-from agent.model.frozen import Reply, Secret, decode
+from agent.link.sealed import OF_KEYS, ServiceKeys
+from agent.model.frozen import Frozen, Model, Reply, Secret, decode
 from agent.model.machine_identity import marks
 from agent.model.network import NetworkConfig
 from agent.model.protocol import Booted, BootProof, ServiceIdentity, Session
@@ -45,7 +46,7 @@ DRIVE_FILE = "bms-agent/service.json"
 LOOKS, LOOK_S = 12, 5.0
 CLONE = "BOOT.CLONE"
 NOTHING = NetworkConfig(allow_disconnect=True)
-OF_AN_IDENTITY = ("ledger.json", "journal.log", "outbox.log", KEY_FILE, SEALED, LOST)
+OF_AN_IDENTITY = ("ledger.json", "journal.log", "outbox.log", *OF_KEYS)
 
 log = structlog.get_logger("service")
 
@@ -74,23 +75,58 @@ def run(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> bool
     convergence = begin_network(host, settings, identity, url)
     session = new_session(host, "service", __version__)
     notifier.ready(f"network set, reporting to {url}")  # now: the tenant's boot must not wait for a controller
-    with notifier.kept_alive():
-        key = service_key(host, str(settings.state_dir), stop)
+    keys, status = ServiceKeys(host, str(settings.state_dir)), status_file(host, settings, url)
+    with notifier.kept_alive() as alive:
+        key = keys.open(stop, alive, lambda fault: status.tell("unsealing its key", faults=(fault,)))
     say(host, settings, url, key)
     ca = settings.ca if settings.controller else identity.ca
     socket = socket_of(host.files, str(settings.link_socket))
-    client = Client(url, identity.credential, key, session.session_id, ca, socket)
-    prove(host, identity, session, client, key, convergence, stop, notifier)
-    opened = Open(session, url, identity.node_id, identity.credential, key, ca, socket)
+    either = Either(keys, lambda key: Client(url, identity.credential, key, session.session_id, ca, socket))
+    prove(host, identity, session, either, key, convergence, stop, notifier)
+    opened = Open(session, url, identity.node_id, identity.credential, either.key or key, ca, socket)
     Daemon(host, settings, opened, convergence).run(stop, notifier)
     return True
+
+
+class Either:
+    """A client that calls by each key that this node may be known by, until one is known."""
+
+    def __init__(self, keys: ServiceKeys, client_of: Callable[[NodeKey], Client]) -> None:
+        self._keys = keys
+        self._client_of = client_of
+        self._clients: dict[str, Client] = {}
+        self.key: NodeKey | None = None
+        """That which is known."""
+
+    def post(self, path: str, message: Frozen, answer: type[Model]) -> Model:
+        """Raises as the last client does; `HostError`."""
+        refused: ControllerRefused | None = None
+        for key in self._keys.all():
+            client = self._clients.get(key.public) or self._client_of(key)
+            self._clients[key.public] = client
+            try:
+                answered = client.post(path, message, answer)
+            except ControllerRefused as error:
+                if error.refusal not in UNKNOWN_SESSION:
+                    raise
+                refused = error
+                continue
+            self.key = key
+            self._keys.take(key)
+            return answered
+        raise refused or HostError("returning the boot nonce", "this node has no key")
+
+
+def status_file(host: Host, settings: Settings, url: str, key: NodeKey | None = None) -> StatusFile:
+    """How we are, for the screen."""
+    return StatusFile(host, str(settings.runtime_dir), "embedded", url, key.fingerprint if key else None)
 
 
 def say(host: Host, settings: Settings, url: str, key: NodeKey) -> None:
     """What is wrong with the key, before anything is signed with it: until an operator has bound a new one, a machine
     whose key is lost does no more than this."""
     if key.fault is not None:
-        status = StatusFile(host, str(settings.runtime_dir), "embedded", url, key.fingerprint)
+        status = status_file(host, settings, url, key)
         status.tell("proving its boot", faults=(key.fault,))
 
 
@@ -172,7 +208,7 @@ def prove(
     host: Host,
     identity: ServiceIdentity,
     session: Session,
-    client: Client,
+    client: Client | Either,
     key: NodeKey,
     convergence: Convergence,
     stop: Event,
@@ -192,8 +228,8 @@ def prove(
                 leave(convergence)
             raise
 
-    with notifier.kept_alive():
-        booted = patiently(call, host.clock, stop, "returning the boot nonce")
+    with notifier.kept_alive() as alive:
+        booted = patiently(call, host.clock, stop, "returning the boot nonce", alive=alive)
     convergence.want(*wanted)  # an operator may have said that this is no copy
     log.info("boot proven", server=booted.server_id)
 

@@ -21,6 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("program",),
     ("model",),
     ("config",),
+    ("life",),
     ("host",),
     ("inventory", "plan", "apply", "metrics"),
     ("job",),
@@ -32,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
 )
 PROTOCOL_ONLY = ("controller", "bmsctl")  # other programs in the same wheel: they know the agent by floor 0
-VALUES = ("errors", "program", "model", "config")
+VALUES = ("errors", "program", "model", "config", "life")
 
 # Who may import what: files, or folders that end with a slash. Rules of agent/ alone.
 DOORS: dict[str, tuple[str, ...]] = {

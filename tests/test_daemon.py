@@ -17,9 +17,9 @@ from agent.daemon import Daemon, Open, Worker
 from agent.errors import AgentError, ControllerRefused, HostError
 from agent.host.clock import RealClock
 from agent.host.fake import FakeHost
-from agent.host.sd_notify import Notifier
 from agent.job.convergence import Convergence
 from agent.job.status import status_in
+from agent.life.sd_notify import Notifier
 from agent.model.protocol import Session
 from agent.model.request import PowerOffRequest, RebootRequest, Request
 from agent.networking import Networking

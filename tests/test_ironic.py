@@ -22,7 +22,6 @@ from agent.host.doors import Host
 from agent.host.fake import FakeHost, Machine
 from agent.host.files import RealFiles
 from agent.host.real import host as real_host
-from agent.host.sd_notify import Notifier
 from agent.ironic import (
     Introduced,
     begin,
@@ -30,10 +29,11 @@ from agent.ironic import (
     identity_of,
     introduced,
     message,
-    own_address,
     run,
     status_file,
 )
+from agent.life.sd_notify import Notifier
+from agent.link.ironic.address import own_address
 from agent.link.ironic.client import Ironic
 from agent.model.ironic.parameters import Parameters
 from agent.model.ironic.wire import MASKED, Lookup

@@ -16,7 +16,7 @@ from agent.host.fake import FakeHost, FaultPlan, Machine, Tree
 from agent.host.fake.doors import FakeClock
 from agent.host.fake.faults import Effect
 from agent.host.fake.machine import Record
-from agent.host.sd_notify import Notifier
+from agent.life.sd_notify import Notifier
 from agent.link.bundles import admission
 from agent.ramdisk import enrol
 from tests.hardware import MAC, link

@@ -19,9 +19,9 @@ from agent.errors import CommandFailed, ConfigError, ControllerRefused, DecodeEr
 from agent.host.fake import FakeHost, FaultPlan, Machine, Output, Tree, failing
 from agent.host.fake.doors import FakeUdev
 from agent.host.fake.machine import Record
-from agent.host.sd_notify import Notifier
 from agent.job.ledger import Ledger
 from agent.job.status import status_in
+from agent.life.sd_notify import Notifier
 from agent.link.client import Client
 from agent.link.key import NodeKey
 from agent.model.frozen import Frozen, Model

@@ -16,8 +16,8 @@ from agent.daemon import Daemon, Open
 from agent.errors import SignatureMissing
 from agent.host.clock import RealClock
 from agent.host.fake import FakeHost, Machine
-from agent.host.sd_notify import Notifier
 from agent.job.journal import recalled
+from agent.life.sd_notify import Notifier
 from agent.model.image import ImageFormat, ImageRef
 from agent.model.protocol import Desired, Session
 from tests.api.ironic.asked import write_image

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from agent.host.files import RealFiles
-from agent.job.lives import lives_in
 from agent.job.status import status_in
+from agent.life.lives import Folder, lives_in
 from agent.model.fault import Fault
 from tests.watched import LIMIT_S
 
@@ -103,4 +103,4 @@ def test_it_is_ended_and_started_again(tmp_path: Path, how: str, status: int, co
         assert "ended once" in fault.message and code in fault.message
         supervisor.child.terminate()
         assert supervisor.child.wait(PATIENCE_S) == 0
-    assert lives_in(files, "/run").ended == 0
+    assert lives_in(Folder(files, "/run")).ended == 0

@@ -27,7 +27,7 @@ from agent.host.clock import RealClock
 from agent.host.doors import Host
 from agent.host.fake import FakeHost, LinkTo, Machine, Output, silent
 from agent.host.fetch import RealFetch
-from agent.host.sd_notify import Notifier
+from agent.life.sd_notify import Notifier
 from agent.model.call import CALLS, Call
 from tests.apply.disks import MIB, disk_of, gpt_image, machine
 from tests.hardware import MAC, NETWORKD, link

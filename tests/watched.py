@@ -14,13 +14,14 @@ from time import sleep
 from pydantic import SecretStr
 
 from agent.config import Settings
-from agent.daemon import Daemon, Open, live, stop_on_signals
+from agent.daemon import Daemon, Open, live
 from agent.host.clock import RealClock
 from agent.host.fake import FakeHost
 from agent.host.files import RealFiles
-from agent.host.sd_notify import Notifier
-from agent.job.lives import lives_in
-from agent.job.loops import Alive, Loop
+from agent.life.lives import Folder, lives_in, stop_on_signals
+from agent.life.loops import Loop
+from agent.life.sd_notify import Notifier
+from agent.life.watch import Alive
 from agent.model.protocol import Session
 
 LONG_S = 600
@@ -49,7 +50,7 @@ def main(directory: str, how: str) -> None:
     """One life."""
     host = replace(FakeHost.with_files({}), clock=RealClock(), files=RealFiles(directory))
     settings = Settings(state_dir=Path("/state"), runtime_dir=Path("/run"))
-    is_first = not lives_in(host.files, "/run").ended and not host.files.exists("/run/lives.json")
+    is_first = not lives_in(Folder(host.files, "/run")).ended and not host.files.exists("/run/lives.json")
     loop = Loop("ours", globals()[how] if is_first else lives, LIMIT_S)
 
     class Resident(Daemon):

@@ -30,9 +30,10 @@ def cmdline_of(host: Host) -> str:
 
 def ramdisk() -> None:
     """Take this machine in: what the PXE-booted ramdisk runs. Who is in charge, the kernel command line says."""
-    from agent.daemon import live, stop_on_signals
+    from agent.daemon import live
     from agent.host.real import host as open_host
-    from agent.host.sd_notify import Notifier
+    from agent.life.lives import stop_on_signals
+    from agent.life.sd_notify import Notifier
     from agent.model.ironic.parameters import is_for_ironic, is_true, words_of
 
     host = open_host()
@@ -63,9 +64,10 @@ def service() -> None:
 
     from agent import service as mode
     from agent.cli.exits import NOBODYS
-    from agent.daemon import live, stop_on_signals
+    from agent.daemon import live
     from agent.host.real import host as open_host
-    from agent.host.sd_notify import Notifier
+    from agent.life.lives import stop_on_signals
+    from agent.life.sd_notify import Notifier
 
     host = open_host()
     settings = settings_of(host, with_cmdline=False)
@@ -80,8 +82,9 @@ def link() -> None:
 
     It has no right to anything else, and serves root alone, over the socket that systemd hands to it.
     """
-    from agent.host.sd_notify import Notifier
+    from agent.life.lives import stop_on_signals
+    from agent.life.sd_notify import Notifier
     from agent.link import process
 
     configure("info", "text")  # it may not read the settings
-    process.run(Notifier())
+    process.run(Notifier(), stop_on_signals())

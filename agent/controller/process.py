@@ -8,17 +8,19 @@ import os
 import signal
 import socket
 import ssl
+from pathlib import Path
 from threading import Event
 from types import FrameType
 from typing import Any
 
 import structlog
 import uvicorn
+from starlette.concurrency import run_in_threadpool
 
 from agent import __version__
 from agent.controller import log as logs
 from agent.controller.app import create_app
-from agent.controller.background import Watch, Work, background
+from agent.controller.background import Work, background, watching
 from agent.controller.context import Controller, open_controller
 from agent.controller.flow.imports import convert_next, fetch_next
 from agent.controller.flow.power import observe_power, serve_power
@@ -27,6 +29,9 @@ from agent.controller.options import Options, address_of, host_of
 from agent.controller.peer import IDLE_S, Doorkeeper, watched
 from agent.controller.tls import server_context
 from agent.errors import ConfigError
+from agent.life.lives import CONTROLLER, IMPORTER, Lives, Plain, live, stop_on_signals
+from agent.life.sd_notify import Notifier
+from agent.life.watch import SystemTime, Watch
 
 TICK_S = 1.0
 OBSERVE_S = 60.0
@@ -45,6 +50,13 @@ IMAGE_S = 25 * 3600.0
 """Of an image that is fetched over a slow line, or converted."""
 SERVER_S = 120.0
 """The server turns ten times a second. Who ends it gives it `GRACE_S`."""
+ASK_S = 10.0
+ANSWER_S = 600.0
+"""Of the threads that answer: somebody's turn comes within that, however many ask."""
+LONGEST_PAUSE_S = 30.0
+"""Before the next process begins: a fleet waits for it."""
+OPEN_S = 3600.0
+"""A database of an earlier release is brought up to date."""
 
 log = structlog.get_logger("controller")
 
@@ -53,30 +65,46 @@ def run(options: Options) -> None:
     """Serve until SIGTERM or SIGINT. Raises `ConfigError`."""
     logs.configure(options.log_level, options.log_format)
     os.umask(0o077)
-    controller = open_controller(options)
-    if options.serves:
-        serve(controller, works_of(options))
-    else:
-        _convert_only(controller)
+    stop, notifier = stop_on_signals(), Notifier()
+
+    def work(before: Lives) -> None:
+        kind = CONTROLLER if options.serves else IMPORTER
+        if (fault := before.fault(SystemTime().monotonic_s(), kind)) is not None:
+            log.error(fault.message, code=fault.code, hint=fault.hint)
+        with notifier.kept_alive(OPEN_S):
+            controller = open_controller(options)
+        if options.serves:
+            serve(controller, works_of(options), notifier)
+        else:
+            _convert_only(controller, notifier)
+
+    live(Plain(runtime_dir()), SystemTime(), stop, notifier, work, LONGEST_PAUSE_S)
     log.info("controller stopped")
 
 
-def serve(controller: Controller, works: tuple[Work, ...]) -> None:
+def runtime_dir() -> Path | None:
+    """That systemd has made for this process and those after it, as long as this boot lasts; None without systemd,
+    where nobody starts it again."""
+    name = os.environ.get("RUNTIME_DIRECTORY")
+    return Path(name) if name else None
+
+
+def serve(controller: Controller, works: tuple[Work, ...], notifier: Notifier) -> None:
     """The HTTP faces, and the background work around them. Raises what killed it."""
     options = controller.options
     listener = _listen(options.listen)
-    watch = Watch()
-    server = Server(controller, watch)
+    watch = watching()
+    server = Server(controller, watch, notifier=notifier)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)  # until uvicorn has its own, and when it raises it again at its end
-    with background(controller, works, watch):
+    with background(controller, works, watch, notifier):
         log.info("controller serves", listen=options.listen, data=str(options.data), version=__version__)
         if options.ramdisk is None:
             log.warning("no ramdisk is configured: no machine can be taken in", hint="--ramdisk DIRECTORY")
         server.run(sockets=[listener, *([_listen(options.listen_tls)] if options.listen_tls else [])])
 
 
-def _convert_only(controller: Controller) -> None:
+def _convert_only(controller: Controller, notifier: Notifier) -> None:
     """Imported images, and nothing else."""
     ended = Event()
 
@@ -86,7 +114,8 @@ def _convert_only(controller: Controller) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    with background(controller, works_of(controller.options), Watch()):
+    with background(controller, works_of(controller.options), watching(), notifier):
+        notifier.ready("converting images")
         log.info("controller converts", data=str(controller.options.data), version=__version__)
         while not ended.wait(LOOK_S):
             pass  # a signal is handled between two waits
@@ -108,7 +137,13 @@ def works_of(options: Options) -> tuple[Work, ...]:
 class Server(uvicorn.Server):
     """uvicorn, whose long polls are answered before it waits for them to end. Its access log would hold nonces."""
 
-    def __init__(self, controller: Controller, watch: Watch | None = None, door: Doorkeeper | None = None) -> None:
+    def __init__(
+        self,
+        controller: Controller,
+        watch: Watch | None = None,
+        door: Doorkeeper | None = None,
+        notifier: Notifier | None = None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 create_app(controller),
@@ -122,8 +157,11 @@ class Server(uvicorn.Server):
         )
         self._controller = controller
         self._tls = tls_of(controller)
-        self._watch = watch or Watch()
         self._door = Doorkeeper() if door is None else door
+        self._watch = watch or watching()
+        self._notifier = notifier or Notifier({})
+        self._asked: asyncio.Task[None] | None = None
+        """Whether there are threads to answer with."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """The first socket is for whoever comes in the clear, the second for TLS."""
@@ -140,6 +178,7 @@ class Server(uvicorn.Server):
                 backlog=BACKLOG,
             )
             self.servers.append(serving)
+        self._notifier.ready("serving")
 
     def _protocol(self) -> asyncio.Protocol:
         """Of one connection, as uvicorn makes it."""
@@ -152,7 +191,15 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Called once a turn: whether it shall end."""
         self._watch.hear("the server", SERVER_S)
+        if self._asked is None or self._asked.done():
+            self._asked = asyncio.create_task(self._ask())
         return await super().on_tick(counter)
+
+    async def _ask(self) -> None:
+        """The threads that answer, whether one is free."""
+        self._watch.hear("the threads that answer", ASK_S + ANSWER_S)
+        await run_in_threadpool(lambda: None)
+        await asyncio.sleep(ASK_S)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to end."""

@@ -14,7 +14,8 @@
     ├── Recalled              the request is not wanted any more (TimeOver: a test of it has used up its time)
     ├── HostError             the operating system or the hardware said no
     │       CommandFailed, ToolMissing, RecordedMachine, DeviceError, EraseUnproven, BurnInFailed, ValidationFailed,
-    │       NotAsObserved, ProofFailed, RevertFailed, NetworkDrifted, SealRefused, KeyLost, KeyNotSealed
+    │       NotAsObserved, ProofFailed, RevertFailed, NetworkDrifted, SealRefused, KeyLost, KeyWaits,
+    │       KeyNotSealed
     └── LinkError             the controller could not be reached, or answered nonsense: ControllerRefused,
             CertificateNotRenewed
 
@@ -32,6 +33,7 @@ from agent.errors.host import (
     HostError,
     KeyLost,
     KeyNotSealed,
+    KeyWaits,
     NetworkDrifted,
     NotAsObserved,
     ProofFailed,
@@ -119,6 +121,7 @@ __all__ = [
     "InputError",
     "KeyLost",
     "KeyNotSealed",
+    "KeyWaits",
     "LinkError",
     "NetworkDrifted",
     "NoDiskMatches",

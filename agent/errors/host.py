@@ -45,7 +45,18 @@ class KeyLost(HostError):
     """The TPM does not unseal the node's key: it was cleared, is broken, or the disk is in another machine."""
 
     code = "KEY.LOST"
-    advice = "If that was meant, bind the new one: bmsctl node approve NODE FINGERPRINT."
+    advice = "If that was meant, bind the other one: bmsctl node approve NODE FINGERPRINT."
+
+
+class KeyWaits(HostError):
+    """The TPM fails, is busy, or is not there, and may yet unseal the node's key."""
+
+    code = "KEY.WAITS"
+    retryable = True
+    advice = (
+        "It is tried again by itself, once a minute. Look at the TPM in the firmware's setup. Only if it is gone for "
+        "good: bind the other key, bmsctl node approve NODE FINGERPRINT."
+    )
 
 
 class DeviceError(HostError):

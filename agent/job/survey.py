@@ -22,7 +22,7 @@ from agent.host.doors import Clock, Files, Host
 from agent.host.identity import boot_id
 from agent.host.network_doors import Watch
 from agent.inventory.hardware import take_in_full
-from agent.job.loops import Alive, unwatched
+from agent.life.watch import Alive, unwatched
 from agent.model.difference import Difference
 from agent.model.disk import Disk
 from agent.model.fact import Unknown

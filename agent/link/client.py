@@ -19,9 +19,10 @@ from tenacity.stop import stop_after_attempt, stop_any, stop_never, stop_when_ev
 
 from agent.errors import ControllerRefused, DecodeError, LinkError
 from agent.host.doors import Clock
+from agent.life.watch import Alive, unwatched
 from agent.link.certificate import NodeCertificates, Shown
 from agent.link.key import NodeKey, Signing
-from agent.link.relay import wire_to
+from agent.link.relay import Beside, wire_to
 from agent.model.call import JSON, Call
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen, Model, decode
@@ -55,12 +56,14 @@ class Client:
         socket: str | None = None,
         certificates: NodeCertificates | None = None,
         more_s: float = MORE_S,
+        beside: Beside | None = None,
     ) -> None:
         """With a key, every call is signed by it, as one of that session. With the digest of an authority, the
         controller is whoever that certifies; with both, it gives us a certificate, which may be shared with other
-        clients. With a socket, the process behind it makes the calls."""
+        clients. With a socket, the process behind it makes the calls; `beside`
+        learns of it."""
         self._url = url.rstrip("/")
-        self._wire = wire_to(self._url, ca, socket)
+        self._wire = wire_to(self._url, ca, socket, beside)
         token = credential.get_secret_value() if credential is not None else ""
         self._bearer = {CREDENTIAL: f"Bearer {token}"} if credential is not None else {}
         self._signing = Signing(key, token, session_id) if key else None
@@ -187,9 +190,10 @@ def patiently(
     *,
     within_s: float | None = None,
     first_pause_s: float = 1.0,
+    alive: Alive = unwatched,
 ) -> T:
     """Call until it succeeds, with growing pauses: for ever (the controller may be away for hours), or so many times,
-    or for so long.
+    or for so long; before each time it says that it is `alive`.
 
     Even a refusal may end: an operator approves, a database comes back. Raises the last error once `stop` is set, or
     after the last try.
@@ -217,4 +221,9 @@ def patiently(
         before_sleep=tell,
         reraise=True,
     )
-    return retrying(call)
+
+    def turn() -> T:
+        alive()
+        return call()
+
+    return retrying(turn)

@@ -42,9 +42,9 @@ class NodeKey:
         return base64.b64encode(self._key.sign(text)).decode()
 
 
-def node_key(files: Files, directory: str) -> NodeKey:
+def node_key(files: Files, directory: str, name: str = FILE) -> NodeKey:
     """The one in this directory, made on first use; of the ramdisk it lives as long as the boot. Raises `HostError`."""
-    path = f"{directory}/{FILE}"
+    path = f"{directory}/{name}"
     if not files.exists(path):
         files.write(path, secrets.token_bytes(KEY_BYTES), mode=0o600)
     private = files.read_bytes(path)

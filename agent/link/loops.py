@@ -7,7 +7,7 @@
 
 A loop outlives every failure of the link. It ends when `stop` is set, or raises when the controller does not know
 this session any more: the process then ends, is started again, and opens a new one. Once a turn it says that it is
-`alive`, to whoever watches it (`agent.job.loops`).
+`alive`, to whoever watches it (`agent.life.loops`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import structlog
 from agent.errors import AgentError, ControllerRefused, InputError, LinkError
 from agent.host.doors import Clock
 from agent.job.ledger import Ledger
-from agent.job.loops import Alive, unwatched
 from agent.job.outbox import Outbox
+from agent.life.watch import Alive, unwatched
 from agent.link.client import Client
 from agent.model.fault import Fault
 from agent.model.protocol import Desired, Heartbeat, HeartbeatAnswer, ReportBatch, ReportsAnswer

@@ -15,6 +15,7 @@ waits, or fails as any call does, and is made again.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -23,7 +24,9 @@ from pydantic import SecretStr
 from agent.errors import ConfigError, DecodeError, LinkError
 from agent.host.doors import Files
 from agent.host.line import Line, dialled
+from agent.life.lives import LINK, Lives
 from agent.model.call import Answer, Call, Failed, Opening, Outcome
+from agent.model.fault import Fault
 from agent.model.frozen import decode
 
 SEND_S = 30.0
@@ -45,10 +48,25 @@ class Wire(Protocol):
         ...
 
 
+@dataclass
+class Beside:
+    """The process that makes the calls, as its answers tell of it; all clients may have this in common."""
+
+    ended: int = 0
+    """How many before it ended, one after the other."""
+
+    @property
+    def fault(self) -> Fault | None:
+        """What is to be told of that."""
+        last = Fault(code="LINK.ENDED", message="systemd knows how")
+        return Lives(ended=self.ended, last=last).fault(0.0, LINK) if self.ended else None
+
+
 class Relay:
     """`Wire` through the process behind a socket. One line, made anew after it broke."""
 
-    def __init__(self, socket: str, url: str, ca: str | None) -> None:
+    def __init__(self, socket: str, url: str, ca: str | None, beside: Beside | None = None) -> None:
+        self._beside = beside or Beside()
         self._path = socket
         self._opening = Opening(url=url, ca=ca)
         self._line: Line | None = None
@@ -62,7 +80,7 @@ class Relay:
             found = line.receive(WHOLE_S + call.wait_s)
             if found is None:
                 raise LinkError(doing, "that process ended, or hung up", hint="systemctl status bms-agent-link")
-            answer = judged(found[0], doing)
+            answer = judged(found[0], doing, self._beside)
         except BaseException:
             line.close()
             raise
@@ -83,12 +101,13 @@ class Relay:
         return line
 
 
-def judged(head: bytes, doing: str) -> Answer:
+def judged(head: bytes, doing: str, beside: Beside) -> Answer:
     """What that process says has come of a call. It may be anybody's by now. Raises `LinkError`, `ConfigError`."""
     try:
         outcome = decode(Outcome, head, doing)
     except DecodeError as error:
         raise LinkError(doing, f"that process makes no sense: {error.evidence}") from error
+    beside.ended = outcome.ended
     if outcome.failed is not None:
         raise raised(outcome.failed)
     if outcome.answer is None:
@@ -121,10 +140,10 @@ def socket_of(files: Files, path: str) -> str | None:
     return None
 
 
-def wire_to(url: str, ca: str | None, socket: str | None) -> Wire:
+def wire_to(url: str, ca: str | None, socket: str | None, beside: Beside | None = None) -> Wire:
     """The way there."""
     if socket is not None:
-        return Relay(socket, url, ca)
+        return Relay(socket, url, ca, beside)
     from agent.link.direct import Direct  # only now: beside the other process, this one needs neither HTTP nor TLS
 
     return Direct(url, ca)

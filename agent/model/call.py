@@ -93,3 +93,6 @@ class Outcome(Frozen):
 
     answer: Answer | None = None
     failed: Failed | None = None
+    ended: int = Field(
+        default=0, ge=0, le=1_000_000, description="processes in a row that made calls and ended before this one"
+    )

@@ -26,7 +26,8 @@ from agent.controller.background import Work
 from agent.controller.context import open_controller
 from agent.controller.options import Options
 from agent.controller.process import serve
-serve(open_controller(Options(**{})), (Work("hangs", lambda _: time.sleep(600), 0.1, 1.0),))
+from agent.life.sd_notify import Notifier
+serve(open_controller(Options(**{})), (Work("hangs", lambda _: time.sleep(600), 0.1, 1.0),), Notifier())
 """
 TIMEOUT_S = 60
 
@@ -90,7 +91,7 @@ def test_background_work_that_hangs(tmp_path: Path) -> None:
         _, text = running.communicate(timeout=TIMEOUT_S)
 
     assert running.returncode == 1
-    assert re.search(r"WorkStuck: watching hangs: it was silent for [0-9]+ s", text), text
+    assert re.search(r"WorkStuck: watching the hangs loop: it was silent for [0-9]+ s", text), text
 
 
 @pytest.mark.commands

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from agent.apply.source.checksums import digest_of
 from agent.errors import ConfigError, DecodeError, ImageRefused, LinkError
 from agent.host.line import SIZES, Line
-from agent.link.relay import judged
+from agent.link.relay import Beside, judged
 from agent.model.frozen import decode
 from agent.model.ironic.parameters import not_followed, parsed, words_of
 from agent.model.lldp import neighbour, tlvs
@@ -99,7 +99,9 @@ ROWS = {
     "network data": of(network_config, json.dumps(BONDED).encode()),
     "oci manifest": of(lambda raw: decode(Manifest, raw, "reading"), MANIFEST),
     "pieces of a line": Row(pieces, lambda: [SAID, 2 * SAID], (LinkError,)),
-    "outcome of a call": Row(lambda raw: judged(raw, "calling"), lambda: [ANSWERED], (LinkError, ConfigError)),
+    "outcome of a call": Row(
+        lambda raw: judged(raw, "calling", Beside()), lambda: [ANSWERED], (LinkError, ConfigError)
+    ),
     "checksums": Row(
         lambda raw: digest_of("http://images/debian.raw", raw.decode(errors="replace"), "reading"),
         lambda: [SUMS],

@@ -12,8 +12,8 @@ import pytest
 from agent.errors import HostError
 from agent.host.fake import FakeHost
 from agent.host.files import RealFiles
-from agent.job.lives import lived, lives_in
 from agent.job.network_record import Held, NetworkRecord
+from agent.life.lives import Folder, lived, lives_in
 from agent.model.job import Advance, JobState, Result
 from agent.model.plan import Step
 from agent.model.request import EraseRequest
@@ -123,7 +123,8 @@ def test_what_is_kept_is_whole(room: Path, tmp_path: Path) -> None:
     fill(room)
     with pytest.raises(HostError, match="No space"):
         record.hold(Held(generation=8))
-    with lived(host_of(tmp_path), DIRECTORY) as before:
+    shelf = Folder(RealFiles(str(tmp_path)), DIRECTORY)
+    with lived(shelf, host_of(tmp_path).clock) as before:
         assert before.ended == 0
 
-    assert record.held().generation == 7 and lives_in(RealFiles(str(tmp_path)), DIRECTORY).ended == 0
+    assert record.held().generation == 7 and lives_in(shelf).ended == 0

@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 from agent.errors import AgentError
 from agent.host.line import Line, accepted, dialled
-from agent.host.sd_notify import Notifier
+from agent.life.sd_notify import Notifier
 from agent.link.process import serve
 from agent.model.call import Call
 from agent.model.frozen import decode
@@ -23,8 +23,9 @@ HANDED_OVER = f"""
 import os, sys
 from contextlib import suppress
 from agent.errors import LinkError
-from agent.host.sd_notify import Notifier
+from agent.life.sd_notify import Notifier
 from agent.link.direct import Direct
+from agent.life.lives import stop_on_signals
 from agent.link.process import run
 from agent.model.call import Call
 with suppress(LinkError):
@@ -33,7 +34,7 @@ os.dup2(int(sys.argv[1]), 3)
 os.environ.update(LISTEN_FDS="1", LISTEN_FDNAMES="link", LISTEN_PID=str(os.getpid()))
 if os.geteuid() == 0:
     os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
-run(Notifier())
+run(Notifier(), stop_on_signals())
 """
 """What systemd does: the socket is the fourth file, and the user is another. A call before that has everything
 imported: nobody may not read an administrator's virtual environment.

@@ -21,8 +21,8 @@ from structlog.testing import capture_logs
 from agent.config import Settings
 from agent.daemon import Daemon, Open
 from agent.host import real
-from agent.host.sd_notify import Notifier
 from agent.job.convergence import Convergence
+from agent.life.sd_notify import Notifier
 from agent.model.network import NetworkConfig
 from agent.model.protocol import Session
 from agent.networking import Networking

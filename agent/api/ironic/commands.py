@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from threading import Condition, Event, Thread
@@ -83,6 +82,11 @@ class Commands:
         self._listed: list[CommandResult] = list(record.held.commands) if record.held else []
         self._running: str | None = None
 
+    @property
+    def running(self) -> str | None:
+        """What is under way."""
+        return self._running
+
     def listed(self) -> tuple[CommandResult, ...]:
         """In order."""
         with self._changed:
@@ -152,8 +156,12 @@ class Commands:
 
     def _start(self, order: Order, command: Command) -> None:
         def run() -> None:
-            with suppress(Refusal):  # nobody waits for an answer
+            try:
                 self._finish(order, command)
+            except Refusal as refusal:  # nobody waits for an answer
+                log.debug("nobody is told", refusal=str(refusal))
+            except BaseException as error:  # noqa: BLE001 - a command that nobody ends
+                self._died(error)
 
         Thread(target=run, name=short(order.name), daemon=True).start()
 

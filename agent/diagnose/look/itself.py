@@ -25,6 +25,8 @@ from agent.model.protocol import Desired, ServiceIdentity
 from agent.model.status import Status
 
 UNITS = ("bms-agent.service", "bms-agent-ramdisk.service")
+BESIDE = ("bms-agent-link.service", "bms-agent-controller.service", "bms-agent-importer.service")
+"""What else of ours may have ended here."""
 RAMDISK_UNIT = "/usr/lib/systemd/system/bms-agent-ramdisk.service"
 CMDLINE = "/proc/cmdline"
 SHOWN = ("Id", "LoadState", "ActiveState", "NRestarts")
@@ -133,7 +135,7 @@ def shown(text: str) -> Iterator[Unit]:
 def endings(run: Run) -> tuple[Ending, ...]:
     """Of this boot and of earlier ones, as far as the system keeps its log."""
     argv = ["journalctl", "--no-pager", "--quiet", "--output=json", f"--lines={MOST_ENDINGS}"]
-    argv += [f"MESSAGE_ID={PROCESS_EXITED}", *(f"UNIT={unit}" for unit in UNITS)]
+    argv += [f"MESSAGE_ID={PROCESS_EXITED}", *(f"UNIT={unit}" for unit in (*UNITS, *BESIDE))]
     return tuple(ended(run(argv, timeout_s=TOOL_S).stdout))
 
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agent.diagnose.seen import Ending, Seen, items
+from agent.life.lives import AGENT, CONTROLLER, IMPORTER, LINK, Kind
 from agent.model.fact import Unknown
 from agent.model.fault import Fault
 from agent.model.finding import Finding, Severity
 from agent.model.job import NO_ANSWER, JobState
 
+KINDS = (AGENT, LINK, CONTROLLER, IMPORTER)
 OFTEN = 3
 """Endings within a boot from which on it is no accident."""
 
@@ -48,26 +50,32 @@ def not_running(seen: Seen) -> Iterator[Finding]:
 
 
 def crashed(seen: Seen) -> Iterator[Finding]:
-    """In this boot, and in the last one before it of which there is a log."""
+    """In this boot, and in the last one before it of which there is a log; each kind of process by itself."""
     if isinstance(seen.boot_id, Unknown):
         return
-    found = items(seen.endings)
-    now = [one for one in found if one.boot_id == seen.boot_id]
-    if now:
-        yield ended(now, "AGENT.CRASHED", "in this boot", Severity.ERROR if len(now) >= OFTEN else Severity.WARNING)
-    earlier = [one for one in found if one.boot_id != seen.boot_id]
-    last = [one for one in earlier if one.boot_id == earlier[-1].boot_id] if earlier else []
-    if last:
-        yield ended(last, "AGENT.CRASHED_BEFORE", "in an earlier boot", Severity.WARNING)
+    for kind in KINDS:
+        found = [one for one in items(seen.endings) if kind_of(one.unit) is kind]
+        now = [one for one in found if one.boot_id == seen.boot_id]
+        if now:
+            yield ended(now, kind, "", "in this boot", Severity.ERROR if len(now) >= OFTEN else Severity.WARNING)
+        earlier = [one for one in found if one.boot_id != seen.boot_id]
+        last = [one for one in earlier if one.boot_id == earlier[-1].boot_id] if earlier else []
+        if last:
+            yield ended(last, kind, "_BEFORE", "in an earlier boot", Severity.WARNING)
 
 
-def ended(endings: list[Ending], code: str, when: str, severity: Severity) -> Finding:
+def kind_of(unit: str) -> Kind:
+    """Whose unit it is."""
+    return next((kind for kind in KINDS if kind is not AGENT and unit == f"{kind.units}.service"), AGENT)
+
+
+def ended(endings: list[Ending], kind: Kind, more: str, when: str, severity: Severity) -> Finding:
     """A finding about some endings."""
     last = endings[-1]
     return Finding(
         severity=severity,
-        code=code,
-        what=f"the agent ended {times(len(endings))} {when}, otherwise than it should",
+        code=f"{kind.code}{more}",
+        what=f"{kind.name} ended {times(len(endings))} {when}, otherwise than it should",
         why=f"{last.unit}: {last.how}, at {last.at:%Y-%m-%d %H:%M:%S} UTC",
         to_do=f"Read what it said before: journalctl -u {last.unit} --until '{last.at:%Y-%m-%d %H:%M:%S} UTC' -n 50",
     )

@@ -17,7 +17,7 @@ from threading import Thread
 import pytest
 import requests
 
-from agent.host.sd_notify import Notifier, handed_over
+from agent.life.sd_notify import Notifier, handed_over
 from tests.api.ironic.served import TIMEOUT_S, TOKEN
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,7 +27,7 @@ os.environ['LISTEN_PID'] = str(os.getpid())
 from pathlib import Path
 from threading import Event
 from agent.config import Settings
-from agent.host.sd_notify import Notifier
+from agent.life.sd_notify import Notifier
 from agent.ironic import run
 from agent.model.ironic.parameters import Parameters
 from agent.api.ironic.record import Record

@@ -12,9 +12,9 @@ from agent.config import Settings
 from agent.daemon import live
 from agent.errors import HostError
 from agent.host.fake import Effect, FakeHost, FaultPlan
-from agent.host.sd_notify import Notifier
 from agent.ironic import LONGEST_PAUSE_S as IRONIC_PAUSE_S
-from agent.job.lives import FILE, LONGEST_PAUSE_S, STABLE_S, Lives, lived, lives_in
+from agent.life.lives import FILE, LONGEST_PAUSE_S, STABLE_S, Folder, Lives, lived, lives_in
+from agent.life.sd_notify import Notifier
 
 RUN = str(Settings().runtime_dir)
 
@@ -37,7 +37,7 @@ def ended_by(host: FakeHost, error: HostError | None, after_s: float = 1.0, *mor
 
 def told(host: FakeHost) -> str:
     """What the next process says of those before it."""
-    fault = lives_in(host.files, RUN).begun(0.0).fault(1.0)
+    fault = lives_in(Folder(host.files, RUN)).begun(0.0).fault(1.0)
     return "" if fault is None else f"{fault.code} {fault.message}"
 
 
@@ -63,11 +63,11 @@ def test_a_long_life_makes_good() -> None:
     host = FakeHost.with_files({})
     for _ in range(5):
         ended_by(host, HostError("mending", "no"))
-    before = lives_in(host.files, RUN).begun(0.0)
+    before = lives_in(Folder(host.files, RUN)).begun(0.0)
     assert before.fault(STABLE_S - 1) is not None and before.fault(STABLE_S) is None
     ended_by(host, HostError("mending", "no"), after_s=STABLE_S)
 
-    assert lives_in(host.files, RUN).ended == 1 and "ended once" in told(host)
+    assert lives_in(Folder(host.files, RUN)).ended == 1 and "ended once" in told(host)
 
 
 def test_who_is_told_to_stop_ended_well() -> None:
@@ -78,14 +78,14 @@ def test_who_is_told_to_stop_ended_well() -> None:
     stop = Event()
     stop.set()
     assert live(host, Settings(), stop, Notifier({}), lambda: pytest.fail("it began")) is None
-    assert lives_in(host.files, RUN) == Lives() and told(host) == ""
+    assert lives_in(Folder(host.files, RUN)) == Lives() and told(host) == ""
 
 
 def test_who_was_killed_did_not_say_so() -> None:
     """The next one knows: the record says that it began, and nothing of its end."""
     host = FakeHost.with_files({})
     for number in range(1, 4):
-        with lived(host, RUN) as before:
+        with lived(Folder(host.files, RUN), host.clock) as before:
             assert before.ended == number - 1
             kept = host.files.read_bytes(f"{RUN}/{FILE}")
         host.files.write(f"{RUN}/{FILE}", kept)  # as a SIGKILL leaves it

@@ -10,7 +10,8 @@ from threading import Event
 import pytest
 
 from agent.host.clock import RealClock
-from agent.job.loops import Alive, Loop, Loops, LoopStuck
+from agent.life.loops import Loop, Loops
+from agent.life.watch import Alive, LoopStuck
 
 SOON_S = 10.0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.host.sd_notify import Notifier, watchdog_s
+from agent.life.sd_notify import Notifier, watchdog_s
 
 
 @contextmanager

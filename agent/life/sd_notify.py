@@ -4,21 +4,27 @@
 In: the environment that systemd made. Out: datagrams to its socket. It must never fail the agent: a message that does
 not arrive is systemd's loss, and the watchdog then does what it is for.
 
-systemd also holds sockets for the next process (sd_pid_notify_with_fds(3), FDSTORE): while this one is killed, and
-started again, whoever connects waits in the kernel's queue, and is not refused.
+systemd also holds what is open for the next process (sd_pid_notify_with_fds(3), FDSTORE): while this one is killed, and
+started again, whoever connects to a socket waits in the kernel's queue, and is not refused; and who has no file of its
+own still knows what it knew, from one in memory.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import stat
 from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 
+from agent.life.watch import Alive, SystemTime, Watch, doom
+
 US_PER_S = 1_000_000
 START_EXTENSION_S = 60.0
+LONGEST_TURN_S = 1800.0
+"""Of a long wait: a network that is proven, hardware that is asked."""
 FIRST_FD = 3
 """Of those that systemd hands over (sd_listen_fds(3))."""
 
@@ -31,6 +37,7 @@ class Notifier:
         self.watchdog_s = watchdog_s(environment, os.getpid())
         self._is_ready = False
         self._handed_over = handed_over(environment, os.getpid())
+        self._files = files_of(environment, os.getpid())
 
     def ready(self, status: str = "") -> None:
         """Start-up is over; units that wait for this one may go on."""
@@ -64,21 +71,37 @@ class Notifier:
         if (sock := self.taken(name)) is not None:
             sock.close()
 
+    def file(self, name: str) -> int:
+        """One in memory, which systemd holds for the next process: that which an earlier one has left, or a new one."""
+        if (found := self._files.pop(name, None)) is not None:
+            return found
+        made = os.memfd_create(name, os.MFD_CLOEXEC)
+        self._send("FDSTORE=1", f"FDNAME={name}", fds=(made,))
+        return made
+
     @contextmanager
-    def kept_alive(self) -> Iterator[None]:
-        """Say `alive` from a thread, for waits that are long and cannot hang: those that have timeouts of their own."""
-        over = Event()
+    def kept_alive(self, turn_s: float = LONGEST_TURN_S) -> Iterator[Alive]:
+        """For a wait that is long: a thread says to systemd that we live, for as long as the block says it at least
+        every `turn_s`. One that does not hangs, and the process is bound to end."""
+        over, watch, name = Event(), Watch(SystemTime()), "what it waits for"
         period_s = min(self.watchdog_s or START_EXTENSION_S, START_EXTENSION_S) / 3
+
+        def alive() -> None:
+            watch.hear(name, turn_s)
 
         def speak() -> None:
             self.watchdog()
-            while not over.wait(period_s):
+            while not over.wait(min(period_s, turn_s)):
+                if watch.silent():
+                    doom()
+                    return
                 self.watchdog()
 
+        alive()
         thread = Thread(target=speak, name="alive", daemon=True)
         thread.start()
         try:
-            yield
+            yield alive
         finally:
             over.set()
             thread.join()
@@ -93,16 +116,33 @@ class Notifier:
 
 def handed_over(environment: Mapping[str, str], pid: int) -> dict[str, socket.socket]:
     """By name, the sockets that systemd gave to this very process; of a name that came twice, the last."""
-    count = environment.get("LISTEN_FDS", "")
-    if environment.get("LISTEN_PID") != str(pid) or not count.isdecimal():
-        return {}
     found: dict[str, socket.socket] = {}
-    names = environment.get("LISTEN_FDNAMES", "").split(":")
-    for name, fd in zip(names, range(FIRST_FD, FIRST_FD + int(count)), strict=False):
+    for name, fd in named(environment, pid):
         with suppress(OSError):
             os.set_inheritable(fd, False)
-            found[name] = socket.socket(fileno=fd)
+            if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                found[name] = socket.socket(fileno=fd)
     return found
+
+
+def files_of(environment: Mapping[str, str], pid: int) -> dict[str, int]:
+    """By name, the files in memory that systemd has held for this very process."""
+    found: dict[str, int] = {}
+    for name, fd in named(environment, pid):
+        with suppress(OSError):
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                os.set_inheritable(fd, False)
+                found[name] = fd
+    return found
+
+
+def named(environment: Mapping[str, str], pid: int) -> list[tuple[str, int]]:
+    """What systemd gave to this very process, as numbers of open files."""
+    count = environment.get("LISTEN_FDS", "")
+    if environment.get("LISTEN_PID") != str(pid) or not count.isdecimal():
+        return []
+    names = environment.get("LISTEN_FDNAMES", "").split(":")
+    return list(zip(names, range(FIRST_FD, FIRST_FD + int(count)), strict=False))
 
 
 def socket_address(name: str) -> str | None:
