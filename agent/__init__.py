@@ -23,6 +23,7 @@ Where things are, from the top; a module imports only from floors below it:
     job/                          ledger, journal, outbox, executor, convergence: what survives a crash
     inventory/ plan/ apply/       observe · decide · do: the same nouns in each (disk, image, network …)
     host/                         the doors: all that touches the operating system; `host/fake`: tests, recordings
+    life/                         what every process owes that stays: watchdog, count of its ends, systemd's ear
     model/ errors/ config.py     values, one tree of errors, settings; `program/`: what both commands have in common
 
 Writing an image is the heart of it. `apply/source/` fetches (ranges, mirrors, registries); `apply/chunked/` writes what
@@ -43,7 +44,7 @@ Hardware is put under load by `apply/burn_in/` and judged by `apply/validation/`
 
 So: an operation is *decided* in `plan/`, judged in `plan/check.py`, and *done* in `apply/`; nothing else decides or
 does. `controller/` (the embedded controller) and `bmsctl/` (its client) are other programs in the same wheel: they
-import the lowest floor only, and know the agent by its protocol, `model/protocol.py`, alone.
+import the lowest floors only (`life/` is one), and know the agent by its protocol, `model/protocol.py`, alone.
 
 Who is believed: a node by its key (`link/key.py`; `link/sealed.py`: in the TPM) and its certificate
 (`link/certificate.py`, `controller/certificates.py`), a ramdisk by the boot that the controller ordered

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from threading import Event, Thread
 from time import monotonic
@@ -19,7 +20,9 @@ from agent.host.clock import RealClock
 from agent.host.fake import FakeHost
 from agent.job.convergence import Convergence
 from agent.job.status import status_in
+from agent.life.loops import Loop
 from agent.life.sd_notify import Notifier
+from agent.life.watch import Alive, LoopStuck
 from agent.model.protocol import Session
 from agent.model.request import PowerOffRequest, RebootRequest, Request
 from agent.networking import Networking
@@ -92,6 +95,62 @@ def test_a_dead_thread_ends_the_process() -> None:
     with answering((401, UNAUTHORIZED)) as server, pytest.raises(ControllerRefused, match=r"AGENT\.UNAUTHORIZED"):
         daemon(server.url).run(stop, Notifier({}))
     assert stop.is_set()
+
+
+@pytest.fixture
+def no_end() -> Iterator[None]:
+    """A loop that is found stuck would end this process, too."""
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+def dies(_: Alive) -> None:
+    """As by a fault of ours."""
+    raise ValueError("as none foresaw")
+
+
+def hangs(_: Alive) -> None:
+    """As one does that waits for a device."""
+    Event().wait(30)
+
+
+NAMES = ("worker", "listen", "deliver", "beat", "network", "hear", "survey")
+
+
+@pytest.mark.parametrize("how", [dies, hangs])
+@pytest.mark.parametrize("name", NAMES)
+def test_each_loop_is_watched(name: str, how: Callable[[Alive], None], no_end: None) -> None:
+    """There is no other one, and the death of each and the hang of each ends the process, by its name; but for the
+    survey, whose end is told.
+    """
+    stop = Event()
+
+    class Resident(Daemon):
+        """One of whose loops ends so, while the others live."""
+
+        def loops(self, stop: Event) -> list[Loop]:
+            """All of them."""
+            loops = super().loops(stop)
+            assert tuple(loop.name for loop in loops) == NAMES
+            return [
+                replace(loop, run=how, limit_s=0.2) if loop.name == name else replace(loop, run=lambda _: stop.wait())
+                for loop in loops
+            ]
+
+        def _say(self) -> None:
+            self.told = self._problems()
+            if self.told:
+                stop.set()
+
+    host = replace(FakeHost.with_files({}), clock=RealClock())
+    opened = Open(session=SESSION, url="http://127.0.0.1:1", node_id="node-1", credential=SecretStr("c"))
+    resident = Resident(host, Settings(), opened, Convergence(host, Networking(host), "/state"))
+    if name == "survey":
+        resident.run(stop, Notifier({}))
+        assert "the survey loop" in resident.told[0].message
+    else:
+        with pytest.raises(LoopStuck if how is hangs else ValueError, match=name if how is hangs else "foresaw"):
+            resident.run(stop, Notifier({}))
 
 
 def test_stops_soon_whatever_the_controller_does() -> None:

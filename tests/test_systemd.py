@@ -110,6 +110,23 @@ def test_systemd_never_gives_a_unit_up(unit: Path) -> None:
     assert {"Restart=always", "StartLimitIntervalSec=0"} <= set(lines)
 
 
+@pytest.mark.parametrize("unit", RESIDENT, ids=lambda unit: unit.name)
+def test_systemd_hears_whether_a_unit_lives(unit: Path) -> None:
+    """One that stays says when it is ready, and again and again that it lives; a silent one is ended."""
+    lines = unit.read_text(encoding="utf-8").splitlines()
+
+    assert {"Type=notify", "WatchdogSec=60"} <= set(lines)
+
+
+@pytest.mark.parametrize("unit", RESIDENT, ids=lambda unit: unit.name)
+def test_what_a_unit_counts_outlives_its_process(unit: Path) -> None:
+    """How its processes ended: in a directory that dies with the boot, or else in a file that systemd holds."""
+    lines = unit.read_text(encoding="utf-8").splitlines()
+    has_directory = any(line.startswith("RuntimeDirectory=") for line in lines)
+
+    assert ("RuntimeDirectoryPreserve=yes" in lines) if has_directory else ("FileDescriptorStoreMax=1" in lines)
+
+
 def test_the_firewall_stands_before_the_network() -> None:
     """What configures links comes after network-pre.target, and the saved rules before it."""
     lines = (ROOT / "systemd" / "bms-agent-firewall.service").read_text(encoding="utf-8").splitlines()

@@ -17,26 +17,28 @@ import pytest
 
 from agent.host.files import RealFiles
 from agent.job.status import status_in
-from agent.life.lives import Folder, lives_in
+from agent.life.lives import Folder, Plain, lives_in
 from agent.model.fault import Fault
+from tests.controller.test_process import free_port
 from tests.watched import LIMIT_S
 
 WATCHDOG_S = 5.0
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 pytestmark = pytest.mark.commands
 
 
 class Supervisor:
     """Starts it, hears it, kills it when it is silent, and starts it again: Restart=always, WatchdogSec."""
 
-    def __init__(self, directory: Path, how: str) -> None:
-        self.argv = [sys.executable, "-m", "tests.watched", str(directory), how]
+    def __init__(self, directory: Path, argv: list[str]) -> None:
+        self.argv = argv
         self.ends: list[int] = []
         self.notes = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notes.bind(str(directory / "notify"))
         self.notes.settimeout(0.1)
         self.log = (directory / "log").open("wb")
         about = {"NOTIFY_SOCKET": str(directory / "notify"), "WATCHDOG_USEC": str(int(WATCHDOG_S * 1e6))}
+        about["RUNTIME_DIRECTORY"] = str(directory)
         self.environment = {**os.environ, **about}
         self.child = self.start()
 
@@ -62,11 +64,11 @@ class Supervisor:
 
 
 @contextmanager
-def supervised(directory: Path, how: str) -> Iterator[Supervisor]:
+def supervised(directory: Path, *argv: str) -> Iterator[Supervisor]:
     """For as long as the block runs."""
     (directory / "proc/sys/kernel/random").mkdir(parents=True)
     (directory / "proc/sys/kernel/random/boot_id").write_text("boot-1\n")
-    supervisor = Supervisor(directory, how)
+    supervisor = Supervisor(directory, [sys.executable, *argv])
     try:
         yield supervisor
     finally:
@@ -91,7 +93,7 @@ def test_it_is_ended_and_started_again(tmp_path: Path, how: str, status: int, co
     for as long as nothing is wrong with it. Told to stop, it leaves no word of a crash.
     """
     files = RealFiles(str(tmp_path))
-    with supervised(tmp_path, how) as supervisor:
+    with supervised(tmp_path, "-m", "tests.watched", str(tmp_path), how) as supervisor:
         ends_s = time.monotonic() + PATIENCE_S
         while (fault := crash_told(files)) is None:
             assert time.monotonic() < ends_s, (tmp_path / "log").read_text()
@@ -104,3 +106,56 @@ def test_it_is_ended_and_started_again(tmp_path: Path, how: str, status: int, co
         supervisor.child.terminate()
         assert supervisor.child.wait(PATIENCE_S) == 0
     assert lives_in(Folder(files, "/run")).ended == 0
+
+
+CONTROLLER = """
+import ctypes, sys, time
+from pathlib import Path
+from threading import Event
+from agent.controller import process
+from agent.controller.background import Work
+from agent.controller.options import Options
+
+def hangs(_):
+    time.sleep(600)
+
+def holds_all_up(_):
+    ctypes.PyDLL(None).sleep(600)
+
+def dies(_):
+    raise ValueError("as none foresaw")
+
+def lives(_):
+    pass
+
+folder, how, kind, port = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
+ours = globals()[how] if not (folder / "lives.json").exists() else lives
+works = process.works_of
+process.works_of = lambda options: (*works(options), Work("ours", ours, 0.1, 2.0))
+process.run(Options(listen=f"127.0.0.1:{port}", data=folder / "data", imports=kind))
+"""
+"""A controller, or its importer, with one work more, which ends as it is told in the first life."""
+
+
+@pytest.mark.parametrize("kind", ["here", "only"])
+@pytest.mark.parametrize(
+    ("how", "status", "code"),
+    [
+        ("hangs", 1, "CONTROLLER.STUCK"),
+        ("dies", 1, "AGENT.BUG"),
+        ("holds_all_up", -signal.SIGABRT, "AGENT.KILLED"),
+    ],
+)
+def test_so_is_a_controller(tmp_path: Path, kind: str, how: str, status: int, code: str) -> None:
+    """And its importer: the process that follows says how the one before ended, and serves."""
+    log = tmp_path / "log"
+    with supervised(tmp_path, "-c", CONTROLLER, str(tmp_path), how, kind, str(free_port())) as supervisor:
+        ends_s = time.monotonic() + 4 * PATIENCE_S
+        while not (supervisor.ends and supervisor.is_ready):
+            assert time.monotonic() < ends_s, log.read_text()
+            supervisor.turn()
+        assert supervisor.ends == [status]
+        supervisor.child.terminate()
+        assert supervisor.child.wait(PATIENCE_S) == 0
+    assert "CONTROLLER.CRASHED" in log.read_text() and code in log.read_text()
+    assert lives_in(Plain(tmp_path)).ended == 0

@@ -199,6 +199,7 @@ class Server(uvicorn.Server):
         """The threads that answer, whether one is free."""
         self._watch.hear("the threads that answer", ASK_S + ANSWER_S)
         await run_in_threadpool(lambda: None)
+        self._watch.let_go("the threads that answer")
         await asyncio.sleep(ASK_S)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

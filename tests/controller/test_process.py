@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import socket
@@ -10,10 +11,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from urllib.request import urlopen
 
 import pytest
+from starlette.concurrency import run_in_threadpool
+
+from agent.controller.background import WorkStuck
+from agent.controller.process import ANSWER_S, ASK_S, Server
+from agent.life.watch import Watch
+from tests.controller.world import World
 
 RUN = """
 from agent.controller.options import Options
@@ -104,3 +113,49 @@ def test_a_taken_port_is_said(tmp_path: Path) -> None:
 
     assert running.returncode != 0
     assert re.search(rf"ConfigError: listening on 127\.0\.0\.1:{port}: .*in use", text)
+
+
+@dataclass
+class Still:
+    """Time that stands still until it is moved."""
+
+    now_s: float = 0.0
+
+    def monotonic_s(self) -> float:
+        """The time."""
+        return self.now_s
+
+    def wait(self, stop: Event, timeout_s: float) -> bool:
+        """Nobody does."""
+        return stop.is_set()
+
+
+async def turned(server: Server, time: Still, seconds: float) -> None:
+    """The server turns, and time passes; what it asked for meanwhile is done."""
+    await server.on_tick(1)
+    await asyncio.sleep(0.2)
+    time.now_s += seconds
+
+
+async def told_of_threads(server: Server, time: Still, watch: Watch, busy: int) -> list[str]:
+    """Who is silent after a long time in which so many threads had something to do that has no end."""
+    over = Event()
+    held = [asyncio.create_task(run_in_threadpool(over.wait)) for _ in range(busy)]
+    await asyncio.sleep(0.2)
+    await turned(server, time, ASK_S + ANSWER_S + 1)
+    await turned(server, time, 0)
+    told = [str(one) for one in watch.silent()]
+    over.set()
+    await asyncio.gather(*held)
+    return told
+
+
+@pytest.mark.parametrize(("busy", "is_stuck"), [(1000, True), (20, False)])
+def test_threads_that_answer_nobody(world: World, busy: int, *, is_stuck: bool) -> None:
+    """A server that turns and has no thread left to answer with, and gets none, is as stuck as one that does not turn;
+    while one is free it is not."""
+    time = Still()
+    watch = Watch(time, WorkStuck)
+    told = asyncio.run(told_of_threads(Server(world.controller, watch), time, watch, busy))
+
+    assert [one.partition(":")[0] for one in told] == (["watching the threads that answer"] if is_stuck else [])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -13,8 +14,20 @@ from agent.daemon import live
 from agent.errors import HostError
 from agent.host.fake import Effect, FakeHost, FaultPlan
 from agent.ironic import LONGEST_PAUSE_S as IRONIC_PAUSE_S
-from agent.life.lives import FILE, LONGEST_PAUSE_S, STABLE_S, Folder, Lives, lived, lives_in
+from agent.life.lives import (
+    FILE,
+    LINK,
+    LONGEST_PAUSE_S,
+    STABLE_S,
+    Folder,
+    Lives,
+    Memory,
+    Plain,
+    lived,
+    lives_in,
+)
 from agent.life.sd_notify import Notifier
+from agent.life.watch import SystemTime
 
 RUN = str(Settings().runtime_dir)
 
@@ -102,3 +115,18 @@ def test_a_record_that_is_none(content: bytes) -> None:
     for at in (1, 2, 3, 4):
         full = FakeHost.with_files({}).restarted(FaultPlan(at=at, effect=Effect.FAIL))
         assert ended_by(full, None) == 0
+
+
+def test_of_every_kind(tmp_path: Path) -> None:
+    """Where there is a directory, or memory alone: ends are counted the same, and told by the name of what ended; who
+    is started again by nobody counts nothing."""
+    told = []
+    for shelf in (Plain(tmp_path), Memory(Notifier({})), Plain(None)):
+        for _ in range(2):
+            with suppress(ValueError), lived(shelf, SystemTime()):
+                raise ValueError("no")
+        fault = lives_in(shelf).begun(0.0).fault(1.0, LINK)
+        told.append(fault and f"{fault.code} {fault.message}")
+
+    said = "LINK.CRASHED the process that speaks to the controller ended 2 times in a row; the last time by AGENT.BUG: "
+    assert told == [f"{said}unexpected ValueError: no"] * 2 + [None]

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,6 +73,48 @@ def test_kept_alive(tmp_path: Path) -> None:
         with pytest.raises(BlockingIOError):
             while True:
                 heard(sock)
+
+
+def test_who_hangs_is_not_kept_alive(tmp_path: Path) -> None:
+    """A wait whose turns take longer than they may: systemd hears nothing more of it, and the process is bound to end
+    even without systemd. One that says that it lives goes on."""
+    path = str(tmp_path / "notify")
+    with listening(path) as sock:
+        notifier = Notifier({"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "30000"})
+        try:
+            with notifier.kept_alive(0.3) as alive:
+                for _ in range(100):
+                    heard(sock)
+                    alive()
+                sock.settimeout(0.5)
+                with pytest.raises(TimeoutError):
+                    for _ in range(1000):
+                        heard(sock)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.mark.commands
+def test_a_file_that_is_held(tmp_path: Path) -> None:
+    """In memory: given to systemd when it is made, and had back by the next process, with what is in it; sockets beside
+    it are none."""
+    path = str(tmp_path / "notify")
+    with listening(path) as sock, socket.socket() as other:
+        fd = Notifier({"NOTIFY_SOCKET": path}).file("lives")
+        os.pwrite(fd, b"what it knew", 0)
+        said, held, _, _ = socket.recv_fds(sock, 4096, 1)
+        assert said == b"FDSTORE=1\nFDNAME=lives"
+        script = (
+            "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4);"
+            "os.environ.update(LISTEN_FDS='2', LISTEN_FDNAMES='lives:link', LISTEN_PID=str(os.getpid()));"
+            "from agent.life.sd_notify import Notifier; one = Notifier();"
+            "print(os.pread(one.file('lives'), 99, 0).decode(), one.taken('link') is not None, one.taken('lives'))"
+        )
+        argv = [sys.executable, "-c", script, str(held[0]), str(other.fileno())]
+        done = subprocess.run(argv, pass_fds=(held[0], other.fileno()), capture_output=True, text=True, check=True)
+        os.close(fd)
+        os.close(held[0])
+    assert done.stdout == "what it knew True None\n"
 
 
 @pytest.mark.parametrize(

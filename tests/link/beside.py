@@ -13,6 +13,7 @@ from threading import Event, Thread
 
 from agent.errors import AgentError
 from agent.host.line import Line, accepted, dialled
+from agent.life.lives import Lives
 from agent.life.sd_notify import Notifier
 from agent.link.process import serve
 from agent.model.call import Call
@@ -50,11 +51,11 @@ def listener(path: Path) -> socket.socket:
 
 
 @contextmanager
-def beside(folder: Path, trusts: Collection[int] | None = None) -> Iterator[str]:
+def beside(folder: Path, trusts: Collection[int] | None = None, before: Lives | None = None) -> Iterator[str]:
     """In a thread, until the block ends; its socket."""
     stop, path = Event(), folder / "socket"
     with listener(path) as listening:
-        thread = Thread(target=serve, args=(listening, Notifier({}), stop, trusts), name="beside")
+        thread = Thread(target=serve, args=(listening, Notifier({}), stop, trusts, before), name="beside")
         thread.start()
         try:
             yield str(path)

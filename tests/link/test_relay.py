@@ -4,6 +4,7 @@ when either goes away, or goes mad."""
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import re
@@ -12,8 +13,8 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Thread
-from time import sleep
+from threading import Event, Thread
+from time import monotonic, sleep
 from typing import get_args
 
 import pytest
@@ -23,10 +24,13 @@ from agent.config import Settings
 from agent.errors import AgentError, ConfigError, ControllerRefused, DecodeError, LinkError
 from agent.host.fake import FakeHost
 from agent.host.line import BODY_BYTES, HEAD_BYTES, Line, dialled
+from agent.life.lives import KILLED, STABLE_S, Lives
+from agent.life.sd_notify import Notifier
+from agent.life.watch import LoopStuck
 from agent.link.client import Client
 from agent.link.key import NodeKey
-from agent.link.process import DOING
-from agent.link.relay import Relay, socket_of
+from agent.link.process import DOING, serve
+from agent.link.relay import Beside, Relay, socket_of
 from agent.model import signature
 from agent.model.call import CALLS, HEADERS, Call, Opening
 from agent.model.frozen import decode
@@ -287,3 +291,40 @@ def test_a_slow_certificate_costs_one_call(tmp_path: Path, answer: bytes) -> Non
         thread.join(20)
 
     assert asked == [CERTIFICATE_PATH, "/v1/agent/reports"]
+
+
+def test_a_call_without_an_end_ends_that_process(tmp_path: Path) -> None:
+    """Whatever it is that hangs there: its room would be taken for ever."""
+    ended: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            serve(listening, Notifier({}), Event(), made_s=0.2)
+        except LoopStuck as stuck:
+            ended.append(stuck)
+
+    with listener(tmp_path / "socket") as listening, socket.create_server(("127.0.0.1", 0)) as silent:
+        thread = Thread(target=run, name="beside")
+        thread.start()
+        line = dialled(str(tmp_path / "socket"), "calling")
+        line.send(Opening(url=f"http://127.0.0.1:{silent.getsockname()[1]}").model_dump_json().encode(), b"", 5)
+        line.send(Call(method="POST", target="/v1/agent/reports").model_dump_json().encode(), b"", 5)
+        thread.join(20)
+        line.close()
+    faulthandler.cancel_dump_traceback_later()
+
+    assert [(one.code, "a call (thread" in str(one)) for one in ended if isinstance(one, LoopStuck)] == [
+        ("LINK.STUCK", True)
+    ]
+
+
+def test_root_hears_how_that_process_ended(tmp_path: Path) -> None:
+    """With each answer, and so does the controller, until it has lived long enough."""
+    before, learns = Lives(ended=4, last=KILLED), Beside()
+    for began_s, code in ((monotonic(), "LINK.CRASHED"), (monotonic() - STABLE_S, None)):
+        lives = before.model_copy(update={"began_s": began_s})
+        with beside(tmp_path, before=lives) as path, answering(TAKEN) as server:
+            client = Client(server.url, SecretStr("credential"), KEY, "session-1", socket=path, beside=learns)
+            client.post("/v1/agent/reports", BATCH, ReportsAnswer)
+        assert (learns.fault.code if learns.fault else None) == code
+        assert learns.fault is None or "ended 4 times in a row" in learns.fault.message

@@ -67,6 +67,7 @@ def tpm(folder: Path) -> Iterator[list[str]]:
     socket = folder / "tpm" / "socket"
     argv = [program, "socket", "--tpm2", "--tpmstate", f"dir={folder}/tpm", "--ctrl", f"type=unixio,path={socket}"]
     with subprocess.Popen(argv) as process:
+        (folder / "tpm" / "pid").write_text(str(process.pid))
         try:
             for _ in range(100):
                 if socket.exists():
@@ -93,8 +94,13 @@ def drives(folder: Path, count: int = 4) -> list[str]:
 
 def restricted() -> str:
     """The inventory under the restrictions of the service, as a unit that ends."""
+    return confined("bms-agent inventory --json", SERVED)
+
+
+def confined(command: str, said: str) -> str:
+    """A command under the restrictions of the service, as a unit that ends; where what it prints is written."""
     kept = (line for line in UNIT.read_text(encoding="utf-8").splitlines() if not line.startswith(NOT_KEPT))
-    return "\n".join([*kept, "Type=oneshot", "ExecStart=bms-agent inventory --json", f"StandardOutput=file:{SERVED}"])
+    return "\n".join([*kept, "Type=oneshot", f"ExecStart={command}", f"StandardOutput=file:{said}"])
 
 
 def looked(folder: Path, ramdisk: Path) -> dict[str, Any]:

@@ -93,3 +93,21 @@ def test_a_death_anywhere(effect: Effect) -> None:
         steps = [one for one in listed if one.command_name == "execute_deploy_step"]
         assert len(steps) == 1 or len(told) < 2, at
         assert all(first.done + second.done for one in steps if one.command_status is Status.SUCCEEDED), at
+
+
+def test_a_command_that_ends_the_interpreter_s_way() -> None:
+    """What is no ordinary error is told, too: nobody else would end such a command."""
+    host, died = FakeHost.with_files({}), list[BaseException]()
+    record = Record(host.files, DIRECTORY, BOOT)
+    record.open(identity(), NODE)
+
+    def leaves(*_: object) -> Outcome:
+        raise SystemExit(3)
+
+    commands = Commands({STEP: Command(Kind.STARTED, leaves)}, record, Event(), died.append)
+    commands.order(STEP, {}, wait=False)
+    for thread in enumerate_threads():
+        if thread.name == "execute_deploy_step":
+            thread.join(TIMEOUT_S)
+
+    assert [type(one) for one in died] == [SystemExit] and commands.running == "execute_deploy_step"
