@@ -6,12 +6,16 @@ In: nothing. Out: totals, and the block devices in use. It must not interpret: w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
 from agent.errors import HostError
 from agent.host.doors import Files
+
+ROOT = "/dev/root"
+OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 class RealCounters:
@@ -38,19 +42,25 @@ class RealCounters:
 
     def mounts(self) -> Iterable[tuple[str, str]]:
         """(device node, mount point) of every mounted block device."""
-        with asking("the mounts") as psutil:
-            found = psutil.disk_partitions(all=True)  # all: a filesystem psutil does not know is still in the way
-            return tuple((each.device, shown(each.mountpoint)) for each in found if each.device.startswith("/dev/"))
+        lines = self._files.read_text("/proc/self/mountinfo").splitlines()
+        rows = (line.partition(" - ") for line in lines if " /dev/" in line)
+        found = ((left.split(), right.split()) for left, _, right in rows)
+        told = ((fields[2], unescaped(fields[4]), unescaped(source)) for fields, (_, source, *_) in found)
+        return tuple((self._named(node, number), place) for number, place, node in told if node.startswith("/dev/"))
 
     def swaps(self) -> Iterable[str]:
         """Device nodes that are swapped to (psutil has only their sum)."""
         lines = self._files.read_text("/proc/swaps").splitlines()[1:]
         return tuple(line.split()[0] for line in lines if line.startswith("/dev/"))
 
+    def _named(self, node: str, number: str) -> str:
+        """A kernel without an initramfs calls what it started from /dev/root, which is no node."""
+        return node if node != ROOT else f"/dev/{self._files.resolve(f'/sys/dev/block/{number}').rpartition('/')[2]}"
 
-def shown(path: str) -> str:
-    """A path that can be written as JSON: names of files are bytes, and need not be UTF-8."""
-    return path.encode(errors="surrogateescape").decode(errors="replace")
+
+def unescaped(word: str) -> str:
+    """Blanks and the like are written by their octal numbers (fs/proc_namespace.c, mangle)."""
+    return OCTAL.sub(lambda found: chr(int(found[1], 8)), word)
 
 
 @contextmanager

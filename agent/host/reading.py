@@ -29,11 +29,13 @@ def content(path: str) -> bytes:
     """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        piece = os.read(fd, READ_BYTES)
+        if len(piece) < PAGE_BYTES and path.startswith(IN_ONE_READ):
+            return piece
         pieces = []
-        while piece := os.read(fd, READ_BYTES):
+        while piece:
             pieces.append(piece)
-            if len(piece) < PAGE_BYTES and path.startswith(IN_ONE_READ):
-                break
+            piece = os.read(fd, READ_BYTES)
     finally:
         os.close(fd)
     return b"".join(pieces)

@@ -86,8 +86,10 @@ class OnDemand(Mapping[str, Mapping[str, str]]):
 
 
 def properties(subsystem: str, name: str, place: str) -> dict[str, str]:
-    """Of one device, but for its path, which whoever asks knows. Raises `OSError`."""
-    told = uevent(reading.content(f"{place}/uevent"))
+    """Of one device, but for its path, which whoever asks knows. Of PCI only what udev says, not what the kernel does:
+    a function has no number to be found by. Raises `OSError`.
+    """
+    told = uevent(reading.content(f"{place}/uevent")) if subsystem != "pci" else {}
     try:
         return told | database(reading.content(f"{DATABASE}/{entry(subsystem, name, told)}"))
     except FileNotFoundError:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from threading import Condition, Thread
 from typing import Generic, TypeVar
 
@@ -30,9 +30,10 @@ log = structlog.get_logger("inventory")
 class Collectors(Generic[T]):
     """Who is still to be asked, and what was brought."""
 
-    def __init__(self, asked: Mapping[str, Callable[[], T]]) -> None:
+    def __init__(self, asked: Mapping[str, Callable[[], T]], slow: Collection[str]) -> None:
         self._asked = asked
-        self._waiting = deque(asked.items())
+        self._slow = slow
+        self._waiting = deque((name, bring) for name, bring in asked.items() if name not in slow)
         self._brought: dict[str, T | Unknown] = {}
         self._died: BaseException | None = None
         self._news = Condition()
@@ -43,6 +44,10 @@ class Collectors(Generic[T]):
         end_s = time.monotonic() + limit_s
         threads = 0
         with self._news:
+            for name in self._slow:
+                Thread(
+                    target=self._bring, args=(name, self._asked[name]), name=f"inventory {name}", daemon=True
+                ).start()
             more = min(at_once, len(self._waiting))
             while not self._is_over() and (left_s := end_s - time.monotonic()) > 0:
                 for number in range(threads, threads + more):
@@ -72,14 +77,17 @@ class Collectors(Generic[T]):
                 if not self._waiting or self._died is not None:
                     return
                 name, bring = self._waiting.popleft()
-            found = self._asked_of(name, bring)
-            with self._news:
-                if isinstance(found, Died):
-                    self._died = found.why
-                else:
-                    self._brought[name] = found
-                if self._is_over():
-                    self._news.notify()
+            self._bring(name, bring)
+
+    def _bring(self, name: str, bring: Callable[[], T]) -> None:
+        found = self._asked_of(name, bring)
+        with self._news:
+            if isinstance(found, Died):
+                self._died = found.why
+            else:
+                self._brought[name] = found
+            if self._is_over():
+                self._news.notify()
 
     def _asked_of(self, name: str, bring: Callable[[], T]) -> T | Unknown | Died:
         try:
@@ -101,7 +109,9 @@ class Died:
 
 
 def side_by_side(
-    asked: Mapping[str, Callable[[], T]], limit_s: float, *, at_once: int | None = None
+    asked: Mapping[str, Callable[[], T]], limit_s: float, *, at_once: int | None = None, slow: Collection[str] = ()
 ) -> dict[str, T | Unknown]:
-    """What each brings, in the order in which they were asked; so many begin at once, or all."""
-    return Collectors(asked).brought(at_once or len(asked), limit_s)
+    """What each brings, in the order in which they were asked; so many begin at once, or all, and beside them the
+    `slow`, which wait for their devices.
+    """
+    return Collectors(asked, slow).brought(at_once or len(asked), limit_s)

@@ -154,6 +154,7 @@ ROWS = {
         answers.scsi_page(self_test.SCSI_PAGE, (1, bytes([2 << 5 | 7, 1, 1, 44, *range(12)])), (2, bytes(16))),
     ),
     "ata thresholds": of(ata.thresholds, answers.ata_thresholds((5, 10))),
+    "scsi pages": of(scsi.supported, answers.scsi_pages(0, 0x0D, 0x2F)),
     "scsi page": of(
         lambda raw: scsi.health({0x0D: scsi.parameters(raw, 0x0D)}),
         answers.scsi_page(0x0D, (0, b"\0\x1f"), (1, b"\0\x3c")),

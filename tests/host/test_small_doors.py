@@ -10,7 +10,7 @@ import pytest
 
 from agent.errors import HostError, ToolMissing
 from agent.host.clock import RealClock
-from agent.host.counters import RealCounters, shown
+from agent.host.counters import RealCounters
 from agent.host.fake import FakeHost
 from agent.host.files import RealFiles
 from agent.host.identity import boot_id, hostname, machine_id
@@ -43,10 +43,32 @@ def test_counters_agree_with_proc() -> None:
     assert all(device.startswith("/dev/") and place.startswith("/") for device, place in counters.mounts())
 
 
-def test_mount_point_that_is_no_text() -> None:
-    """A mount point whose name is no UTF-8 can still be reported."""
-    assert shown("/mnt/caf\udce9") == "/mnt/caf\ufffd"
-    assert shown("/mnt/café") == "/mnt/café"
+def test_mounts(tmp_path: Path) -> None:
+    """Block devices that are mounted, by their nodes and places; names may have blanks, be no UTF-8, or be the
+    kernel's word for what it started from.
+    """
+    rows = (
+        rb"22 1 8:1 / / rw,relatime - ext4 /dev/root rw",
+        rb"23 22 0:20 / /proc rw shared:5 - proc proc rw",
+        rb"24 22 253:0 / /mnt/a\040b rw shared:6 master:1 - xfs /dev/mapper/v\040g rw",
+        b"25 22 8:17 / /mnt/caf\xe9 rw - vfat /dev/sdb1 rw",
+        rb"26 22 0:30 / /mnt/at\040-\040/dev/no rw - tmpfs tmpfs rw",
+        rb"27 22 0:31 / /nameless rw - tmpfs  rw",
+    )
+    for at, content in {
+        "proc/self/mountinfo": b"\n".join(rows) + b"\n",
+        "sys/devices/pci/sda/sda1/dev": b"8:1",
+    }.items():
+        (tmp_path / at).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / at).write_bytes(content)
+    (tmp_path / "sys/dev/block").mkdir(parents=True)
+    (tmp_path / "sys/dev/block/8:1").symlink_to("../../devices/pci/sda/sda1")
+
+    assert RealCounters(RealFiles(str(tmp_path))).mounts() == (
+        ("/dev/sda1", "/"),
+        ("/dev/mapper/v g", "/mnt/a b"),
+        ("/dev/sdb1", "/mnt/caf\ufffd"),
+    )
 
 
 def test_swaps() -> None:

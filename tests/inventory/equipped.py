@@ -28,6 +28,7 @@ def machine() -> Machine:
             (node, "identify 0 1"): answers.nvme_namespace(),
             (node, "log 2"): answers.nvme_health(),
         }
+    built.drives["/dev/sda", "scsi 0"] = answers.scsi_pages(0, 13, 47)
     built.drives["/dev/sda", "scsi 13"] = answers.scsi_page(13, (0, b"\0\x1f"))
     built.drives["/dev/sda", "scsi 47"] = answers.scsi_page(47, (0, b"\0\0\x1f"))
     built.drivers |= {

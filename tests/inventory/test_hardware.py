@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from threading import Barrier, Event, get_ident
 from time import monotonic
@@ -105,6 +106,38 @@ def test_the_board(found: Hardware) -> None:
     intel = next(one for one in found.pci_devices if one.address == "0000:19:00.0")
     assert intel.link == PciLink(speed_gts=8.0, width_lanes=4, best_speed_gts=8.0, best_width_lanes=8)
     assert (intel.vendor_name, intel.class_name, intel.driver) == ("Intel Corporation", "Ethernet controller", "i40e")
+
+
+def test_a_disk_without_log_pages_is_asked_once() -> None:
+    """It would refuse each of seven: SCSI disks of virtual machines do."""
+    machine, plan = equipped.machine(), FaultPlan()
+    del machine.drives["/dev/sda", "scsi 0"]
+    found = take_in_full(FakeHost.of(machine, plan))
+
+    asked = [call for call in plan.calls if call.startswith("drives.scsi_log(/dev/sda")]
+    assert (asked, disk(found, "sda").health) == (["drives.scsi_log(/dev/sda, 0)"], None)
+
+
+def test_nothing_is_read_twice() -> None:
+    """What two collectors want to know of a file is read once, so both see the same; but for what is not there."""
+    plan = FaultPlan()
+    take_in_full(FakeHost.of(equipped.machine(), plan))
+
+    looked = ("files.read_text", "files.exists", "files.names", "files.resolve")
+    often = [call for call, times in Counter(plan.calls).items() if times > 1 and call.startswith(looked)]
+    assert often == ["files.read_text(/sys/bus/pci/devices/0000:18:00.0/numa_node)"]
+
+
+def test_slow_ones_are_not_waited_for() -> None:
+    """Who waits for a device has a thread of its own from the beginning, while the others are asked in turn."""
+    asked_others = Event()
+
+    def others() -> str:
+        asked_others.set()
+        return "quick"
+
+    brought = side_by_side({"tpm": lambda: asked_others.wait(5), "board": others}, limit_s=5, at_once=1, slow=("tpm",))
+    assert brought == {"tpm": True, "board": "quick"}
 
 
 def test_it_holds_the_short_one() -> None:

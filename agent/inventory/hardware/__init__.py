@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from agent.host import smbios
-from agent.host.doors import Host
+from agent.host.doors import Files, Host
 from agent.host.identity import boot_id
 from agent.inventory.array import arrays
 from agent.inventory.bmc import bmc
@@ -21,7 +21,7 @@ from agent.inventory.fact import attempt, of
 from agent.inventory.hardware.disk import disks_in_full
 from agent.inventory.hardware.firmware import firmware
 from agent.inventory.hardware.nic import nics_in_full
-from agent.inventory.hardware.once import UdevOnce
+from agent.inventory.hardware.once import FilesOnce, UdevOnce
 from agent.inventory.hardware.pci import gpus, pci
 from agent.inventory.hardware.processor import processors
 from agent.inventory.hardware.sensors import memory_errors, sensors
@@ -37,6 +37,8 @@ from agent.model.hardware import Hardware
 LIMIT_S = 10.0
 OF_THAT = 0.7
 """What a disk, or a NIC, has of the time of all disks: they are listed first."""
+SLOW = ("tpm", "bmc")
+"""Parts whose devices take milliseconds for every answer."""
 Collectors = dict[str, Callable[[], Any]]
 
 
@@ -44,9 +46,9 @@ def take_in_full(host: Host, *, listen_s: float = 0.0, limit_s: float = LIMIT_S)
     """Everything. It takes no longer than the limit, and `listen_s` for switches to announce themselves. It never
     raises an `AgentError`.
     """
-    host = replace(host, udev=UdevOnce(host.udev))
+    host = replace(host, files=cast(Files, FilesOnce(host.files)), udev=UdevOnce(host.udev))
     tables = attempt(lambda: smbios.read(host.files))
-    found = side_by_side(collectors(host, tables, listen_s, limit_s), limit_s + listen_s, at_once=1)
+    found = side_by_side(collectors(host, tables, listen_s, limit_s), limit_s + listen_s, at_once=1, slow=SLOW)
     functions = found["pci_devices"]
     return Hardware(
         taken_at=host.clock.now(),

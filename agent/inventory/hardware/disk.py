@@ -190,25 +190,36 @@ def ata_self_tests(drives: Drives, node: str) -> tuple[SelfTest, ...] | None:
     return None if answer is None else self_test.of_ata(answer.data)
 
 
-def scsi_self_tests(drives: Drives, node: str) -> tuple[SelfTest, ...] | None:
+def scsi_self_tests(drives: Drives, node: str, there: frozenset[int]) -> tuple[SelfTest, ...] | None:
     """Raises `DeviceError`, `DecodeError`."""
-    raw = drives.scsi_log(node, self_test.SCSI_PAGE)
+    raw = drives.scsi_log(node, self_test.SCSI_PAGE) if self_test.SCSI_PAGE in there else None
     return None if raw is None else self_test.of_scsi(scsi.parameters(raw, self_test.SCSI_PAGE))
 
 
 def of_scsi(drives: Drives, node: str) -> Told:
-    """Log pages; SATA disks behind a SAS adapter answer them too, by its translation."""
+    """Log pages; SATA disks behind a SAS adapter answer them too, by its translation. Which pages there are is asked
+    first: who has none would refuse each.
+    """
+    there = attempt(lambda: scsi_pages(drives, node))
     return Told(
-        health=attempt(lambda: scsi_health(drives, node)),
-        self_tests=attempt(lambda: scsi_self_tests(drives, node)),
+        health=of(there, lambda found: attempt(lambda: scsi_health(drives, node, found))),
+        self_tests=of(there, lambda found: attempt(lambda: scsi_self_tests(drives, node, found))),
     )
 
 
-def scsi_health(drives: Drives, node: str) -> DiskHealth | None:
+def scsi_pages(drives: Drives, node: str) -> frozenset[int]:
+    """All of its log pages. Raises `DeviceError`, `DecodeError`."""
+    raw = drives.scsi_log(node, scsi.SUPPORTED)
+    return frozenset() if raw is None else scsi.supported(raw)
+
+
+def scsi_health(drives: Drives, node: str, there: frozenset[int]) -> DiskHealth | None:
     """Of the pages that it has; a page that is damaged is told, if no other is there. Raises `DeviceError`."""
     pages: dict[int, scsi.Parameters] = {}
     damaged: DecodeError | None = None
     for page in scsi.PAGES:
+        if page not in there:
+            continue
         raw = drives.scsi_log(node, page)
         if raw is None:
             continue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""udev's database, read once for all collectors of one inventory: it is the most costly thing that they share."""
+"""Files and udev's database, read once for all collectors of one inventory: what two ask for, both see alike."""
 
 from __future__ import annotations
 
@@ -7,8 +7,48 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from threading import Lock
 
-from agent.host.doors import Udev
+from agent.host.doors import Files, Udev
 from agent.host.network_doors import Watch
+
+
+class FilesOnce:
+    """`doors.Files` for as long as one inventory takes, which only looks. What fails is tried again."""
+
+    def __init__(self, files: Files) -> None:
+        self._texts: dict[str, str] = {}
+        self._exist: dict[str, bool] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
+        self._resolved: dict[str, str] = {}
+        self._files = files
+        self.read_bytes = files.read_bytes
+
+    def read_text(self, path: str) -> str:
+        """As it was when it was asked for first."""
+        found = self._texts.get(path)
+        if found is None:
+            found = self._texts[path] = self._files.read_text(path)
+        return found
+
+    def exists(self, path: str) -> bool:
+        """The same."""
+        found = self._exist.get(path)
+        if found is None:
+            found = self._exist[path] = self._files.exists(path)
+        return found
+
+    def names(self, directory: str) -> tuple[str, ...]:
+        """The same."""
+        found = self._names.get(directory)
+        if found is None:
+            found = self._names[directory] = self._files.names(directory)
+        return found
+
+    def resolve(self, path: str) -> str:
+        """The same."""
+        found = self._resolved.get(path)
+        if found is None:
+            found = self._resolved[path] = self._files.resolve(path)
+        return found
 
 
 class UdevOnce:

@@ -102,6 +102,8 @@ def link(answer: bytes) -> LinkModes:
 def modes(mask: bytes) -> tuple[str, ...]:
     """By name; one that is newer than our list by its number."""
     bits = int.from_bytes(mask, "little")
+    if not bits:
+        return ()
     known = [MODES[bit] for bit in sorted(MODES) if bits >> bit & 1]
     newer = [f"mode {bit}" for bit in range(max(MODES) + 1, 8 * len(mask)) if bits >> bit & 1]
     return (*known, *(newer if len(newer) < len(mask) else ()))

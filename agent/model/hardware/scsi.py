@@ -12,11 +12,20 @@ from agent.errors import DecodeError
 from agent.model.hardware.disk import DiskHealth
 
 WRITE_ERRORS, READ_ERRORS, TEMPERATURE, SOLID_STATE, BACKGROUND, EXCEPTIONS = 0x02, 0x03, 0x0D, 0x11, 0x15, 0x2F
+SUPPORTED = 0x00
 PAGES = (WRITE_ERRORS, READ_ERRORS, TEMPERATURE, SOLID_STATE, BACKGROUND, EXCEPTIONS)
 PROCESSED_BYTES, UNCORRECTED = 0x05, 0x06
 FAILURE_PREDICTED, WARNING = 0x5D, 0x0B
 NO_TEMPERATURE = 0xFF
 Parameters = Mapping[int, bytes]
+
+
+def supported(raw: bytes) -> frozenset[int]:
+    """The pages that a disk has, of its page of them (SPC-5, section 7.3.17). Raises `DecodeError`."""
+    end = 4 + int.from_bytes(raw[2:4])
+    if len(raw) < 4 or raw[0] & 0x3F != SUPPORTED or end > len(raw):
+        raise DecodeError("reading SCSI log page 0x00", f"it has {len(raw)} bytes, {raw[:4].hex() or 'none'} first")
+    return frozenset(page & 0x3F for page in raw[4:end])
 
 
 def parameters(raw: bytes, page: int) -> dict[int, bytes]:

@@ -126,6 +126,11 @@ def ata_thresholds(*found: tuple[int, int]) -> bytes:
     return summed(raw)
 
 
+def scsi_pages(*pages: int) -> bytes:
+    """The log page of log pages."""
+    return bytes(2) + len(pages).to_bytes(2) + bytes(pages)
+
+
 def scsi_page(page: int, *parameters: tuple[int, bytes]) -> bytes:
     """A log page, with room behind it as a disk's answer has."""
     body = b"".join(struct.pack(">HBB", code, 3, len(value)) + value for code, value in parameters)

@@ -89,6 +89,14 @@ def test_scsi() -> None:
     assert scsi.health({}) is None
 
 
+def test_scsi_pages() -> None:
+    """Which log pages there are; a page that is cut, or another one, is damaged."""
+    assert scsi.supported(answers.scsi_pages(0, 0x0D, 0x2F)) == {0, 0x0D, 0x2F}
+    for wrong in (b"", answers.scsi_pages(0, 0x0D)[:-1], answers.scsi_page(0x0D, (0, b"\0\x1f"))):
+        with pytest.raises(DecodeError, match="log page 0x00"):
+            scsi.supported(wrong)
+
+
 def test_modules() -> None:
     """Three standards; power where the module measures it; a copper cable has a length and no wavelength."""
     small, cable, large = (transceiver(raw) for raw in (answers.sfp(), answers.qsfp(), answers.cmis()))

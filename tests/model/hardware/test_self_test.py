@@ -81,6 +81,7 @@ def test_disks_are_asked_by_their_own_commands() -> None:
         (NVME.path, "log 6"): answers.nvme_self_tests((0x10, 5, None)),
         (SSD.path, "ata"): answers.ata_identity(),
         (SSD.path, "smart 213 6"): answers.ata_self_tests((0x01, 0x00, 7, 0), newest=1),
+        (HDD.path, "scsi 0"): answers.scsi_pages(0, 0x10),
         (HDD.path, "scsi 16"): page,
     }
     drives = FakeHost.of(made).drives
