@@ -271,7 +271,8 @@ class Operations:
         """Raises `PreconditionError` if it does not hold now."""
         match precondition:
             case DiskMustBe():
-                must_be_still(self._disks(precondition.disk), precondition.disk, besides=precondition.holders)
+                there, grows = self._disks(precondition.disk), precondition.grows_bytes
+                must_be_still(there, precondition.disk, besides=precondition.holders, grows_bytes=grows)
             case DiskMustBeIdle():
                 must_be_still(self._disks(precondition.disk), precondition.disk, to_write=False)
             case _:

@@ -13,6 +13,7 @@ from threading import Event, Lock, Thread
 
 from agent.apply.erasing import erase
 from agent.apply.erasing.certify import RUNTIME, certificate
+from agent.apply.erasing.paths import by_another_path, is_same
 from agent.apply.metadata import wipe_disk
 from agent.errors import AgentError, EraseUnproven, HostError
 from agent.host.doors import Host
@@ -20,7 +21,7 @@ from agent.model.disk import DiskIdentity
 from agent.model.erasing import Erasure, Means, Outcome
 from agent.model.erasing.certificate import IN_RESULT
 from agent.model.job import Advance, Result
-from agent.model.plan import DiskMustBe, EraseDisk, EraseDisks, Wipe
+from agent.model.plan import DiskMustBe, EraseDisk, EraseDisks, Wipe, by_disk
 
 TICK_S = 0.5
 Hold = Callable[[DiskMustBe], None]
@@ -52,7 +53,7 @@ def erase_disks(
     naming each that failed, and each that is erased all the same.
     """
     progress = Progress(total=sum(one.disk.size_bytes for one in step.erasures if isinstance(one, EraseDisk)))
-    waiting, found = list(step.erasures), dict[str, Erasure | AgentError]()
+    waiting, found = by_disk(step.erasures), dict[str, Erasure | AgentError]()
     recalled, lock = Event(), Lock()
 
     def work() -> None:
@@ -60,8 +61,14 @@ def erase_disks(
             with lock:
                 if not waiting:
                     return
-                one = waiting.pop(0)
-            found[one.disk.path] = outcome(host, one, progress.of(one.disk.path, recalled), hold)
+                paths = waiting.pop(0)
+            first, same = paths[0], [one for one in paths[1:] if is_same(host, paths[0], one, hold)]
+            for one in paths:
+                if one not in same:
+                    found[one.disk.path] = outcome(host, one, progress.of(one.disk.path, recalled), hold)
+            for one in same:
+                progress.done[one.disk.path] = one.disk.size_bytes
+                found[one.disk.path] = by_another_path(found[first.disk.path], one.disk)
 
     run_all([work] * step.at_once, recalled, lambda: advance(sum(progress.done.values()), progress.total))
     return summed(host, step, found, directory)

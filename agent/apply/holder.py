@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Doing `StopHolder`: an array, a mapped or a cached device is taken down. The kernel refuses while anybody uses it."""
+"""Doing `StopHolder`: an array, a mapped or a cached device is taken down, and swap is ended. The kernel refuses while
+anybody uses it, or where what was swapped out has no room in memory.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,8 @@ from agent.model.plan import StopHolder
 
 PATIENCE_S = 10.0
 PAUSE_S = 0.1
+SWAP_S = 1800.0
+"""All that is there is read back into memory."""
 
 
 def stop_holder(host: Host, step: StopHolder, advance: Advance) -> Result:
@@ -21,7 +25,7 @@ def stop_holder(host: Host, step: StopHolder, advance: Advance) -> Result:
     advance(0, None)
     one, doing = step.holder, f"taking down {step.holder}"
     if still_held(host, one):
-        now = holder(host.files, one.name, one.on[0])
+        now = one if one.kind == "swap" else holder(host.files, one.name, one.on[0])
         if now != one:
             raise DiskChanged(doing, f"now {now} stands on {', '.join(now.on)}")
         order(host, one)
@@ -39,6 +43,8 @@ def order(host: Host, one: Holder) -> None:
         host.files.tell(f"/sys/block/{one.name}/md/array_state", "clear")
     elif one.kind == "bcache":
         stop_cached(host, one)
+    elif one.kind == "swap":
+        host.run(["swapoff", f"/dev/{one.on[0]}"], timeout_s=SWAP_S)
     else:
         host.run(["dmsetup", "remove", "--retry", one.label or one.name])
 
@@ -55,6 +61,9 @@ def stop_cached(host: Host, one: Holder) -> None:
 
 def still_held(host: Host, one: Holder) -> list[str]:
     """What it stands on, as far as that still says so."""
+    if one.kind == "swap":
+        used = {host.files.resolve(node) for node in host.counters.swaps()}
+        return [below for below in one.on if f"/dev/{below}" in used]
     return [below for below in one.on if is_held(host, one, f"/sys/class/block/{below}")]
 
 

@@ -39,6 +39,7 @@ def controller(
     patience_s: Annotated[float | None, typer.Option(help="for a machine to react before its BMC is used")] = None,
     silence_timeout_s: Annotated[float | None, typer.Option(help="until a silent deploy has failed")] = None,
     quarantine: Annotated[bool | None, typer.Option(help="a disk not proven erased costs itself, not its node")] = None,
+    show_hidden: Annotated[bool | None, typer.Option(help="of ATA drives, before they are erased, for good")] = None,
     require_attested: Annotated[bool | None, typer.Option(help="put no node back whose erasure is not")] = None,
     require_approval: Annotated[bool | None, typer.Option(help="of a second person, before data are destroyed")] = None,
     token_lifetime_s: Annotated[float | None, typer.Option(help="of a one-time enrolment token")] = None,

@@ -47,6 +47,9 @@ def erase(
         Method, typer.Option(metavar="METHOD", help=f"{CHOICE} one of {', '.join(Method)}")
     ] = Method.ZERO,
     metadata: Annotated[bool, typer.Option("--metadata", help="only what says what they hold: in seconds")] = False,
+    show_hidden: Annotated[
+        bool, typer.Option("--show-hidden", help="let ATA drives show for good what they hide, and erase that, too")
+    ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="only show what would be done")] = False,
     json: Annotated[bool, typer.Option("--json", help="print the plan, or the signed certificate, as JSON")] = False,
 ) -> None:
@@ -57,7 +60,9 @@ def erase(
 
     host, name = open_host(), new_request_id()
     chosen = Method.METADATA.value if metadata else method.value
-    request = EraseRequest(request_id=name, node_id=BY_HAND, serials=tuple(disks), method=chosen)
+    request = EraseRequest(
+        request_id=name, node_id=BY_HAND, serials=tuple(disks), method=chosen, show_hidden=show_hidden
+    )
     operations = by_hand(host)
     planned = operations.plan(request)
     if plan or not json:

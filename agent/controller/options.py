@@ -61,6 +61,11 @@ class Options(Frozen):
         description="a disk that is not proven erased is set apart by its serial, and its node goes on, but gets no "
         "server until the disk is out or accepted; else the whole node is in error",
     )
+    show_hidden: bool = Field(
+        default=True,
+        description="what an ATA drive hides behind its end (a host protected area) is shown for good, and erased; "
+        "else such a drive is never proven erased",
+    )
     require_approval: bool = Field(
         default=False,
         description="who orders that a server with data is deleted or reinstalled, or a node with data cleaned, waits "

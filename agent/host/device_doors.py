@@ -91,6 +91,10 @@ class Erasers(Protocol):
         """A command of the Security feature set (section 7.39 and following), at its end; `block` may be empty."""
         ...
 
+    def ata_show(self, node: str, question: int, last: int) -> None:
+        """Let it show itself up to that address, for good: what `Drives.ata_capacity` told by that question."""
+        ...
+
     def scsi_sanitize(self, node: str, word: int) -> None:
         """SANITIZE (SBC-4, section 5.33) with the service action and the bits of its second byte."""
         ...

@@ -35,6 +35,7 @@ REPORT_SUPPORTED, SUPPORTED_BYTES, OF_ONE_ACTION = (0xA3, 0x0C), 64, 0b010
 ATA_SANITIZE, SANITIZE_STATUS = 0xB4, 0x0000
 ATA_IDENTIFY, ATA_SMART = 0xEC, 0xB0
 ATA_NATIVE = frozenset({0x27, 0x78})
+ATA_BY_ADDRESS = ATA_NATIVE | {0x37}
 ATA_CONFIGURATION, CONFIGURATION_IDENTIFY = 0xB1, 0xC2
 BY_LBA = 0x40
 SMART_STATUS = 0xDA
@@ -204,8 +205,8 @@ def ata_command(command: int, feature: int, lba: int, *, count: int = 0, sends: 
     """
     low, high = lba.to_bytes(6, "little")[:3], lba.to_bytes(6, "little")[3:]
     pairs = [byte for pair in zip(high, low, strict=True) for byte in pair]
-    protocol = (PIO_OUT if sends else NON_DATA) | (EXTENDED if command in {ATA_SANITIZE, *ATA_NATIVE} else 0)
-    device = BY_LBA if command in ATA_NATIVE else 0
+    protocol = (PIO_OUT if sends else NON_DATA) | (EXTENDED if command in {ATA_SANITIZE, *ATA_BY_ADDRESS} else 0)
+    device = BY_LBA if command in ATA_BY_ADDRESS else 0
     transfer = (ONE_SECTOR_OUT if sends else 0) | WANT_REGISTERS
     return bytes([ATA_16, protocol, transfer, *feature.to_bytes(2), 0, count or int(sends), *pairs, device, command, 0])
 

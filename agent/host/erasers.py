@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from agent.errors import DeviceError
 from agent.host.drives import ATA_SANITIZE, NVME_ADMIN, NvmeCommand, ata_command, descriptor, left, scsi
+from agent.model.erasing import capacity
 
 FORMAT_NVM, SANITIZE_NVM = 0x80, 0x84
 SCSI_SANITIZE = 0x48
@@ -46,6 +47,12 @@ class RealErasers:
         doing = f"giving the drive {node} the security command {command:#04x}"
         ata_order(node, ata_command(command, 0, 0, sends=bool(block)), block, timeout_s, doing)
 
+    def ata_show(self, node: str, question: int, last: int) -> None:
+        """By the order that belongs to the question. A drive takes it right behind the question only."""
+        doing = f"letting the drive {node} show all of itself"
+        for cdb in showing(question, last):
+            ata_order(node, cdb, b"", BEGIN_TIMEOUT_S, doing)
+
     def scsi_sanitize(self, node: str, word: int) -> None:
         """It goes on in the background."""
         doing = f"sanitizing the disk {node}"
@@ -58,6 +65,18 @@ class RealErasers:
         """The kernel cuts it into what the device takes at once."""
         with writable(node, f"discarding what is on {node}") as fd:
             fcntl.ioctl(fd, BLKDISCARD, struct.pack("=QQ", offset_bytes, length_bytes))
+
+
+def showing(question: int, last: int) -> tuple[bytes, ...]:
+    """The commands, one right behind the other."""
+    match question:
+        case capacity.READ_NATIVE_MAX:
+            again = ata_command(capacity.READ_NATIVE_MAX, 0, 0)
+            return again, ata_command(capacity.SET_MAX, 0, last, count=capacity.PERMANENT)
+        case capacity.GET_NATIVE_MAX:
+            return (ata_command(capacity.GET_NATIVE_MAX, capacity.BY_ACCESSIBLE, last),)
+        case _:
+            return (ata_command(capacity.CONFIGURATION, capacity.RESTORE, 0),)
 
 
 def nvme_order(node: str, command: NvmeCommand, doing: str) -> None:

@@ -21,20 +21,26 @@ def ata_sanitize(drives: Drives, node: str) -> ata.SanitizeState | None:
 
 
 def hidden_sectors(drives: Drives, node: str, raw: bytes) -> int:
-    """Of a drive with these data of IDENTIFY, by the most that it says of itself. What it does not answer (most have
-    their configuration frozen by the firmware) hides nothing that is known of. Raises `DeviceError`, `DecodeError`.
+    """Of a drive with these data of IDENTIFY, by the most that it says. Raises `DeviceError`, `DecodeError`."""
+    reached = capacity.shown(raw)
+    return max((reached, *capacities(drives, node, raw).values())) - reached
+
+
+def capacities(drives: Drives, node: str, raw: bytes) -> dict[int, int]:
+    """Sectors that it has by each of its features. What it does not answer (most have their configuration frozen by the
+    firmware) hides nothing that is known of. Raises `DeviceError`, `DecodeError`.
     """
-    most = reached = capacity.shown(raw)
+    found: dict[int, int] = {}
     for command in capacity.questions(raw):
         answer = drives.ata_capacity(node, command)
         if answer is None:
             continue
         if command == capacity.CONFIGURATION:
-            most = max(most, capacity.configured(answer.data))
+            found[command] = capacity.configured(answer.data)
         else:
             last = answer.lba_upper << 24 | answer.lba_high << 16 | answer.lba_mid << 8 | answer.lba_low
-            most = max(most, last + 1)
-    return most - reached
+            found[command] = last + 1
+    return found
 
 
 def sanitize_sense(drives: Drives, node: str) -> scsi.SanitizeState | None:

@@ -25,7 +25,16 @@ from agent.inventory.disk_names import (
     vendor,
     wwn,
 )
-from agent.inventory.disk_use import contents, disks_below, properties, root_device, unnamed, users
+from agent.inventory.disk_use import (
+    SWAPPED,
+    contents,
+    disks_below,
+    properties,
+    root_device,
+    swapping,
+    unnamed,
+    users,
+)
 from agent.inventory.fact import attempt, content, first_asked, flag, of, text
 from agent.model.disk import Disk, DiskIdentity, DiskPartition
 from agent.model.fact import Unknown
@@ -44,7 +53,7 @@ def uses(host: Host) -> list[tuple[str, str]]:
     """(node, what it is used for) of every mount and swap. Raises `HostError`."""
     mounts = [(host.files.resolve(node), place) for node, place in host.counters.mounts()]
     swaps = [host.files.resolve(node) for node in host.counters.swaps()]
-    return [(node, f"mounted on {place}") for node, place in mounts] + [(node, "swapped to") for node in swaps]
+    return [(node, f"mounted on {place}") for node, place in mounts] + [(node, SWAPPED) for node in swaps]
 
 
 def root_disk(host: Host) -> DiskIdentity | None:
@@ -70,6 +79,7 @@ def disk(files: Files, name: str, udev: Mapping[str, Properties] | Unknown, uses
     above = holders(files, (name, *parts))
     told = properties(udev, name)
     held = contents(udev, [name, *parts], above)
+    above = (*swapping((name, *parts), above, uses), *above)
     return Disk(
         name=name,
         path=f"/dev/{name}",

@@ -15,6 +15,7 @@ from agent.inventory.fact import said
 from agent.model.disk import SHARED, Content, Holder
 from agent.model.fact import Unknown
 
+SWAPPED = "swapped to"
 POOLS = "/proc/spl/kstat/zfs"
 SHARED_PARTITIONS = {
     "37affc90-ef7d-4e96-91c3-2d7ae055b174": "gpfs_partition",
@@ -65,14 +66,23 @@ def content(node: str, told: Properties, *, is_whole: bool) -> list[Content]:
     return found
 
 
+def swapping(names: tuple[str, ...], holders: tuple[Holder, ...], uses: list[tuple[str, str]]) -> tuple[Holder, ...]:
+    """Where on a disk (its name and its partitions'), or on what is made of it, the kernel swaps."""
+    nodes = {f"/dev/{each}": each for each in names}
+    for one in holders:
+        nodes |= dict.fromkeys((f"/dev/{one.name}", f"/dev/mapper/{one.label}"), one.name)
+    found = (nodes[node] for node, use in uses if use == SWAPPED and node in nodes)
+    return tuple(Holder(name=f"swap-{name}", kind="swap", on=(name,)) for name in found)
+
+
 def users(names: tuple[str, ...], holders: tuple[Holder, ...], uses: list[tuple[str, str]]) -> tuple[str, ...]:
-    """Why a disk (its name and its partitions') may not be overwritten, as text: mounts and swap, on it or on what is
-    made of it, and the devices that are made of it.
+    """Why a disk (its name and its partitions') may not be overwritten, as text: mounts, on it or on what is made of
+    it, and the devices that are made of it, swap among them.
     """
     nodes = {f"/dev/{each}": f"/dev/{each}" for each in names}
     for one in holders:
         nodes |= dict.fromkeys((f"/dev/{one.name}", f"/dev/mapper/{one.label}"), f"/dev/{one}")
-    mounted = [f"{nodes[node]} is {use}" for node, use in uses if node in nodes]
+    mounted = [f"{nodes[node]} is {use}" for node, use in uses if node in nodes and use != SWAPPED]
     below = {*names, *(one.name for one in holders)}
     return (*mounted, *(one.claim(each) for one in reversed(holders) for each in one.on if each in below))
 

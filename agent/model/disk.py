@@ -50,10 +50,14 @@ class DiskPartition(Frozen):
 
 
 class Holder(Frozen):
-    """A device made of a disk or of a partition of it: a RAID array, a logical volume, an opened LUKS container."""
+    """A device made of a disk or of a partition of it: a RAID array, a logical volume, an opened LUKS container. Or the
+    kernel, which swaps to it.
+    """
 
-    name: str = Field(description="kernel name of this boot: md127, dm-0")
-    kind: Literal["md", "dm", "bcache"] | None = Field(default=None, description="whose it is; None: not known here")
+    name: str = Field(description="kernel name of this boot: md127, dm-0; of swap, swap-sda2")
+    kind: Literal["md", "dm", "bcache", "swap"] | None = Field(
+        default=None, description="whose it is; None: not known here"
+    )
     label: str | None = Field(default=None, description="the name that people know a dm device by, such as vg-root")
     on: tuple[str, ...] = Field(default=(), description="kernel names of what it stands on, on whatever disks")
 
@@ -67,7 +71,7 @@ class Holder(Frozen):
 
     def claim(self, below: str) -> str:
         """That it holds this, in words."""
-        return f"/dev/{below} is held by {self}"
+        return f"/dev/{below} is swapped to" if self.kind == "swap" else f"/dev/{below} is held by {self}"
 
 
 class Aliases(Frozen):
@@ -144,6 +148,16 @@ class DiskIdentity(Frozen):
                  f"array {self.array_uuid}" if self.array_uuid else ""]  # fmt: skip
         who = ", ".join(name for name in names if name) or "no WWN, no serial"
         return f"{self.path} ({who}, {self.size_bytes / GB:.1f} GB)"
+
+    def grown(self, by_bytes: int) -> DiskIdentity:
+        """The same when it shows so much more."""
+        return self.model_copy(update={"size_bytes": self.size_bytes + by_bytes})
+
+    def has_grown_from(self, before: DiskIdentity) -> bool:
+        """Whether it is that disk, which may have hidden a part of itself before."""
+        names = self.wwn, self.serial, self.array_uuid
+        is_same = any(names) and names == (before.wwn, before.serial, before.array_uuid)
+        return self.bearer == before.bearer or (is_same and self.size_bytes >= before.size_bytes)
 
     @property
     def bearer(self) -> tuple[str | None, str | None, str | None, int]:

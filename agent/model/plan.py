@@ -6,6 +6,7 @@ Executing a plan leaves no choice to be made. A plan is shown to operators as it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -148,6 +149,9 @@ class EraseDisk(Frozen):
     hidden_bytes: int | None = Field(
         default=0, description="how much of it nobody reaches: a host protected area; null if nobody knows"
     )
+    shown_offsets: tuple[int, ...] = Field(
+        default=(), description="samples of all of it, where it is to show first what it hides; none: that stays hidden"
+    )
     unseen: tuple[int, ...] = Field(default=(), description="namespaces of the drive that nobody sees")
     model: str | None = None
     firmware: str | None = None
@@ -182,6 +186,17 @@ class WipeMetadata(Frozen):
 
     kind: Literal["wipe_metadata"] = "wipe_metadata"
     wipes: tuple[Wipe, ...]
+
+
+def by_disk(erasures: Iterable[EraseDisk | Wipe]) -> list[list[EraseDisk | Wipe]]:
+    """Those that bear one name together: one disk by several paths, or several that cannot be told apart. None of them
+    is erased beside another, which would find its canaries.
+    """
+    found: dict[object, list[EraseDisk | Wipe]] = {}
+    for one in erasures:
+        has_name = one.disk.wwn or one.disk.serial
+        found.setdefault(one.disk.bearer if has_name else one.disk.path, []).append(one)
+    return list(found.values())
 
 
 class EraseDisks(Frozen):
@@ -304,6 +319,7 @@ class DiskMustBe(Frozen):
     kind: Literal["disk_must_be"] = "disk_must_be"
     disk: DiskIdentity
     holders: tuple[Holder, ...] = Field(default=(), description="each is stopped before the disk is written")
+    grows_bytes: int = Field(default=0, description="it may show so much more by then, which it hides")
 
 
 class DiskMustBeIdle(Frozen):

@@ -89,6 +89,12 @@ class EraseRequest(_Request):
         description="what a tenant may have changed beside disks is undone, too: boot entries, BootNext, the TPM's "
         "owner, virtual functions and addresses of NICs",
     )
+    show_hidden: bool = Field(
+        default=False,
+        exclude_if=lambda shown: not shown,
+        description="ATA drives show for good what they hide (a host protected area, an accessible maximum, an "
+        "overlay) before they are erased; else it is told how much that is, and such a drive is not proven erased",
+    )
     at_once: int = Field(default=4, ge=1, le=1024, description="disks that are erased side by side")
     shared_too: SharedToo = False
     serials: tuple[str, ...] | None = Field(

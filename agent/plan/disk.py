@@ -216,14 +216,19 @@ def must_be_expendable(disk: Disk, *, overwrite: bool) -> None:
 
 
 def must_be_still(
-    disks: tuple[Disk, ...], planned: DiskIdentity, *, to_write: bool = True, besides: tuple[Holder, ...] = ()
+    disks: tuple[Disk, ...],
+    planned: DiskIdentity,
+    *,
+    to_write: bool = True,
+    besides: tuple[Holder, ...] = (),
+    grows_bytes: int = 0,
 ) -> None:
     """The disk at the planned path is the planned disk, free but for those holders, and writable if it is to be
-    written. Raises `DiskChanged`, `DiskReadOnly`, `DiskInUse`.
+    written; it may have grown by just so much. Raises `DiskChanged`, `DiskReadOnly`, `DiskInUse`.
     """
     doing = f"looking at {planned} again"
     disk = next((disk for disk in disks if disk.path == planned.path), None)
-    if disk is None or disk.identity != planned:
+    if disk is None or disk.identity not in (planned, planned.grown(grows_bytes)):
         raise DiskChanged(doing, f"now it is {disk.identity}" if disk else "it is gone")
     if disk.read_only and to_write:
         raise DiskReadOnly(doing, "the kernel says it is read-only")

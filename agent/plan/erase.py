@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from agent.errors import (
     ArrayNotWhole,
     DiskChanged,
@@ -15,13 +13,14 @@ from agent.errors import (
 )
 from agent.model.device_hints import SkipList
 from agent.model.disk import Disk, DiskIdentity
+from agent.model.erasing import Abilities
 from agent.model.fact import Unknown, known
 from agent.model.inventory import Inventory
-from agent.model.plan import DiskMustBe, EraseDisks, LeaveDisk, Plan, Step, WipeMetadata
+from agent.model.plan import DiskMustBe, EraseDisks, LeaveDisk, Plan, Step, WipeMetadata, by_disk
 from agent.model.raid import RunningArray
 from agent.model.request import EraseMethod, EraseRequest
 from agent.plan.disk import disks_of
-from agent.plan.erasing import Able, erasure
+from agent.plan.erasing import Able, erasure, hides
 from agent.plan.guard import must_not_be_shared
 from agent.plan.holders import stops
 from agent.plan.left import keeping, to_be_left
@@ -43,7 +42,7 @@ def plan_erase(
     Raises `NoDiskMatches`, `SeveralDisksMatch`, `DiskChanged`, `DiskReadOnly`, `DiskInUse`, `ArrayNotWhole`.
     """
     local = tuple(disk for disk in disks_of(inventory) if is_local(disk))
-    must_be_those_ordered(local, request.disks)
+    must_be_those_ordered(local, request.disks, grown=request.show_hidden)
     meant = local if request.serials is None else named(local, request.serials)
     if request.strict:
         must_be_skipped(tuple(disk for disk in disks_of(inventory) if not is_local(disk)), request.skip)
@@ -61,7 +60,8 @@ def plan_erase(
     must_be_writable(chosen)
     must_not_be_shared(chosen, allowed=request.shared_too or bool(begun))
     stopping = stops(chosen)
-    pins = tuple(DiskMustBe(disk=disk.identity, holders=disk.holders) for disk in chosen)
+    grows = {one.path: hides(able.get(one.path, Abilities())) if request.show_hidden else 0 for one in chosen}
+    pins = tuple(DiskMustBe(disk=one.identity, holders=one.holders, grows_bytes=grows[one.path]) for one in chosen)
     return Plan(
         preconditions=pins, steps=(*left, *stopping, *attributed(erasures(chosen, request, able), inventory, dead))
     )
@@ -75,21 +75,18 @@ def erasures(chosen: tuple[Disk, ...], request: EraseRequest, able: Able) -> tup
     whole = [disk for disk in ordered if is_erased_whole(disk, request.method)]
     if not whole:
         return (WipeMetadata(wipes=tuple(wipe(disk) for disk in ordered)),) if ordered else ()
-    found = tuple(erasure(disk, request.method, able) if disk in whole else wipe(disk) for disk in ordered)
+    found = tuple(
+        erasure(disk, request.method, able, show_hidden=request.show_hidden) if disk in whole else wipe(disk)
+        for disk in ordered
+    )
     step = EraseDisks(
         erasures=found,
-        at_once=1 if has_twins(ordered) else min(request.at_once, len(found)),
+        at_once=min(request.at_once, len(by_disk(found))),
         node_id=request.node_id,
         request_id=request.request_id,
         quarantine=request.quarantine,
     )
     return (step,)
-
-
-def has_twins(disks: Iterable[Disk]) -> bool:
-    """Whether one of them is there by several paths. Side by side each would find the other's canaries on it."""
-    named = [disk.identity.bearer for disk in disks if known(disk.wwn) or known(disk.serial)]
-    return len(set(named)) < len(named)
 
 
 def attributed(steps: tuple[Step, ...], inventory: Inventory, dead: tuple[Disk, ...]) -> tuple[Step, ...]:
@@ -158,13 +155,21 @@ def is_local(disk: Disk) -> bool:
     return disk.is_own
 
 
-def must_be_those_ordered(local: tuple[Disk, ...], ordered: tuple[DiskIdentity, ...] | None) -> None:
+def must_be_those_ordered(
+    local: tuple[Disk, ...], ordered: tuple[DiskIdentity, ...] | None, *, grown: bool = False
+) -> None:
     """Raises `DiskChanged` where a disk is there that nobody knew of who ordered this: it was plugged in since, and may
     hold what somebody wants back. One that is gone keeps no other from being erased: whoever ordered this misses it.
+    With `grown`, one with that WWN may show more of itself than it did: it was begun with.
     """
     if ordered is None:
         return
-    strange = [str(disk.identity) for disk in local if not any(one.may_be(disk.identity) for one in ordered)]
+
+    def is_meant(disk: DiskIdentity) -> bool:
+        has_grown = grown and disk.wwn is not None and any(disk.has_grown_from(one) for one in ordered)
+        return has_grown or any(one.may_be(disk) for one in ordered)
+
+    strange = [str(disk.identity) for disk in local if not is_meant(disk.identity)]
     if strange:
         raise DiskChanged(
             "preparing to erase the disks",
@@ -175,8 +180,7 @@ def must_be_those_ordered(local: tuple[Disk, ...], ordered: tuple[DiskIdentity, 
 
 def must_all_be_there(chosen: tuple[Disk, ...], begun: tuple[DiskIdentity, ...]) -> None:
     """Raises `DiskChanged` when a disk that was half erased is gone, under whatever name."""
-    there = {disk.identity.bearer for disk in chosen}
-    gone = [str(one) for one in begun if one.bearer not in there]
+    gone = [str(one) for one in begun if not any(disk.identity.has_grown_from(one) for disk in chosen)]
     if gone:
         raise DiskChanged("erasing again after an interruption", f"gone, and perhaps half erased: {', '.join(gone)}")
 

@@ -24,9 +24,10 @@ FAMILIES: Mapping[EraseMethod, tuple[Means, ...]] = {
 """Methods that ask for one kind of means, and for no other in its place."""
 
 
-def erasure(disk: Disk, method: EraseMethod, able: Able) -> EraseDisk:
+def erasure(disk: Disk, method: EraseMethod, able: Able, *, show_hidden: bool = False) -> EraseDisk:
     """All of a disk, and samples. Raises `SelectionError`."""
     can = able.get(disk.path, Abilities())
+    shows_bytes = hides(can) if show_hidden else 0
     means, notes = chosen(disk, method, can)
     return EraseDisk(
         disk=disk.identity,
@@ -37,10 +38,17 @@ def erasure(disk: Disk, method: EraseMethod, able: Able) -> EraseDisk:
         shut=can.shut if isinstance(can, Abilities) else None,
         has_password=isinstance(can, Abilities) and can.has_password,
         hidden_bytes=can.hidden_bytes if isinstance(can, Abilities) else 0,
+        shown_offsets=sample_offsets(disk.size_bytes + shows_bytes) if shows_bytes else (),
         unseen=can.unseen if isinstance(can, Abilities) else (),
         model=known(disk.model),
         firmware=known(disk.firmware),
     )
+
+
+def hides(can: Abilities | Unknown) -> int:
+    """How much of it can be shown."""
+    is_free = isinstance(can, Abilities) and can.running is None and can.shut is None
+    return (can.hidden_bytes or 0) if is_free and isinstance(can, Abilities) else 0
 
 
 def chosen(disk: Disk, method: EraseMethod, can: Abilities | Unknown) -> tuple[tuple[Means, ...], tuple[str, ...]]:

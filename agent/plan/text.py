@@ -186,7 +186,8 @@ def erased(one: EraseDisk | Wipe) -> str:
         return f"wipe what says what is on it: {wiped(one)}"
     by = "" if one.means == (Means.ZERO,) else f" by {', or else '.join(one.means)}"
     notes = f" ({'; '.join(one.notes)})" if one.notes else ""
-    return f"erase all of {one.disk}{by}{notes}; read {len(one.sample_offsets)} samples back"
+    shown = f" and the {one.hidden_bytes} bytes that it hides, which it is to show first," if one.shown_offsets else ""
+    return f"erase all of {one.disk}{shown}{by}{notes}; read {len(one.sample_offsets)} samples back"
 
 
 def wiped(wipe: Wipe) -> str:

@@ -21,6 +21,7 @@ ORDERS: dict[str, Callable[[Erasers, str], None]] = {
     "nvme_sanitize": lambda door, node: door.nvme_sanitize(node, 4),
     "ata_sanitize": lambda door, node: door.ata_sanitize(node, 0x12, 0x426B4572, 0x10),
     "ata_security": lambda door, node: door.ata_security(node, ata.SET_PASSWORD, ata.password_block(), 5.0),
+    "ata_show": lambda door, node: door.ata_show(node, 0x27, 99),
     "scsi_sanitize": lambda door, node: door.scsi_sanitize(node, 2),
 }
 

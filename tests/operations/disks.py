@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from agent.apply.inject import PLACE
 from agent.host.fake import LinkTo, Machine, Output, silent
-from agent.host.fake.erasing import NvmeMind, Sanitizer
+from agent.host.fake.erasing import AtaMind, NvmeMind, Sanitizer
 from agent.model.burn_in import DiskLoad
 from agent.model.device_hints import OperatorHints
 from agent.model.inject import FileToInject
@@ -22,7 +22,7 @@ from agent.model.request import (
     InjectRequest,
     Request,
 )
-from tests.apply import erasable, test_leftovers, test_metadata
+from tests.apply import erasable, test_erasing_shown, test_leftovers, test_metadata
 from tests.apply.arrays import two_disks
 from tests.apply.disks import MIB, disk_of
 from tests.apply.erasable import holds_data
@@ -69,6 +69,19 @@ def shut() -> tuple[Machine, Request]:
     mind = erasable.drive(made, NvmeMind, breaks=1, failed=True, restricted=True)
     mind.medium.shut = "the last sanitize failed"
     return made, EraseRequest(**ORDER, method="secure")
+
+
+def hiding() -> tuple[Machine, Request]:
+    """A drive with somebody's data behind its end."""
+    made, _ = test_erasing_shown.hiding()
+    return made, EraseRequest(**ORDER, method="secure", show_hidden=True)
+
+
+def is_whole_and_erased(made: Machine) -> bool:
+    """It shows all of itself, and none of it is anybody's."""
+    (mind,) = made.minds.values()
+    assert isinstance(mind, AtaMind)
+    return not test_erasing_shown.keeps_any(mind)
 
 
 def is_open_and_erased(made: Machine) -> bool:
@@ -174,6 +187,7 @@ SCENARIOS = {
         Scenario("every byte", erasing, is_erased, other_is_kept, tries=60),
         Scenario("a drive that sanitizes itself", sanitizing, is_sanitized, anything, tries=24),
         Scenario("a drive that a sanitize has shut", shut, is_open_and_erased, anything, tries=24),
+        Scenario("a drive that hides a part of itself", hiding, is_whole_and_erased, anything, tries=24),
         Scenario("metadata below a stack", erasing_metadata, is_blank, anything, tries=60),
     ),
     "raid.create": (Scenario("a mirror", creating_raid, runs_arrays, anything),),

@@ -16,6 +16,7 @@ from agent.apply.erasing.means import begin
 from agent.apply.erasing.opening import opened
 from agent.apply.erasing.passwords import freed
 from agent.apply.erasing.sample import NOTHING, Before, look, plant
+from agent.apply.erasing.show import shown
 from agent.apply.erasing.watch import running, watched
 from agent.errors import AgentError, DecodeError, DeviceError, HostError
 from agent.host.doors import BlockDevice, Host
@@ -46,6 +47,10 @@ def erase(host: Host, step: EraseDisk, advance: Advance, hold: Hold = lambda _: 
     """
     began_at, one = host.clock.now(), Attempt(passed_over=list(step.notes))
     try:
+        if step.has_password:
+            freed(host, step.disk)
+        if step.shown_offsets and running(host, step) is None:
+            step = all_of_it(host, step, one, hold)
         outcome, evidence = attempted(host, step, one, advance, hold)
     except (DeviceError, DecodeError) as error:
         outcome, evidence = "failed", told(error)
@@ -78,8 +83,6 @@ def level(one: Attempt) -> Level:
 
 def attempted(host: Host, step: EraseDisk, one: Attempt, advance: Advance, hold: Hold) -> tuple[Outcome, str]:
     """What came of it, as far as the samples prove. Raises `DeviceError` for what the drive failed of."""
-    if step.has_password:
-        freed(host, step.disk)
     waited_for = running(host, step)
     shut = step.shut
     if waited_for is not None:
@@ -108,6 +111,18 @@ def attempted(host: Host, step: EraseDisk, one: Attempt, advance: Advance, hold:
         if found[0] == "erased":
             device.reread_table()
     return found if found[0] != "erased" else capped(step, one.means, found)
+
+
+def all_of_it(host: Host, step: EraseDisk, one: Attempt, hold: Hold) -> EraseDisk:
+    """With what it hides, if that can be shown; what can be reached goes in any case. Raises `PreconditionError`."""
+    try:
+        whole = shown(host, step)
+    except (DeviceError, DecodeError) as error:
+        one.passed_over.append(f"showing what it hides: {told(error)}. {error.hint}")
+        return step
+    hold(DiskMustBe(disk=whole.disk))
+    one.passed_over.append(f"it hid {step.hidden_bytes} bytes behind its end, and shows them now: they are erased, too")
+    return whole
 
 
 def seen(device: BlockDevice, step: EraseDisk, one: Attempt) -> tuple[Outcome, str]:

@@ -74,7 +74,7 @@ def _request(
         validation = tx.validations.get(job.id)
         return compose(assignment, None, tests=validation.order if validation else None)
     if assignment.verb != "image.deploy" or server is None:
-        return compose(assignment, None)
+        return compose(assignment, None, show_hidden=controller.options.show_hidden)
     image = tx.images.get(server.image_id)
     assert image is not None, "an image in use is not deleted"
     return compose(

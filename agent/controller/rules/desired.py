@@ -32,9 +32,15 @@ def verb_for(job: Job, mode: Mode) -> str | None:
 
 
 def compose(
-    assignment: Assignment, drive: Drive | None, *, verify: bool = False, tests: ValidationOrder | None = None
+    assignment: Assignment,
+    drive: Drive | None,
+    *,
+    verify: bool = False,
+    tests: ValidationOrder | None = None,
+    show_hidden: bool = False,
 ) -> Request:
-    """The request in full; only a deploy has a drive, and only a validation tests. The same records give the same
+    """The request in full; only a deploy has a drive, and only a validation tests. By policy, ATA drives that are to be
+    erased `show_hidden` parts of themselves. The same records give the same
     request, byte for byte.
     """
     request_id, node_id = assignment.request_id, assignment.node_id
@@ -57,6 +63,7 @@ def compose(
                 method="secure",
                 quarantine=True,
                 platform=True,
+                show_hidden=show_hidden,
                 disks=assignment.disks,
             )
         case "hardware.validate":

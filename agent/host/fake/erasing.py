@@ -62,6 +62,11 @@ class FakeErasers(FakeDoor):
         self._order(node, "ata_security", command, block)
 
     @counted
+    def ata_show(self, node: str, question: int, last: int) -> None:
+        """To the mind."""
+        self._order(node, "ata_show", question, last)
+
+    @counted
     def scsi_sanitize(self, node: str, word: int) -> None:
         """To the mind."""
         self._order(node, "scsi_sanitize", word)
@@ -262,9 +267,14 @@ class AtaMind(Sanitizer):
     """Sectors, if it has a word for how many it was made with."""
     feature: str = "protected area"
     """By which it hides the rest: also "max address", "overlay"."""
+    keeps_hidden: bool = False
+    """It takes no order that would show the rest, or says that it did."""
+    hidden: bytes = b""
+    """What is there, behind its end."""
 
     def __post_init__(self) -> None:
         """A drive with a password is locked when it is switched on."""
+        self.shows = self.medium.size_bytes // 512
         self.lock()
 
     def lock(self) -> None:
@@ -280,7 +290,7 @@ class AtaMind(Sanitizer):
             raw = bytearray(512)
             raw[118:120], raw[256:258] = self.sanitizes.to_bytes(2, "little"), flags.to_bytes(2, "little")
             raw[178:182] = bytes([2, 0, 1, 0])
-            raw[166:168], raw[200:208] = b"\x00\x44", (self.medium.size_bytes // 512).to_bytes(8, "little")
+            raw[166:168], raw[200:208] = b"\x00\x44", self.shows.to_bytes(8, "little")
             raw[173] = 0x80
             if self.made_with:
                 at, bit = {"protected area": (165, 0x04), "max address": (239, 0x41), "overlay": (167, 0x4C)}[
@@ -308,8 +318,22 @@ class AtaMind(Sanitizer):
             case "ata_security", (int(command), bytes(block)) if not self.is_frozen and not self.failed:
                 self.orders.append(f"security {command:#x}")
                 self._secured(command, block)
+            case "ata_show", (int(question), int(last)) if question == CAPACITIES[self.feature]:
+                self._show(last + 1)
             case _:
                 raise DeviceError(name, "the drive aborted it")
+
+    def _show(self, sectors: int) -> None:
+        """For good. The kernel sees it when it looks again."""
+        if self.is_frozen or self.is_locked or sectors != self.made_with:
+            raise DeviceError("showing all of it", "the drive aborted it")
+        self.orders.append("show")
+        if self.keeps_hidden:
+            return
+        start = self.medium.size_bytes
+        self.shows, self.medium.size_bytes = sectors, sectors * 512
+        self.medium.write(start, self.hidden)
+        self.medium.flush()
 
     def _capacity(self) -> bytes:
         last = self.made_with - 1

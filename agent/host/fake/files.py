@@ -71,6 +71,8 @@ class FakeFiles(FakeDoor):
         self.machine.tree.put(self._resolve(path), text.encode())
         if path.endswith("/md/array_state") and text == "clear":
             self.machine.take_down(path.split("/")[3])
+        if path.endswith(("/device/rescan", "/scan")):
+            self.machine.look_again()
         if path.endswith("/bcache/stop"):
             self.machine.take_down(path.split("/")[3])
         if path.endswith("/bcache/set/stop"):

@@ -213,6 +213,13 @@ class Machine:
         for place in [each for each in self.tree.directories if each.endswith("/holders")]:
             self.tree.drop(f"{place}/{name}")
 
+    def look_again(self) -> None:
+        """Drives may be larger than they were."""
+        for node in self.minds:
+            disk, place = self.disks.get(node), self._sysfs(node)
+            if disk is not None and place:
+                self.tree.put(f"{place}/size", f"{disk.size_bytes // SECTOR_BYTES}\n".encode())
+
     def cut_power(self, *, survives: Callable[[int], bool] = lambda _: False, keep_files: bool = False) -> None:
         """Off and on again: caches of disks and the network's state are lost, and files unless they are kept."""
         for disk in self.disks.values():
@@ -222,6 +229,7 @@ class Machine:
             self.tree.drop("/run")
         else:
             self.tree = self.booted_tree.copy()
+        self.look_again()
 
     def _sysfs(self, node: str) -> str:
         path = self.tree.resolve(f"/sys/block/{node.removeprefix('/dev/')}")

@@ -134,6 +134,16 @@ def mkswap(machine: Machine, argv: Sequence[str], stdin: str | None) -> Output:
     return Output()
 
 
+def swapoff(machine: Machine, argv: Sequence[str], stdin: str | None) -> Output:
+    """The kernel swaps there no more."""
+    counts = machine.record.counts
+    if argv[-1] not in counts.swaps:
+        return Output(status=255, stderr="swapoff failed: Invalid argument")
+    swaps = tuple(node for node in counts.swaps if node != argv[-1])
+    machine.record = machine.record.model_copy(update={"counts": counts.model_copy(update={"swaps": swaps})})
+    return Output()
+
+
 ENDINGS = ("reboot", "poweroff")
 SWAP_PAGE_BYTES = 4096
 
@@ -146,6 +156,7 @@ PROGRAMS: Mapping[str, Program] = {
     "mmd": silent,
     "modprobe": silent,
     "networkctl": silent,
+    "swapoff": swapoff,
     "systemctl": systemctl,
     "systemd-run": silent,
     "udevadm": silent,

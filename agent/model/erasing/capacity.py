@@ -16,6 +16,13 @@ VALID_MASK, VALID = 0xC000, 0x4000
 """Words 83 and 119 mean something with these bits alone."""
 HAS_PROTECTED_AREA, HAS_LONG_ADDRESSES, HAS_OVERLAY = 1 << 10, 1 << 10, 1 << 11
 HAS_WORD_119, HAS_MAX_ADDRESS = 1 << 15, 1 << 8
+SET_MAX, RESTORE, PERMANENT, BY_ACCESSIBLE = 0x37, 0xC0, 1, 1
+"""What undoes each: SET MAX ADDRESS EXT, whose COUNT says that it is to stay over power cuts, right behind the question
+for the native address; DEVICE CONFIGURATION RESTORE; SET ACCESSIBLE MAX ADDRESS EXT, a feature of 0x78 (ACS-2, sections
+7.10.2 and 7.47; ACS-3, section 7.2.4).
+"""
+ORDER = (READ_NATIVE_MAX, GET_NATIVE_MAX, CONFIGURATION)
+"""An overlay is not taken away under a protected area (ACS-2, section 7.10.6)."""
 CHECKSUM_MARK = 0xA5
 
 
