@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Doing `SealDisk`: the act that makes a disk bootable, and therefore the last one.
 
-the engine's record zeroed, backup table → flush → head but for its first sector → flush → first sector → flush → read
-all back → kernel re-reads the table → the new partition is seen. If anything fails once the head is written, it is
-zeroed again, its first sector first: what is not proven must not boot.
+the engine's record zeroed, backup table → flush → head but for its first sector → flush → read both back → first
+sector → flush → read it back → kernel re-reads the table → the new partition is seen. If anything fails once the head
+is written, it is zeroed again, its first sector first: what is not proven must not boot.
 
 A power cut may leave any part of a write on the medium, but for a sector, which is there or is not. Without the first
 sector neither BIOS nor UEFI (which looks for a protective MBR) starts anything; with it the boot code and the table
@@ -50,13 +50,22 @@ def seal_disk(host: Host, step: SealDisk, advance: Advance) -> Result:
 
 
 def commit(disk: BlockDevice, table: Fitted, doing: str) -> None:
-    """Write the head, its first sector last, and see that it and the backup are on the medium."""
-    first = disk.logical_sector_bytes
-    for start, end in ((first, len(table.head)), (0, first)):
-        disk.write(start, table.head[start:end])
-        disk.flush()
-    tail = disk.read(disk.size_bytes - len(table.tail), len(table.tail)) if table.tail else b""
-    if disk.read(0, len(table.head)) != table.head or tail != table.tail:
+    """Write the head, its first sector last: once all else is seen to be on the medium, the backup too. A disk that
+    fails from then on, so that nothing of it can be taken back, is whole.
+    """
+    first, last = disk.logical_sector_bytes, disk.size_bytes - len(table.tail)
+    disk.write(first, table.head[first:])
+    disk.flush()
+    must_be_there(disk, last, table.tail, doing)
+    must_be_there(disk, first, table.head[first:], doing)
+    disk.write(0, table.head[:first])
+    disk.flush()
+    must_be_there(disk, 0, table.head[:first], doing)
+
+
+def must_be_there(disk: BlockDevice, offset: int, written: bytes, doing: str) -> None:
+    """What was written is read back."""
+    if written and disk.read(offset, len(written)) != written:
         raise NotAsObserved(doing, "what was read back differs from what was written")
 
 

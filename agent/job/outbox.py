@@ -60,13 +60,19 @@ class Outbox:
         self._reported: list[str] = []
         self.stream_id = new_stream_id
         self._next = 1
-        for slip in self._log.replay():
+        slips = self._log.replay()
+        for slip in slips:
             self._learn(slip)
-        self._compact()
+        self._is_named = self._compact() or any(isinstance(slip, Opened) for slip in slips)
 
     def put(self, report: JobReport) -> None:
-        """Queue a report, durably."""
+        """Queue a report, durably. The stream's name comes first, where it could not be written down at the start: in
+        another stream what was delivered would be delivered once more, as something new.
+        """
         with self._changed:
+            if not self._is_named:
+                self._log.append(self._opened())
+                self._is_named = True
             slip = Put(sequenced=SequencedReport(sequence=self._next, report=report))
             self._log.append(slip)
             self._learn(slip)
@@ -119,9 +125,11 @@ class Outbox:
         except HostError as error:
             log.warning("a confirmation is not written down", error=str(error))
 
+    def _opened(self) -> Opened:
+        return Opened(stream_id=self.stream_id, next_sequence=self._next, reported=tuple(self._reported[-BOUND:]))
+
     def _compact(self) -> bool:
-        opened = Opened(stream_id=self.stream_id, next_sequence=self._next, reported=tuple(self._reported[-BOUND:]))
-        return self._log.compact([opened, *(Put(sequenced=one) for one in self._waiting)])
+        return self._log.compact([self._opened(), *(Put(sequenced=one) for one in self._waiting)])
 
 
 def waiting_in(files: Files, directory: str) -> tuple[SequencedReport, ...]:

@@ -226,13 +226,12 @@ def protective(records: bytes, sectors: int) -> bytes:
 
 
 def without(head: bytes, sector_bytes: int, numbers: frozenset[int]) -> bytes:
-    """The head with these entries cleared. The backup, which is elsewhere, is the old one then."""
+    """The head with those entries cleared that there are. The backup, which is elsewhere, is the old one then."""
     table = parse(head, sector_bytes)
     start, each = table.entries_lba * sector_bytes, table.entry_bytes
     new = bytearray(head)
-    for number in numbers:
-        at = start + (number - 1) * each
-        new[at : at + each] = bytes(each)
+    for slot in (one.slot for one in table.entries if one.slot + 1 in numbers):
+        new[start + slot * each : start + (slot + 1) * each] = bytes(each)
     array = bytes(new[start : start + table.entry_count * each])
     new[sector_bytes : 2 * sector_bytes] = header_of(table, array, backup=False)
     return bytes(new)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, fields
 
 import pytest
@@ -69,6 +70,43 @@ def test_nothing_is_left_of_how_far_the_image_was() -> None:
     tail = fit(gpt_image()[:MIB], SIZE, 512, STEP.add).tail
 
     assert disk_of(made).durable.read(SIZE - MIB, MIB) == tail.rjust(MIB, b"\0")
+
+
+@dataclass
+class Noting(FakeDisk):
+    """Keeps no backup table, and says where it was written to."""
+
+    def __post_init__(self) -> None:
+        self.written_at: list[int] = []
+
+    def write(self, offset: int, data: bytes) -> None:
+        """But the end of it."""
+        self.written_at.append(offset)
+        if offset < SIZE - MIB:
+            super().write(offset, data)
+
+
+def test_all_else_is_there_before_the_first_sector() -> None:
+    """A disk that did not keep the rest is never made to boot, not even until it is noticed."""
+    made = machine(SIZE)
+    made.disks["/dev/sda"] = disk = Noting(size_bytes=SIZE, logical_sector_bytes=512)
+    with pytest.raises(NotAsObserved, match="read back differs"):
+        sealed(made)
+
+    assert disk.written_at and 0 not in disk.written_at
+
+
+@pytest.mark.parametrize("at", range(3, 26))
+def test_a_disk_that_is_gone(at: int) -> None:
+    """Whatever cannot be taken back any more, since the disk answers no more: it does not boot, or is whole."""
+    made = machine(SIZE)
+    with suppress(HostError):
+        seal_disk(spooled(made, FaultPlan(at=at, effect=Effect.BREAK)), STEP, lambda *_: None)
+    fitted = fit(gpt_image()[:MIB], SIZE, 512, STEP.add)
+    medium = disk_of(made).durable
+
+    assert not boots(disk_of(made)) or medium.read(0, MIB) == fitted.head
+    assert not boots(disk_of(made)) or medium.read(SIZE - len(fitted.tail), len(fitted.tail)) == fitted.tail
 
 
 def test_kernel_that_does_not_see() -> None:

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event
 
-from agent.host.fake import FakeHost
+import pytest
+
+from agent.errors import HostError
+from agent.host.fake import FakeHost, FaultPlan
 from agent.job.outbox import BOUND, Outbox
 from agent.model.job import JobReport, JobState
 
@@ -42,6 +46,17 @@ def test_waits_until_confirmed_over_restarts() -> None:
     last = outbox(host.restarted(), "stream-3")
     last.put(report("d"))
     assert sequences(last) == [4] and last.stream_id == "stream-1"
+
+
+@pytest.mark.parametrize("at", range(1, 4))
+def test_a_stream_keeps_its_name(at: int) -> None:
+    """Where its name could not be written down when it was opened, it is before the first report: a later process
+    delivers what waits in the same stream, so that it counts once.
+    """
+    host = FakeHost.with_files({})
+    with suppress(HostError):
+        outbox(host.restarted(FaultPlan(at=at))).put(report("a"))
+        assert outbox(host.restarted(), "stream-2").stream_id == "stream-1"
 
 
 def test_late_and_doubled_confirmations() -> None:

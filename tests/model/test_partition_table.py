@@ -55,6 +55,15 @@ def test_backup_is_the_primary_s_mirror() -> None:
     assert fields[10] * 512 == DISK - len(fitted.tail)
 
 
+def test_partitions_that_there_are_not() -> None:
+    """Whoever takes away partitions that the table has no entries for changes nothing behind it."""
+    head = gpt_image()[:MIB]
+    whole = [number for number, *_ in partitions(head, 512)]
+
+    assert gpt.without(head, 512, frozenset({90, 129, 5000, 1 << 40})) == gpt.without(head, 512, frozenset())
+    assert partitions(gpt.without(head, 512, frozenset(whole)), 512) == ()
+
+
 def test_fitting_is_deterministic() -> None:
     """The same head for the same disk gives the same bytes: nothing here is random."""
     head = gpt_image()[:MIB]

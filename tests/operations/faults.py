@@ -14,9 +14,10 @@ from itertools import count
 from random import Random
 from threading import Event
 
-from agent.errors import AgentError
-from agent.host.doors import Clock, Files
+from agent.errors import AgentError, LinkError
+from agent.host.doors import Clock
 from agent.host.fake import Died, Effect, FakeHost, FaultPlan, Machine
+from agent.host.fake.faults import DEADLY
 from agent.job.executor import Executor
 from agent.job.journal import Job, Journal
 from agent.job.outbox import Outbox
@@ -26,6 +27,9 @@ from agent.operations import Operations
 from tests.apply.deploying import RUN
 
 EFFECTS = (Effect.FAIL, Effect.DIE_AFTER)  # dying before a call is dying after the one before it
+SENT = "link.reports"
+SENDINGS = 3
+"""An answer of the controller's that was lost is waited for again; so often at most in one life."""
 Look = Callable[[Machine], bool]
 
 
@@ -61,11 +65,20 @@ class Controller:
     heard: dict[tuple[str, int], JobReport] = field(default_factory=dict)
     streams: Iterator[int] = field(default_factory=count)
 
-    def hear(self, outbox: Outbox) -> None:
-        """All that waits, and say so."""
-        for one in outbox.pending():
-            self.heard[outbox.stream_id, one.sequence] = one.report
-            outbox.confirm(one.sequence)
+    def hear(self, outbox: Outbox, faults: FaultPlan) -> None:
+        """All that waits, and say so. The sending is a call as those of the doors are: it may not arrive, its answer
+        may not, and the process may die in between.
+        """
+
+        def take() -> int:
+            self.heard |= {(outbox.stream_id, one.sequence): one.report for one in outbox.pending()}
+            return outbox.pending()[-1].sequence
+
+        for _ in range(SENDINGS):
+            if not outbox.pending():
+                return
+            with contextlib.suppress(LinkError):
+                outbox.confirm(faults.through(SENT, LinkError, take))
 
     @property
     def finals(self) -> list[JobReport]:
@@ -76,23 +89,24 @@ class Controller:
 class Delivered(Outbox):
     """An outbox whose controller hears at once what somebody waits for."""
 
-    def __init__(self, files: Files, stream: str, controller: Controller) -> None:
-        super().__init__(files, RUN, stream)
+    def __init__(self, host: FakeHost, stream: str, controller: Controller) -> None:
+        super().__init__(host.files, RUN, stream)
         self._controller = controller
+        self._faults = host.faults
 
     def wait_empty(self, clock: Clock, stop: Event) -> bool:
-        """It is."""
-        self._controller.hear(self)
-        return True
+        """It is, unless nobody is reached: then the machine is switched off before."""
+        self._controller.hear(self, self._faults)
+        return not self.pending()
 
 
 def served(made: Machine, request: Request, controller: Controller, faults: FaultPlan | None = None) -> Job:
     """What one process of the agent makes of it, in the boot that this is."""
     host = FakeHost.of(made, faults)
-    outbox = Delivered(host.files, f"stream-{next(controller.streams)}", controller)
+    outbox = Delivered(host, f"stream-{next(controller.streams)}", controller)
     doer = Operations(host, "ramdisk", f"{RUN}/spool")
     job = Executor(doer, Journal(host.files, RUN), outbox, host.clock, "boot-1").serve(request, Event())
-    controller.hear(outbox)
+    controller.hear(outbox, host.faults)
     return job
 
 
@@ -107,32 +121,51 @@ def calls_of(scenario: Scenario) -> list[str]:
     return faults.calls
 
 
-Try = tuple[int, Effect, bool]
-"""At which call, what, and whether the power goes too."""
+@dataclass(frozen=True)
+class Life:
+    """Of one process: at which call what happens to it; so many calls later it dies, if it lives on; and then the power
+    goes too, or does not.
+    """
+
+    at: int
+    effect: Effect
+    then_after: int | None = None
+    power: bool = False
+
+    @property
+    def dies(self) -> bool:
+        """Whether it may, before its end."""
+        return self.effect in DEADLY or self.then_after is not None
 
 
-def tries_of(scenario: Scenario, calls: int, lot: Random | None) -> list[Try]:
+def tries_of(scenario: Scenario, calls: int, lot: Random | None) -> list[Life]:
     """Every call fails, and every call is the last before death; or as many of these as the lot shall draw."""
     every = [
-        (at, effect, effect is not Effect.FAIL and at % 2 == 0) for at in range(1, calls + 1) for effect in EFFECTS
+        Life(at, effect, power=effect is not Effect.FAIL and at % 2 == 0)
+        for at in range(1, calls + 1)
+        for effect in EFFECTS
     ]
     if lot is None or scenario.tries is None:
         return every
     return lot.sample(every, min(scenario.tries, len(every)))
 
 
-def tried(scenario: Scenario, at: int, effect: Effect, *, power: bool) -> None:
-    """With that fault, then begun again; `power`: it went with the process. Raises what is not as it must be."""
+def lived(scenario: Scenario, *lives: Life) -> None:
+    """One process after the other, each with its fault, then one without. Raises what is not as it must be."""
     made, request = scenario.begin()
-    controller = Controller()
-    with contextlib.suppress(Died, AgentError):
-        served(made, request, controller, FaultPlan(at=at, effect=effect))
-    if power:
-        made.cut_power(survives=lambda number: number % 2 == 0, keep_files=True)
-    assert scenario.harmless(made), "after the fault"
-    if not power or not controller.finals:  # who has heard the end of a request orders it no more
+    controller, is_same_boot = Controller(), True
+    for life in lives:
+        with contextlib.suppress(Died, AgentError):
+            served(made, request, controller, FaultPlan(at=life.at, effect=life.effect, then_after=life.then_after))
+        if life.power:
+            made.cut_power(survives=lambda number: number % 2 == 0, keep_files=True)
+            is_same_boot = False
+        assert scenario.harmless(made), f"after the fault: {life}"
+        if not is_same_boot and controller.finals:  # who has heard the end of a request orders it no more
+            break
+    else:
         served(made, request, controller)
-    must_be_right(scenario, made, controller, is_same_boot=not power)
+    must_be_right(scenario, made, controller, is_same_boot=is_same_boot)
 
 
 def must_be_right(scenario: Scenario, made: Machine, controller: Controller, *, is_same_boot: bool = True) -> None:

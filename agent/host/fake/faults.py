@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fault plan: door calls are counted, and one of them can fail, or be where the agent dies.
+"""The fault plan: door calls are counted, and one of them can fail, or be where the agent dies; or several can.
 
 Run an operation once with `FaultPlan()` to learn its N calls; then N times with `FaultPlan(at=k, effect=…)`.
 """
@@ -31,18 +31,24 @@ class Effect(Enum):
     """What happens at the chosen call."""
 
     FAIL = "the door raises its error, and nothing was done"
+    FAIL_AFTER = "it was done, and the door raises its error all the same"
+    BREAK = "the door raises its error, and does so from then on"
     DIE_BEFORE = "the process dies, and nothing was done"
     DIE_AFTER = "it was done, and the process dies before it learns so"
 
 
 @dataclass
 class FaultPlan:
-    """Counts the calls of one process; `at` is the number of the call, from 1, that has the effect."""
+    """Counts the calls of one process; `at` is the number of the call, from 1, that has the effect. So many calls after
+    it (`then_after`) the process dies, if it is not at its end before: in the middle of what it makes of a failure.
+    """
 
     at: int | None = None
     effect: Effect = Effect.FAIL
+    then_after: int | None = None
     calls: list[str] = field(default_factory=list)
     dead: bool = False
+    broken: str | None = None
     lock: Lock = field(default_factory=Lock, repr=False)
 
     def through(self, call: str, failure: type[AgentError], act: Callable[[], R]) -> R:
@@ -51,20 +57,43 @@ class FaultPlan:
             if self.dead:
                 raise Died(f"{call}, after death")
             self.calls.append(call)
-            hit = len(self.calls) == self.at
-            self.dead = hit and self.effect is not Effect.FAIL
-        if not hit:
-            return act()
-        match self.effect:
-            case Effect.FAIL:
+            effect = self._effect(len(self.calls), door_of(call))
+            self.dead = effect in DEADLY
+        match effect:
+            case None:
+                return act()
+            case Effect.FAIL | Effect.BREAK:
                 raise failure(call, f"failure planned for call {self.at}")
+            case Effect.FAIL_AFTER:
+                act()
+                raise failure(call, f"failure planned for call {self.at}, after it was done")
             case Effect.DIE_BEFORE:
                 raise Died(f"before {call}")
             case Effect.DIE_AFTER:
                 act()
                 raise Died(f"after {call}")
             case _:
-                assert_never(self.effect)
+                assert_never(effect)
+
+    def _effect(self, number: int, door: str) -> Effect | None:
+        if self.at is None or number < self.at:
+            return None
+        if number == self.at:
+            self.broken = door if self.effect is Effect.BREAK else None
+            return self.effect
+        if self.then_after is not None and number == self.at + self.then_after:
+            return Effect.DIE_AFTER
+        return Effect.FAIL if door == self.broken else None
+
+
+DEADLY = (Effect.DIE_BEFORE, Effect.DIE_AFTER)
+WRITING = ("write", "append", "save", "truncate", "rename")
+
+
+def door_of(call: str) -> str:
+    """What breaks with it: the whole door; of files, what writes them, as on a disk that is full."""
+    noun, _, rest = call.partition(".")
+    return f"{noun}, written" if noun == "files" and rest.startswith(WRITING) else noun
 
 
 class FakeDoor:
