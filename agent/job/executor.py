@@ -18,7 +18,7 @@ import structlog
 
 from agent.errors import AgentError, InputError, Recalled
 from agent.host.doors import Clock
-from agent.job.journal import Accepted, Begun, Ended, Job, Journal, StepBegun, digest
+from agent.job.journal import Accepted, Begun, Ended, Job, Journal, StepBegun, digest, former_digest
 from agent.model.disk import DiskIdentity
 from agent.model.fault import Fault
 from agent.model.job import Advance, JobReport, JobState, Progress, Result
@@ -99,7 +99,7 @@ class Executor:
             return self._journal.write(
                 Accepted(request_id=request.request_id, verb=request.verb, digest=digest(request))
             )
-        if known.digest != digest(request):
+        if known.digest not in (digest(request), former_digest(request)):
             raise InputError(f"accepting request {request.request_id}", "that id was used for another request")
         return known
 

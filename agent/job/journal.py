@@ -7,6 +7,7 @@ It holds no secret: of a request only its id, its verb and a digest; of a plan o
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, assert_never
 
@@ -17,7 +18,7 @@ from agent.job.log import Log
 from agent.job.table import move
 from agent.model.disk import DiskIdentity
 from agent.model.fault import Fault
-from agent.model.frozen import Frozen
+from agent.model.frozen import Frozen, said
 from agent.model.job import JobState
 from agent.model.plan import Epilogue
 from agent.model.request import Request
@@ -157,5 +158,12 @@ def learned(job: Job | None, entry: Entry) -> Job:
 
 
 def digest(request: Request) -> str:
-    """Of the whole request, secrets included: the same id may not come back with other content."""
+    """Of the whole request, secrets included: the same id may not come back with other content. What is by default so
+    is not in it: an agent that was brought up to date in the middle of a request knows it again.
+    """
+    return hashlib.sha256(json.dumps(said(request), sort_keys=True).encode()).hexdigest()
+
+
+def former_digest(request: Request) -> str:
+    """The same, as agents up to 0.1.0 wrote it."""
     return hashlib.sha256(request.model_dump_json().encode()).hexdigest()

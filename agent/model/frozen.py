@@ -7,9 +7,10 @@ refused, not trimmed. Acknowledgements carry no orders: a newer controller may a
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 
 from agent.errors import DecodeError
 
@@ -41,6 +42,38 @@ def decode(model: type[Model], text: str | bytes, doing: str) -> Model:
         return model.model_validate_json(text)
     except ValidationError as error:
         raise DecodeError(doing, faults(error)) from None
+
+
+def said(model: BaseModel) -> dict[str, Any]:
+    """As JSON, without what is by default so: a reader that is older than a field need not know it where nothing was
+    set. A default means the same for ever. What tells kinds apart stays; all of it does where a reader of today would
+    read something else.
+    """
+    full = model.model_dump(mode="json")
+    found = _trimmed(model, full)
+    try:
+        is_same = type(model).model_validate(found) == model
+    except ValidationError:
+        is_same = False
+    return found if is_same and isinstance(found, dict) else full
+
+
+def _trimmed(value: object, told: Any) -> Any:
+    match value, told:
+        case BaseModel(), dict() if told.keys() <= type(value).model_fields.keys():
+            fields = ((name, type(value).model_fields[name], getattr(value, name)) for name in told)
+            return {name: _trimmed(one, told[name]) for name, field, one in fields if not _goes_without(field, one)}
+        case tuple() | list(), list() if len(value) == len(told):
+            return [_trimmed(*both) for both in zip(value, told, strict=True)]
+        case dict(), dict() if len(value) == len(told):
+            return {key: _trimmed(one, told[key]) for key, one in zip(told, value.values(), strict=True)}
+        case _:
+            return told
+
+
+def _goes_without(field: FieldInfo, value: object) -> bool:
+    is_tag = get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1
+    return not is_tag and not field.is_required() and value == field.get_default(call_default_factory=True)
 
 
 def faults(error: ValidationError) -> str:

@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from zstandard import ZstdDecompressor
 
 from agent.host.fake import FakeHost
@@ -22,9 +22,10 @@ from agent.job.outbox import Slip, waiting_in
 from agent.model import chunked
 from agent.model.description import Description
 from agent.model.ed25519 import is_signed
+from agent.model.fact import Unknown
 from agent.model.frozen import decode
 from agent.model.network import NetworkConfig
-from agent.model.protocol import Desired, ServiceIdentity
+from agent.model.protocol import BootProof, Desired, Enroll, Heartbeat, ReportBatch, ServiceIdentity
 from tests.apply.test_chunked_sign import OURS
 from tests.formats import made
 from tests.formats.made import HOME
@@ -121,11 +122,29 @@ def disk(content: bytes) -> object:
     return manifest.disk_bytes, len(manifest), hashlib.sha256(raw).hexdigest(), is_ours
 
 
+def told(content: bytes) -> object:
+    """To a controller: who speaks and what it is made of, how it is, what became of its requests."""
+    enrolment, proof, beat, batch = (
+        model.model_validate_json(line, extra="ignore")
+        for model, line in zip(MESSAGES, content.splitlines(), strict=True)
+    )
+    assert isinstance(enrolment, Enroll) and isinstance(proof, BootProof)
+    assert isinstance(beat, Heartbeat) and beat.progress and isinstance(batch, ReportBatch)
+    made_of = enrolment.inventory
+    assert not isinstance(made_of.disks, Unknown) and not isinstance(made_of.nics, Unknown)
+    hardware = (sorted(str(one.serial) for one in made_of.disks), len(made_of.nics))
+    ended = [
+        (one.sequence, one.report.state.value, one.report.fault and one.report.fault.code) for one in batch.reports
+    ]
+    return enrolment.session.session_id, *hardware, proof.root_disk_serial, beat.progress.done_bytes, ended
+
+
 def names(config: NetworkConfig) -> tuple[str, ...]:
     """Of its links."""
     return tuple(link.name for link in config.links)
 
 
+MESSAGES: tuple[type[BaseModel], ...] = (Enroll, BootProof, Heartbeat, ReportBatch)
 THREE = ("eth0", "eth1", "eth0.7")
 FORMATS = (
     Format("journal", TypeAdapter(Entry), made.journal, jobs, {
@@ -143,6 +162,10 @@ FORMATS = (
     Format("image", TypeAdapter(Description), made.image, disk, (
         1 << 20, 2, "e80843c878af6932f15fe4e5857d3f7e937b7db45880b110f8599acede63dc07", True,
     ), version=chunked.VERSION),
+    Format("messages", TypeAdapter(tuple[Enroll, BootProof, Heartbeat, ReportBatch]), made.messages, told, (
+        "s-1", ["S5G0NE0R000000", "S5G0NE0R000001", "S61BNE0R100000", "S61BNE0R100001"], 4, "S1", 5,
+        [(1, "running", None), (2, "failed", "DISK.CHANGED")],
+    )),
     Format("network", TypeAdapter(tuple[Held, Pending]), made.networks, network, (7, THREE, THREE, THREE)),
 )  # fmt: skip
 

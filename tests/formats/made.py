@@ -4,22 +4,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from agent.apply.chunked.pack import Options, Packing
 from agent.host.fake import FakeHost
+from agent.inventory import take
 from agent.job.journal import Accepted, Begun, Ended, Journal, StepBegun
 from agent.job.ledger import Ledger
 from agent.job.network_record import Held, NetworkRecord, Pending
 from agent.job.outbox import Outbox
 from agent.model.disk import DiskIdentity
 from agent.model.fault import Fault
-from agent.model.job import JobReport, JobState
+from agent.model.job import JobReport, JobState, Progress, SequencedReport
 from agent.model.network import NetworkConfig, Snapshot
 from agent.model.plan import Epilogue
-from agent.model.protocol import Desired, ServiceIdentity
+from agent.model.protocol import BootProof, Desired, Enroll, Heartbeat, ReportBatch, ServiceIdentity, Session
 from tests.apply.test_chunked_sign import PEM
 from tests.controller.chunks import Bytes
 from tests.formats.said import LINKS, REQUESTS
@@ -28,6 +30,8 @@ HOME = "/var/lib/bms-agent"
 DISK = DiskIdentity(
     path="/dev/sda", wwn="0x5002538f00000001", serial="S1", size_bytes=480 * 10**9, logical_sector_bytes=512
 )
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+MACHINE = Path(__file__).parent.parent / "machines" / "synthetic-dell-r650"
 CHUNK_BYTES = 256 * 1024
 CONTENT = b"what a server needs to boot; " * 300
 FAULT = Fault(code="DISK.CHANGED", message="another disk is there", details="as it is", hint="Plan again.")
@@ -52,10 +56,9 @@ def outbox() -> bytes:
     """Four reports, the first of which the controller has."""
     files = FakeHost.with_files({}).files
     kept = Outbox(files, HOME, "stream-1")
-    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     for name, state in (("done", "running"), ("done", "succeeded"), ("failed", "running"), ("failed", "failed")):
         fault = FAULT if state == "failed" else None
-        kept.put(JobReport(request_id=name, verb="disk.erase", state=JobState(state), step="x", fault=fault, at=at))
+        kept.put(JobReport(request_id=name, verb="disk.erase", state=JobState(state), step="x", fault=fault, at=AT))
     kept.confirm(1)
     return files.read_bytes(f"{HOME}/outbox.log")
 
@@ -72,6 +75,32 @@ def identity() -> bytes:
     told = {"controller_url": "http://10.0.0.1:8480", "node_id": "node-1", "server_id": "server-1",
             "credential": "s3cret", "nonce": "n0nce", "network": {"links": LINKS}}  # fmt: skip
     return ServiceIdentity.model_validate(told).model_dump_json().encode()
+
+
+def messages() -> bytes:
+    """What it tells its controller, a line each."""
+    session = Session(session_id="s-1", boot_id="b-1", mode="ramdisk", agent_version="0.1.0")
+    progress = Progress(request_id="r-1", step="write_image", done_bytes=5, total_bytes=10)
+    begun = JobReport(request_id="r-1", verb="disk.erase", state=JobState.RUNNING, step="x", at=AT)
+    result: dict[str, str | int] = {"a": 1, "b": "c"}
+    ended = begun.model_copy(update={"state": JobState.FAILED, "step": None, "fault": FAULT, "result": result})
+    reports = tuple(SequencedReport(sequence=number, report=one) for number, one in enumerate((begun, ended), 1))
+    inventory = take(FakeHost.load(MACHINE))
+    told = (
+        Enroll(session=session, token=SecretStr("t0ken"), boot_mac="52:54:00:00:00:01", inventory=inventory),
+        BootProof(
+            session=session,
+            nonce=SecretStr("n0nce"),
+            machine_id="m" * 32,
+            hostname="web1",
+            root_disk_wwn="0x5",
+            root_disk_serial="S1",
+            hardware=("mac:52:54:00:00:00:01",),
+        ),
+        Heartbeat(session=session, sequence=3, at=AT, applied_generation=2, progress=progress, problems=(FAULT,)),
+        ReportBatch(stream_id="st-1", reports=reports),
+    )
+    return b"".join(one.model_dump_json().encode() + b"\n" for one in told)
 
 
 def ledgers() -> bytes:

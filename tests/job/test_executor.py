@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from threading import Event
 
@@ -10,12 +11,14 @@ import pytest
 
 from agent.errors import AgentError, HostError, InputError
 from agent.host.fake import Died, Effect, FakeHost, FaultPlan
+from agent.job.journal import Accepted, Ended, Journal, digest, former_digest
 from agent.job.table import MOVES, move
+from agent.model.frozen import said
 from agent.model.job import JobState
 from agent.model.plan import Epilogue
-from agent.model.request import EraseRequest, RebootRequest
+from agent.model.request import EraseRequest, PowerOffRequest, RebootRequest, Request
 from tests.hardware import SSD
-from tests.job.doers import ERASE, OneDisk, process
+from tests.job.doers import DIRECTORY, ERASE, OneDisk, process
 
 REBOOT = RebootRequest(request_id="reboot-1", node_id="node-1")
 STATES = list(JobState)
@@ -100,6 +103,28 @@ def test_same_id_with_other_content_is_refused() -> None:
         executor.serve(EraseRequest(request_id="erase-1", node_id="node-1", serials=("S1",)), stopped())
 
     assert doer.erased == 2
+
+
+@pytest.mark.parametrize("digest_of", [digest, former_digest])
+def test_an_agent_that_was_brought_up_to_date(digest_of: Callable[[Request], str]) -> None:
+    """A request that an earlier release's journal knows is that one, and is answered from there."""
+    host, doer = FakeHost.with_files({}), OneDisk()
+    journal = Journal(host.files, DIRECTORY)
+    journal.write(Accepted(request_id=ERASE.request_id, verb=ERASE.verb, digest=digest_of(ERASE)))
+    journal.write(Ended(request_id=ERASE.request_id, state=JobState.FAILED, boot_id="boot-1"))
+    executor, _ = process(host.restarted(), doer)
+
+    assert executor.serve(ERASE, stopped()).state is JobState.FAILED and doer.erased == 0
+
+
+def test_defaults_are_no_content() -> None:
+    """A field that came later, and is not used, leaves a request what it was; verbs and what is set do not."""
+    same = EraseRequest(**{**ERASE.model_dump(), "method": "zero"})
+    others = (REBOOT, PowerOffRequest(request_id="reboot-1", node_id="node-1"), ERASE,
+              ERASE.model_copy(update={"strict": True}))  # fmt: skip
+
+    assert digest(same) == digest(ERASE) and len({digest(one) for one in others}) == len(others)
+    assert "method" not in said(same)
 
 
 def test_failure_is_a_fault_with_its_code() -> None:

@@ -9,9 +9,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
 
 from agent.controller import bundles
 from agent.controller.api.auth import Agent, Here, RenewingAgent, ServiceAgent, ThisCall
+from agent.controller.api.tolerant import tolerant
 from agent.controller.api.url import url_of
 from agent.controller.flow.beat import beat, take_inventory
 from agent.controller.flow.certify import certify
@@ -22,7 +24,7 @@ from agent.controller.flow.prove import phone_home, prove
 from agent.controller.flow.report import take_reports
 from agent.controller.flow.strangers import must_be_let_in
 from agent.model.bundle import Taken
-from agent.model.frozen import Frozen
+from agent.model.frozen import Frozen, said
 from agent.model.inventory import Inventory
 from agent.model.protocol import (
     Acknowledged,
@@ -51,6 +53,13 @@ BUNDLE_BODY = {
 }
 """For the OpenAPI: it is read piece by piece, so FastAPI knows nothing of it."""
 
+Enrolling = Annotated[Enroll, tolerant(Enroll)]
+Proof = Annotated[BootProof, tolerant(BootProof)]
+Asked = Annotated[CertificateRequest, tolerant(CertificateRequest)]
+Hardware = Annotated[Inventory, tolerant(Inventory)]
+Beat = Annotated[Heartbeat, tolerant(Heartbeat)]
+Reports = Annotated[ReportBatch, tolerant(ReportBatch)]
+
 router = APIRouter(prefix="/v1/agent", tags=["agent"])
 
 
@@ -62,39 +71,41 @@ class DesiredQuery(Frozen):
 
 
 @router.post("/enroll")
-def post_enroll(message: Enroll, call: ThisCall, request: Request, controller: Here) -> Enrolled:
+def post_enroll(message: Enrolling, call: ThisCall, request: Request, controller: Here) -> Enrolled:
     """A machine in its ramdisk asks to be taken in."""
     return enrol(controller, message, url_of(request, controller), signed_by(controller, call))
 
 
 @router.post("/boot")
-def post_boot(proof: BootProof, credential: ServiceAgent, controller: Here) -> Booted:
+def post_boot(proof: Proof, credential: ServiceAgent, controller: Here) -> Booted:
     """An installed OS returns its nonce."""
     return prove(controller, credential, proof)
 
 
 @router.post("/certificate")
-def post_certificate(message: CertificateRequest, credential: RenewingAgent, controller: Here) -> NodeCertificate:
+def post_certificate(message: Asked, credential: RenewingAgent, controller: Here) -> NodeCertificate:
     """A certificate, by which the node's agent opens connections."""
     return certify(controller, credential, message)
 
 
 @router.post("/inventory")
-def post_inventory(inventory: Inventory, credential: Agent, controller: Here) -> Acknowledged:
+def post_inventory(inventory: Hardware, credential: Agent, controller: Here) -> Acknowledged:
     """What the machine is made of."""
     take_inventory(controller, credential, inventory)
     return Acknowledged()
 
 
 @router.post("/heartbeat")
-def post_heartbeat(heartbeat: Heartbeat, credential: Agent, controller: Here) -> HeartbeatAnswer:
+def post_heartbeat(heartbeat: Beat, credential: Agent, controller: Here) -> HeartbeatAnswer:
     """Alive, and what is observed."""
     return beat(controller, credential, heartbeat)
 
 
-@router.get("/desired")
-async def get_desired(query: Annotated[DesiredQuery, Query()], credential: Agent, controller: Here) -> Desired:
-    """Long poll: answers when it is newer than what the agent holds, or after the wait."""
+@router.get("/desired", response_model=Desired)
+async def get_desired(query: Annotated[DesiredQuery, Query()], credential: Agent, controller: Here) -> Response:
+    """Long poll: answers when it is newer than what the agent holds, or after the wait. Defaults are not said: an agent
+    that is older than one of them would refuse the whole order for it.
+    """
     deadline = asyncio.get_running_loop().time() + query.wait_s
     woken = False
     while True:
@@ -105,14 +116,14 @@ async def get_desired(query: Annotated[DesiredQuery, Query()], credential: Agent
             if over or woken or not await run_in_threadpool(quiet, controller, credential, query.generation):
                 answer = await run_in_threadpool(poll, controller, credential, query.generation)
                 if over or answer.generation != query.generation:
-                    return answer
+                    return JSONResponse(said(answer))
             woken = await _changed_or_later(changed, min(left_s, LOOK_AGAIN_S))
         finally:
             controller.wakeups.leave(credential.node_id, changed)
 
 
 @router.post("/reports")
-def post_reports(batch: ReportBatch, credential: Agent, controller: Here) -> ReportsAnswer:
+def post_reports(batch: Reports, credential: Agent, controller: Here) -> ReportsAnswer:
     """What became of requests."""
     return take_reports(controller, credential, batch)
 

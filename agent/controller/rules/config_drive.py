@@ -20,6 +20,7 @@ from agent.controller.records.image import Image
 from agent.controller.records.server import Server
 from agent.controller.rules.network_data import network_data
 from agent.model.config_drive import ConfigDrive
+from agent.model.frozen import said
 from agent.model.network import NetworkConfig
 from agent.model.protocol import ServiceIdentity
 
@@ -98,9 +99,8 @@ def vendor_data(drive: Drive) -> dict[str, str]:
 
 
 def _service(drive: Drive) -> str:
-    """A service of an earlier release knows no authority, and is told of none where there is none."""
-    identity = service_identity(drive)
-    return identity.model_dump_json(exclude={"ca"} if identity.ca is None else None)
+    """A service of an earlier release, which the image may have, knows not all of it: an authority, for one."""
+    return json.dumps(said(service_identity(drive)))
 
 
 def service_identity(drive: Drive) -> ServiceIdentity:
