@@ -2,7 +2,8 @@
 """What every model is made of: frozen, and with unknown fields refused.
 
 A field that we do not know may carry a restriction ("but keep disk 2"), so an order that holds one is
-refused, not trimmed. Acknowledgements carry no orders: a newer controller may add to them (`Reply`).
+refused, not trimmed. Acknowledgements carry no orders: a newer controller may add to them (`Reply`). Nor does what an
+agent tells, which its controller reads so (`controller/api/tolerant.py`).
 """
 
 from __future__ import annotations

@@ -233,14 +233,13 @@ def killed_at_random(node: str, what: ImageRef, spool: Path, chance: random.Rand
         process.kill()
 
 
-def test_random_faults(tmp_path: Path) -> None:
+def test_random_faults(tmp_path: Path, lot: random.Random, pytestconfig: pytest.Config) -> None:
     """Any disk from any bad server, killed at any moment: never a success with a wrong byte; then whole, byte for byte.
 
-    The seed is printed; rounds go on for as long as a test may take.
+    By the run's seed; rounds go on for as long as a test may take.
     """
-    seed, end, rounds = random.SystemRandom().randrange(1 << 32), time.monotonic() + SECONDS, 0
-    sys.stdout.write(f"seed {seed}\n")
-    chance = random.Random(seed)
+    seed, end, rounds = pytestconfig.getoption("--seed"), time.monotonic() + SECONDS, 0
+    chance = lot
     (tmp_path / "disk").write_bytes(b"\xff" * SMALL_DISK)
     with loop(tmp_path, SMALL_DISK) as node:
         while time.monotonic() < end:

@@ -13,7 +13,7 @@ from agent.errors import AgentError, HostError, InputError
 from agent.host.fake import Died, Effect, FakeHost, FaultPlan
 from agent.job.journal import Accepted, Ended, Journal, digest, former_digest
 from agent.job.table import MOVES, move
-from agent.model.frozen import said
+from agent.model import frozen
 from agent.model.job import JobState
 from agent.model.plan import Epilogue
 from agent.model.request import EraseRequest, PowerOffRequest, RebootRequest, Request
@@ -124,7 +124,7 @@ def test_defaults_are_no_content() -> None:
               ERASE.model_copy(update={"strict": True}))  # fmt: skip
 
     assert digest(same) == digest(ERASE) and len({digest(one) for one in others}) == len(others)
-    assert "method" not in said(same)
+    assert "method" not in frozen.said(same)
 
 
 def test_failure_is_a_fault_with_its_code() -> None:

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import random
-import secrets
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -26,20 +25,12 @@ MACHINE_DIES_MIB = (200, 400)
 CONTROLLER_AWAY_S = 15
 
 
-@pytest.fixture
-def luck() -> random.Random:
-    """Where the kills fall: printed, so that a failure can be repeated."""
-    seed = secrets.randbits(32)
-    print(f"seed of this test's kills: {seed}")  # noqa: T201
-    return random.Random(seed)
-
-
 def wait_for_writing(disk: Path, mib: int) -> None:
     """Until so much of the image is on the disk."""
     wait_until(f"{mib} MiB to be written", lambda: allocated_bytes(disk) >= mib * MIB, JOB_TIMEOUT_S)
 
 
-def test_a_deploy_survives_the_death_of_controller_and_machine(ramdisk: Path, image: Path, luck: random.Random) -> None:
+def test_a_deploy_survives_the_death_of_controller_and_machine(ramdisk: Path, image: Path, lot: Random) -> None:
     """Controller killed and started again: the write goes on where it was. Machine killed: its disk cannot boot, and
     when the power comes back the image is written anew, up to a server that one can log in to."""
     with Site.create(MachineSpec(firmware=Firmware.BIOS), ramdisk) as site:
@@ -50,11 +41,11 @@ def test_a_deploy_survives_the_death_of_controller_and_machine(ramdisk: Path, im
         cloud.register(image)
         job = cloud.create_server()
 
-        wait_for_writing(disk, luck.randint(*CONTROLLER_DIES_MIB))
+        wait_for_writing(disk, lot.randint(*CONTROLLER_DIES_MIB))
         site.controller.daemon.kill()
         time.sleep(CONTROLLER_AWAY_S)
         site.controller.start()
-        wait_for_writing(disk, luck.randint(*MACHINE_DIES_MIB))
+        wait_for_writing(disk, lot.randint(*MACHINE_DIES_MIB))
         site.machine.power_off()
         assert not is_bootable(disk), "half an image can boot"
         site.machine.power_on()
