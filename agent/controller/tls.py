@@ -3,7 +3,10 @@
 
 Agents are told the authority's digest on the kernel command line, and go by that alone. So none of its own has an
 end (RFC 5280 section 4.1.2.5 has a date for that): a machine whose clock is years off is served as any other, and
-nothing is to be renewed. To change the authority, remove its file and let every machine boot anew.
+nothing is to be renewed.
+
+Servers that were deployed go by that digest, too: with another authority none of them hears its controller. So one that
+was made once is not made again where its file has gone: its digest lies beside it, and who means it removes both.
 """
 
 from __future__ import annotations
@@ -25,7 +28,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from agent.controller.keys import kept
 from agent.errors import ConfigError
 
-CA_FILE = "ca-key.pem"
+CA_FILE, PIN_FILE = "ca-key.pem", "ca-pin"
+WAY_BACK = (
+    "Put it back from a backup. If there is none: remove ca-pin, too, and a new one is made; then each deployed server "
+    "needs controller and ca, the new digest, in its /etc/bms-agent/agent.toml, or is reinstalled."
+)
 NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME (openssl/x509_vfy.h), which Python has no name for."""
 BEGIN, END = datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
@@ -45,17 +52,25 @@ class Authority:
 
 
 def load_authority(data: Path) -> Authority:
-    """The one of this directory. Raises `ConfigError`."""
-    path = data / CA_FILE
+    """The one of this directory, made on first use. Raises `ConfigError`, if it is not the one that was there."""
+    path, pin = data / CA_FILE, data / PIN_FILE
+    doing = f"reading {path}"
+    told = pin.read_text(encoding="ascii", errors="replace").strip() if pin.exists() else None
+    if told is not None and not path.exists():
+        raise ConfigError(doing, f"the authority {told} is gone, by which deployed servers go", hint=WAY_BACK)
     text = kept(path, _new_authority).decode()
     try:
         key = load_pem_private_key(text.encode(), None)
         pem = x509.load_pem_x509_certificate(text.encode()).public_bytes(Encoding.PEM).decode()
     except ValueError as error:
-        raise ConfigError(f"reading {path}", "it holds no certificate with its key") from error
+        raise ConfigError(doing, "it holds no certificate with its key") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ConfigError(f"reading {path}", "its key is of another kind")
-    return Authority(pem, key)
+        raise ConfigError(doing, "its key is of another kind")
+    found = Authority(pem, key)
+    if told is not None and told != found.pin:
+        raise ConfigError(doing, f"it is {found.pin}, and deployed servers go by {told}", hint=WAY_BACK)
+    kept(pin, found.pin.encode)
+    return found
 
 
 def server_context(authority: Authority, data: Path, names: tuple[str, ...]) -> ssl.SSLContext:

@@ -22,6 +22,10 @@ CA_PATH = "/boot/ca.pem"
 TIMEOUT_S = 15.0
 """For the connection, and again for TLS."""
 CA_BYTES = 64 * 1024
+OTHER = (
+    "Somebody may be in between. Or the controller has lost its authority: then it is to have it back from a backup, "
+    "or controller and ca in agent.toml are to name the new one."
+)
 
 
 def authority(url: str, pin: str, leash: Leash, within_s: float) -> str:
@@ -43,7 +47,7 @@ def authority(url: str, pin: str, leash: Leash, within_s: float) -> str:
         connection.close()
     found = f"sha256:{hashlib.sha256(der).hexdigest()}"
     if found != pin:
-        raise LinkError(doing, f"its authority is {found}, and not {pin}", hint="Somebody may be in between.")
+        raise LinkError(doing, f"its authority is {found}, and not {pin}", hint=OTHER)
     return ssl.DER_cert_to_PEM_cert(der)  # what was judged, and nothing else: OpenSSL trusts each certificate of a text
 
 
