@@ -309,3 +309,20 @@ def test_an_os_that_starts_instead_gets_no_token(world: World, tenant: Machine) 
     assert world.power.told == [Reset.FORCE_OFF, Reset.ON]
     tenant.power_on().serve()
     assert world.node()["attested"] is True
+
+
+def test_an_order_has_an_end(world: World, tenant: Machine) -> None:
+    """A boot from the network that has not come in half an hour is none any more: whoever asks then gets no token, is
+    told of, and the BMC boots the machine again; that boot is the one."""
+    deleted(world)
+    world.look()
+    world.clock.move(1801)
+    late = impostor(tenant)
+    late.token = world.user("POST", "/v1/enrolment-tokens", {}, status=201)["token"]
+    assert code(late) == "BOOT.UNORDERED"
+    assert token_in(tenant.script()) is None
+    told = len(world.power.told)
+    world.look(80)
+    assert world.power.told[told:][-1:] == [Reset.ON]
+
+    assert token_in(tenant.script()) is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A controller that has lost its authority: it says so instead of locking its servers out, and there are two ways back."""
+"""A controller that has lost its authority says so, instead of locking its servers out; and there are two ways back."""
 
 from __future__ import annotations
 

@@ -181,3 +181,18 @@ def test_what_was_accepted_elsewhere_is_asked_anew(world: World, machine: Machin
     [entry] = world.user("GET", f"{path}/erasures")["quarantined"]
 
     assert (entry["disk"], entry["node_id"], entry["accepted_by"]) == ("SN-sdb", other.node_id, None)
+
+
+def test_the_end_of_a_server_erases_what_its_ramdisk_lists(world: World, server: Machine) -> None:
+    """Not what there was when it was ordered, nor what its OS says of the machine: a disk that came meanwhile is in the
+    order, one that went is not, and one that the OS has made up is not."""
+    was, made_up = server.disks, disk("sdz", 4000)
+    server.disks = (was[0], NEW)
+    said = server.inventory.model_copy(update={"disks": (*server.disks, made_up)})
+    assert server.send("/v1/agent/inventory", said).status_code == 200
+    world.user("DELETE", "/v1/servers/web", status=202)
+    assert not isinstance(server.desired().request, EraseRequest)
+    world.clock.move(80)
+    server.power_on()
+
+    assert server.mode == "ramdisk" and again(server).disks == (was[0].identity, NEW.identity)

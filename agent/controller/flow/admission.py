@@ -16,6 +16,7 @@ import structlog
 from pydantic import Field, SecretStr, model_validator
 
 from agent.controller.context import Controller
+from agent.controller.flow import attest
 from agent.controller.flow.strangers import must_have_room
 from agent.controller.keys import KEY_BYTES, digest
 from agent.controller.records.node import Boot, Node, Pass, Token
@@ -125,10 +126,10 @@ def _pass(tx: Transaction, doing: str, passed: Pass, now: datetime, message: Enr
     return Admitted(mac, mark, used.boot, approved=True, rack=passed.rack)
 
 
-def ordered(tx: Transaction, node: Node, token: Admitted) -> Boot:
+def ordered(tx: Transaction, now: datetime, node: Node, token: Admitted) -> Boot:
     """In which boot it came. An operator's token knows nothing of boots: by it comes whoever comes first once the BMC
     has booted the machine."""
-    if not token.approved or node.boot_order is None:
+    if not token.approved or attest.ordered(tx, now, node) is None:
         return token.boot
     tx.nodes.change(node, boot_order=None)
     used = tx.tokens.get(token.digest)

@@ -23,6 +23,8 @@ from agent.model.fault import Fault
 
 ALIVE_S = 75.0
 """An agent is heard of every 60 s ± 10 %."""
+ORDER_S = 1800.0
+"""From its BMC's word to its firmware's question: the largest servers test their memory for half of that."""
 AFTER_S = 5.0
 """A heartbeat that was on its way while its machine restarted."""
 UNORDERED = "BOOT.UNORDERED"
@@ -41,6 +43,15 @@ def order(tx: Transaction, node: Node, boot: Boot) -> Node:
     return tx.nodes.change(node, boot_order=boot, asked_at=None)
 
 
+def ordered(tx: Transaction, now: datetime, node: Node) -> Boot | None:
+    """The boot that was ordered and is still to come. What came of none in time is none any more: whoever asks then is
+    not the firmware that its BMC has started, and the BMC is to do it again."""
+    job = _in_ramdisk(tx, node)
+    if job is None or job.power_at is None or (now - job.power_at).total_seconds() > ORDER_S:
+        return None
+    return node.boot_order
+
+
 def failed(tx: Transaction, node: Node) -> Node:
     """Its OS has started: whatever its BMC had been told, the boot from the network was none. Its token is nobody's."""
     if node.boot_order is None:
@@ -56,9 +67,12 @@ def heeded(node: Node, session: AgentSession) -> bool:
 
 def token_for(tx: Transaction, now: datetime, node: Node) -> Boot | None:
     """For which boot whoever asks now gets a token; None: for none, who asks is to wait."""
-    if node.boot_order is not None:
+    if (boot := ordered(tx, now, node)) is not None:
         tx.nodes.change(node, boot_order=None, asked_at=None)
-        return node.boot_order
+        return boot
+    if node.boot_order is not None:
+        log.warning("the boot that was ordered has not come in time", node=node.name)
+        node = tx.nodes.change(node, boot_order=None)
     job = _in_ramdisk(tx, node)
     if job is None or (node.bmc is None and not _os_runs(tx, now, node, job)):
         return Boot.OWN

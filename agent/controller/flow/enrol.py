@@ -67,7 +67,7 @@ def _enrol(controller: Controller, message: Enroll, url: str, key: str | None) -
         token = admission.accept(tx, now, message, key)
         node = _resolve(controller, tx, now, message.inventory, token.mac, url)
         _may_enrol(tx, node, message)
-        boot = admission.ordered(tx, node, token)
+        boot = admission.ordered(tx, now, node, token)
         attest.must_be_ordered(tx, now, node, boot)
         _must_be_silent(controller, tx, now, node, message)
         node = _let_in(controller, tx, node, key, token)

@@ -90,6 +90,9 @@ def _cycle(controller: Controller, job: Job, bmc: Bmc) -> Power:
         node = tx.nodes.get(job.node_id)
         assert node is not None, "a node that had a job is never deleted"
         attest.order(tx, node, boot)
+        told = tx.jobs.get(job.id)
+        if told is not None:
+            tx.jobs.change(told, power_at=controller.clock.now())  # an order has its age
     controller.power.reset(bmc, Reset.ON)
     log.info("BMC told", job=job.id, node=job.node_id, reset="off and on", boot=boot.value)
     return Power.ON
