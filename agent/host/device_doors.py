@@ -37,6 +37,12 @@ class Drives(Protocol):
         """A log page of the controller (section 5.16)."""
         ...
 
+    def nvme_boot_log(self, node: str, number: int, offset_bytes: int, length: int) -> bytes | None:
+        """A piece of the log page of a boot partition, 0 or 1 (section 5.16.1.19): 16 bytes of header, then what it
+        holds.
+        """
+        ...
+
     def ata_identify(self, node: str) -> bytes | None:
         """IDENTIFY DEVICE, 512 bytes."""
         ...

@@ -22,7 +22,7 @@ TIMEOUT_MS = 60_000
 scsi_error_handler), under everybody else's requests: who cannot wait so long leaves the thread behind.
 """
 NVME_ADMIN = 0xC0484E41  # _IOWR('N', 0x41, struct nvme_passthru_cmd), linux/nvme_ioctl.h
-IDENTIFY, GET_LOG_PAGE = 0x06, 0x02
+IDENTIFY, GET_LOG_PAGE, BOOT_PAGE = 0x06, 0x02, 0x15
 ALL_NAMESPACES = 0xFFFFFFFF
 IDENTIFY_BYTES = 4096
 NVME_NOT_KNOWN = frozenset({0x01, 0x02, 0x0B, 0x109})
@@ -117,6 +117,12 @@ class RealDrives:
         cdw10 = page | (length // 4 - 1) << 16
         command = NvmeCommand(opcode=GET_LOG_PAGE, namespace=ALL_NAMESPACES, cdw10=cdw10)
         return nvme(node, command, length, f"asking {node} for its NVMe log page {page:#04x}")
+
+    def nvme_boot_log(self, node: str, number: int, offset_bytes: int, length: int) -> bytes | None:
+        """Get Log Page, whose specific field is the partition's number, from an offset."""
+        cdw10 = BOOT_PAGE | number << 8 | (length // 4 - 1) << 16
+        command = NvmeCommand(opcode=GET_LOG_PAGE, namespace=ALL_NAMESPACES, cdw10=cdw10, cdw12=offset_bytes)
+        return nvme(node, command, length, f"asking {node} for its boot partition {number}")
 
     def ata_identify(self, node: str) -> bytes | None:
         """IDENTIFY DEVICE."""

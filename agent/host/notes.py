@@ -34,6 +34,7 @@ SILENT = "no answer while this was recorded"
 DRIVES: Mapping[str, Callable[..., str]] = {
     "nvme_identify": lambda structure, namespace=0: f"identify {structure} {namespace}",
     "nvme_log": lambda page, length: f"log {page}",
+    "nvme_boot_log": lambda number, offset_bytes, length: f"boot {number} {offset_bytes} {length}",
     "ata_identify": lambda: "ata",
     "ata_smart": lambda feature, log=0: f"smart {feature} {log}" if log else f"smart {feature}",
     "ata_sanitize_status": lambda: "sanitize",

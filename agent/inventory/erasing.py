@@ -63,9 +63,29 @@ def of_nvme(drives: Drives, node: str, all_of_it: bool) -> Abilities:
     notes = [f"{means}: it would take every namespace of the drive" for means in reach_all if means not in kept]
     if powers.sanitizes and status is None:
         notes.append("NVMe sanitize: the drive has no log of it, which is the proof")
+    boot_bytes = boot_partitions(drives, node, raw, notes)
     running = (status.means or next(iter(kept), None)) if status is not None and status.is_running else None
     shut = shut_by(sanitizing, kept) if status is not None and status.failed else None
-    return Abilities(means=tuple(kept), notes=tuple(notes), running=running, shut=shut, unseen=there.unseen)
+    return Abilities(
+        means=tuple(kept),
+        notes=tuple(notes),
+        running=running,
+        shut=shut,
+        unseen=there.unseen,
+        boot_bytes=boot_bytes,
+    )
+
+
+def boot_partitions(drives: Drives, node: str, raw: bytes, notes: list[str]) -> int | None:
+    """How large they are. Raises `DecodeError` for what is no Identify Controller."""
+    if not nvme.tells_of_boot_partitions(raw):
+        return 0
+    try:
+        head = drives.nvme_boot_log(node, 0, 0, nvme.BOOT_HEAD_BYTES)
+        return 0 if head is None else nvme.boot_partition_bytes(head)
+    except (DeviceError, DecodeError) as error:
+        notes.append(f"whether it has boot partitions is not known: {error}")
+        return None
 
 
 def shut_by(kind: Iterable[Means], may: Iterable[Means]) -> Shut | None:

@@ -153,6 +153,9 @@ class EraseDisk(Frozen):
         default=(), description="samples of all of it, where it is to show first what it hides; none: that stays hidden"
     )
     unseen: tuple[int, ...] = Field(default=(), description="namespaces of the drive that nobody sees")
+    boot_bytes: int | None = Field(
+        default=0, description="of each of both boot partitions, which nothing erases: they are to be blank"
+    )
     model: str | None = None
     firmware: str | None = None
 

@@ -40,6 +40,7 @@ def erasure(disk: Disk, method: EraseMethod, able: Able, *, show_hidden: bool = 
         hidden_bytes=can.hidden_bytes if isinstance(can, Abilities) else 0,
         shown_offsets=sample_offsets(disk.size_bytes + shows_bytes) if shows_bytes else (),
         unseen=can.unseen if isinstance(can, Abilities) else (),
+        boot_bytes=can.boot_bytes if isinstance(can, Abilities) else 0,
         model=known(disk.model),
         firmware=known(disk.firmware),
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from agent.apply.erasing.boot_partitions import in_boot_partitions
 from agent.apply.erasing.means import begin
 from agent.apply.erasing.opening import opened
 from agent.apply.erasing.passwords import freed
@@ -110,7 +111,10 @@ def attempted(host: Host, step: EraseDisk, one: Attempt, advance: Advance, hold:
             found = seen(device, step, one)
         if found[0] == "erased":
             device.reread_table()
-    return found if found[0] != "erased" else capped(step, one.means, found)
+    if found[0] != "erased":
+        return found
+    left = in_boot_partitions(host, step)
+    return ("unproven", f"{left}; of the others: {found[1]}") if left else capped(step, one.means, found)
 
 
 def all_of_it(host: Host, step: EraseDisk, one: Attempt, hold: Hold) -> EraseDisk:

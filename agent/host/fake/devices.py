@@ -34,6 +34,11 @@ class FakeDrives(FakeDoor):
         return self._taught(node, f"log {page}")
 
     @counted
+    def nvme_boot_log(self, node: str, number: int, offset_bytes: int, length: int) -> bytes | None:
+        """As learnt."""
+        return self._taught(node, f"boot {number} {offset_bytes} {length}")
+
+    @counted
     def ata_identify(self, node: str) -> bytes | None:
         """As learnt."""
         return self._taught(node, "ata")

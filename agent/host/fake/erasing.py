@@ -207,6 +207,7 @@ class NvmeMind(Sanitizer):
     action: int = 0
     cmic: int = 0
     active: tuple[int, ...] = (1,)
+    boot: tuple[bytes, ...] = ()  # what is in its boot partitions, which no order erases
 
     def answer(self, question: str) -> bytes | None:
         """Identify, and the sanitize log (NVMe Base 2.0, figure 294)."""
@@ -219,6 +220,7 @@ class NvmeMind(Sanitizer):
                     bytes([self.powers, 0, 0, 0]),
                 )
                 raw[76] = self.cmic
+                raw[80:84] = (0x20000 if self.boot else 0x10400).to_bytes(4, "little")
                 return bytes(raw)
             case "identify 2 0":
                 return b"".join(one.to_bytes(4, "little") for one in self.active).ljust(4096, b"\0")
@@ -227,6 +229,10 @@ class NvmeMind(Sanitizer):
                 raw[0:8] = (self.medium.size_bytes // 512).to_bytes(8, "little")
                 raw[128 + 2] = 9
                 return bytes(raw)
+            case piece if piece.startswith("boot ") and self.boot:
+                number, offset, length = map(int, piece.split()[1:])
+                page = struct.pack("<BxxxI8x", 0x15, len(self.boot[0]) // 0x20000) + self.boot[number]
+                return page[offset : offset + length]
             case "log 129" if self.powers:
                 done = self.progress()
                 state = 2 if done is not None else 1 | 1 << 8 if self.succeeded else 3 if self.failed else 0
@@ -263,8 +269,7 @@ class AtaMind(Sanitizer):
     password: bytes | None = None
     is_locked: bool = False
     is_prepared: bool = False
-    made_with: int = 0
-    """Sectors, if it has a word for how many it was made with."""
+    made_with: int = 0  # sectors, if it has a word for how many it was made with
     feature: str = "protected area"
     """By which it hides the rest: also "max address", "overlay"."""
     keeps_hidden: bool = False

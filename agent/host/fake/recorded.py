@@ -44,6 +44,7 @@ LOOKS: Mapping[str, frozenset[str]] = {
         {
             "nvme_identify",
             "nvme_log",
+            "nvme_boot_log",
             "ata_identify",
             "ata_smart",
             "ata_sanitize_status",

@@ -72,6 +72,9 @@ class Abilities(Frozen):
         default=0, description="ATA: how much there is beyond what it lets anybody reach; null if it could not be asked"
     )
     unseen: tuple[int, ...] = Field(default=(), description="NVMe: namespaces that hold data, and no machine sees")
+    boot_bytes: int | None = Field(
+        default=0, description="NVMe: how large each of both boot partitions is; null if it could not be asked"
+    )
 
 
 class Samples(Frozen):

@@ -24,6 +24,11 @@ UNRESTRICTED = 1 << 3
 SES_ERASE, SES_CRYPTO = 1, 2
 NEVER, SUCCEEDED, RUNNING, FAILED, SUCCEEDED_DEALLOCATED = range(5)
 FULL = 0x10000
+VERSION, WITH_BOOT_LOG = 80, 0x20000
+BOOT_HEAD_BYTES, BOOT_UNIT_BYTES = 16, 128 * 1024
+"""Of the log page of boot partitions, which there is since NVMe 2.0 (figure 263); earlier drives tell of them by their
+registers alone.
+"""
 ACTIONS = {Means.NVME_SANITIZE_CRYPTO: CRYPTO, Means.NVME_SANITIZE_BLOCK: BLOCK}
 SETTINGS = {Means.NVME_FORMAT_CRYPTO: SES_CRYPTO, Means.NVME_FORMAT_ERASE: SES_ERASE}
 
@@ -108,6 +113,18 @@ def sanitize_status(raw: bytes) -> SanitizeStatus:
         action=number(raw, 4, 4) & 7,
         globally_erased=bool(status & 1 << 8),
     )
+
+
+def tells_of_boot_partitions(raw: bytes) -> bool:
+    """Whether it may be asked for them, by the version in Identify Controller. Raises `DecodeError`."""
+    checked(raw, IDENTIFY_BYTES, "reading an NVMe controller's version")
+    return number(raw, VERSION, 4) >= WITH_BOOT_LOG
+
+
+def boot_partition_bytes(raw: bytes) -> int:
+    """How large each of both is, from the head of their log page; 0 if there are none. Raises `DecodeError`."""
+    checked(raw, BOOT_HEAD_BYTES, "reading how large an NVMe drive's boot partitions are")
+    return (number(raw, 4, 4) & 0x7FFF) * BOOT_UNIT_BYTES
 
 
 def format_word(namespace: bytes, means: Means) -> int:
