@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +16,7 @@ import typer
 from agent.cli import source
 from agent.cli.exits import SOMETHING_WRONG
 from agent.cli.wait import waiting
-from agent.errors import InputError
+from agent.errors import HostError, InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -179,7 +181,6 @@ def capture(
 
     from agent import __version__
     from agent.cli.machine import host as open_host
-    from agent.cli.machine import own_files
     from agent.diagnose.capture import capture as record
     from agent.host.fake.recorded import packed
 
@@ -190,8 +191,8 @@ def capture(
     with waiting("asking the hardware"):
         machine, names = record(host, origin, token_bytes())
         files = {"": packed(machine)} if to.endswith(PACKED) else machine.written()
-    for name, content in {} if plan else files.items():
-        own_files().write(str(Path(to, name).absolute()), content)
+    if not plan:
+        save(files, Path(to).absolute())
     sizes = {str(Path(to, name)): len(content) for name, content in files.items()}
     if json:
         typer.echo(dumps({"files": sizes, "names_replaced": names, "failed": machine.record.failures}, indent=2))
@@ -201,3 +202,16 @@ def capture(
     typer.echo(
         f"{names} names {'would be' if plan else 'are'} replaced; look at it: bms-agent --machine {to} inventory"
     )
+
+
+def save(files: Mapping[str, bytes], to: Path) -> None:
+    """All of them, or none: half of a recording would stand in the way of the next. Raises `HostError`."""
+    from agent.cli.machine import own_files
+
+    try:
+        for name, content in files.items():
+            own_files().write(str(to / name), content)
+    except HostError:
+        with suppress(HostError):  # it was not even begun
+            own_files().below(str(to.parent)).remove(to.name)
+        raise

@@ -9,17 +9,17 @@ from pathlib import Path
 import typer
 
 from agent.cli.exits import SOMETHING_WRONG
+from agent.cli.given import given
 from agent.cli.inventory import narrow
 from agent.cli.terminal import terminal
 from agent.host.doors import Host
 from agent.inventory import take
 from agent.model.flavor import Comparison, FlavorFile, compared
-from agent.model.frozen import decode
 
 
 def compare(host: Host, flavor: Path, *, as_json: bool) -> None:
-    """Raises `DecodeError` for a file that is no flavor; the exit status says whether all fits."""
-    needs = decode(FlavorFile, host.files.read_bytes(str(flavor.absolute())), f"reading {flavor}")
+    """Raises `InputError` for a file that is no flavor; the exit status says whether all fits."""
+    needs = given(flavor, FlavorFile, "Give a flavor, as bmsctl flavor show NAME --json prints it.")
     found = compared(take(host), needs)
     if as_json:
         typer.echo(dumps([one.model_dump(mode="json") for one in found], indent=2))

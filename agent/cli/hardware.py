@@ -43,7 +43,8 @@ def board(found: Hardware) -> Iterator[str]:
     """Firmware, TPM, BMC: a line each."""
     firmware, tpm, bmc = found.firmware, found.tpm, found.bmc
     yield ""
-    yield f"boot     {firmware if isinstance(firmware, Unknown) else booted(firmware)}"
+    is_uefi = not isinstance(found.system, Unknown) and found.system.firmware_mode == "uefi"
+    yield f"boot     {firmware if isinstance(firmware, Unknown) else booted(firmware, is_uefi=is_uefi)}"
     if not isinstance(firmware, Unknown) and (order := known(firmware.order)):
         yield f"         order {', '.join(order)}"
     if tpm is not None:
@@ -64,10 +65,10 @@ def told_of_bmc(bmc: Bmc) -> str:
     return f"{shown(bmc.v4)}, {shown(bmc.v6)}, {shown(bmc.mac)}, firmware {shown(bmc.firmware)}"
 
 
-def booted(firmware: FirmwareInFull) -> str:
+def booted(firmware: FirmwareInFull, *, is_uefi: bool) -> str:
     """Secure Boot, and which entry it was."""
     if firmware == FirmwareInFull():
-        return "not by UEFI"
+        return "by UEFI, which tells no more" if is_uefi else "not by UEFI"
     labels = {} if isinstance(firmware.entries, Unknown) else {one.name: one.label for one in firmware.entries}
     name = known(firmware.booted)
     secure = {True: "on", False: "off", None: "not there"}[known(firmware.secure_boot)]

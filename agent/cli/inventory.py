@@ -70,14 +70,15 @@ def earlier(host: Host, path: str | None, *, last: bool) -> Hardware | None:
     """What to compare with, if anything. Raises `InputError`, `DecodeError`, `HostError`."""
     if path is None and not last:
         return None
-    from agent.cli.machine import own_files
+    from agent.cli.given import given
     from agent.cli.resident import settings_of
     from agent.job import survey
+    from agent.model.hardware import Hardware
 
     if path is not None and last:
         raise InputError("reading the command line", "--diff and --last are two", hint="Say which one is meant.")
     if path is not None:
-        return survey.read(own_files(), str(Path(path).absolute()))
+        return given(Path(path), Hardware, "Give an inventory, as bms-agent inventory --json prints it.")
     return survey.last(host, str(settings_of(host, with_cmdline=False).state_dir))
 
 

@@ -128,7 +128,8 @@ def read(file: Path) -> NetworkConfig:
         openstack = isinstance(found, dict) and "networks" in found
         return network_config(text) if openstack else decode(NetworkConfig, text, f"reading {file}")
     except DecodeError as error:
-        raise InputError(f"reading {file}", error.evidence, hint="Correct the fields that are named.") from None
+        hint = "Correct the fields that are named; bms-agent network show --config prints this machine's network."
+        raise InputError(f"reading {file}", error.evidence, hint=hint) from None
 
 
 @app.command("convert")

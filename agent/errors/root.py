@@ -22,9 +22,10 @@ class AgentError(Exception):
         self.found: dict[str, str | int] = {}  # out nevertheless, for a job's report
 
     def causes(self) -> str:
-        """The chain below this error, each link said once, outermost first."""
+        """The chain below this error, each link said once, outermost first. What the system said is often said."""
         links, link = list[str](), self.__cause__
         while link is not None:
-            links.append(str(link) or type(link).__name__)
+            if not (isinstance(link, OSError) and link.strerror and link.strerror in str(self)):
+                links.append(str(link) or type(link).__name__)
             link = link.__cause__
         return "; caused by ".join(links)

@@ -266,7 +266,11 @@ def failing(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DeviceError(doing, f"{errno.errorcode.get(error.errno or 0, '?')}: {error.strerror}") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)  # of a file in place of a disk
+        hint = "Free room on the filesystem that the file is on." if full else None
+        raise DeviceError(
+            doing, f"{errno.errorcode.get(error.errno or 0, '?')}: {error.strerror}", hint=hint
+        ) from error
 
 
 def number(fd: int, request: int, size: int) -> int:

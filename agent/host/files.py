@@ -21,6 +21,17 @@ from agent.host.large_file import FileOnDisk, Stream
 from agent.host.paths import follow
 
 STANDARD_INPUT, STANDARD_OUTPUT = 0, 1
+FULL = "Free room on that filesystem, or use another one."
+HINTS = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EROFS: "That filesystem is read-only: mount it for writing, or use another one.",
+    errno.EACCES: "Do it as root, or where this user may.",
+    errno.EPERM: "Do it as root, or where this user may.",
+    errno.ENOENT: "Look for the file, and for every directory on the way.",
+    errno.EIO: "The medium below does not answer as it should: see the kernel's log (dmesg).",
+}
+"""What to do about what the system says of a file."""
 
 
 class RealFiles:
@@ -188,7 +199,7 @@ def doing(what: str) -> Iterator[None]:
 
 def failed(what: str, error: OSError) -> HostError:
     """What the system says, with what was being done."""
-    return HostError(what, error.strerror or str(error))
+    return HostError(what, error.strerror or str(error), hint=HINTS.get(error.errno or 0))
 
 
 @contextmanager

@@ -72,6 +72,7 @@ FIRES: list[tuple[Rule, dict[str, Any], str, Severity]] = [
     (agent.disk_silent, {"status": WAITS}, "DISK.NO_ANSWER", WARNING),
     (agent.own_words, {"status": TOLD}, "IMAGE.DIGEST_MISMATCH", ERROR),
     (agent.reports_waiting, {"reports": 3}, "JOB.REPORTS_WAITING", WARNING),
+    (network.no_nic, {"network": seeing.network(seeing.link(addresses=()), nics=())}, "NETWORK.NO_NIC", ERROR),
     (network.no_carrier, {"network": seeing.network(nics=(UNPLUGGED,))}, "NETWORK.NO_CARRIER", ERROR),
     (network.no_address, {"network": seeing.network(seeing.link(addresses=()))}, "NETWORK.NO_ADDRESS", ERROR),
     (
@@ -227,6 +228,7 @@ SILENT_FOR: list[tuple[Rule, dict[str, Any]]] = [
     (agent.own_words, {"status": TOLD, "units": DEAD}),
     (controller.not_named, {"place": Place(mode="ramdisk"), "status": HEARD_BY_IRONIC}),
     (agent.job_failed, {"jobs": (seeing.job(JobState.FAILED, fault=FAULT), seeing.job())}),
+    (network.no_nic, {"network": seeing.network(nics=())}),  # a container
     (network.no_address, {"network": seeing.network(seeing.link(addresses=()), nics=(UNPLUGGED,))}),
     (network.no_address, {"network": seeing.network(seeing.link(addresses=(), leases=(ip_interface("10.0.0.2/8"),)))}),
     (network.gateway_silent, {"gateways": (seeing.gateway(answers=False),), "is_root": False}),

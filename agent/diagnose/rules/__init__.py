@@ -26,6 +26,7 @@ RULES: tuple[Rule, ...] = (
     agent.disk_silent,
     agent.own_words,
     agent.reports_waiting,
+    network.no_nic,
     network.no_carrier,
     network.no_address,
     network.no_default_route,

@@ -15,6 +15,21 @@ from agent.model.network import LinkState, NetworkConfig, NetworkState, Vlan
 OWN_CODES = ("NETWORK.LINK_DOWN", "NETWORK.BOND_LEG_LOST")
 
 
+def no_nic(seen: Seen) -> Iterator[Finding]:
+    """There is nothing to plug a cable into; nor an address by other means, as containers have it."""
+    if isinstance(seen.network, Unknown) or seen.network.nics:
+        return
+    if not any(link.addresses or link.leases for link in seen.network.links):
+        yield Finding(
+            severity=Severity.ERROR,
+            code="NETWORK.NO_NIC",
+            what="this machine has no NIC",
+            why=f"no link of the kernel's is one: {described(seen.network) or 'there is none at all'}",
+            to_do="Check that it is in its slot and switched on in the firmware (bms-agent inventory lists what is on "
+            "the bus), and that this kernel has its driver.",
+        )
+
+
 def no_carrier(seen: Seen) -> Iterator[Finding]:
     """No cable leads anywhere."""
     if isinstance(seen.network, Unknown):

@@ -60,6 +60,8 @@ LOOKS: Mapping[str, frozenset[str]] = {
 }
 """The door calls that only look, by door: these are recorded, and answered by a recording; a new door has none."""
 
+GIVE = "Give the directory, or the file, that `bms-agent diagnose capture --to` made."
+
 DECLINING = frozenset({"drives", "ethtool"})
 """Doors where no answer is one: the device does not know that question."""
 
@@ -101,8 +103,9 @@ def opened(where: str) -> Host:
     try:
         return recorded(Machine.load(Path(where)) if Path(where).is_dir() else Machine.read(unpacked(where), where))
     except OSError as error:
-        hint = "Give the directory, or the file, that `bms-agent diagnose capture --to` made."
-        raise InputError(f"reading the machine recorded in {where}", error.strerror or "", hint=hint) from error
+        raise InputError(f"reading the machine recorded in {where}", error.strerror or "", hint=GIVE) from error
+    except DecodeError as error:
+        raise DecodeError(error.doing, error.evidence, hint=GIVE) from error.__cause__
 
 
 def unpacked(where: str) -> dict[str, bytes]:
