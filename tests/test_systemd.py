@@ -127,6 +127,16 @@ def test_what_a_unit_counts_outlives_its_process(unit: Path) -> None:
     assert ("RuntimeDirectoryPreserve=yes" in lines) if has_directory else ("FileDescriptorStoreMax=1" in lines)
 
 
+def test_a_serial_console_tells_the_state_when_asked() -> None:
+    """Only with bms.status on the command line, in single lines, and from the start: the ramdisk enables it."""
+    build = ROOT / "images" / "build" / "ramdisk"
+    lines = (build / "overlay/etc/systemd/system/bms-status@.service").read_text(encoding="utf-8").splitlines()
+
+    assert {"ConditionKernelCommandLine=bms.status", "StandardOutput=tty", "TTYPath=/dev/%I"} <= set(lines)
+    assert "ExecStart=/usr/bin/bms-agent status --watch --line" in lines
+    assert "bms-status@ttyS0.service" in (build / "units").read_text(encoding="utf-8").split()
+
+
 def test_the_firewall_stands_before_the_network() -> None:
     """What configures links comes after network-pre.target, and the saved rules before it."""
     lines = (ROOT / "systemd" / "bms-agent-firewall.service").read_text(encoding="utf-8").splitlines()

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import tarfile
@@ -18,10 +20,13 @@ from threading import Thread
 
 import pytest
 
+from agent.diagnose.text import told
+from agent.model.finding import Diagnosis
 from tests.link.answers import answering
 
 pytestmark = pytest.mark.commands
 OURS = [sys.executable, "-m", "agent"]
+README = Path(__file__).parents[2] / "README.md"
 MIB = 1024 * 1024
 SECRET = "bearer-that-nobody-prints"
 
@@ -74,6 +79,22 @@ def test_text_and_exit_status() -> None:
 
     assert told.returncode == (8 if any(one["severity"] == "error" for one in findings) else 0)
     assert text.returncode in (0, 8) and text.stdout.splitlines()[1].startswith("answer ")
+
+
+def test_the_readme_shows_a_finding_as_it_is() -> None:
+    """A controller that does not listen: rung by rung with its time, folded as on a terminal; only names are others."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"localhost:{taken.getsockname()[1]}"
+    variables = {**os.environ, "BMS_AGENT_CONTROLLER": f"http://{where}"}
+    done = subprocess.run([*OURS, "diagnose", "--json"], env=variables, capture_output=True, check=False, timeout=120)
+    found = Diagnosis.model_validate_json(done.stdout).findings[0]
+    why = re.sub(
+        r"\d+ ms", "1 ms", found.why.replace("from 127.0.0.1", "from 10.0.0.5").replace("127.0.0.1", "10.0.0.1")
+    )
+    changes = {"what": found.what.replace(where, "controller.example:8480"), "why": why}
+
+    assert done.returncode == 8 and found.code == "CONTROLLER.NO_CONNECTION"
+    assert "\n".join(line.text for line in told(found.model_copy(update=changes), 80)) in README.read_text()
 
 
 def test_watching_a_pipe() -> None:
