@@ -8,6 +8,7 @@ head is handed on only after all else has been verified and is on the medium. Me
 from __future__ import annotations
 
 from agent.apply.chunked.write import write_chunked
+from agent.apply.lender import Lender, Owner
 from agent.apply.stream import write_stream
 from agent.errors import SignatureMissing
 from agent.host.doors import Host
@@ -24,9 +25,15 @@ def write_image(host: Host, step: WriteImage, advance: Advance) -> Result:
 
     Raises `ImageError`, `PreconditionError`, `HostError`, `LinkError`, and what `advance` raises.
     """
+    owner = Owner(host, step)
+    return poured(host, step, owner, advance) | owner.hand_on()
+
+
+def poured(host: Host, step: WriteImage, lender: Lender, advance: Advance) -> Result:
+    """All but what the lender keeps."""
     if step.image.format is ImageFormat.CHUNKED:
-        return write_chunked(host, step, advance)
+        return write_chunked(host, step, lender, advance)
     if step.trusted_keys:
         told = f"it is {step.image.format}, and only chunked images can be signed"
         raise SignatureMissing(f"writing {named(step.image.url)} to {step.disk.path}", told, hint=PACK)
-    return write_stream(host, step, advance)
+    return write_stream(host, step, lender, advance)

@@ -9,19 +9,16 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, ExitStack
 from typing import Protocol
 
+from agent.apply.lender import Lender, doing_of
 from agent.apply.meter import Meter
 from agent.apply.resume import Bookmark, key_of
-from agent.apply.target import Target, make_unbootable
+from agent.apply.target import Target
 from agent.errors import ImageOverrun, ImageRefused, ImageTooLarge, ImageTruncated
-from agent.host.doors import BlockDevice, Host
+from agent.host.doors import BlockDevice, Clock, Host
 from agent.model.disk import MIB
-from agent.model.esp import partitions
 from agent.model.image import ImageFormat, ImageRef
 from agent.model.image_kind import TAIL_BYTES, ImageKind, is_vhd_footer, kind_of, misfit
-from agent.model.job import Result
-from agent.model.partition_table import fit
 from agent.model.plan import WriteImage
-from agent.model.url import named
 
 NO_LIMIT = 1 << 62
 
@@ -53,44 +50,33 @@ class Place(Protocol):
 class DiskPlace:
     """The disk of a step."""
 
-    def __init__(self, host: Host, step: WriteImage, image: ImageRef) -> None:
+    def __init__(self, lender: Lender, clock: Clock, step: WriteImage, image: ImageRef) -> None:
         """`image` has a digest of its own by now."""
-        self._host = host
+        self._lender = lender
+        self._clock = clock
         self._step = step
         self._image = image
         self.head_bytes = self.least_bytes = step.hold_back_bytes
         self.limit_bytes = step.limit_bytes
         self.sector_bytes = step.disk.logical_sector_bytes
-        self.doing = f"writing {named(step.image.url)} to {step.disk.path}"
+        self.doing = doing_of(step)
 
     def open(self, head: bytes, stack: ExitStack, meter: Meter) -> Target:
         """With nobody else in it, and unable to boot. Raises `PreconditionError`, `DecodeError`, `ImageRefused`."""
-        disk = self._step.disk
-        size = self._step.image.size_bytes
-        if size is not None and size > self.limit_bytes:
-            raise ImageTooLarge(self.doing, f"{size} bytes do not fit below byte {self.limit_bytes}")
-        fit(head, disk.size_bytes, disk.logical_sector_bytes, self._step.add)
-        must_be_mirrored(head, disk.logical_sector_bytes, self._step.esp_limit_bytes, self.doing)
-        device = stack.enter_context(self._host.block.open_exclusive(disk.path))
-        make_unbootable(device, self._step.hold_back_bytes)
+        device = stack.enter_context(self._lender.begin(head))
         return Target(device, bytearray(head), self.limit_bytes, meter, self.doing)
 
     def open_read(self) -> AbstractContextManager[BlockDevice]:
         """The same disk, by another door."""
-        return self._host.block.open_read(self._step.disk.path)
+        return self._lender.open_read()
 
     def bookmark(self, target: Target, done_bytes: int, total_bytes: int) -> Bookmark:
         """In the disk's last MiB."""
         key = key_of(self._image, self._step.disk, self._step.hold_back_bytes)
-        return Bookmark(target.disk, key, done_bytes, total_bytes, self._host.clock)
+        return Bookmark(target.disk, key, done_bytes, total_bytes, self._clock)
 
-    def handed_on(self, head: bytes) -> bytes:
-        """The disk's first bytes, to be written last."""
-        return head
-
-    def confirmed(self, target: Target, head: bytes) -> Result:
-        """What there is to tell of the image when it is on the medium."""
-        return {}
+    def confirm(self, target: Target, head: bytes) -> None:
+        """What is held back is not there to be looked at."""
 
 
 class FilePlace:
@@ -118,16 +104,6 @@ class FilePlace:
 
     def bookmark(self, target: Target, done_bytes: int, total_bytes: int) -> None:
         """Left by an error, the file is gone."""
-
-
-def must_be_mirrored(head: bytes, sector_bytes: int, limit_bytes: int | None, doing: str) -> None:
-    """Raises `ImageTooLarge` where no EFI system partition of the image fits into the mirror that it will be copied to:
-    else that would be found when all of the image is written, and nothing boots.
-    """
-    sizes = [one.sectors * sector_bytes for one in partitions(head, sector_bytes)] if limit_bytes is not None else []
-    if limit_bytes is not None and sizes and min(sizes) > limit_bytes:
-        told = f"its EFI system partition has {min(sizes)} bytes, and the mirror that firmware reads {limit_bytes}"
-        raise ImageTooLarge(doing, told, hint="Make the image's EFI system partition smaller, or deploy to one disk.")
 
 
 def must_be_said_so(opening: bytes, image: ImageRef, doing: str) -> None:

@@ -18,10 +18,11 @@ from threading import Lock
 
 import structlog
 
+from agent.apply.lender import Lender
 from agent.apply.meter import Meter, Stage
 from agent.apply.source import Reader, Source
 from agent.errors import DeviceError
-from agent.host.doors import BlockDevice, Clock, Host
+from agent.host.doors import BlockDevice, Clock
 from agent.model.disk import MIB, DiskIdentity
 from agent.model.image import ImageRef
 from agent.model.plan import WriteImage
@@ -56,9 +57,9 @@ def place_of(disk: BlockDevice) -> int:
     return (disk.size_bytes - MIB) // sector * sector
 
 
-def found(host: Host, step: WriteImage, image: ImageRef) -> int:
+def found(lender: Lender, step: WriteImage, image: ImageRef) -> int:
     """How much of the image's file is on the disk; 0 if nothing is known of it, or that cannot be read."""
-    with host.block.open_read(step.disk.path) as disk:
+    with lender.open_read() as disk:
         if disk.size_bytes < 2 * MIB:
             return 0
         try:

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 import structlog
 
 from agent.apply.crew import Crew
+from agent.apply.lender import Lender
 from agent.apply.meter import Meter, meter_of
 from agent.apply.partition import PartitionPlace
 from agent.apply.place import DiskPlace, FilePlace, must_not_end_as_vhd
@@ -30,7 +31,7 @@ from agent.errors import (
     ImageUnavailable,
     PartitionTableError,
 )
-from agent.host.doors import Host
+from agent.host.doors import Clock, Host
 from agent.model.image import ImageRef
 from agent.model.job import Advance, Result
 from agent.model.plan import WriteImage
@@ -39,12 +40,12 @@ from agent.model.url import named
 log = structlog.get_logger("image")
 
 
-def write_stream(host: Host, step: WriteImage, advance: Advance) -> Result:
-    """All but the head, which goes to `step.head_path` when the rest is verified and on the medium."""
+def write_stream(host: Host, step: WriteImage, lender: Lender, advance: Advance) -> Result:
+    """All but the head, which stays with the lender: when this returns, the rest is verified and on the medium."""
     meter = meter_of(host)
     images, may_reuse = in_turn(step.image), True
     while True:
-        attempt = Attempt(host, step, images[0], meter)
+        attempt = Attempt(host, step, lender, images[0], meter)
         try:
             return attempt.run(advance, may_reuse=may_reuse)
         except (ImageError, DecodeError, PartitionTableError, DeviceError) as error:
@@ -61,9 +62,10 @@ def write_stream(host: Host, step: WriteImage, advance: Advance) -> Result:
 class Attempt:
     """One try. `found_bytes` is how much of the file was said to be on the disk before."""
 
-    def __init__(self, host: Host, step: WriteImage, image: ImageRef, meter: Meter) -> None:
+    def __init__(self, host: Host, step: WriteImage, lender: Lender, image: ImageRef, meter: Meter) -> None:
         self._host = host
         self._step = step
+        self._lender = lender
         self._image = image
         self._meter = meter
         self._pour: Pour | None = None
@@ -74,8 +76,8 @@ class Attempt:
         host, step, crew = self._host, self._step, Crew()
         with ExitStack() as stack:
             with open_source(host, self._image, crew.stop, self._meter) as source:
-                self.found_bytes = found(host, step, source.image) if may_reuse else 0
-                place = place_of(host, step, source.image)
+                self.found_bytes = found(self._lender, step, source.image) if may_reuse else 0
+                place = place_of(self._lender, host.clock, step, source.image)
                 pour = self._pour = Pour(
                     host, source, place, stack, crew, self._meter, there_bytes=self.found_bytes, verify=step.verify
                 )
@@ -85,7 +87,6 @@ class Attempt:
                     pour.forget()
                     raise
             verified = self._finished(done, place, advance)
-        host.files.write(step.head_path, place.handed_on(done.opened.head), mode=0o600)
         return {
             "image_bytes": done.size_bytes,
             **done.digest,
@@ -115,16 +116,18 @@ class Attempt:
         if opened.bookmark is not None:
             opened.bookmark.finish(done.file_bytes)
         must_not_end_as_vhd(opened.target.disk, done.size_bytes, doing)
-        told = place.confirmed(opened.target, opened.head)
+        place.confirm(opened.target, opened.head)
         if opened.sums is None:
-            return told
+            return {}
         back = Readback(opened.target.disk, len(opened.head), done.size_bytes, opened.sums, doing)
-        return {**told, **back.run(self._host.clock, self._meter, advance)}
+        return back.run(self._host.clock, self._meter, advance)
 
 
-def place_of(host: Host, step: WriteImage, image: ImageRef) -> DiskPlace:
+def place_of(lender: Lender, clock: Clock, step: WriteImage, image: ImageRef) -> DiskPlace:
     """The disk, or one partition of it."""
-    return DiskPlace(host, step, image) if step.table is None else PartitionPlace(host, step, image, step.table)
+    if step.table is None:
+        return DiskPlace(lender, clock, step, image)
+    return PartitionPlace(lender, clock, step, image, step.table)
 
 
 def unpack_stream(host: Host, image: ImageRef, path: str, advance: Advance) -> Result:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.apply.lender import Owner
 from agent.apply.resume import PLACE_BYTES, RECORD, found, key_of, parse, record, segments
 from agent.errors import AgentError
 from agent.host.fake import Died, FakeHost, FaultPlan, Machine
@@ -164,9 +165,9 @@ def test_the_later_of_two_records() -> None:
     for number, first, second in ((7, 1, 2), (7, 2, 1), (7, 7, 0)):
         disk.write(DISK - MIB, record(key, first, first * 1000))
         disk.write(DISK - MIB + PLACE_BYTES, record(key, second, second * 1000))
-        assert found(FakeHost.of(made), step, ref) == max(first, second) * 1000, number
+        assert found(Owner(FakeHost.of(made), step), step, ref) == max(first, second) * 1000, number
     disk.write(DISK - MIB, bytes(PLACE_BYTES))
-    assert found(FakeHost.of(made), step, ref) == 0
+    assert found(Owner(FakeHost.of(made), step), step, ref) == 0
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.integers(0, 8 * RECORD.size - 1))

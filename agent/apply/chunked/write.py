@@ -2,7 +2,7 @@
 """Doing `WriteImage` with a chunked image: many hands, each from the server to the disk; none waits for another.
 
 manifest → first chunks → fit → exclusive, unbootable → data by the hands, holes by one more → flush → read back, if it
-is wanted → head to the spool. A disk that holds some of the image already (from a write that was cut short, or from an
+is wanted. A disk that holds some of the image already (from a write that was cut short, or from an
 earlier deployment) is read first, chunk by chunk, and only what differs is fetched and written: see `compare`.
 """
 
@@ -17,6 +17,7 @@ from agent.apply.chunked.hands import Hands, Worker, batches
 from agent.apply.chunked.locate import opened
 from agent.apply.chunked.verify import read_back
 from agent.apply.crew import Crew
+from agent.apply.lender import Lender
 from agent.apply.meter import meter_of
 from agent.apply.place import DiskPlace, Place, must_be_a_disk
 from agent.errors import ImageTooLarge
@@ -27,12 +28,13 @@ from agent.model.job import Advance, Result
 from agent.model.plan import WriteImage
 
 
-def write_chunked(host: Host, step: WriteImage, advance: Advance) -> Result:
-    """All but the head, which goes to `step.head_path` when the rest is on the medium."""
-    place = DiskPlace(host, step, step.image)
+def write_chunked(host: Host, step: WriteImage, lender: Lender, advance: Advance) -> Result:
+    """All but the head, which stays with the lender: when this returns, the rest is on the medium."""
+    place = DiskPlace(lender, host.clock, step, step.image)
     crew, meter = Crew(), meter_of(host)
     with ExitStack() as stack:
         image, frames = opened(host, step.image, step.trusted_keys, crew, meter, stack, place.doing)
+        lender.tell(image.manifest.payload, image.signature)
         hands = Hands(image.manifest, frames, crew, meter, host.counters.threads(), place.doing)
         work = Pouring(image.manifest, hands, place, stack)
         compares = step.resumed or is_on_disk(image.manifest, work.first, work.target.disk, hands)
@@ -42,7 +44,6 @@ def write_chunked(host: Host, step: WriteImage, advance: Advance) -> Result:
         result = work.result
         if step.verify:
             result |= read_back(image.manifest, work.target.disk, work.head, hands, host.clock, advance, place.doing)
-    host.files.write(step.head_path, work.head, mode=0o600)
     return result
 
 
