@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     link_socket: Path = Field(
         default=Path("/run/bms-agent-link/socket"), description="of the process that speaks to the controller"
     )
+    writer_socket: Path = Field(
+        default=Path("/run/bms-agent-writer/socket"), description="of the process that fetches and writes images"
+    )
     heartbeat_s: float = Field(default=60.0, gt=0, description="seconds between heartbeats, plus or minus 10 %")
     poll_s: float = Field(default=30.0, gt=0, description="longest wait of one long poll, in seconds")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")

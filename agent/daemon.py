@@ -21,6 +21,7 @@ from uuid import uuid4
 import structlog
 from pydantic import SecretStr
 
+from agent.apply.writer.relay import socket_of
 from agent.config import Settings
 from agent.errors import AgentError, HostError
 from agent.host.doors import Clock, Host
@@ -163,6 +164,7 @@ class Daemon:
             f"{settings.runtime_dir}/spool",
             settings.images,
             shared_too=settings.wipe_special_filesystems,
+            writer=socket_of(host.files, str(settings.writer_socket)),
         )
         self._outbox = Outbox(host.files, directory, str(uuid4()))
         self._executor = Executor(

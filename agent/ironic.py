@@ -26,6 +26,7 @@ from agent.api.ironic.server import Server, context
 from agent.api.ironic.table import table
 from agent.api.ironic.together import Together
 from agent.api.ironic.work import Site, Work
+from agent.apply.writer.relay import socket_of
 from agent.config import Settings
 from agent.daemon import STEP_S, TURN_S, wait_for_udev
 from agent.errors import AgentError, ControllerRefused, LinkError
@@ -63,11 +64,10 @@ after its `[agent]command_timeout` of 60 s, for which a thread of the conductor'
 RETRY_S = 5.0
 """After a heartbeat that was lost, a 409 too; times 1 to 2 (ironic_python_agent/agent.py, `do_heartbeat`)."""
 MOST_DOUBLED = 8
-BUSY_S = 20.0
 AGAIN_S = (5.0, 10.0, 20.0)
 """After something ended: Ironic drops a heartbeat, and says nothing, while the node is locked
 (ironic/conductor/manager.py, `heartbeat`)."""
-LEAVE_S = 1.0
+BUSY_S, LEAVE_S = 20.0, 1.0
 LOGS_BYTES = 11 << 20  # 15 MiB in base64
 
 log = structlog.get_logger("ironic")
@@ -284,6 +284,7 @@ class Conducted:
             image_login=self._parameters.image_login,
             disk_attempts=self._parameters.disk_attempts,
             disk_pause_s=self._parameters.disk_pause_s,
+            writer=socket_of(self._host.files, str(self._settings.writer_socket)),
         )
         return Work(site, self._directory, boot_id(self._host.files), self._settings.images)
 

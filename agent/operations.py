@@ -139,10 +139,13 @@ class Operations:
         images: ImagePolicy = NO_POLICY,
         *,
         shared_too: bool = False,
+        writer: str | None = None,
     ) -> None:
         """`mode` is None for an operator at the keyboard, who may do everything; `spool` holds a disk's head;
-        `shared_too` is said by who booted this machine, for whatever is asked of it.
+        `shared_too` is said by who booted this machine, for whatever is asked of it; `writer` is the socket of the
+        process that fetches and writes images, if there is one.
         """
+        self._writer = writer
         self._shared_too = shared_too
         self._images = images
         self._host = host
@@ -341,7 +344,7 @@ class Operations:
     ) -> Result:
         match step:
             case WriteImage():
-                return write_image(self._host, step, advance)
+                return write_image(self._host, step, advance, self._writer)
             case PlaceConfigDrive():
                 return place_config_drive(self._host, step, advance)
             case MakeFilesystem():

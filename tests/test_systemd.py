@@ -12,13 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from agent.apply.writer import process as writer
 from agent.config import Settings
 from agent.host import tpm
-from agent.link.process import SOCKET
+from agent.link import process as link
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = sorted((ROOT / "systemd").glob("*.service"))
-RESIDENT = [unit for unit in OURS if "Type=oneshot" not in unit.read_text(encoding="utf-8")]
+ONCE = ("Type=oneshot", "Restart=no")
+"""Of units that end by themselves: at boot, or for each image."""
+RESIDENT = [unit for unit in OURS if not {*ONCE} & {*unit.read_text(encoding="utf-8").splitlines()}]
 SOCKETS = sorted((ROOT / "systemd").glob("*.socket"))
 UNITS = [*OURS, *SOCKETS, *sorted((ROOT / "images" / "build").glob("*/overlay/etc/systemd/system/*"))]
 
@@ -26,6 +29,7 @@ UNITS = [*OURS, *SOCKETS, *sorted((ROOT / "images" / "build").glob("*/overlay/et
 CEILINGS = {
     "bms-agent.service": 32,
     "bms-agent-link.service": 11,
+    "bms-agent-writer.service": 11,
     "bms-agent-firewall.service": 23,
     "bms-agent-ramdisk.service": 45,
     "bms-agent-controller.service": 13,
@@ -170,17 +174,26 @@ def test_the_service_may_ask_the_hardware() -> None:
 
 
 @pytest.mark.parametrize("name", ["bms-agent.service", "bms-agent-ramdisk.service"])
-def test_root_asks_another_process_for_its_calls(name: str) -> None:
-    """Who speaks to the controller can be asked before who asks it, is nobody, starts when it is asked, and ends after
-    who asks it."""
+@pytest.mark.parametrize("part", ["link", "writer"])
+def test_root_asks_another_process(name: str, part: str) -> None:
+    """Who speaks to the controller, and who writes images, can be asked before who asks it, is nobody, starts when it
+    is asked, and has no right to a file or a device."""
+    sockets = {"link": (Settings().link_socket, link.SOCKET), "writer": (Settings().writer_socket, writer.SOCKET)}
     asking = (ROOT / "systemd" / name).read_text(encoding="utf-8").splitlines()
-    asked = (ROOT / "systemd" / "bms-agent-link.socket").read_text(encoding="utf-8").splitlines()
-    speaking = (ROOT / "systemd" / "bms-agent-link.service").read_text(encoding="utf-8").splitlines()
+    asked = (ROOT / "systemd" / f"bms-agent-{part}.socket").read_text(encoding="utf-8").splitlines()
+    doing = (ROOT / "systemd" / f"bms-agent-{part}.service").read_text(encoding="utf-8").splitlines()
+    path, handed_over = sockets[part]
 
-    assert {"Wants=bms-agent-link.socket", "After=bms-agent-link.socket bms-agent-link.service"} <= set(asking)
-    assert {f"ListenStream={Settings().link_socket}", f"FileDescriptorName={SOCKET}", "SocketMode=0600"} <= set(asked)
-    assert {"DynamicUser=yes", "CapabilityBoundingSet=", "PrivateDevices=yes", "ProtectSystem=strict"} <= set(speaking)
-    assert "ExecStart=/usr/bin/bms-agent link" in speaking
-    assert not any(
-        line.startswith(("User=root", "WantedBy=", "ReadWritePaths=", "StateDirectory=")) for line in speaking
-    )
+    assert f"Wants=bms-agent-{part}.socket" in asking
+    assert any(line.startswith(f"After=bms-agent-{part}.socket") for line in asking)
+    assert {f"ListenStream={path}", f"FileDescriptorName={handed_over}", "SocketMode=0600"} <= set(asked)
+    assert {"DynamicUser=yes", "CapabilityBoundingSet=", "PrivateDevices=yes", "ProtectSystem=strict"} <= set(doing)
+    assert f"ExecStart=/usr/bin/bms-agent {part}" in doing
+    assert not any(line.startswith(("User=root", "WantedBy=", "ReadWritePaths=", "StateDirectory=")) for line in doing)
+
+
+def test_the_link_ends_after_who_asks_it() -> None:
+    """What is last to be told is told."""
+    for name in ("bms-agent.service", "bms-agent-ramdisk.service"):
+        lines = (ROOT / "systemd" / name).read_text(encoding="utf-8").splitlines()
+        assert "After=bms-agent-link.socket bms-agent-link.service" in lines

@@ -8,7 +8,8 @@ removed after the order has lost it.
 from __future__ import annotations
 
 from agent.errors import ChangeUnderWay, DeviceError
-from agent.host.doors import Efi, Host
+from agent.host.device_doors import Efi
+from agent.host.doors import Host
 from agent.model.efi import decode_order, encode_order
 from agent.model.job import Result
 from agent.model.plan import ForgetBoot, SelectBoot

@@ -20,11 +20,16 @@ from agent.model.url import named
 PACK = "bms-agent image pack --sign KEY.pem makes a signed one of it."
 
 
-def write_image(host: Host, step: WriteImage, advance: Advance) -> Result:
-    """Returns the image's size, its digest, what was fetched and written, and what limited it.
+def write_image(host: Host, step: WriteImage, advance: Advance, socket: str | None = None) -> Result:
+    """Returns the image's size, its digest, what was fetched and written, and what limited it. With a socket, the
+    process behind it does that; but files of this machine it cannot read.
 
     Raises `ImageError`, `PreconditionError`, `HostError`, `LinkError`, and what `advance` raises.
     """
+    if socket is not None and not step.image.local_places:
+        from agent.apply.writer.relay import relayed
+
+        return relayed(host, step, socket, advance)
     owner = Owner(host, step)
     return poured(host, step, owner, advance) | owner.hand_on()
 

@@ -24,6 +24,7 @@ ROWS = {
     "link": Row(
         "agent.cli.resident:link", "Speak to the controller for ramdisk and service: what systemd runs beside them."
     ),
+    "writer": Row("agent.cli.resident:writer", "Fetch and write one image for them: what systemd runs beside them."),
     "inventory": Row(
         "agent.cli.inventory:show",
         "Show this machine's hardware: all that it tells of itself, without changing anything.",
@@ -78,7 +79,7 @@ def root(context: typer.Context, no_color: NoColour = False, machine: Recorded =
     from agent.cli.machine import choose
 
     choose(machine, context.invoked_subcommand)
-    if context.invoked_subcommand not in ("ramdisk", "service", "link"):  # those set up their logs themselves
+    if context.invoked_subcommand not in ("ramdisk", "service", "link", "writer"):  # those set up their logs themselves
         from agent.cli.logs import configure
 
         configure("info", "text")  # what waits and tries again says so, not among the results

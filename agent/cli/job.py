@@ -17,7 +17,7 @@ from agent.cli.exits import exit_status_of
 from agent.cli.machine import must_be_real
 from agent.cli.resident import settings_of
 from agent.errors import AgentError, ConfigError
-from agent.host.doors import Host
+from agent.host.doors import Files, Host
 from agent.host.identity import boot_id
 from agent.job.executor import Executor
 from agent.job.journal import Job, Journal
@@ -29,6 +29,7 @@ from agent.plan.text import text
 
 if TYPE_CHECKING:
     from agent.apply.convert import Show
+    from agent.config import Settings
 
     Drawn = Callable[[], AbstractContextManager[Show]]
 
@@ -62,7 +63,19 @@ def perform(host: Host, request: Request, *, plan_only: bool, as_json: bool = Fa
 def by_hand(host: Host) -> Operations:
     """The table, for an operator."""
     settings = settings_of(host, with_cmdline=True)
-    return Operations(host, None, f"{DIRECTORY}/spool", settings.images, shared_too=settings.wipe_special_filesystems)
+    return Operations(
+        host,
+        None,
+        f"{DIRECTORY}/spool",
+        settings.images,
+        shared_too=settings.wipe_special_filesystems,
+        writer=writer_of(host.files, settings),
+    )
+
+
+def writer_of(files: Files, settings: Settings) -> str | None:
+    """Where there is one: nobody who types has to know."""
+    return str(settings.writer_socket) if files.exists(str(settings.writer_socket)) else None
 
 
 def carried_out(host: Host, operations: Operations, request: Request, drawn: Drawn = bar) -> Job:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 RECORDED: ContextVar[str | None] = ContextVar("recorded", default=None)
 """Where the recording is, of this process' command line."""
-OF_THIS_MACHINE = frozenset({"ramdisk", "service", "link", "controller"})
+OF_THIS_MACHINE = frozenset({"ramdisk", "service", "link", "writer", "controller"})
 
 
 def choose(where: str | None, command: str | None) -> None:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bms-agent ramdisk` and `bms-agent service`: the resident modes, started by systemd; `bms-agent link` beside them."""
+"""`bms-agent ramdisk` and `bms-agent service`: the resident modes, started by systemd; beside them `bms-agent link` and
+`bms-agent writer`.
+"""
 
 from __future__ import annotations
 
@@ -88,3 +90,16 @@ def link() -> None:
 
     configure("info", "text")  # it may not read the settings
     process.run(Notifier(), stop_on_signals())
+
+
+def writer() -> None:
+    """Fetch, verify, unpack and write one image, to the disk that root lends: what systemd runs beside them.
+
+    It has no right to anything else, and serves root alone, over the socket that systemd hands to it.
+    """
+    from agent.apply.writer import process
+    from agent.host.real import host as open_host
+    from agent.host.sd_notify import Notifier
+
+    configure("info", "text")  # it may not read the settings
+    process.run(open_host(), Notifier())

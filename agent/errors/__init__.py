@@ -15,7 +15,7 @@
     ├── HostError             the operating system or the hardware said no
     │       CommandFailed, ToolMissing, RecordedMachine, DeviceError, EraseUnproven, BurnInFailed, ValidationFailed,
     │       NotAsObserved, ProofFailed, RevertFailed, NetworkDrifted, SealRefused, KeyLost, KeyWaits,
-    │       KeyNotSealed
+    │       KeyNotSealed, WriterFailed, WriterDistrusted
     └── LinkError             the controller could not be reached, or answered nonsense: ControllerRefused,
             CertificateNotRenewed
 
@@ -42,6 +42,8 @@ from agent.errors.host import (
     SealRefused,
     ToolMissing,
     ValidationFailed,
+    WriterDistrusted,
+    WriterFailed,
 )
 from agent.errors.image import (
     AccessDenied,
@@ -142,5 +144,7 @@ __all__ = [
     "TimeOver",
     "ToolMissing",
     "ValidationFailed",
+    "WriterDistrusted",
+    "WriterFailed",
     "WrongNode",
 ]

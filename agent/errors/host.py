@@ -123,3 +123,20 @@ class NetworkDrifted(HostError):
 
     code = "NETWORK.DRIFTED"
     advice = "Order what was changed, or undo it; or let drift be corrected (drift: correct)."
+
+
+class WriterFailed(HostError):
+    """The process that fetches and writes an image ended, or is silent. What it wrote is gone on with."""
+
+    code = "HOST.WRITER_FAILED"
+    retryable = True
+    advice = "Look at its log: journalctl -u bms-agent-writer."
+
+
+class WriterDistrusted(HostError):
+    """The process that fetches and writes an image said what cannot be so: the disk was left unable to boot."""
+
+    code = "HOST.WRITER_DISTRUSTED"
+    advice = (
+        "Something has made that process its own, an image perhaps: look at its log (journalctl -u bms-agent-writer)."
+    )

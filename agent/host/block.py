@@ -54,6 +54,19 @@ class RealBlock:
         with opened(path, os.O_RDONLY | os.O_DIRECT | (os.O_EXCL if exclusive else 0)) as fd:
             yield RealBlockDevice(fd, path)
 
+    def lend(self, device: BlockDevice) -> int:
+        """Its own."""
+        assert isinstance(device, RealBlockDevice), "it was opened by this door"
+        return device.descriptor
+
+    @contextmanager
+    def borrow(self, descriptor: int, path: str) -> Iterator[BlockDevice]:
+        """Whose open file it is, the kernel does not ask: reads, writes, zeroes and flushes need no right but it."""
+        try:
+            yield RealBlockDevice(descriptor, path)
+        finally:
+            os.close(descriptor)
+
     @contextmanager
     def open_file(self, path: str) -> Iterator[BlockDevice]:
         """A new file; it is flushed and has its length when it is left in peace."""
@@ -80,6 +93,11 @@ class RealBlockDevice:
             self._size_bytes = number(fd, BLKGETSIZE64, 8)
             self._sector_bytes = number(fd, BLKSSZGET, 4)
             self.is_read_only = number(fd, BLKROGET, 4) != 0
+
+    @property
+    def descriptor(self) -> int:
+        """To be lent."""
+        return self._fd
 
     @cached_property
     def _buffer(self) -> memoryview:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The doors to devices themselves, as protocols: what a disk, a NIC or a TPM answers when it is asked about itself.
+"""The doors to devices themselves, as protocols: what a disk, a NIC, a TPM or the firmware answers when it is asked
+about itself.
 
 `Drives` and `Ethtool` have questions only. What makes a drive forget is a door of its own, `Erasers`. What the answers
 mean, `agent.model.hardware` and `agent.model.erasing` say.
@@ -138,4 +139,37 @@ class Tpm(Protocol):
 
     def unseal(self, sealed: bytes) -> bytes:
         """The secret. Raises `DeviceError`, `DecodeError`; `SealRefused` where it is not this TPM's."""
+        ...
+
+
+class Ipmi(Protocol):
+    """The BMC, from within (IPMI 2.0): commands over the system interface."""
+
+    def is_there(self) -> bool:
+        """Whether the kernel has a BMC's device."""
+        ...
+
+    def ask(self, netfn: int, command: int, data: bytes) -> bytes:
+        """The answer: its completion code (0 is good), and what is behind it. Raises `DeviceError` if none comes."""
+        ...
+
+
+class Efi(Protocol):
+    """The firmware's variables, those that UEFI itself defines, which outlive every boot. By name: "Boot0001"."""
+
+    def is_there(self) -> bool:
+        """Whether this boot came from UEFI; otherwise there are no variables."""
+        ...
+
+    def names(self) -> tuple[str, ...]:
+        """Sorted. Raises `DeviceError` where there are some and they cannot be reached."""
+        ...
+
+    def read(self, name: str) -> bytes: ...
+    def write(self, name: str, data: bytes) -> None:
+        """Make it, or replace what it holds, all or nothing."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """One that is not there is fine."""
         ...

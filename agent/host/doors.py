@@ -15,12 +15,12 @@ from datetime import datetime
 from threading import Event
 from typing import Protocol
 
-from agent.host.device_doors import Drives, Erasers, Ethtool, Tpm
+from agent.host.device_doors import Drives, Efi, Erasers, Ethtool, Ipmi, Tpm
 from agent.host.load_doors import Peer, Processors
 from agent.host.network_doors import Datagrams, Lldp, Netlink, Probe, Watch
 from agent.host.packet_doors import Nftables, Traffic
 from agent.model.generalise import Look
-from agent.model.image import OPEN, Access
+from agent.model.image import OPEN, Access, Trusted
 
 
 @dataclass(frozen=True)
@@ -219,6 +219,15 @@ class Block(Protocol):
         """
         ...
 
+    def lend(self, device: BlockDevice) -> int:
+        """The descriptor of one that is open by this door, to be passed to another process; not to be closed."""
+        ...
+
+    def borrow(self, descriptor: int, path: str) -> AbstractContextManager[BlockDevice]:
+        """What another process has opened, and lent; the descriptor is closed at the end. As long as anybody has one
+        that was opened exclusively, nobody else gets the disk so."""
+        ...
+
 
 class Lock(Protocol):
     """Advisory locks (flock(2)): they end with their process, however it ends."""
@@ -287,6 +296,11 @@ class Fetch(Protocol):
         """
         ...
 
+    @property
+    def trusted(self) -> Trusted:
+        """Whom it trusts, where an image says nothing of that."""
+        ...
+
     def send(self, url: str, pieces: Iterable[bytes | memoryview], *, access: Access = OPEN) -> None:
         """PUT these pieces, one after another. Raises as a GET does; also what `pieces` raises."""
         ...
@@ -328,39 +342,6 @@ class Counters(Protocol):
 
     def swaps(self) -> Iterable[str]:
         """Device nodes that are swapped to."""
-        ...
-
-
-class Ipmi(Protocol):
-    """The BMC, from within (IPMI 2.0): commands over the system interface."""
-
-    def is_there(self) -> bool:
-        """Whether the kernel has a BMC's device."""
-        ...
-
-    def ask(self, netfn: int, command: int, data: bytes) -> bytes:
-        """The answer: its completion code (0 is good), and what is behind it. Raises `DeviceError` if none comes."""
-        ...
-
-
-class Efi(Protocol):
-    """The firmware's variables, those that UEFI itself defines, which outlive every boot. By name: "Boot0001"."""
-
-    def is_there(self) -> bool:
-        """Whether this boot came from UEFI; otherwise there are no variables."""
-        ...
-
-    def names(self) -> tuple[str, ...]:
-        """Sorted. Raises `DeviceError` where there are some and they cannot be reached."""
-        ...
-
-    def read(self, name: str) -> bytes: ...
-    def write(self, name: str, data: bytes) -> None:
-        """Make it, or replace what it holds, all or nothing."""
-        ...
-
-    def remove(self, name: str) -> None:
-        """One that is not there is fine."""
         ...
 
 

@@ -19,7 +19,7 @@ from agent.errors import ImageTruncated, ImageUnavailable, LinkError
 from agent.host.answer import Wanted, cause_of, given, must_be_good, number, ours
 from agent.host.doors import Body
 from agent.model.destination import authorization, followed, is_here, must_be_allowed, with_its_user
-from agent.model.image import OPEN, Access
+from agent.model.image import OPEN, Access, Trusted
 from agent.model.url import named, origin
 
 if TYPE_CHECKING:
@@ -50,6 +50,11 @@ class RealFetch:
     def trusting(self, ca_pem: str | None, *, insecure: bool = False) -> RealFetch:
         """Connections of its own."""
         return RealFetch(self._read_timeout_s, ca_pem, insecure=insecure)
+
+    @property
+    def trusted(self) -> Trusted:
+        """By all without an authority of its own."""
+        return Trusted(ca_pem=self._ca_pem, insecure=self._insecure)
 
     @contextmanager
     def __call__(

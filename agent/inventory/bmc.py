@@ -13,7 +13,8 @@ from ipaddress import IPv4Address, IPv6Address
 from threading import Event
 
 from agent.errors import HostError
-from agent.host.doors import Host, Ipmi
+from agent.host.device_doors import Ipmi
+from agent.host.doors import Host
 from agent.model.bmc import Bmc
 
 TRANSPORT, GET_LAN_CONFIGURATION = 0x0C, 0x02

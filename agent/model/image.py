@@ -56,6 +56,13 @@ def as_raw_key(text: object) -> object:
         return text
 
 
+class Trusted(Frozen):
+    """Who is trusted over TLS by all that says nothing of that: these authorities alone, the system's, or anybody."""
+
+    ca_pem: str | None = None
+    insecure: bool = False
+
+
 class ImagePolicy(Frozen):
     """What this machine holds about images, whoever asks for them.
 

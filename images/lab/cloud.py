@@ -16,7 +16,7 @@ from lab.bmc import USER
 from lab.controller import BMSCTL, Controller
 from lab.daemon import wait_until
 from lab.fault import LabFault
-from lab.login import Login, make_key
+from lab.login import WRITER, Login, make_key
 from lab.network import TENANT_CIDR, TENANT_GATEWAY
 from lab.site import Site
 from lab.story import Phase
@@ -172,7 +172,7 @@ class Cloud:
 
     def check_identity(self, answers: dict[str, str]) -> None:
         """What the server says over ssh must be what was ordered, on the machine that was meant."""
-        wanted = {"hostname": SERVER, "machine serial": self.site.machine.spec.serial}
+        wanted = {"hostname": SERVER, "machine serial": self.site.machine.spec.serial, WRITER: "no root"}
         if self.server()["boot_proof"] == "agent":
             wanted |= {"agent service": "active", "calls made by": "no root"}
         for name, value in wanted.items():

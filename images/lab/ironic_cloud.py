@@ -20,7 +20,7 @@ from lab.fault import LabFault
 from lab.firmware import Firmware
 from lab.ironic import API_URL, FILES_URL, Ironic, Settings
 from lab.ironic_api import IronicApi
-from lab.login import Login, make_key
+from lab.login import WRITER, Login, make_key
 from lab.network import CONTROLLER_ADDRESS, TENANT_GATEWAY
 from lab.redfish import system_path
 from lab.site import Site
@@ -107,7 +107,7 @@ class IronicCloud:
 
     def check_identity(self, answers: dict[str, str]) -> None:
         """What the config drive said has come true, on the machine that was meant."""
-        wanted = {"hostname": SERVER, "machine serial": self.site.machine.spec.serial}
+        wanted = {"hostname": SERVER, "machine serial": self.site.machine.spec.serial, WRITER: "no root"}
         for name, value in wanted.items():
             if answers[name] != value:
                 raise LabFault(f"asking the server for its {name}: {answers[name]!r}, not {value!r}")

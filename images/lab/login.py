@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -20,6 +21,10 @@ QUESTIONS = {
     "kernel": "uname -r",
     "root disk": "findmnt -no SIZE,SOURCE /",
 }
+WRITER = "image written by"
+"""Asked of the ramdisk's console: that process was gone before the server was there."""
+WRITING = re.compile(rb"writing an image as user (\d+)")
+FIRST_NOBODY = 61184
 
 
 class Login:
@@ -54,6 +59,12 @@ class Login:
         """What the server says of itself; asked at once, since every login takes an emulated machine two seconds."""
         lines = self.run("; ".join(f"echo $({question})" for question in QUESTIONS.values())).splitlines()
         return dict(zip(QUESTIONS, lines, strict=True))
+
+
+def written_by(console_log: Path) -> str:
+    """As whom the ramdisk has written the image."""
+    users = [int(user) for user in WRITING.findall(console_log.read_bytes() if console_log.exists() else b"")]
+    return "nobody said so" if not users else "no root" if min(users) >= FIRST_NOBODY else f"user {min(users)}"
 
 
 def make_key(path: Path) -> Path:

@@ -24,18 +24,18 @@ IMAGE = gpt_image()
 RUN = "/run/bms-agent"
 
 
-def executor_of(host: FakeHost) -> tuple[Executor, Outbox]:
+def executor_of(host: FakeHost, writer: str | None = None) -> tuple[Executor, Outbox]:
     """One process of the agent."""
     outbox = Outbox(host.files, RUN, "stream")
-    doer = Operations(host, "ramdisk", f"{RUN}/spool")
+    doer = Operations(host, "ramdisk", f"{RUN}/spool", writer=writer)
     return Executor(doer, Journal(host.files, RUN), outbox, host.clock, "boot-1"), outbox
 
 
-def deployed(host: FakeHost, wanted: DeployRequest) -> tuple[Job, Outbox]:
+def deployed(host: FakeHost, wanted: DeployRequest, writer: str | None = None) -> tuple[Job, Outbox]:
     """It serves the request; nobody confirms its reports."""
     stop = Event()
     stop.set()
-    executor, outbox = executor_of(host)
+    executor, outbox = executor_of(host, writer)
     return executor.serve(wanted, stop), outbox
 
 

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from lab.fault import LabFault
-from lab.login import QUESTIONS, Login
+from lab.login import QUESTIONS, WRITER, Login, written_by
 from lab.machine import Machine, MachineSpec
 from lab.site import Site
 from lab.story import LEFT_BEHIND, Cloud, Phase, Story
@@ -83,7 +83,7 @@ class Told:
 
     def check_identity(self, answers: dict[str, str]) -> None:
         """Noted, with what there is to be judged."""
-        assert set(answers) == set(QUESTIONS)
+        assert set(answers) == {*QUESTIONS, WRITER}
         self.told.append("identity")
 
     def deleting(self) -> Iterable[Phase]:
@@ -146,3 +146,18 @@ def test_a_controller_is_not_believed(cloud: Told) -> None:
     cloud.wipes = False
     with pytest.raises(LabFault, match="looking at disk system: data, first at byte 4096"):
         told(cloud)
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [
+        (b"writing an image as user 64321\r\n", "no root"),
+        (b"writing an image as user 64321\r\nwriting an image as user 0\r\n", "user 0"),
+        (b"images are written by this very process\r\n", "nobody said so"),
+    ],
+)
+def test_who_has_written_the_image(tmp_path: Path, said: bytes, known: str) -> None:
+    """The ramdisk's console tells; one image that root has written is one too many."""
+    (tmp_path / "console.log").write_bytes(said)
+
+    assert written_by(tmp_path / "console.log") == known

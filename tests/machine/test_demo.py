@@ -31,6 +31,7 @@ MILESTONES = (
     "machine serial: CZ12345678",
     "agent service: active",
     "calls made by: no root",
+    "image written by: no root",
     "disk data (3 GiB): data",
     "delete done",
     "disk system (5 GiB): nothing but zeroes",

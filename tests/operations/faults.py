@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 from threading import Event
+from typing import Literal
 
 from agent.errors import AgentError, LinkError
 from agent.host.doors import Clock
@@ -25,6 +27,7 @@ from agent.model.job import JobReport
 from agent.model.request import Request
 from agent.operations import Operations
 from tests.apply.deploying import RUN
+from tests.apply.lending import honest, listening
 
 EFFECTS = (Effect.FAIL, Effect.DIE_AFTER)  # dying before a call is dying after the one before it
 SENT = "link.reports"
@@ -43,6 +46,7 @@ class Scenario:
                was not meant is as it was
     ending     the power order that follows a success
     tries      of all its faults so many, drawn by lot, where it is slow; `tests/run long` takes them all
+    writer     images are written by another process than root's: whose doors fail, root's or its own
     """
 
     name: str
@@ -51,6 +55,7 @@ class Scenario:
     harmless: Look
     ending: str | None = None
     tries: int | None = None
+    writer: Literal["root's", "its own"] | None = None
 
 
 def anything(_: Machine) -> bool:
@@ -100,12 +105,18 @@ class Delivered(Outbox):
         return not self.pending()
 
 
-def served(made: Machine, request: Request, controller: Controller, faults: FaultPlan | None = None) -> Job:
+def served(
+    made: Machine, request: Request, controller: Controller, faults: FaultPlan | None = None, writer: str | None = None
+) -> Job:
     """What one process of the agent makes of it, in the boot that this is."""
-    host = FakeHost.of(made, faults)
+    is_ours = faults is None or writer != "its own"
+    host = FakeHost.of(made, faults if is_ours else None)
     outbox = Delivered(host, f"stream-{next(controller.streams)}", controller)
-    doer = Operations(host, "ramdisk", f"{RUN}/spool")
-    job = Executor(doer, Journal(host.files, RUN), outbox, host.clock, "boot-1").serve(request, Event())
+    with ExitStack() as stack:
+        others = [honest(made, None if is_ours else faults), honest(made)]
+        socket = stack.enter_context(listening(*others)) if writer else None
+        doer = Operations(host, "ramdisk", f"{RUN}/spool", writer=socket)
+        job = Executor(doer, Journal(host.files, RUN), outbox, host.clock, "boot-1").serve(request, Event())
     controller.hear(outbox, host.faults)
     return job
 
@@ -114,7 +125,7 @@ def calls_of(scenario: Scenario) -> list[str]:
     """The door calls of a run that nothing disturbs, which succeeds."""
     made, request = scenario.begin()
     faults, controller = FaultPlan(), Controller()
-    job = served(made, request, controller, faults)
+    job = served(made, request, controller, faults, scenario.writer)
     assert job.fault is None, job.fault
     must_be_right(scenario, made, controller)
     assert scenario.done(made), f"{scenario.name} is not seen to be done"
@@ -155,8 +166,9 @@ def lived(scenario: Scenario, *lives: Life) -> None:
     made, request = scenario.begin()
     controller, is_same_boot = Controller(), True
     for life in lives:
+        plan = FaultPlan(at=life.at, effect=life.effect, then_after=life.then_after)
         with contextlib.suppress(Died, AgentError):
-            served(made, request, controller, FaultPlan(at=life.at, effect=life.effect, then_after=life.then_after))
+            served(made, request, controller, plan, scenario.writer)
         if life.power:
             made.cut_power(survives=lambda number: number % 2 == 0, keep_files=True)
             is_same_boot = False
@@ -164,7 +176,7 @@ def lived(scenario: Scenario, *lives: Life) -> None:
         if not is_same_boot and controller.finals:  # who has heard the end of a request orders it no more
             break
     else:
-        served(made, request, controller)
+        served(made, request, controller, writer=scenario.writer)
     must_be_right(scenario, made, controller, is_same_boot=is_same_boot)
 
 

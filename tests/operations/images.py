@@ -77,6 +77,9 @@ SCENARIOS = {
     "image.deploy": (
         Scenario("whole disk", deploying, deployed, is_whole_or_dead, "reboot", tries=16),
         Scenario("partition image", laying_out, laid_out, is_laid_out_or_dead, "reboot", tries=16),
+        Scenario("by another process", deploying, deployed, is_whole_or_dead, "reboot", tries=16, writer="root's"),
+        Scenario("its doors", deploying, deployed, is_whole_or_dead, "reboot", tries=16, writer="its own"),
+        Scenario("partition by another", laying_out, laid_out, is_laid_out_or_dead, "reboot", tries=8, writer="root's"),
     ),
     "image.capture": (Scenario("to a server", capturing, is_captured, is_only_read, tries=12),),
 }

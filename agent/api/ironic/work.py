@@ -62,6 +62,7 @@ class Site:
     inject_priority   at which a deployment injects files by itself; 0: not at all (`ipa-inject-files-priority`)
     guards_shared     filesystems of several machines are not written to (`ipa-guard-special-filesystems`)
     image_login   user and password for images with which Ironic sends none (`image_server_user` …)
+    writer   socket of the process that fetches and writes images
     over     the API ends, once the answer is sent; `isolated` takes the NICs down, too
     """
 
@@ -74,6 +75,7 @@ class Site:
     inject_priority: int = 0
     guards_shared: bool = True
     image_login: tuple[str, str] | None = field(default=None, repr=False)
+    writer: str | None = None
     disk_attempts: int = 1
     disk_pause_s: float = 0.0
 
@@ -83,7 +85,7 @@ class Work:
 
     def __init__(self, site: Site, directory: str, boot_id: str, images: ImagePolicy) -> None:
         self.site = site
-        operations = Operations(site.host, "ramdisk", f"{directory}/spool", images)
+        operations = Operations(site.host, "ramdisk", f"{directory}/spool", images, writer=site.writer)
         self._executor = Executor(operations, Journal(site.host.files, directory), Answered(), site.host.clock, boot_id)
 
     @property

@@ -74,14 +74,15 @@ def pieces(offset: int, length: int) -> Iterator[tuple[int, int, int]]:
 
 @dataclass
 class FakeDisk:
-    """What is on the medium, what is still in the cache, and who has it open. With `pieces`, what is in none of them is
-    not known.
+    """What is on the medium, what is still in the cache, and who has it open; `lent`: how many others may write to it.
+    With `pieces`, what is in none of them is not known.
     """
 
     size_bytes: int
     logical_sector_bytes: int = 512
     read_only: bool = False
     opened_exclusively: bool = False
+    lent: int = 0
     table_rereads: int = 0
     content: SparseBytes = field(default_factory=SparseBytes, repr=False)
     durable: SparseBytes = field(default_factory=SparseBytes, repr=False)

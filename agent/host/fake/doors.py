@@ -6,10 +6,12 @@ Each keeps the promises of `agent.host.doors` over a `Machine`. Every call is co
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import Event
+from weakref import finalize
 
 from agent.errors import ChangeUnderWay, DeviceError, DiskInUse, DiskReadOnly
 from agent.host.doors import BlockDevice
@@ -19,6 +21,8 @@ from agent.host.fake.machine import Machine
 from agent.host.fake.watch import FakeWatch
 
 LARGEST_FILE_BYTES = 1 << 62
+PATH_BYTES = 4096
+WRITABLE, READABLE = "writable", "readable"
 
 
 class FakeUdev(FakeDoor):
@@ -75,6 +79,32 @@ class FakeBlock(FakeDoor):
             raise DiskInUse(f"opening {path}", ", ".join(users))
         yield FakeBlockDevice(self.machine, self.faults, path, disk, writable=False)
 
+    @counted
+    def lend(self, device: BlockDevice) -> int:
+        """A file in memory that says which disk that is, and whether it may be written to."""
+        assert isinstance(device, FakeBlockDevice), "it was opened by this door"
+        return device.descriptor()
+
+    @contextmanager
+    def borrow(self, descriptor: int, path: str) -> Iterator[BlockDevice]:
+        """The disk that it is of, as long as it is lent."""
+        try:
+            disk, is_writable = self._borrowed(descriptor, path)
+        finally:
+            os.close(descriptor)
+        disk.lent += is_writable
+        try:
+            yield FakeBlockDevice(self.machine, self.faults, path, disk, writable=is_writable)
+        finally:
+            disk.lent -= is_writable
+
+    @counted
+    def _borrowed(self, descriptor: int, path: str) -> tuple[FakeDisk, bool]:
+        lent, _, how = os.pread(descriptor, PATH_BYTES, 0).decode().rpartition(" ")
+        if lent != path:
+            raise DeviceError(f"borrowing {path}", f"what was lent is {lent}")
+        return self._disk(path), how == WRITABLE
+
     @contextmanager
     def open_file(self, path: str) -> Iterator[BlockDevice]:
         """A new file, which is in the tree when it is left in peace."""
@@ -96,7 +126,8 @@ class FakeBlock(FakeDoor):
     @counted
     def _opened_exclusively(self, path: str) -> FakeDisk:
         disk = self._disk(path)
-        users = self.machine.users(path) + (("opened exclusively",) if disk.opened_exclusively else ())
+        is_held = disk.opened_exclusively or disk.lent > 0
+        users = self.machine.users(path) + (("opened exclusively",) if is_held else ())
         if users:
             raise DiskInUse(f"opening {path} for writing", ", ".join(users))
         if disk.read_only:
@@ -126,6 +157,15 @@ class FakeBlockDevice(FakeDoor):
         self._path = path
         self._disk = disk
         self._writable = writable
+        self._lent: int | None = None
+
+    def descriptor(self) -> int:
+        """See `FakeBlock.lend`; it goes with this."""
+        if self._lent is None:
+            self._lent = os.memfd_create("lent")
+            os.write(self._lent, f"{self._path} {WRITABLE if self._writable else READABLE}".encode())
+            finalize(self, os.close, self._lent)
+        return self._lent
 
     @property
     def size_bytes(self) -> int:

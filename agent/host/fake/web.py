@@ -17,7 +17,7 @@ from agent.host.answer import Wanted, given, must_be_good
 from agent.host.doors import Body
 from agent.host.fake.faults import FakeDoor, FaultPlan, counted
 from agent.model.destination import authorization, with_its_user
-from agent.model.image import OPEN, Access
+from agent.model.image import OPEN, Access, Trusted
 from agent.model.url import named
 
 if TYPE_CHECKING:
@@ -87,6 +87,12 @@ class FakeFetch(FakeDoor):
         """No page here asks who is trusted; what was said stands in `machine.trusted`."""
         self.machine.trusted = (ca_pem, insecure)
         return self
+
+    @property
+    def trusted(self) -> Trusted:
+        """What was said last."""
+        ca_pem, insecure = self.machine.trusted or (None, False)
+        return Trusted(ca_pem=ca_pem, insecure=insecure)
 
     def send(self, url: str, pieces: Iterable[bytes | memoryview], *, access: Access = OPEN) -> None:
         """What was sent is kept in `machine.web`."""

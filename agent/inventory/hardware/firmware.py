@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from agent.errors import DecodeError
-from agent.host.doors import Efi, Host
+from agent.host.device_doors import Efi
+from agent.host.doors import Host
 from agent.inventory.efi import firmware_boot
 from agent.inventory.fact import attempt, of
 from agent.model.efi import BootEntry, shown

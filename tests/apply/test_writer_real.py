@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process that writes images, as it is: another user's, on loop devices of the real kernel, killed by it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.apply.chunked.pack import Options, Packing
+from agent.apply.image import write_image
+from agent.errors import WriterDistrusted
+from agent.host.block import RealBlock
+from agent.host.line import Line
+from agent.model.image import ImageFormat, ImageRef
+from agent.model.plan import WriteImage
+from agent.model.writing import Begin, FromWriter
+from tests.apply.disks import MIB, gpt_image
+from tests.apply.lending import listening, written
+from tests.apply.packed import digest_of, file_of
+from tests.apply.real import cannot_boot, host, write_of
+from tests.apply.started import Started, started
+from tests.controller.chunks import Bytes
+from tests.hostile import Server, good, serving, stall_after
+from tests.link.beside import NOBODY
+from tests.loops import loop
+
+DISK = 192 * MIB
+IMAGE = gpt_image(96 * MIB)
+KILLED_AT = 3
+"""So many times has it said that it lives."""
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """With the image."""
+    with serving(IMAGE) as running:
+        yield running
+
+
+@pytest.fixture
+def used(tmp_path: Path) -> Iterator[str]:
+    """A disk that is full of somebody's data."""
+    (tmp_path / "disk").write_bytes(b"\xff" * DISK)
+    with loop(tmp_path, DISK) as node:
+        yield node
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Started]:
+    """Asked for by root."""
+    with started(tmp_path) as found:
+        yield found
+
+
+def reference(server: Server, image_format: ImageFormat) -> ImageRef:
+    """Serve the image, and say what it is."""
+    if image_format is ImageFormat.CHUNKED:
+        packed = Packing(Bytes(IMAGE), Options(threads=1, level=1, chunk_bytes=MIB))
+        server.body = b"".join(packed.pieces())
+        return ImageRef(url=server.url, format=image_format, sha256=packed.digest)
+    server.body = file_of(IMAGE, image_format)
+    return ImageRef(url=server.url, format=image_format, sha256=digest_of(server.body, image_format))
+
+
+def medium(tmp_path: Path) -> bytes:
+    """What is behind the device."""
+    os.sync()
+    return (tmp_path / "disk").read_bytes()
+
+
+def must_be_there(tmp_path: Path, step: WriteImage) -> None:
+    """The image, but for its head, which was handed on."""
+    content = medium(tmp_path)
+    assert content[MIB : len(IMAGE)] == IMAGE[MIB:]
+    assert cannot_boot(content) and Path(step.head_path).read_bytes() == IMAGE[:MIB]
+
+
+@pytest.mark.parametrize("image_format", [ImageFormat.CHUNKED, ImageFormat.RAW, ImageFormat.QCOW2, ImageFormat.RAW_GZ])
+def test_nobody_writes_it(
+    server: Server, tmp_path: Path, used: str, writer: Started, image_format: ImageFormat
+) -> None:
+    """A process without any right writes, zeroes and flushes by the file that it was lent, reads back, and lets go."""
+    step = write_of(used, reference(server, image_format), tmp_path, verify=True)
+    result = write_image(host(), step, lambda *_: None, writer.path)
+
+    must_be_there(tmp_path, step)
+    assert f"writing an image as user {NOBODY if os.geteuid() == 0 else os.geteuid()}" in writer.log
+    assert result["verified_bytes"] == len(IMAGE) - MIB
+
+
+@pytest.mark.parametrize(
+    ("image_format", "times"), [(ImageFormat.CHUNKED, 1), (ImageFormat.RAW, 2), (ImageFormat.RAW_ZST, 2)]
+)
+def test_killed(
+    server: Server, tmp_path: Path, used: str, writer: Started, image_format: ImageFormat, times: int
+) -> None:
+    """By SIGKILL while it writes: the next goes on, where the format can, and brings it to its end."""
+    step = write_of(used, reference(server, image_format), tmp_path)
+    in_pieces = image_format is ImageFormat.CHUNKED
+    stalling = [good] * 3 * in_pieces + [stall_after(1000 if in_pieces else len(server.body) // 2)] * 40
+    server.script = [*stalling]
+    beats, left = 0, times
+
+    def advance(*_: object) -> None:
+        nonlocal beats, left
+        beats += 1
+        if left and beats % KILLED_AT == 0:
+            left -= 1
+            server.script = [*stalling] if left else []
+            writer.kill()
+
+    result = write_image(host(), step, advance, writer.path)
+
+    must_be_there(tmp_path, step)
+    assert left == 0 and writer.log.count("writing an image as user") == times + 1
+    assert image_format is ImageFormat.RAW_ZST or int(result["reused_bytes"]) > 0
+
+
+def test_who_keeps_a_real_disk(server: Server, tmp_path: Path, used: str) -> None:
+    """The kernel gives no disk exclusively that somebody else has so: what one keeps is not sealed."""
+    step = write_of(used, reference(server, ImageFormat.RAW), tmp_path)
+    kept: list[int] = []
+
+    def lies(line: Line) -> None:
+        piece = line.receive_lent(30)
+        assert piece is not None and piece[2] is not None
+        os.close(piece[2])
+        line.send(FromWriter(said=Begin()).model_dump_json().encode(), IMAGE[:MIB], 30)
+        answer = line.receive_lent(30)
+        assert answer is not None and answer[2] is not None
+        kept.append(answer[2])
+        line.send(FromWriter(said=written(len(IMAGE), step.image.sha256)).model_dump_json().encode(), b"", 30)
+
+    try:
+        with pytest.raises(WriterDistrusted, match="has not let go"), listening(lies) as socket:
+            write_image(host(), step, lambda *_: None, socket)
+        assert not Path(step.head_path).exists()
+    finally:
+        os.close(kept[0])
+    with RealBlock().open_exclusive(used) as disk:
+        assert disk.size_bytes == DISK
