@@ -60,8 +60,8 @@ class Line:
         try:
             self._socket.settimeout(within_s)
             sent = socket.send_fds(self._socket, [begin], files) if files else 0
-            self._socket.sendall(begin[sent:])
-            self._socket.sendall(body)
+            for rest in filter(None, (begin[sent:], body)):  # who has all of it may have hung up by now
+                self._socket.sendall(rest)
         except OSError as error:
             raise self._broken(error.strerror or str(error)) from error
 

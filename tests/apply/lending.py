@@ -5,25 +5,31 @@ test makes of it.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
+from typing import Any
 
 from agent.apply.writer.process import work
+from agent.apply.writer.relay import relayed
 from agent.errors import AgentError, LinkError
 from agent.host.doors import Host
 from agent.host.fake import Died, FakeHost, FaultPlan, Machine
-from agent.host.line import Line, accepted
+from agent.host.line import Line, accepted, close_all
 from agent.model.frozen import decode
+from agent.model.image import ImageRef
+from agent.model.job import Result
 from agent.model.writing import Begin, FromWriter, Meant, Order, Step, ToWriter, Written
+from tests.apply.writing import step_of
 from tests.link.beside import listener
 
 Served = Callable[[Line], None]
 """What a process makes of the line that it is called by."""
 WAIT_S = 30.0
+LONG_S = 10.0
+"""For a process that says nothing."""
 
 
 @contextmanager
@@ -67,19 +73,20 @@ class Mortal(Line):
         """As the other."""
         self._line.close()
 
-    def send(self, head: bytes, body: bytes, within_s: float, lent: int | None = None) -> None:
+    def send(self, head: bytes, body: bytes, within_s: float, files: Sequence[int] = ()) -> None:
         """Or not."""
         self._live()
-        self._line.send(head, body, within_s, lent)
+        self._line.send(head, body, within_s, files)
 
-    def receive_lent(self, within_s: float) -> tuple[bytes, bytes, int | None] | None:
+    def receive_files(
+        self, within_s: float, most: int, *, waits: bool = False
+    ) -> tuple[bytes, bytes, tuple[int, ...]] | None:
         """Or not."""
-        piece = self._line.receive_lent(within_s)
+        piece = self._line.receive_files(within_s, most, waits=waits)
         try:
             self._live()
         except LinkError:
-            if piece is not None and piece[2] is not None:
-                os.close(piece[2])
+            close_all(piece[2] if piece else ())
             raise
         return piece
 
@@ -106,9 +113,9 @@ class Liar:
     def __init__(self, line: Line, made: Machine) -> None:
         self.line = line
         self.host: Host = FakeHost.of(made)
-        piece = line.receive_lent(WAIT_S)
-        assert piece is not None and piece[2] is not None
-        os.close(piece[2])
+        piece = line.receive_files(WAIT_S, 1)
+        assert piece is not None and len(piece[2]) == 1
+        close_all(piece[2])
         self.order = decode(Order, piece[1], "reading an order")
 
     def say(self, told: Meant | Begin | Step | Written, body: bytes = b"") -> None:
@@ -118,10 +125,10 @@ class Liar:
     def ask(self, told: Meant | Begin, body: bytes) -> tuple[str, int | None]:
         """The kind of root's answer, and the disk if it came along."""
         self.say(told, body)
-        piece = self.line.receive_lent(WAIT_S)
+        piece = self.line.receive_files(WAIT_S, 1)
         if piece is None:
             raise LinkError("asking", "hung up")
-        return decode(ToWriter, piece[0], "asking").said.kind, piece[2]
+        return decode(ToWriter, piece[0], "asking").said.kind, piece[2][0] if piece[2] else None
 
     def write(self, descriptor: int | None, *pieces: tuple[int, bytes], keeps: Event | None = None) -> None:
         """To the disk that was lent; let go of at the end, or when the other lets it be."""
@@ -144,3 +151,13 @@ def written(size_bytes: int, sha256: str | None, **more: object) -> Written:
         | {"image_bytes": size_bytes, "sha256": sha256, "limited_by": "the disk, 1 MB/s"}
         | more
     )
+
+
+def tell(*_: object) -> None:
+    """Nobody looks."""
+
+
+def write(made: Machine, image: ImageRef, *processes: Served, advance: Any = tell, **changes: Any) -> Result:
+    """Root's part, with these processes."""
+    with listening(*processes) as socket:
+        return relayed(FakeHost.of(made), step_of(made, image, **changes), socket, advance, LONG_S)

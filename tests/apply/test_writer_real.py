@@ -13,7 +13,7 @@ from agent.apply.chunked.pack import Options, Packing
 from agent.apply.image import write_image
 from agent.errors import WriterDistrusted
 from agent.host.block import RealBlock
-from agent.host.line import Line
+from agent.host.line import Line, close_all
 from agent.model.image import ImageFormat, ImageRef
 from agent.model.plan import WriteImage
 from agent.model.writing import Begin, FromWriter
@@ -127,13 +127,13 @@ def test_who_keeps_a_real_disk(server: Server, tmp_path: Path, used: str) -> Non
     kept: list[int] = []
 
     def lies(line: Line) -> None:
-        piece = line.receive_lent(30)
-        assert piece is not None and piece[2] is not None
-        os.close(piece[2])
+        piece = line.receive_files(30, 1)
+        assert piece is not None
+        close_all(piece[2])
         line.send(FromWriter(said=Begin()).model_dump_json().encode(), IMAGE[:MIB], 30)
-        answer = line.receive_lent(30)
-        assert answer is not None and answer[2] is not None
-        kept.append(answer[2])
+        answer = line.receive_files(30, 1)
+        assert answer is not None
+        kept.extend(answer[2])
         line.send(FromWriter(said=written(len(IMAGE), step.image.sha256)).model_dump_json().encode(), b"", 30)
 
     try:

@@ -72,10 +72,10 @@ def serve(listener: socket.socket, host: Host, gone: Callable[[], None], trusts:
 
 def work(line: Line, host: Host, gone: Callable[[], None]) -> None:
     """The order, to its end. Raises `LinkError` where the line breaks."""
-    piece = line.receive_lent(PIECE_S)
-    if piece is None or piece[2] is None:
+    piece = line.receive_files(PIECE_S, 1)
+    if piece is None or not piece[2]:
         return
-    descriptor = piece[2]
+    (descriptor,) = piece[2]
     try:
         ordered = decode(ToWriter, piece[0], DOING).said
         if not isinstance(ordered, Ordered):
@@ -174,7 +174,7 @@ class Borrower:
     def _ask(self, told: Meant | Begin, body: bytes) -> int | None:
         with self._turn:
             self.say(told, body)
-            piece = self._line.receive_lent(ANSWER_S)
+            piece = self._line.receive_files(ANSWER_S, 1)
         if piece is None:
             raise LinkError(DOING, "root has hung up")
         answer = decode(ToWriter, piece[0], DOING).said
@@ -182,4 +182,4 @@ class Borrower:
             raise raised(answer)
         if not isinstance(answer, Lent):
             raise WriterDistrusted(DOING, "root makes no sense")
-        return piece[2]
+        return piece[2][0] if piece[2] else None

@@ -102,7 +102,7 @@ class Conversation:
                 line = stack.enter_context(dialled(self._socket, self._doing))
                 with self._judge.open_read() as device:
                     lent = self._host.block.lend(device)
-                    line.send(head_of(Ordered()), self._order().model_dump_json().encode(), SEND_S, lent)
+                    line.send(head_of(Ordered()), self._order().model_dump_json().encode(), SEND_S, (lent,))
                 return self._served(line, stack.enter_context(ExitStack()))
             except LinkError as error:
                 if error.doing != self._doing:  # of an image's server, or of what `advance` does
@@ -154,7 +154,7 @@ class Conversation:
             raise
         except AgentError as error:
             return line.send(head_of(said(error)), b"", SEND_S)
-        return line.send(head_of(Lent()), b"", SEND_S, self._host.block.lend(device))
+        return line.send(head_of(Lent()), b"", SEND_S, (self._host.block.lend(device),))
 
     def _judge_step(self, told: Step) -> None:
         self._falls += told.done_bytes < self._done_bytes
