@@ -28,7 +28,8 @@ Where things are, from the top; a module imports only from floors below it:
 
 Writing an image is the heart of it. `apply/source/` fetches (ranges, mirrors, registries); `apply/chunked/` writes what
 is packed in chunks, verified one by one, `apply/stream.py` with `apply/decode/` everything else; both end in
-`apply/target.py`, the disk without its first MiB, which `apply/seal.py` writes last. A root filesystem goes into a
+`apply/target.py`, the disk without its first MiB, which `apply/seal.py` writes last. All of that is done by a process
+without rights (`apply/writer/`), which root lends the disk (`apply/lender.py`). A root filesystem goes into a
 partition (`apply/partition.py`), with a table of ours and the loader that it carries (`apply/loader.py`).
 `apply/capture/` goes the other way, and `apply/convert.py` from file to file.
 
