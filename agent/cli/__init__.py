@@ -24,7 +24,9 @@ ROWS = {
     "link": Row(
         "agent.cli.resident:link", "Speak to the controller for ramdisk and service: what systemd runs beside them."
     ),
-    "writer": Row("agent.cli.resident:writer", "Fetch and write one image for them: what systemd runs beside them."),
+    "writer": Row(
+        "agent.cli.resident:writer", "Fetch and write one image for ramdisk and service: what systemd runs beside them."
+    ),
     "inventory": Row(
         "agent.cli.inventory:show",
         "Show this machine's hardware: all that it tells of itself, without changing anything.",

@@ -93,7 +93,7 @@ def link() -> None:
 
 
 def writer() -> None:
-    """Fetch, verify, unpack and write one image, to the disk that root lends: what systemd runs beside them.
+    """Fetch and write one image for ramdisk and service: what systemd runs beside them.
 
     It has no right to anything else, and serves root alone, over the socket that systemd hands to it.
     """
