@@ -99,7 +99,7 @@ def writer() -> None:
     """
     from agent.apply.writer import process
     from agent.host.real import host as open_host
-    from agent.host.sd_notify import Notifier
+    from agent.life.sd_notify import Notifier
 
     configure("info", "text")  # it may not read the settings
     process.run(open_host(), Notifier())

@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints
 
 from agent.model.frozen import Frozen
 from agent.model.image import SHA256_PATTERN, SHA512_PATTERN, Trusted
+from agent.model.image_signature import LARGEST_BYTES
 from agent.model.job import Result
 from agent.model.plan import WriteImage
 
@@ -58,7 +59,7 @@ class Meant(Frozen):
     """The manifest of a chunked image is the body."""
 
     kind: Literal["meant"] = "meant"
-    signature: Annotated[bytes, Field(max_length=4096)] | None = None
+    signature: Annotated[bytes, Field(max_length=LARGEST_BYTES)] | None = None
 
 
 class Begin(Frozen):

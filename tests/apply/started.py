@@ -20,7 +20,7 @@ HANDED_OVER = f"""
 import os, sys
 from contextlib import suppress
 from agent.errors import LinkError
-from agent.host.sd_notify import Notifier
+from agent.life.sd_notify import Notifier
 from agent.apply.writer.process import run
 from agent.host.real import host
 made = host()

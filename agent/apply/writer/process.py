@@ -22,7 +22,8 @@ from agent.apply.writer.wire import raised, said
 from agent.errors import AgentError, HostError, InputError, LinkError, WriterDistrusted
 from agent.host.doors import BlockDevice, Host
 from agent.host.line import Line, accepted
-from agent.host.sd_notify import Notifier
+from agent.life.sd_notify import Notifier
+from agent.model.chunked import LARGEST_MANIFEST_BYTES
 from agent.model.frozen import decode
 from agent.model.writing import (
     Begin,
@@ -60,7 +61,7 @@ def run(host: Host, notifier: Notifier) -> None:
 def serve(listener: socket.socket, host: Host, gone: Callable[[], None], trusts: Collection[int] | None = None) -> None:
     """Whoever calls first; `gone` is called where root has hung up."""
     listener.settimeout(FIRST_S)
-    line = accepted(listener, DOING, trusts)
+    line = accepted(listener, DOING, trusts, body_bytes=LARGEST_MANIFEST_BYTES)
     if line is None:
         return
     with line:

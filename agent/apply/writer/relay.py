@@ -29,6 +29,7 @@ from agent.errors import (
 )
 from agent.host.doors import BlockDevice, Files, Host
 from agent.host.line import Line, dialled
+from agent.model.chunked import LARGEST_MANIFEST_BYTES
 from agent.model.frozen import decode
 from agent.model.job import Advance, Result
 from agent.model.plan import WriteImage
@@ -99,7 +100,7 @@ class Conversation:
         """To its end. Raises as `relayed` does; the line and the disk are closed then."""
         with ExitStack() as stack:
             try:
-                line = stack.enter_context(dialled(self._socket, self._doing))
+                line = stack.enter_context(dialled(self._socket, self._doing, body_bytes=LARGEST_MANIFEST_BYTES))
                 with self._judge.open_read() as device:
                     lent = self._host.block.lend(device)
                     line.send(head_of(Ordered()), self._order().model_dump_json().encode(), SEND_S, (lent,))
