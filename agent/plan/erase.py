@@ -186,7 +186,9 @@ def must_all_be_there(chosen: tuple[Disk, ...], begun: tuple[DiskIdentity, ...])
 
 
 def named(disks: tuple[Disk, ...], names: tuple[str, ...]) -> tuple[Disk, ...]:
-    """The disks with these serials or WWNs, all of them, one a name. Raises `NoDiskMatches`, `SeveralDisksMatch`."""
+    """The disks with these serials or WWNs, all of them, one a name, by all its paths. Raises `NoDiskMatches`,
+    `SeveralDisksMatch`.
+    """
     doing = "selecting the disks to erase"
     found = {name: [disk for disk in disks if name in (known(disk.serial), known(disk.wwn))] for name in names}
     missing = [name for name, bearers in found.items() if not bearers]
@@ -194,6 +196,11 @@ def named(disks: tuple[Disk, ...], names: tuple[str, ...]) -> tuple[Disk, ...]:
         there = "; ".join(str(disk.identity) for disk in disks)
         raise NoDiskMatches(doing, f"not here: {', '.join(missing)}; here: {there}")
     for name, bearers in found.items():
-        if len(bearers) > 1:
+        if len(bearers) > 1 and not are_paths(bearers):
             raise SeveralDisksMatch(doing, f"{name} is borne by {'; '.join(str(disk.identity) for disk in bearers)}")
     return tuple(dict.fromkeys(disk for bearers in found.values() for disk in bearers))
+
+
+def are_paths(disks: list[Disk]) -> bool:
+    """Whether these are one disk: WWNs are not given twice, as serials are."""
+    return all(known(disk.wwn) for disk in disks) and len({disk.identity.bearer for disk in disks}) == 1

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import pytest
 
-from agent.errors import DeviceError
+from agent.errors import DeviceError, SeveralDisksMatch
 from agent.host.fake import FakeHost, Machine
 from agent.host.fake.erasing import AtaMind, NvmeMind, Sanitizer, ScsiMind
 from agent.model.job import JobState
+from agent.model.plan import EraseDisks
 from agent.model.request import EraseRequest
 from agent.operations import Operations
+from agent.plan.erase import plan_erase
 from tests.apply.erasable import PLACES, certified, drive, holds_data, machine, served
+from tests.controller.machine import disk
+from tests.hardware import machine as hardware
 
 KINDS = [ScsiMind, AtaMind, NvmeMind]
 
@@ -79,6 +83,19 @@ def test_a_path_that_cannot_be_written_proves_nothing() -> None:
 
     assert job.state is JobState.FAILED and not holds_data(second)
     assert all("another path" not in one.evidence for one in certified(job).disks)
+
+
+def test_by_hand_one_name_means_all_its_paths() -> None:
+    """By WWN and serial they are one disk. By the serial alone they may be two, and nobody knows which is meant."""
+    one = disk("sda", serial="S", wwn="0x5000c500a")
+    other = disk("sdb", serial="S", wwn="0x5000c500a")
+    asked = EraseRequest(request_id="r", node_id="n", serials=("S",))
+    (step,) = plan_erase(hardware(one, other), asked).steps
+
+    assert isinstance(step, EraseDisks) and [each.disk.path for each in step.erasures] == ["/dev/sda", "/dev/sdb"]
+    for wwn in (None, "0x5000c500b"):
+        with pytest.raises(SeveralDisksMatch):
+            plan_erase(hardware(one.model_copy(update={"wwn": wwn}), other), asked)
 
 
 def test_others_are_erased_beside_it() -> None:

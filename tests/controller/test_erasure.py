@@ -43,6 +43,14 @@ def test_the_best_method_is_asked_for(world: World, machine: Machine) -> None:
     request = cleaning(world, machine)
 
     assert (request.method, request.quarantine, request.platform) == ("secure", True, True)
+    assert request.show_hidden
+
+
+def test_by_policy_nothing_hidden_is_shown(made: Callable[..., World]) -> None:
+    """With --no-show-hidden a drive's protected area stays as it is."""
+    world = made(show_hidden=False)
+
+    assert not cleaning(world, Machine(world).power_on()).show_hidden
 
 
 def test_a_proven_erasure_is_kept(world: World, machine: Machine) -> None:
