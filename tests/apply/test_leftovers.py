@@ -4,11 +4,18 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import pytest
 
+from agent.apply.leftovers import reset_platform
+from agent.errors import DeviceError
 from agent.host.fake import FakeHost, Machine
+from agent.host.fake.efi import FakeEfi
 from agent.host.fake.erasing import NvmeMind
+from agent.host.fake.files import FakeFiles
+from agent.inventory import take
+from agent.inventory.leftovers import leftovers
 from agent.model.efi import decode_order
 from agent.model.hardware.tpm import ask_public
 from agent.model.hardware.tpm_owner import (
@@ -21,6 +28,8 @@ from agent.model.hardware.tpm_owner import (
     owned_by,
 )
 from agent.model.job import JobState
+from agent.model.leftovers import ResetPlatform
+from agent.model.network import Nic
 from agent.model.request import EraseRequest
 from agent.operations import Operations
 from agent.plan.text import text
@@ -130,6 +139,50 @@ def test_a_tpm_that_lies() -> None:
     assert "and has a password of owner, a password of lockout" in str(
         served(FakeHost.of(made), platform=True).result["TPM"]
     )
+
+
+def test_an_address_that_is_not_its_makers_is_told() -> None:
+    """What a NIC's own settings have overridden is theirs to take back: it is said, with both addresses, to the end."""
+    host = FakeHost.of(rented())
+    mac = "52:54:00:00:00:0a"
+    changed = Nic(name="eno1", mac=mac, current_mac="02:00:00:00:00:01")
+    as_made = Nic(name="eno2", mac=mac, current_mac=mac.upper())
+    found = leftovers(host, take(host).model_copy(update={"nics": (changed, as_made)}))
+
+    assert found.notes == (f"NIC eno1: its address is 02:00:00:00:00:01, its maker's is {mac}: see its own settings",)
+
+
+class Keeping(FakeEfi):
+    """Firmware that says it has removed a variable, and has it still."""
+
+    def remove(self, name: str) -> None:
+        """Not at all."""
+
+
+def test_a_boot_that_stays_ordered_is_a_failure() -> None:
+    """The next tenant's machine would boot what this one chose."""
+    made = rented()
+    host = FakeHost.of(made)
+    with pytest.raises(DeviceError, match="removing BootNext: the firmware has kept it"):
+        reset_platform(replace(host, efi=Keeping(made, host.faults)), ResetPlatform(boot_next=True))
+
+
+@pytest.mark.parametrize("left", [b"0\n", b"2\n"])
+def test_virtual_functions_that_stay_are_told(left: bytes) -> None:
+    """A driver that takes the order and keeps them."""
+    made = rented()
+    host = FakeHost.of(made)
+
+    class Stubborn(FakeFiles):
+        """It has so many whatever it is told."""
+
+        def tell(self, path: str, text: str) -> None:
+            """And keeps them."""
+            made.tree.put(path, left)
+
+    done = reset_platform(replace(host, files=Stubborn(made, host.faults)), ResetPlatform(functions=("eno1",)))
+    said = "removed" if left == b"0\n" else "not removed: it still has 2"
+    assert done == {"virtual functions of eno1": said}
 
 
 def test_a_tpm_without_passwords() -> None:
