@@ -226,13 +226,13 @@ def test_server_that_drips() -> None:
 
 
 def test_nobody_there() -> None:
-    """A refused connection is retryable, and its cause is told."""
+    """A refused connection is retryable, and its cause is told, once."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(LinkError) as caught:
         fetched(f"http://127.0.0.1:{port}/")
 
-    assert "refused" in str(caught.value) and "refused" in caught.value.causes()
+    assert "refused" in str(caught.value) and caught.value.causes() == ""
 
 
 @pytest.mark.parametrize(
