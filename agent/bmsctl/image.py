@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from agent.bmsctl import image_file
@@ -17,6 +16,7 @@ from agent.bmsctl.importing import watch_import
 from agent.bmsctl.show import Json, client_of, console, facts, gigabytes, rows, show
 from agent.errors import InputError
 from agent.model.image import ImageFormat
+from agent.program.screen import Screen
 
 app = typer.Typer(no_args_is_help=True, help="Images: operating systems to deploy.")
 
@@ -149,7 +149,7 @@ def upload(client: Client, path: str, file: Path, told: dict[str, Any]) -> Any:
     """Send the file, with a bar on a terminal."""
     query = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in told.items()}
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=Screen(stderr=True), transient=True) as progress:
         task = progress.add_task(file.name, total=file.stat().st_size if file.is_file() else None)
         return client.upload(path, file, query, lambda sent: progress.advance(task, sent))
 

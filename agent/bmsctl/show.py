@@ -17,6 +17,7 @@ from rich.text import Text
 from agent.bmsctl.client import Client
 from agent.bmsctl.columns import Columns
 from agent.errors import InputError
+from agent.program.screen import Screen
 
 GOOD = frozenset({"ACTIVE", "available", "active", "UP", "SUCCESS", "On"})
 BAD = frozenset({"ERROR", "error", "DOWN", "FAIL", "killed"})
@@ -37,7 +38,7 @@ def client_of(context: typer.Context) -> Client:
 
 def console() -> Console:
     """Where people read; or a program (grep), for which no line has an end unless `COLUMNS` says so."""
-    answer = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    answer = Screen(markup=False, emoji=False, highlight=False, soft_wrap=True)
     if not answer.is_terminal and "COLUMNS" not in os.environ:
         answer.width = WIDE
     return answer

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, Task, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 from rich.table import Column
 from rich.text import Text
 
 from agent.model.job import Advance
+from agent.program.screen import Screen
 
 if TYPE_CHECKING:
     from agent.apply.convert import Show
@@ -37,7 +37,7 @@ def bar() -> Iterator[Show]:
         SpeedColumn(table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[limit]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as drawn:
         task = drawn.add_task("starting", total=None, limit="")
 
@@ -51,7 +51,7 @@ def bar() -> Iterator[Show]:
 @contextmanager
 def time_bar(seconds: float) -> Iterator[Show]:
     """The same for what is measured in time: it shall take about that long, and says in words how far it is."""
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     columns = (
         BarColumn(bar_width=20),
         TimeElapsedColumn(),

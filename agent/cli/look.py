@@ -15,6 +15,7 @@ from agent.cli.wait import waiting
 from agent.errors import InputError
 from agent.model.disk import GB
 from agent.model.image import ImageFormat, ImageRef
+from agent.program.printable import printable
 
 if TYPE_CHECKING:
     from agent.apply.inspect import Looked
@@ -156,6 +157,6 @@ def shown(value: Any) -> str:
         case int() if value >= GB:
             return f"{value} ({value / GB:.2f} GB)"
         case list():
-            return ", ".join(value) or "none"
+            return printable(", ".join(value)) or "none"
         case _:
-            return str(value)
+            return printable(str(value))

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from agent.program.screen import Screen
+
 
 def terminal(*, soft_wrap: bool = False) -> Console:
     """Standard output."""
-    return Console(markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap)
+    return Screen(markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap)

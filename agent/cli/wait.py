@@ -16,9 +16,10 @@ def waiting(doing: str, seconds: float = 0.0) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    from rich.console import Console
     from rich.progress import Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
     from rich.progress_bar import ProgressBar
+
+    from agent.program.screen import Screen
 
     class TimeBar(ProgressColumn):
         """As far as the time is."""
@@ -29,6 +30,6 @@ def waiting(doing: str, seconds: float = 0.0) -> Iterator[None]:
             return ProgressBar(total=seconds or None, completed=passed_s, width=20, pulse=not seconds)
 
     columns = (TextColumn("{task.description}"), TimeBar(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
+    with Progress(*columns, console=Screen(stderr=True), transient=True) as drawn:
         drawn.add_task(doing, total=None)
         yield

@@ -22,6 +22,11 @@ class Wakeups:
             for loop, event in self._waiting.get(node_id, ()):
                 loop.call_soon_threadsafe(event.set)
 
+    def waiting(self, node_id: str) -> int:
+        """How many polls of this node do."""
+        with self._lock:
+            return len(self._waiting.get(node_id, ()))
+
     def close(self) -> None:
         """The process ends: everybody gets an answer."""
         with self._lock:

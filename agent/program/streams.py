@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from agent.errors import HostError
+from agent.program.printable import printable
 
 LOST = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 ESCAPED = "as-json-escapes"
@@ -61,4 +62,4 @@ def escaped(error: UnicodeError) -> tuple[str, int]:
 def tell(text: str) -> None:
     """Say what went wrong, where anybody can be told."""
     with suppress(OSError):
-        sys.stderr.write(text)
+        sys.stderr.write(printable(text))

@@ -272,3 +272,30 @@ def test_a_number_beyond_all_columns_is_refused(world: World, machine: Machine) 
 
     assert (answer.status_code, answer.json()["fault"]["code"]) == (400, "BMS.0018")
     assert world.refused("POST", "/v1/flavors", {"name": "vast", "cores": 10**30})[1] == "BMS.0018"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Host": "evil.example:8480"},
+        {"Host": "127.0.0.1.evil.example"},
+    ],
+)
+def test_where_no_token_is_asked_for_no_page_calls(made: Callable[..., World], headers: dict[str, str]) -> None:
+    """A page in the browser of whoever reaches the controller, or a name of the page's that leads to it, does nothing;
+    a program does, and with a token a page is nobody's tool: it has none."""
+    world = made(insecure_user_api=True)
+    before = world.http.get("/v1/users").json()
+    for method, path in (("POST", "/v1/servers/none/stop"), ("GET", "/v1/nodes")):
+        answer = world.http.request(method, path, headers=headers, content=b"x=1")
+        assert (answer.status_code, answer.json()["fault"]["code"]) == (403, "AUTH.FORBIDDEN")
+    form = {"Content-Type": "text/plain"} | headers
+    assert world.http.post("/v1/users", headers=form, content=b'{"name": "mole"}').status_code in (403, 422)
+
+    assert world.http.get("/v1/users").json() == before
+    for host in ("localhost", "127.0.0.1:8480", "[::1]:8480"):
+        assert world.http.get("/v1/nodes", headers={"Host": host}).status_code == 200

@@ -11,9 +11,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import socket
 from dataclasses import replace
+from ipaddress import ip_address
 from itertools import count
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
@@ -24,6 +27,7 @@ from agent.controller.flow import access
 from agent.controller.flow.access import Known, user_of
 from agent.controller.flow.certify import Purpose
 from agent.controller.flow.identity import Call, known_agent
+from agent.controller.options import host_of
 from agent.controller.peer import AUTHENTICATED, PEER
 from agent.controller.records.access import Caller, Role
 from agent.controller.records.node import Credential
@@ -104,6 +108,7 @@ async def caller_of(request: Request, controller: Here) -> Caller:
     """The user who calls. Raises `Unauthorized`, `Forbidden`."""
     token = bearer(request)
     if controller.options.insecure_user_api:
+        must_be_no_page(request, controller)
         known = ANYBODY
     elif not token:
         raise Unauthorized("authenticating a user", "there is no token")
@@ -131,6 +136,25 @@ async def caller_of(request: Request, controller: Here) -> Caller:
 
 
 User = Annotated[Caller, Depends(caller_of)]
+
+
+def must_be_no_page(request: Request, controller: Controller) -> None:
+    """Where no token is asked for, a page in somebody's browser could call as they do: by a form or a script, of which
+    browsers tell, or under a name of its own that it lets lead to us. Raises `Forbidden`."""
+    site = request.headers.get("sec-fetch-site", "none")
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    names = {"localhost", socket.gethostname().lower(), host_of(controller.options.url or "").strip("[]")}
+    if "origin" in request.headers or site != "none" or not (host in names or is_address(host)):
+        raise Forbidden(f"answering {request.method} {request.url.path}", "a page in a browser calls, without a token")
+
+
+def is_address(host: str) -> bool:
+    """It is no name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 async def acting(controller: Here, caller: User) -> Controller:

@@ -158,5 +158,7 @@ def trail(tx: Transaction, count: int, before: str | None) -> tuple[Audited, ...
 
 def remember_refusal(controller: Controller, caller: Caller, at: datetime, code: str) -> None:
     """A call that was to change something, and was refused."""
+    entry = audited(caller, at, code)
     with controller.store.write() as tx:
-        tx.audit.try_add(audited(caller, at, code))
+        if not tx.audit.try_add(entry):  # part of it was done: an order was approved, and could not be given
+            tx.audit.try_add(entry.model_copy(update={"id": f"{entry.id}.refused"}))

@@ -51,8 +51,9 @@ def take_inventory(controller: Controller, credential: Credential, inventory: In
 
 
 def node_of(tx: Transaction, credential: Credential) -> Node:
-    """The node that this credential speaks for. Raises `AgentUnauthorized`."""
+    """The node that this credential speaks for, still: a call may have waited since it was judged. Raises
+    `AgentUnauthorized`."""
     node = tx.nodes.get(credential.node_id)
-    if node is None:
-        raise AgentUnauthorized("finding the node of a credential")
+    if node is None or node.revoked or tx.credentials.get(credential.digest) is None:
+        raise AgentUnauthorized("finding the node of a credential", "it is not good any more")
     return node
