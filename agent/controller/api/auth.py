@@ -145,7 +145,8 @@ def must_be_no_page(request: Request, controller: Controller) -> None:
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
     names = {"localhost", socket.gethostname().lower(), host_of(controller.options.url or "").strip("[]")}
     if "origin" in request.headers or site != "none" or not (host in names or is_address(host)):
-        raise Forbidden(f"answering {request.method} {request.url.path}", "a page in a browser calls, without a token")
+        why = "without a token, a page in a browser calls, or somebody by a name that is not ours (--url)"
+        raise Forbidden(f"answering {request.method} {request.url.path}", why)
 
 
 def is_address(host: str) -> bool:
