@@ -125,6 +125,8 @@ def test_any_moment(tmp_path: Path, lot: Random) -> None:
         history = server.disk.history
         assert history is not None
         whole, zeroed = digest(server.disk.durable), head_is_gone(history)
+        before = [one for one in history[:zeroed] if isinstance(one, Write) and MIB <= one.offset < DISK - MIB]
+        assert not before, "what was there could still boot, with the image's bytes over it"
         found = []
         for moment, medium in mediums(server.disk.begun, history, moments_of(history, lot), lot):
             is_right = moment < zeroed or not any(medium.read(0, 512)) or digest(medium) == whole
