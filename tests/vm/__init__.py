@@ -10,10 +10,13 @@ Here, on a disk that QEMU serves to this machine's kernel, and that keeps its wr
     a whole machine, its controller beside: power cuts in a
       wipe and a deploy, the agent killed for its memory,
       a clock that jumps by years                            test_power (the long run)
+    a whole machine whose disk fails under a deploy, and is
+      gone in the middle of a wipe                           test_errors (the long run)
 
 Each of these is tried elsewhere, closer to the code that has to bear it:
 
-    every verb, every door call fails or is the last         tests/operations
+    every verb, every door call fails or is the last, and
+      draws of several of these, in several lives            tests/operations
     machine or agent killed, with firmware and controller    tests/machine/test_bad_luck, tests/ironic/test_deaths
     the writer killed at any byte, on a real block device    tests/apply/test_real_disk, test_resume_real
     a torn first MiB; a cache of which one write survives    tests/apply/test_seal, test_resume
@@ -28,5 +31,5 @@ Each of these is tried elsewhere, closer to the code that has to bear it:
       … ignores ranges, or changes the file midway           tests/apply/test_source, test_real_disk, test_nginx
       … redirects elsewhere                                  tests/apply/test_hostile
     a controller that is down for an hour, or two of them    tests/link/test_mad_controllers
-    a loop that hangs or dies, crash loops                   tests/test_watchdog, tests/job/test_loops, test_lives
+    a loop that hangs or dies, crash loops                   tests/test_watchdog, tests/life/test_loops, test_lives
 """
