@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     writer_socket: Path = Field(
         default=Path("/run/bms-agent-writer/socket"), description="of the process that fetches and writes images"
     )
+    api_socket: Path = Field(
+        default=Path("/run/bms-agent-api/socket"), description="of the process that Ironic calls in the ramdisk"
+    )
     heartbeat_s: float = Field(default=60.0, gt=0, description="seconds between heartbeats, plus or minus 10 %")
     poll_s: float = Field(default=30.0, gt=0, description="longest wait of one long poll, in seconds")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")

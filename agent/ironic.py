@@ -11,6 +11,7 @@ a step. Ironic's own agent forgets, and its conductor then takes the step for do
 from __future__ import annotations
 
 import random
+import socket
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -21,8 +22,10 @@ import structlog
 from agent import __version__
 from agent.api.ironic.certificate import certificate
 from agent.api.ironic.commands import Commands
+from agent.api.ironic.desk import Desk
+from agent.api.ironic.place import everywhere, listening
 from agent.api.ironic.record import Identity, Record
-from agent.api.ironic.server import Server, context
+from agent.api.ironic.relay import Serves, front_of, served
 from agent.api.ironic.table import table
 from agent.api.ironic.together import Together
 from agent.api.ironic.work import Site, Work
@@ -46,6 +49,7 @@ from agent.link.ironic.client import Ironic
 from agent.link.ironic.collectors import posted
 from agent.link.ironic.prepare import client, forget, prepared, wait_for_disks
 from agent.model.fault import Fault
+from agent.model.ironic.asked import Serving
 from agent.model.ironic.parameters import Parameters
 from agent.model.ironic.wire import MASKED, Beat, Lookup
 from agent.model.job import Progress
@@ -229,6 +233,7 @@ class Conducted:
         self._is_isolated = False
         self._status = status_file(host, settings, parameters)
         self._lost: Fault | None = None
+        self._server: Serves | None = None
         self._before = lives_in(Folder(host.files, str(settings.runtime_dir)))
 
     def run(self, identity: Identity, stop: Event, notifier: Notifier) -> None:
@@ -236,7 +241,10 @@ class Conducted:
         died: list[BaseException] = []
         work = self._work(identity)
         commands = Commands(table(work), self._record, self._news, died.append)
-        server = self._server(identity, commands, notifier)
+        address = (self._parameters.listen_host or everywhere(self._host.files), self._parameters.listen_port)
+        place = listening(address, notifier.taken(SOCKET))
+        notifier.hold(SOCKET, place)
+        self._server = server = self._served(identity, commands, place)
         ending = Event()
         watched = (
             Loop("api", server.serve, TURN_S),
@@ -259,8 +267,8 @@ class Conducted:
         self._news.set()
         server.shutdown()
         if self._over.is_set():
-            notifier.let_go(SOCKET)
-        server.server_close()
+            notifier.let_go(SOCKET, place)
+        place.close()
         loops.check()
         if self._is_isolated:
             isolate(self._host)
@@ -288,26 +296,24 @@ class Conducted:
         )
         return Work(site, self._directory, boot_id(self._host.files), self._settings.images)
 
-    def _server(self, identity: Identity, commands: Commands, notifier: Notifier) -> Server:
-        path = self._record.pem_path
-        pem = identity.certificate_pem + identity.key_pem.get_secret_value()
-        self._host.files.write(path, pem.encode(), mode=0o600)
+    def _served(self, identity: Identity, commands: Commands, listening: socket.socket) -> Serves:
         began_s = self._host.clock.monotonic_s()
-        server = Server(
-            (self._parameters.listen_host or listening_host(self._host), self._parameters.listen_port),
-            context(self._host.files.real_path(path), identity.tls_min_version, identity.tls_ciphers),
-            commands,
-            identity.token.get_secret_value(),
-            lambda: self._host.clock.monotonic_s() - began_s,
-            notifier.taken(SOCKET),
+        desk = Desk(commands, identity.token.get_secret_value(), lambda: self._host.clock.monotonic_s() - began_s)
+        serving = Serving.model_validate(
+            {
+                "pem": identity.certificate_pem + identity.key_pem.get_secret_value(),
+                "tls_min_version": identity.tls_min_version,
+                "tls_ciphers": identity.tls_ciphers,
+            }
         )
-        notifier.hold(SOCKET, server.socket)
-        return server
+        path = front_of(self._host.files, str(self._settings.api_socket))
+        return served(path, serving, listening, desk)
 
     def _say(self, identity: Identity, progress: Progress | None) -> None:
         """For the screen: how far, whether Ironic hears us, and what became of the last command if that failed."""
         crashed = self._before.fault(self._host.clock.monotonic_s())
-        faults = tuple(fault for fault in (crashed, self._lost) if fault is not None)
+        unserved = self._server.fault if self._server else None
+        faults = tuple(fault for fault in (crashed, self._lost, unserved) if fault is not None)
         held = self._record.held
         last = held.commands[-1] if held is not None and held.commands else None
         if last is not None and (error := last.command_error) is not None:
@@ -372,11 +378,6 @@ def again_s(identity: Identity, refusals: int) -> float:
 def silence_s(identity: Identity) -> float:
     """No pause between two heartbeats is as long, with the heartbeat itself."""
     return identity.heartbeat_timeout_s + TURN_S
-
-
-def listening_host(host: Host) -> str:
-    """All addresses, of both families where the kernel has both."""
-    return "::" if host.files.exists("/proc/net/if_inet6") else "0.0.0.0"  # noqa: S104 - whoever calls has the token
 
 
 def isolate(host: Host) -> None:

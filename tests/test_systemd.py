@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.api.ironic.process import SOCKET as API
 from agent.apply.writer import process as writer
 from agent.config import Settings
 from agent.host import tpm
@@ -30,6 +31,7 @@ CEILINGS = {
     "bms-agent.service": 32,
     "bms-agent-link.service": 11,
     "bms-agent-writer.service": 11,
+    "bms-agent-api.service": 8,
     "bms-agent-firewall.service": 23,
     "bms-agent-ramdisk.service": 45,
     "bms-agent-controller.service": 13,
@@ -171,6 +173,26 @@ def test_the_service_may_ask_the_hardware() -> None:
     assert {f"DeviceAllow={tpm.DEVICE} rw", "DeviceAllow=char-ipmidev rw", "DeviceAllow=block-* r"} <= set(lines)
     assert {"Wants=modprobe@ipmi_devintf.service", "After=modprobe@ipmi_devintf.service"} <= set(lines)
     assert {"CAP_SYS_ADMIN", "CAP_SYS_RAWIO"} <= set(bounds)
+
+
+def test_ironic_calls_another_process() -> None:
+    """Who is called by Ironic can be reached before root lends it a socket, is nobody, starts when that is done, opens
+    no socket of the Internet's, and ends after root."""
+    lines = {
+        name: (ROOT / "systemd" / name).read_text(encoding="utf-8").splitlines()
+        for name in ("bms-agent-ramdisk.service", "bms-agent-api.socket", "bms-agent-api.service")
+    }
+    asking, asked, serving = lines.values()
+    wanted = {word for line in asking if line.startswith("Wants=") for word in line.partition("=")[2].split()}
+    after = {word for line in asking if line.startswith("After=") for word in line.partition("=")[2].split()}
+
+    assert "bms-agent-api.socket" in wanted and {"bms-agent-api.socket", "bms-agent-api.service"} <= after
+    assert {f"ListenStream={Settings().api_socket}", f"FileDescriptorName={API}", "SocketMode=0600"} <= set(asked)
+    assert {"DynamicUser=yes", "CapabilityBoundingSet=", "PrivateDevices=yes", "ProtectSystem=strict"} <= set(serving)
+    assert {"RestrictAddressFamilies=AF_UNIX", "ExecStart=/usr/bin/bms-agent api"} <= set(serving)
+    assert not any(
+        line.startswith(("User=root", "WantedBy=", "ReadWritePaths=", "StateDirectory=")) for line in serving
+    )
 
 
 @pytest.mark.parametrize("name", ["bms-agent.service", "bms-agent-ramdisk.service"])

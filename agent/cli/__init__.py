@@ -27,6 +27,7 @@ ROWS = {
     "writer": Row(
         "agent.cli.resident:writer", "Fetch and write one image for ramdisk and service: what systemd runs beside them."
     ),
+    "api": Row("agent.cli.resident:api", "Be called by Ironic for the ramdisk: what systemd runs beside it."),
     "inventory": Row(
         "agent.cli.inventory:show",
         "Show this machine's hardware: all that it tells of itself, without changing anything.",
@@ -81,7 +82,13 @@ def root(context: typer.Context, no_color: NoColour = False, machine: Recorded =
     from agent.cli.machine import choose
 
     choose(machine, context.invoked_subcommand)
-    if context.invoked_subcommand not in ("ramdisk", "service", "link", "writer"):  # those set up their logs themselves
+    if context.invoked_subcommand not in (
+        "ramdisk",
+        "service",
+        "link",
+        "writer",
+        "api",
+    ):  # those set up their logs themselves
         from agent.cli.logs import configure
 
         configure("info", "text")  # what waits and tries again says so, not among the results

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which machine a command is about: this one, or a recorded one (`bms-agent --machine`), which is never changed.
 
-Every command opens its doors here but those that stay (`ramdisk`, `service`, `link`, `controller`): they have no use
-for a recording, and are refused one.
+Every command opens its doors here but those that stay (`ramdisk`, `service`, `link`, `writer`, `api`, `controller`):
+they have no use for a recording, and are refused one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 RECORDED: ContextVar[str | None] = ContextVar("recorded", default=None)
 """Where the recording is, of this process' command line."""
-OF_THIS_MACHINE = frozenset({"ramdisk", "service", "link", "writer", "controller"})
+OF_THIS_MACHINE = frozenset({"ramdisk", "service", "link", "writer", "api", "controller"})
 
 
 def choose(where: str | None, command: str | None) -> None:

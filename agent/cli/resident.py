@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bms-agent ramdisk` and `bms-agent service`: the resident modes, started by systemd; beside them `bms-agent link` and
-`bms-agent writer`.
+"""`bms-agent ramdisk` and `bms-agent service`: the resident modes, started by systemd; beside them `bms-agent link`,
+`bms-agent writer` and `bms-agent api`.
 """
 
 from __future__ import annotations
@@ -103,3 +103,16 @@ def writer() -> None:
 
     configure("info", "text")  # it may not read the settings
     process.run(open_host(), Notifier())
+
+
+def api() -> None:
+    """Be called by Ironic for the ramdisk: what systemd runs beside it.
+
+    It has no right to anything else, and serves root alone, over the socket that systemd hands to it.
+    """
+    from agent.api.ironic import process
+    from agent.life.lives import stop_on_signals
+    from agent.life.sd_notify import Notifier
+
+    configure("info", "text")  # it may not read the settings
+    process.run(Notifier(), stop_on_signals())

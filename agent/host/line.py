@@ -49,7 +49,9 @@ class Line:
         self.close()
 
     def close(self) -> None:
-        """The other end is told."""
+        """The other end is told; and so is a thread of ours that waits here."""
+        with suppress(OSError):  # it is over already
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._close()
 
     def send(self, head: bytes, body: bytes, within_s: float, files: Sequence[int] = ()) -> None:

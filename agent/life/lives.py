@@ -51,6 +51,7 @@ class Kind:
 
 AGENT = Kind()
 LINK = Kind("LINK.CRASHED", "the process that speaks to the controller", "bms-agent-link")
+API = Kind("API.CRASHED", "the process that Ironic calls", "bms-agent-api")
 CONTROLLER = Kind("CONTROLLER.CRASHED", "this controller", "bms-agent-controller")
 IMPORTER = Kind("CONTROLLER.CRASHED", "the controller's importer", "bms-agent-importer")
 

@@ -65,11 +65,14 @@ class Notifier:
         """That which an earlier process has given to be held; once."""
         return self._handed_over.pop(name, None)
 
-    def let_go(self, name: str) -> None:
-        """Nobody listens there any more: whoever connects shall be refused."""
+    def let_go(self, name: str, sock: socket.socket | None = None) -> None:
+        """Nobody listens there any more: whoever connects shall be refused, whoever else has the socket."""
         self._send("FDSTOREREMOVE=1", f"FDNAME={name}")
-        if (sock := self.taken(name)) is not None:
-            sock.close()
+        for one in (sock, self.taken(name)):
+            if one is not None:
+                with suppress(OSError):  # it was not listening
+                    one.shutdown(socket.SHUT_RDWR)
+                one.close()
 
     def file(self, name: str) -> int:
         """One in memory, which systemd holds for the next process: that which an earlier one has left, or a new one."""

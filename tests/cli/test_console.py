@@ -23,7 +23,7 @@ from agent.cli.exits import EXIT_STATUSES
 from agent.errors import AgentError
 from agent.program.manual import walk
 
-RESIDENT = {"ramdisk", "service", "link", "writer", "controller"}
+RESIDENT = {"ramdisk", "service", "link", "writer", "api", "controller"}
 """They run until they are stopped."""
 TEXTS = {"network convert", "man", "completion"}
 """What they print is the one form there is of it; of a network, that is JSON."""

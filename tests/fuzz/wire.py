@@ -8,11 +8,14 @@ import socket
 import struct
 from datetime import UTC, datetime
 
+from agent.api.ironic.desk import read
+from agent.api.ironic.refusal import Refusal
 from agent.apply.source.checksums import digest_of
 from agent.errors import ConfigError, DecodeError, ImageRefused, LinkError
 from agent.host.line import SIZES, Line
 from agent.link.relay import Beside, judged
 from agent.model.frozen import decode
+from agent.model.ironic.asked import Asked
 from agent.model.ironic.parameters import not_followed, parsed, words_of
 from agent.model.lldp import neighbour, tlvs
 from agent.model.mdns import SRV, TXT, labels, question, records, service
@@ -30,6 +33,11 @@ from tests.responder import answer, time_answer
 
 COOKIE = b"cookies!"
 ANSWERED = b'{"answer": {"status": 200, "date": "Sun, 22 Nov 2026 12:00:00 GMT"}, "failed": null}'
+ASKED = (
+    b'{"id": "0b7d2c55-0d5e-4f0b-9d5e-2f1f3a4b5c6d", "page": "GET /v1/commands/\\u2026", "token": "t", '
+    b'"command_id": "1", "waits": true, "is_announced": false}'
+)
+ORDERED = b'{"name": "standby.sync", "params": {"a": [1, {"b": null}]}}'
 SAID = SIZES.pack(len(ANSWERED), 3) + ANSWERED + b"{}\n"
 LINE_BYTES = 64 * 1024
 LLDP = answers.lldp(
@@ -102,6 +110,8 @@ ROWS = {
     "outcome of a call": Row(
         lambda raw: judged(raw, "calling", Beside()), lambda: [ANSWERED], (LinkError, ConfigError)
     ),
+    "request of Ironic's": Row(lambda raw: decode(Asked, raw, "serving"), lambda: [ASKED], (DecodeError,)),
+    "order of Ironic's": Row(read, lambda: [ORDERED], (Refusal,)),
     "checksums": Row(
         lambda raw: digest_of("http://images/debian.raw", raw.decode(errors="replace"), "reading"),
         lambda: [SUMS],

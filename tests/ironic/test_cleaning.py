@@ -11,7 +11,7 @@ from lab.daemon import wait_until
 from lab.disk import first_nonzero_byte
 from lab.machine import MachineSpec
 from tests.ironic.chain import STATE_S, Chain, running, step
-from tests.ironic.strike import ORDER, answered, struck, when
+from tests.ironic.strike import answered, struck, under_way, when
 
 pytestmark = [pytest.mark.machine, pytest.mark.root, pytest.mark.ironic_long]
 
@@ -58,7 +58,7 @@ def test_cleaning(ironic_home: Path, tmp_path: Path) -> None:
 
 def call_off(chain: Chain) -> None:
     """Ironic is told to stop while a step runs, which is held up for that."""
-    with struck(chain.site, when(answered(f"[ -s {ORDER} ]"), signal="STOP")):
+    with struck(chain.site, when(answered(under_way("clean.execute_clean_step")), signal="STOP")):
         chain.api.order(chain.node, "clean", clean_steps=[step("erase_devices_metadata")])
         wait_until("the step to run", lambda: bool(chain.api.node(chain.node)["clean_step"]), STATE_S)
         chain.api.wait(chain.node, "clean wait", STATE_S)

@@ -22,9 +22,10 @@ from tests.ironic.strike import ORDER, PAUSE_S, STATE, STRUCK, struck, under_way
 
 pytestmark = [pytest.mark.machine, pytest.mark.root, pytest.mark.ironic_long]
 
-ENDED = f"[ -s {ORDER} ]; do sleep {PAUSE_S}; done; until [ ! -e {ORDER} ]"
+STEP = under_way("deploy.execute_deploy_step")
+ENDED = f"{STEP}; do sleep {PAUSE_S}; done; until [ ! -e {ORDER} ]"
 MOMENTS = {
-    "the order is on record, its job hardly": f"[ -s {ORDER} ]",
+    "the order is on record, its job hardly": STEP,
     "the image is written, and that is on record": ENDED,
     "Ironic asks for partitions": f"grep -q get_partition_uuids {STATE}/held.json 2>/dev/null",
     "a boot entry is made": under_way("image.install_bootloader"),

@@ -102,7 +102,8 @@ class Started:
     socket.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, code: str = HANDED_OVER) -> None:
+        self._code = code
         self.path = folder / "socket"
         self._listener = listener(self.path)
         self._log = folder / "link.log"
@@ -114,7 +115,7 @@ class Started:
         fd = self._listener.fileno()
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", HANDED_OVER, str(fd)], pass_fds=(fd,), stdout=log, stderr=log, cwd="/"
+                [sys.executable, "-c", self._code, str(fd)], pass_fds=(fd,), stdout=log, stderr=log, cwd="/"
             )
         return self.process
 

@@ -102,15 +102,19 @@ class Commands:
                     return one
         raise Refusal(404, f"Not found: Command Result with id {command_id[:64]!a} not found.")
 
-    def order(self, name: object, params: object, *, wait: bool) -> CommandResult:
-        """Do it, or begin to. Raises `Refusal`."""
+    def order(self, name: object, params: object, *, wait: bool, request_id: str | None = None) -> CommandResult:
+        """Do it, or begin to. What is ordered once more by the same request was begun: its answer was lost with a
+        process. Raises `Refusal`.
+        """
         if not isinstance(name, str) or not isinstance(params, dict):
             raise bad_request("400 Bad Request: Missing or invalid name or params")
         command = self._known(name)
-        order = Order(id=str(uuid4()), name=name, params=params)
+        order = Order(id=request_id or str(uuid4()), name=name, params=params)
         if command.kind is Kind.LOOKED:
             return ended(order, outcome_of(command, order))
         with self._changed:
+            if self._status(order.id) is not None:
+                return self._ordered_before(order, wait=wait or command.kind is Kind.DONE)
             if self._running is not None:
                 raise busy(self._running)
             command.check(params)
@@ -119,6 +123,12 @@ class Commands:
             return self._finish(order, command)
         self._start(order, command)
         return self.found(order.id, wait=True) if wait else begun
+
+    def _ordered_before(self, order: Order, *, wait: bool) -> CommandResult:
+        known = self.found(order.id, wait=wait)
+        if known.command_name != short(order.name):
+            raise bad_request(f"400 Bad Request: {order.id} is {known.command_name}, and no {short(order.name)[:64]}")
+        return known
 
     def resume(self) -> None:
         """Go on with what the process was at when it was killed."""
@@ -146,8 +156,10 @@ class Commands:
         return self._table[name]
 
     def _begin(self, order: Order, command: Command) -> CommandResult:
-        if command.kind is Kind.STARTED:
+        try:
             self._record.keep(order)
+        except ValueError:  # JSON may hold halves of characters, which UTF-8 cannot
+            raise bad_request("Invalid command: what is no text is in its parameters") from None
         begun = CommandResult(id=order.id, command_name=short(order.name))
         self._list(begun)
         self._running = short(order.name)

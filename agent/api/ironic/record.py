@@ -72,7 +72,6 @@ class Record:
         self._files = files
         self._path = f"{directory}/held.json"
         self._order_path = f"{directory}/order.json"
-        self.pem_path = f"{directory}/agent.pem"
         self._held = self._read(boot_id)
         self._boot_id = boot_id
 
@@ -108,7 +107,6 @@ class Record:
         identity = self._present.identity.model_copy(update={"token": nothing, "key_pem": nothing})
         self._write(self._present.model_copy(update={"is_over": True, "identity": identity, "commands": ()}))
         self.drop()
-        self._files.remove(self.pem_path)
 
     def keep(self, order: Order) -> None:
         """Before it is listed: what is listed as running can be gone on with."""

@@ -1,37 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTPS on port 9999: routes, token, and an answer in JSON to whatever comes.
+"""HTTPS on port 9999: which page is asked for, with which token; whatever comes, the answer is JSON.
 
 Every connection has a thread, a limit of time and one request. Whatever is wrong with that, the answer has a
-`faultstring`; the standard library's server is used since it leaves no error to anybody else's words.
+`faultstring`; the standard library's server is used since it leaves no error to anybody else's words. What is asked is
+not judged here: this may be a process that may do nothing else.
 """
 
 from __future__ import annotations
 
-import hmac
+import errno
 import io
 import json
+import os
 import socket
 import ssl
 import time
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import TCPServer
+from socketserver import BaseServer
 from threading import BoundedSemaphore
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import structlog
+from pydantic import SecretStr
 
-from agent import __version__
-from agent.api.ironic.commands import Commands
-from agent.api.ironic.refusal import Refusal, bad_request, no_such_page, wrong_token
-from agent.errors import AgentError
+from agent.api.ironic.refusal import Refusal, bad_request, no_such_page
+from agent.model.ironic.asked import LARGEST_BODY_BYTES, LONGEST_TOKEN, Asked, Page, Serving
 from agent.model.ironic.parameters import ciphers_of_1_2
-from agent.model.ironic.wire import CommandResult
 
-LARGEST_BODY_BYTES = 128 << 20
-"""A config drive comes three times in one request, 64 MiB at most, and compressed."""
+if TYPE_CHECKING:  # the desk is another process'
+    from agent.api.ironic.desk import Answers
+    from agent.model.fault import Fault
+
 DRAINED_BYTES = 1 << 20
 CONNECTIONS = 64
 POLL_S = 0.2
@@ -42,8 +45,13 @@ BODY_S, BODY_BYTES_PER_S = 30.0, 64 * 1024
 """More time for a body, once who sends it is known: that is less than a modem's speed, and has an end."""
 ANSWER_S = 60.0
 TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
+GO_ON = 100
 
 log = structlog.get_logger("ironic")
+
+
+class Shut(Exception):
+    """Nobody is to listen any more: whoever opened the socket has shut it, for all who have it."""
 
 
 class Punctual(io.RawIOBase):
@@ -71,52 +79,44 @@ class Punctual(io.RawIOBase):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves until it is shut down."""
+    """Serves until it is shut down, or its socket is."""
 
     daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = CONNECTIONS
 
-    def __init__(
-        self,
-        address: tuple[str, int],
-        context: ssl.SSLContext,
-        commands: Commands,
-        token: str,
-        uptime_s: Callable[[], float],
-        held: socket.socket | None = None,
-    ) -> None:
-        """`held`: the socket of an earlier process, on which callers may wait; it counts if it is at this port."""
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self.commands = commands
-        self.token = token.encode()
-        self.uptime_s = uptime_s
+    def __init__(self, listening: socket.socket, context: ssl.SSLContext, desk: Answers) -> None:
+        """The socket is the server's from now on."""
+        listening.setblocking(False)  # another process may have taken who called
+        self.desk = desk
+        self.fault: Fault | None = None
         self._context = context
         self._free = BoundedSemaphore(CONNECTIONS)
         self._alive: Callable[[], None] = lambda: None
-        if held is not None and held.getsockname()[1] != address[1]:
-            held.close()
-            held = None
-        super().__init__(address, Handler, bind_and_activate=held is None)
-        if held is not None:
-            self.socket.close()
-            self.socket, self.server_address = held, held.getsockname()
+        self._is_shut = False
+        address = listening.getsockname()[:2]
+        BaseServer.__init__(self, address, Handler)  # the others' make sockets, which this process may not do
+        self.socket, (self.server_name, self.server_port) = listening, address
 
     def serve(self, alive: Callable[[], None]) -> None:
         """Until it is shut down. It says that it is `alive` several times a second."""
         self._alive = alive
-        self.serve_forever(poll_interval=POLL_S)
+        try:
+            self.serve_forever(poll_interval=POLL_S)
+        except Shut:
+            log.info("nobody is to listen any more")
 
     def service_actions(self) -> None:
         """Called by `serve_forever`, once a turn."""
         self._alive()
+        if self._is_shut:
+            raise Shut
 
-    def server_bind(self) -> None:
-        """Both families, where the kernel has both."""
-        if self.address_family == socket.AF_INET6:
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        TCPServer.server_bind(self)  # HTTPServer's asks the name service who we are, and waits for it
-        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+    def get_request(self) -> Any:
+        """A connection. A socket that was shut is ready for ever, and gives none (accept(2): EINVAL)."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            self._is_shut = self._is_shut or error.errno == errno.EINVAL
+            raise
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """In the connection's own thread: who is slow at shaking hands holds nobody else up."""
@@ -162,7 +162,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What the library finds wrong with a request, in our form."""
-        self._say(code, Refusal(code, f"{code} {message or HTTPStatus(code).phrase}").body)
+        refusal = Refusal(code, f"{code} {message or HTTPStatus(code).phrase}")
+        self._say(code, json.dumps(refusal.body).encode())
 
     def log_message(self, format: str, *args: Any) -> None:
         """Not as the library does: the query holds the token."""
@@ -171,51 +172,47 @@ class Handler(BaseHTTPRequestHandler):
         """The path alone."""
         log.debug("request", method=self.command, path=self.path.partition("?")[0][:200], status=int(code))
 
-    def _answered(self, route: Callable[[list[str], dict[str, str]], object]) -> None:
+    def _answered(self, route: Callable[[list[str], dict[str, str]], tuple[int, bytes]]) -> None:
         try:
             parts = urlsplit(self.path)
             query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
             path = [part for part in parts.path.split("/") if part]
-            status, body = 200, route(path[1:] if path[:1] == ["v1"] else path or [""], query)
+            status, body = route(path[1:] if path[:1] == ["v1"] else path or [""], query)
         except Refusal as refusal:
-            status, body = refusal.status, refusal.body
-            self._drain()
-        except AgentError as error:
-            status, body = 500, Refusal(500, str(error)).body
+            status, body = refusal.status, json.dumps(refusal.body).encode()
         except ValueError:
-            status, body = 400, bad_request("400 Bad Request: it cannot be read").body
+            status, body = 400, json.dumps(bad_request("400 Bad Request: it cannot be read").body).encode()
+        if status >= HTTPStatus.BAD_REQUEST:
+            self._drain()
         self._say(status, body)
 
-    def _got(self, path: list[str], query: dict[str, str]) -> object:
+    def _got(self, path: list[str], query: dict[str, str]) -> tuple[int, bytes]:
         match path:
             case [""]:
-                return root()
+                page, command_id = Page.ROOT, ""
             case []:
-                return version()
+                page, command_id = Page.VERSION, ""
             case ["status"]:
-                return {"started_at": self.server.uptime_s(), "version": __version__}
+                page, command_id = Page.STATUS, ""
             case ["commands"]:
-                self._must_be_ironic(query)
-                return {"commands": [shown(one) for one in self.server.commands.listed()]}
+                page, command_id = Page.COMMANDS, ""
             case ["commands", command_id]:
-                self._must_be_ironic(query)
-                return shown(self.server.commands.found(command_id, wait=is_true(query.get("wait"))))
-        raise no_such_page()
+                page = Page.COMMAND
+            case _:
+                raise no_such_page()
+        return self.server.desk.answered(asked(page, query, command_id), b"")
 
-    def _posted(self, path: list[str], query: dict[str, str]) -> object:
+    def _posted(self, path: list[str], query: dict[str, str]) -> tuple[int, bytes]:
+        """Who sends it is judged before it is read."""
         if path != ["commands"]:
             raise no_such_page()
-        self._must_be_ironic(query)
-        body = self._body()
-        if not isinstance(body, dict):
-            raise bad_request("400 Bad Request: Missing or invalid name or params")
-        return shown(self.server.commands.order(body.get("name"), body.get("params"), wait=is_true(query.get("wait"))))
+        order = asked(Page.ORDER, query)
+        status, told = self.server.desk.answered(order.model_copy(update={"is_announced": True}), b"")
+        if status != GO_ON:
+            return status, told
+        return self.server.desk.answered(order, self._body())
 
-    def _must_be_ironic(self, query: dict[str, str]) -> None:
-        if not hmac.compare_digest(query.get("agent_token", "").encode(), self.server.token):
-            raise wrong_token()
-
-    def _body(self) -> object:
+    def _body(self) -> bytes:
         length = self.headers.get("Content-Length", "")
         if not length.isascii() or not length.isdecimal():
             raise Refusal(411, "411 Length Required: a body without Content-Length is not read")
@@ -224,10 +221,9 @@ class Handler(BaseHTTPRequestHandler):
         self._peer.extend(BODY_S + int(length) / BODY_BYTES_PER_S)
         data = self.rfile.read(int(length))
         del self.headers["Content-Length"]
-        try:
-            return json.loads(data)
-        except (ValueError, RecursionError):
-            raise bad_request("400 Bad Request: the body is not JSON") from None
+        if len(data) < int(length):
+            raise bad_request("400 Bad Request: the body is not whole")
+        return data
 
     def _drain(self) -> None:
         """What is refused before it was read: a connection that ends with bytes in it takes the answer with it."""
@@ -236,8 +232,7 @@ class Handler(BaseHTTPRequestHandler):
         while left > 0 and (piece := self.rfile.read(min(left, 65536))):
             left -= len(piece)
 
-    def _say(self, status: int, body: object) -> None:
-        data = json.dumps(body).encode()
+    def _say(self, status: int, data: bytes) -> None:
         self.request_version = "HTTP/1.1"  # of a request that is none it is HTTP/0.9, which has no status
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -251,12 +246,29 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
 
-def context(pem_path: str, lowest: str | None, ciphers: str | None = None) -> ssl.SSLContext:
-    """TLS with the certificate and key in this file; `lowest` is "1.2" or "1.3", `ciphers` OpenSSL's list for 1.2."""
+def asked(page: Page, query: dict[str, str], command_id: str = "") -> Asked:
+    """As the table has it; what is longer than anything that there is, is cut, and is not there either."""
+    return Asked(
+        id=str(uuid4()),
+        page=page,
+        token=SecretStr(query.get("agent_token", "")[:LONGEST_TOKEN]),
+        command_id=command_id[:64],
+        waits=is_true(query.get("wait")),
+    )
+
+
+def context(serving: Serving) -> ssl.SSLContext:
+    """TLS with this certificate and key, no lower than "1.2" or "1.3", and with OpenSSL's list of ciphers for 1.2."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    lowest = serving.tls_min_version
     made.minimum_version = ssl.TLSVersion.TLSv1_3 if lowest == "1.3" else ssl.TLSVersion.TLSv1_2
-    made.load_cert_chain(pem_path)
-    if chosen := ciphers_of_1_2(ciphers):
+    descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)  # ssl reads paths alone: no disk has the key
+    try:
+        os.write(descriptor, serving.pem.get_secret_value().encode())
+        made.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+    if chosen := ciphers_of_1_2(serving.tls_ciphers):
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(chosen)  # failing, it leaves a context with none
             made.set_ciphers(chosen)
@@ -268,30 +280,3 @@ def context(pem_path: str, lowest: str | None, ciphers: str | None = None) -> ss
 def is_true(text: str | None) -> bool:
     """As OpenStack reads it (oslo_utils.strutils)."""
     return (text or "").strip().lower() in TRUE
-
-
-def shown(result: CommandResult) -> dict[str, Any]:
-    """Five keys, in this order."""
-    return result.model_dump(mode="json")
-
-
-def root() -> dict[str, Any]:
-    """`GET /`."""
-    v1 = {"id": "v1", "links": [{"href": "/v1/", "rel": "self"}]}
-    return {
-        "name": "OpenStack Ironic Python Agent API",
-        "description": "bms-agent in its place: commands of a bare metal provisioning service to the node's ramdisk",
-        "versions": [v1],
-        "default_version": v1,
-    }
-
-
-def version() -> dict[str, Any]:
-    """`GET /v1/`."""
-    return {
-        "commands": [{"href": "/v1/commands/", "rel": "self"}],
-        "status": [{"href": "/v1/status", "rel": "self"}],
-        "media_types": [{"base": "application/json", "type": "application/vnd.openstack.ironic-python-agent.v1+json"}],
-        "id": "v1",
-        "links": [{"href": "/v1/", "rel": "self"}],
-    }

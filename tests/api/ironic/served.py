@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -17,14 +18,20 @@ from pydantic import SecretStr
 
 from agent.api.ironic.certificate import certificate
 from agent.api.ironic.commands import Command, Commands
+from agent.api.ironic.desk import Answers, Desk
+from agent.api.ironic.place import listening
+from agent.api.ironic.process import Root, serve
 from agent.api.ironic.record import Identity, Record
-from agent.api.ironic.server import Server, context
+from agent.api.ironic.relay import Serves, served
 from agent.api.ironic.table import table
 from agent.api.ironic.work import Site, Work
 from agent.host.doors import Host
 from agent.host.fake import FakeHost
+from agent.life.sd_notify import Notifier
 from agent.model.image import ImagePolicy
+from agent.model.ironic.asked import Serving
 from agent.model.ironic.wire import Node
+from tests.link.beside import listener
 
 TOKEN = "t" * 43
 UUID = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123"
@@ -34,6 +41,7 @@ DIRECTORY = "/run/bms-agent/ironic"
 LOCAL = "127.0.0.1"
 PAIR = certificate(LOCAL)
 TIMEOUT_S = 20.0
+HOW = Serving(pem=SecretStr("".join(PAIR)), tls_min_version="1.3")
 
 
 @dataclass
@@ -41,6 +49,7 @@ class Agent:
     """One run of the process."""
 
     host: Host
+    place: socket.socket
     url: str = ""
     ca: str = ""
     news: Event = field(default_factory=Event)
@@ -48,6 +57,7 @@ class Agent:
     over: list[bool] = field(default_factory=list)
     died: list[BaseException] = field(default_factory=list)
     commands: Commands | None = None
+    server: Serves | None = None
 
     def get(self, path: str, token: str | None = TOKEN, **query: str) -> requests.Response:
         """Ask."""
@@ -101,29 +111,58 @@ def serving(
     logs: Callable[[], bytes] = lambda: b"logs",
     rows: Mapping[str, Command] | None = None,
     images: ImagePolicy = OPEN_TO_ALL,
+    beside: str | None = None,
+    by: Callable[[Answers], Answers] = lambda desk: desk,
 ) -> Iterator[Agent]:
-    """A process. What it recorded stays on the host; `rows` are further commands."""
-    made = Agent(host)
+    """A process. What it recorded stays on the host; `rows` are further commands. `beside`: where the other process
+    listens that serves for it. `by`: who stands between that and the desk.
+    """
+    place = listening((LOCAL, 0))
+    made = Agent(host, place)
     record = Record(host.files, DIRECTORY, boot)
     if record.held is None:
         record.open(identity(), NODE)
     site = Site(host=host, record=record, logs=logs, rescue=made.rescued.append, over=made.over.append)
     work = Work(site, DIRECTORY, boot, images)
     made.commands = commands = Commands({**table(work), **(rows or {})}, record, made.news, made.died.append)
-    pem, ca = folder / "agent.pem", folder / "ca.pem"
-    pem.write_text("".join(PAIR))
+    ca = folder / "ca.pem"
     ca.write_text(PAIR[0])
-    server = Server((LOCAL, 0), context(str(pem), "1.3"), commands, TOKEN, lambda: 1.5)
+    made.server = server = served(beside, HOW, place, by(Desk(commands, TOKEN, lambda: 1.5)))
     commands.resume()
-    thread = Thread(target=lambda: server.serve_forever(poll_interval=0.05), name="api")
+    made.url, made.ca = f"https://{LOCAL}:{place.getsockname()[1]}", str(ca)
+    thread = Thread(target=server.serve, args=(lambda: None,), name="api")
     thread.start()
-    made.url, made.ca = f"https://{LOCAL}:{server.server_address[1]}", str(ca)
     try:
         yield made
     finally:
         server.shutdown()
-        server.server_close()
+        place.close()
         thread.join()
+
+
+@contextmanager
+def beside(folder: Path, trusts: Collection[int] | None = None, root: Root | None = None) -> Iterator[str]:
+    """The other process, in a thread; its socket."""
+    stop, path = Event(), folder / "socket"
+    with listener(path) as at:
+        thread = Thread(target=serve, args=(at, Notifier({}), stop, trusts, root), name="beside")
+        thread.start()
+        try:
+            yield str(path)
+        finally:
+            stop.set()
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+                caller.connect(str(path))  # it looks up
+            thread.join(TIMEOUT_S)
+    path.unlink()
+
+
+@contextmanager
+def both(folder: Path, is_apart: bool, **more: Any) -> Iterator[Agent]:
+    """The same, served by itself, or by another process."""
+    with ExitStack() as stack:
+        path = stack.enter_context(beside(folder)) if is_apart else None
+        yield stack.enter_context(serving(FakeHost.with_files({}), folder, beside=path, **more))
 
 
 def until(condition: Callable[[], bool]) -> None:

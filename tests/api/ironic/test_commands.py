@@ -117,7 +117,7 @@ def test_what_cannot_be_recorded_is_not_busy_for_ever(agent: Agent) -> None:
     """Of a command that is done at once, too: the process ends, and says so."""
     assert isinstance(agent.host, FakeHost)
     faults = agent.host.faults
-    faults.at, faults.effect = len(faults.calls) + 2, Effect.FAIL  # listed as running, then its end
+    faults.at, faults.effect = len(faults.calls) + 3, Effect.FAIL  # kept, listed as running, then its end
     answer = agent.post("deploy.get_deploy_steps")
 
     assert (answer["status"], answer["faultcode"]) == (500, "Server")

@@ -5,20 +5,22 @@ with real sockets and processes.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 import requests
 
 from agent.life.sd_notify import Notifier, handed_over
-from tests.api.ironic.served import TIMEOUT_S, TOKEN
+from tests.api.ironic.served import TIMEOUT_S, TOKEN, beside
 
 ROOT = Path(__file__).resolve().parents[3]
 AGENT = """\
@@ -43,9 +45,12 @@ run(host, Settings(), parameters, Event(), Notifier())
 
 
 @contextmanager
-def started(folder: Path, port: int, held: socket.socket | None) -> Iterator[int]:
-    """The agent as systemd starts it, with what systemd holds; its process ID. It is killed in the end."""
+def started(folder: Path, port: int, held: socket.socket | None, front: str) -> Iterator[int]:
+    """The agent as systemd starts it, with what systemd holds, and `front` to serve for it; its process ID. It is
+    killed in the end.
+    """
     environment = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify"), "PYTHONPATH": str(ROOT)}
+    environment["BMS_AGENT_API_SOCKET"] = front
     actions = []
     if held is not None:
         environment |= {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "ironic"}
@@ -73,35 +78,50 @@ def given(ear: socket.socket) -> socket.socket:
 
 
 @pytest.mark.commands
-def test_who_calls_waits_while_the_agent_is_started_again(tmp_path: Path) -> None:
-    """It is killed, and a request comes before the next process is there: it is answered, not refused. The next one
-    listens by the same socket, and gives it to be held in its turn.
+@pytest.mark.parametrize("is_apart", [False, True], ids=["by itself", "by another process"])
+def test_who_calls_waits_while_the_agent_is_started_again(tmp_path: Path, is_apart: bool) -> None:
+    """It is killed, and an order comes before the next process is there: it is answered, not refused, and done once.
+    The next one listens by the same socket, and gives it to be held in its turn.
     """
-    ca = tmp_path / "root/run/bms-agent/ironic/agent.pem"
+    with ExitStack() as stack:
+        front = stack.enter_context(beside(tmp_path)) if is_apart else str(tmp_path / "none")
+        if is_apart:  # its files are below a folder of its own
+            (known := tmp_path / f"root{front}").parent.mkdir(parents=True)
+            known.touch()
+        check_that_it_waits(tmp_path, front)
+
+
+def check_that_it_waits(tmp_path: Path, front: str) -> None:
+    """As above."""
+    ca, record = tmp_path / "ca.pem", tmp_path / "root/run/bms-agent/ironic/held.json"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    answers: list[int] = []
+    url = f"https://127.0.0.1:{port}/v1/commands/?agent_token={TOKEN}"
+    answers: list[Any] = []
 
     def call() -> None:
-        url = f"https://127.0.0.1:{port}/v1/commands/?agent_token={TOKEN}"
-        answers.append(requests.get(url, verify=str(ca), timeout=4 * TIMEOUT_S).status_code)
+        order = {"name": "clean.get_clean_steps", "params": {}}
+        answers.append(requests.post(url, json=order, verify=str(ca), timeout=4 * TIMEOUT_S).json())
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
         ear.bind(str(tmp_path / "notify"))
         ear.settimeout(4 * TIMEOUT_S)
-        with started(tmp_path, port, None):
+        with started(tmp_path, port, None, front):
             held = given(ear)
+        ca.write_text(json.loads(record.read_text())["identity"]["certificate_pem"])
         with held:
             waiting = Thread(target=call)
             waiting.start()
             waiting.join(1.0)
             assert waiting.is_alive() and answers == []
-            with started(tmp_path, port, held):
+            with started(tmp_path, port, held, front):
                 again = given(ear)
                 waiting.join(4 * TIMEOUT_S)
                 with again:
                     assert again.getsockname() == held.getsockname()
-    assert answers == [200]
+                listed = requests.get(url, verify=str(ca), timeout=4 * TIMEOUT_S).json()["commands"]
+    assert [one["command_status"] for one in answers] == ["SUCCEEDED"]
+    assert [one["id"] for one in listed] == [one["id"] for one in answers]
 
 
 def test_what_is_for_another_process_is_not_taken() -> None:

@@ -21,8 +21,9 @@ from agent.api.ironic.work import Site, Work
 from agent.errors import HostError
 from agent.host.fake import FakeHost
 from agent.model.image import ImagePolicy
+from agent.model.ironic.asked import Serving
 from agent.model.ironic.wire import Node
-from tests.api.ironic.served import BOOT, DIRECTORY, PAIR, UUID, identity, serving
+from tests.api.ironic.served import BOOT, DIRECTORY, HOW, UUID, identity, serving
 from tests.apply.disks import machine
 
 PATIENCE_S = 20.0
@@ -112,13 +113,12 @@ def test_curves(curve: str, bits: int) -> None:
     assert key.curve.key_size == bits
 
 
-def test_ciphers_of_the_api(tmp_path: Path) -> None:
+def test_ciphers_of_the_api() -> None:
     """Those that were named; of such as nobody has, the library's own are kept, for the API must be served."""
-    pem = tmp_path / "agent.pem"
-    pem.write_text("".join(PAIR))
 
     def named(ciphers: str | None) -> set[str]:
-        return {one["name"] for one in context(str(pem), "1.2", ciphers).get_ciphers() if one["protocol"] != "TLSv1.3"}
+        made = context(Serving(pem=HOW.pem, tls_min_version="1.2", tls_ciphers=ciphers))
+        return {one["name"] for one in made.get_ciphers() if one["protocol"] != "TLSv1.3"}
 
     assert named("ECDHE-ECDSA-AES256-GCM-SHA384") == {"ECDHE-ECDSA-AES256-GCM-SHA384"}
     assert named("NOBODYS") == named(None) == named("TLS_AES_256_GCM_SHA384")

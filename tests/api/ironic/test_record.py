@@ -54,4 +54,3 @@ def test_the_end() -> None:
     assert held is not None
     assert held.is_over
     assert "t" * 43 not in host.files.read_text(f"{DIRECTORY}/held.json")
-    assert not host.files.exists(record.pem_path)

@@ -18,16 +18,15 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from agent import __version__
-from agent.host.fake import FakeHost
-from tests.api.ironic.served import TIMEOUT_S, TOKEN, Agent, serving, strict
+from tests.api.ironic.served import TIMEOUT_S, TOKEN, Agent, both, strict
 
 KEYS = ["id", "command_name", "command_status", "command_error", "command_result"]
 
 
-@pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Agent]:
+@pytest.fixture(params=[False, True], ids=["by itself", "by another process"])
+def agent(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Agent]:
     """An agent on a fake machine."""
-    with serving(FakeHost.with_files({}), tmp_path) as made:
+    with both(tmp_path, request.param) as made:
         yield made
 
 

@@ -18,7 +18,6 @@ import pytest
 
 from agent.api.ironic.commands import WAIT_S, outcome_of
 from agent.api.ironic.record import Order, Record
-from agent.api.ironic.server import LARGEST_BODY_BYTES
 from agent.api.ironic.table import table
 from agent.api.ironic.work import SYNC_TIMEOUT_S, Site, Work
 from agent.host.fake import FakeHost, Output
@@ -26,6 +25,7 @@ from agent.ironic import RETRY_S, Introduced, again_s, callback_url, identity_of
 from agent.link.ironic.client import Ironic
 from agent.model.config_drive import SIZE_BYTES
 from agent.model.image import ImagePolicy
+from agent.model.ironic.asked import LARGEST_BODY_BYTES
 from agent.model.ironic.parameters import Parameters
 from agent.model.ironic.wire import Lookup
 from tests.api.ironic.asked import DRIVE, node
