@@ -254,12 +254,8 @@ class Conducted:
         commands.resume()
         loops.start()
         notifier.ready(f"Ironic's node {identity.node_uuid}, called at {identity.callback_url}")
-        seen: object = None
         while not (self._host.clock.wait(stop, TICK_S) or loops.fault() or self._over.is_set()):
-            now = (commands.running, work.progress)
-            if commands.running is None or now != seen:
-                loops.watch.hear("the command", STEP_S)
-            seen = now
+            commands.watched(loops.watch, work.progress, STEP_S)
             notifier.watchdog()
             self._say(identity, work.progress)
         self._host.clock.wait(stop, LEAVE_S)

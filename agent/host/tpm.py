@@ -10,6 +10,7 @@ import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 from agent.errors import DeviceError
 from agent.model.hardware.tpm_seal import Dialogue, sealing, unsealing
@@ -20,6 +21,10 @@ ANSWER_TIMEOUT_S, SEAL_TIMEOUT_S, CLEAR_TIMEOUT_S = 4.0, 20.0, 60.0
 CLEAR = 0x00000126
 QUESTIONS = frozenset({0x0000014E, 0x00000169, 0x0000017A})
 """NV_Read, NV_ReadPublic, GetCapability (TPM 2.0 Library, part 2, table 12)."""
+
+
+class Silent(DeviceError):
+    """It has taken a command, and does not answer."""
 
 
 class RealTpm:
@@ -77,8 +82,13 @@ def _opened(doing: str) -> Iterator[int]:
         fd = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             yield fd
-        finally:
+        except Silent:  # the kernel closes it when the command is over, in minutes (tpm-dev-common.c, flush_work)
+            Thread(target=os.close, args=(fd,), name="closing the TPM", daemon=True).start()
+            raise
+        except BaseException:
             os.close(fd)
+            raise
+        os.close(fd)
     except OSError as error:
         raise DeviceError(doing, error.strerror or str(error)) from error
 
@@ -86,5 +96,5 @@ def _opened(doing: str) -> Iterator[int]:
 def _exchanged(fd: int, command: bytes, doing: str, timeout_s: float) -> bytes:
     os.write(fd, command)
     if not select.select([fd], [], [], timeout_s)[0]:
-        raise DeviceError(doing, f"no answer within {timeout_s:g} s")
+        raise Silent(doing, f"no answer within {timeout_s:g} s")
     return os.read(fd, LARGEST_BYTES)

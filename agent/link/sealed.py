@@ -35,6 +35,8 @@ OF_KEYS = (FILE, SEALED, SPARE, f"{SPARE}.sealed", LOST)
 PAUSES_S = (3.0, 3.0, 3.0, 10.0, 20.0, 40.0)
 """A driver may come late, and a TPM be busy with a test of itself."""
 PAUSE_S, PATIENCE_S = 60.0, 600.0
+ABSENT_S = 30.0
+"""Where there is none at all: it may be another machine, whose controller is to be asked before long."""
 UNSEALING = "unsealing this node's key"
 
 log = structlog.get_logger("link")
@@ -74,7 +76,7 @@ class ServiceKeys:
 
     def open(self, stop: Event, alive: Alive = unwatched, tell: Callable[[Fault], None] = lambda _: None) -> NodeKey:
         """The first to call with. What the TPM may yet do is waited for, and told. Raises `HostError`."""
-        ends_s, pauses = self._host.clock.monotonic_s() + PATIENCE_S, iter(PAUSES_S)
+        began_s, pauses = self._host.clock.monotonic_s(), iter(PAUSES_S)
         while True:
             alive()
             try:
@@ -84,7 +86,8 @@ class ServiceKeys:
             except (DeviceError, DecodeError) as error:
                 waits = Fault.of(KeyWaits(UNSEALING, error.evidence))
             tell(waits)
-            if self._host.clock.monotonic_s() >= ends_s or self._host.clock.wait(stop, next(pauses, PAUSE_S)):
+            waited_s = self._host.clock.monotonic_s() - began_s
+            if waited_s >= self._patience_s() or self._host.clock.wait(stop, next(pauses, PAUSE_S)):
                 return self._instead(waits)
 
     def all(self) -> Iterator[NodeKey]:
@@ -105,6 +108,12 @@ class ServiceKeys:
                 self._host.files.remove(path)
         elif self._is_there(self._spare):
             self._adopt()
+
+    def _patience_s(self) -> float:
+        try:
+            return PATIENCE_S if self._host.tpm.is_there() else ABSENT_S
+        except DeviceError:
+            return PATIENCE_S
 
     def _had(self) -> NodeKey:
         """The node's own, made on first use. Raises `DeviceError`, `DecodeError`, `HostError`."""

@@ -169,3 +169,18 @@ def test_another_node_s_outbox_and_session_are_not_taken(world: World) -> None:
     message = message.model_copy(update={"token": SecretStr(mine.token)})
     assert refusal(mine.send("/v1/agent/enroll", message)) == (401, "AGENT.UNAUTHORIZED")
     assert theirs.beat().current
+
+
+def test_a_key_that_comes_back_needs_nobody(world: World, served: Machine) -> None:
+    """A TPM that failed for a while: the spare key is told of, until the node's own is heard again; it binds nothing
+    from then on."""
+    own, served.key = served.key, a_key()
+    assert served.key is not None
+    spare = served.key.fingerprint
+    assert refusal(served.send("/v1/agent/boot", served.proof())) == (401, "AGENT.UNAUTHORIZED")
+    assert world.node()["fault"]["code"] == "AGENT.OTHER_KEY"
+    served.key = own
+    assert served.prove().beat().current
+
+    assert world.node()["fault"] is None
+    assert world.refused("POST", f"/v1/nodes/{served.node_id}/approve", {"fingerprint": spare})[1] == "BMS.STATE"

@@ -101,9 +101,9 @@ def pending(boot_id: str = BOOT) -> Pending:
     return Pending(deadline_s=1.0, boot_id=boot_id, snapshot=Snapshot(), failed=NetworkConfig(), held=held())
 
 
-def ending(boot_id: str = BOOT) -> Ending:
+def ending(boot_id: str = BOOT, unit: str = "bms-agent.service") -> Ending:
     """A crash."""
-    return Ending("bms-agent.service", boot_id, "exited, status 1", NOW)
+    return Ending(unit, boot_id, "exited, status 1", NOW)
 
 
 def disk(name: str = "sda", *contents: Content, wwn: str | None = None) -> Disk:

@@ -7,8 +7,10 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -18,6 +20,7 @@ from agent.diagnose.look import around, boot, itself
 from agent.diagnose.observe import observe
 from agent.diagnose.seen import InCharge
 from agent.diagnose.text import lines
+from agent.host.doors import Completed
 from agent.host.fake import FakeHost, FaultPlan, Machine, saying
 from agent.host.fake.machine import Record
 from agent.job.journal import Accepted, Begun, Journal, StepBegun
@@ -164,6 +167,20 @@ def test_endings() -> None:
 
     assert (one.unit, one.boot_id, one.how) == ("bms-agent-ramdisk.service", seeing.BOOT, "killed, status 9")
     assert list(itself.ended("")) == []
+
+
+def test_of_every_unit_that_stays() -> None:
+    """The journal is asked how processes of each ended: the link's, the controller's and its importer's, too."""
+    asked: list[Sequence[str]] = []
+
+    def run(argv: Sequence[str], **_: object) -> Completed:
+        asked.append(argv)
+        return Completed(tuple(argv), "", "", 0.0)
+
+    assert itself.endings(run) == ()
+    units = Path(__file__).parents[2] / "systemd"
+    staying = {one.name for one in units.glob("*.service") if "Restart=always" in one.read_text(encoding="utf-8")}
+    assert {f"UNIT={name}" for name in staying} <= set(asked[0]) and len(staying) == 5
 
 
 def test_what_the_kernel_complains_of() -> None:

@@ -4,17 +4,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 
 import pytest
 
-from agent.errors import DeviceError
+from agent.errors import ControllerRefused, DeviceError
 from agent.host.doors import Host
 from agent.host.fake import FakeHost
+from agent.link.client import Client
 from agent.link.key import NodeKey
-from agent.link.sealed import ServiceKeys
+from agent.link.sealed import PATIENCE_S, ServiceKeys
+from agent.model.frozen import Frozen, Model
 from agent.model.hardware.tpm_owner import LOCKOUT, clear, refusal
+from agent.model.protocol import Booted
+from agent.service import Either
 from tests.host.test_tpm_seal import SoftTpm, soft_tpm
 
 DIRECTORY = "/var/lib/bms-agent"
@@ -81,7 +86,9 @@ def test_one_that_fails_for_an_hour_costs_nobody_the_key(tmp_path: Path) -> None
     door.tpm = None
     spares = set()
     for _ in range(3):
+        began_s = machine.clock.monotonic_s()
         keys, spare = begun(machine, door)
+        assert PATIENCE_S <= machine.clock.monotonic_s() - began_s < 1.2 * PATIENCE_S
         assert spare.fault is not None and spare.fault.code == "KEY.WAITS"
         assert asked(keys, known) is None
         spares.add(spare.public)
@@ -111,3 +118,42 @@ def test_one_that_is_cleared_is_told_at_once(tmp_path: Path) -> None:
         _, later = begun(machine, door)
         assert later.public == new.public and later.fault is None
         assert not machine.files.exists(f"{DIRECTORY}/node-key")
+
+
+class Knowing(Client):
+    """Of a controller that knows the node by one key, or refuses it for something else."""
+
+    def __init__(self, key: NodeKey, known: str, refusal: str) -> None:
+        super().__init__("http://controller")
+        self.is_known, self.refusal = key.public == known, refusal
+
+    def post(self, path: str, message: Frozen, answer: type[Model]) -> Model:
+        """As it is."""
+        if self.is_known:
+            return answer.model_validate({"server_id": "server-1"})
+        raise ControllerRefused("calling", self.refusal, refusal=self.refusal)
+
+
+def test_the_service_asks_by_either_key(tmp_path: Path) -> None:
+    """By its own first; by the spare one where that is not known, or not had; that which is known is the one. What the
+    controller has against the machine itself is told at once."""
+    machine, door = FakeHost.with_files({}), Door(None)
+    with soft_tpm(tmp_path / "one") as door.tpm:
+        _, known = begun(machine, door)
+    door.tpm = None
+    keys, spare = begun(machine, door)
+    for why in ("AGENT.UNAUTHORIZED", "BOOT.CLONE"):
+        nobody = Either(keys, partial(Knowing, known="", refusal=why))
+        with pytest.raises(ControllerRefused, match=why):
+            nobody.post("/v1/agent/boot", BootedAs(), Booted)
+        assert nobody.key is None
+    with soft_tpm(tmp_path / "one") as door.tpm:
+        either = Either(keys, lambda key: Knowing(key, spare.public, "AGENT.UNAUTHORIZED"))
+        either.post("/v1/agent/boot", BootedAs(), Booted)
+        assert either.key is not None and either.key.public == spare.public
+        assert begun(machine, door)[1].public == spare.public
+    assert known.public != spare.public
+
+
+class BootedAs(Frozen):
+    """Any message."""

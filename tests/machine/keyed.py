@@ -29,6 +29,7 @@ def main(what: str) -> None:
         if key.public == what:
             keys.take(key)
     sys.stdout.write(json.dumps({"keys": found, "files": [name for name in OF_KEYS if Path(DIRECTORY, name).exists()]}))
+    sys.stdout.flush()  # a TPM that does not answer holds up the end of the process, too
 
 
 if __name__ == "__main__":

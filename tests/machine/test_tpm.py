@@ -38,10 +38,13 @@ class Keyed:
         self.guest = guest
         self.pid = pid
 
-    def run(self, what: str) -> Any:
-        """A process of the agent's: what it printed."""
+    def run(self, what: str, *, waits: bool = True) -> Any:
+        """A process of the agent's: what it printed, once it has ended, or before."""
         command = f"mkdir -p /run/keyed; echo WHAT='{what}' >/run/keyed/what; : >/run/keyed/said"
-        return json.loads(self.guest.do(f"{command}; systemctl restart keyed; tail -n 1 /run/keyed/said", DO_S))
+        run = "systemctl restart keyed" if waits else "systemctl restart --no-block keyed"
+        said = "grep '^{' /run/keyed/said"
+        heard = f"for n in $(seq {DO_S // 2}); do {said} && break; sleep 1; done"
+        return json.loads(self.guest.do(f"{command}; {run}; {heard}", DO_S))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +80,7 @@ def test_the_key_is_sealed_and_had_back(machine: Keyed) -> None:
 
     os.kill(machine.pid, signal.SIGSTOP)
     try:
-        ((spare, fault),) = machine.run("ask")["keys"]
+        ((spare, fault),) = machine.run("ask", waits=False)["keys"]
     finally:
         os.kill(machine.pid, signal.SIGCONT)
     assert spare != known and fault == "KEY.WAITS"

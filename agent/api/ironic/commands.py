@@ -19,6 +19,7 @@ import structlog
 
 from agent.api.ironic.record import Order, Record
 from agent.api.ironic.refusal import Refusal, bad_request, busy
+from agent.life.watch import Watch
 from agent.model.fault import Fault
 from agent.model.ironic.wire import CommandError, CommandResult, Status
 
@@ -81,11 +82,21 @@ class Commands:
         self._changed = Condition()
         self._listed: list[CommandResult] = list(record.held.commands) if record.held else []
         self._running: str | None = None
+        self._seen: object = None
 
     @property
     def running(self) -> str | None:
         """What is under way."""
         return self._running
+
+    def watched(self, watch: Watch, progress: object, limit_s: float) -> None:
+        """Called now and then: what is under way lives, as long as its progress is another each time within that."""
+        now = (self._running, progress)
+        if self._running is None:
+            watch.let_go("the command")
+        elif now != self._seen:
+            watch.hear("the command", limit_s)
+        self._seen = now
 
     def listed(self) -> tuple[CommandResult, ...]:
         """In order."""

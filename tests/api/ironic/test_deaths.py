@@ -13,6 +13,7 @@ from agent.api.ironic.commands import Command, Commands, Kind, Outcome
 from agent.api.ironic.record import Record
 from agent.host.fake import Died, Effect, FakeHost, FaultPlan
 from agent.host.fake.machine import Machine
+from agent.life.watch import Watch
 from agent.model.ironic.wire import CommandResult, Status
 from tests.api.ironic.served import BOOT, DIRECTORY, NODE, TIMEOUT_S, identity
 
@@ -111,3 +112,34 @@ def test_a_command_that_ends_the_interpreter_s_way() -> None:
             thread.join(TIMEOUT_S)
 
     assert [type(one) for one in died] == [SystemExit] and commands.running == "execute_deploy_step"
+
+
+def test_a_command_that_hangs_is_found() -> None:
+    """Its progress is the same for longer than a step's ever is; one that goes on, or has ended, is left alone."""
+    host, over, started = FakeHost.with_files({}), Event(), Event()
+    record = Record(host.files, DIRECTORY, BOOT)
+    record.open(identity(), NODE)
+
+    def hangs(*_: object) -> Outcome:
+        started.set()
+        over.wait(TIMEOUT_S)
+        return Outcome()
+
+    watch = Watch(host.clock)
+    commands = Commands({STEP: Command(Kind.STARTED, hangs)}, record, Event(), lambda _: None)
+    commands.watched(watch, None, 100.0)
+    host.machine.uptime_s += 1000
+    assert watch.silent() == []
+    begun = commands.order(STEP, {}, wait=False)
+    assert started.wait(TIMEOUT_S)
+    for done in (0, 1, 2, 3, 3, 3):
+        commands.watched(watch, done, 100.0)
+        assert watch.silent() == []
+        host.machine.uptime_s += 40
+    commands.watched(watch, 3, 100.0)
+    assert ["watching the command" in str(one) for one in watch.silent()] == [True]
+    over.set()
+    commands.found(begun.id, wait=True)
+    commands.watched(watch, 3, 100.0)
+
+    assert watch.silent() == []
