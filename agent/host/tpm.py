@@ -10,6 +10,7 @@ import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Empty, Queue
 from threading import Thread
 
 from agent.errors import DeviceError
@@ -24,15 +25,22 @@ QUESTIONS = frozenset({0x0000014E, 0x00000169, 0x0000017A})
 
 
 class Silent(DeviceError):
-    """It has taken a command, and does not answer."""
+    """It has taken a command, and does not answer yet; who asked it waits in the kernel, which has minutes for that."""
+
+    def __init__(self, doing: str, evidence: str, asking: Thread) -> None:
+        super().__init__(doing, evidence)
+        self.asking = asking
 
 
 class RealTpm:
     """`doors.Tpm`."""
 
+    def __init__(self, device: str = DEVICE) -> None:
+        self._device = device
+
     def is_there(self) -> bool:
         """Whether the kernel has a TPM 2.0."""
-        return Path(DEVICE).is_char_device()
+        return Path(self._device).is_char_device()
 
     def ask(self, command: bytes) -> bytes:
         """One command, in one write; the response comes in one read."""
@@ -57,11 +65,11 @@ class RealTpm:
         return self._held(unsealing(sealed), "unsealing a key by the TPM")
 
     def _told(self, command: bytes, doing: str, timeout_s: float) -> bytes:
-        with _opened(doing) as fd:
+        with _opened(self._device, doing) as fd:
             return _exchanged(fd, command, doing, timeout_s)
 
     def _held(self, dialogue: Dialogue, doing: str) -> bytes:
-        with _opened(doing) as fd:
+        with _opened(self._device, doing) as fd:
             return spoken(dialogue, lambda command: _exchanged(fd, command, doing, SEAL_TIMEOUT_S))
 
 
@@ -77,13 +85,13 @@ def spoken(dialogue: Dialogue, tell: Callable[[bytes], bytes]) -> bytes:
 
 
 @contextmanager
-def _opened(doing: str) -> Iterator[int]:
+def _opened(device: str, doing: str) -> Iterator[int]:
     try:
-        fd = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             yield fd
-        except Silent:  # the kernel closes it when the command is over, in minutes (tpm-dev-common.c, flush_work)
-            Thread(target=os.close, args=(fd,), name="closing the TPM", daemon=True).start()
+        except Silent as silent:
+            Thread(target=_close_later, args=(fd, silent.asking), name="closing the TPM", daemon=True).start()
             raise
         except BaseException:
             os.close(fd)
@@ -93,8 +101,31 @@ def _opened(doing: str) -> Iterator[int]:
         raise DeviceError(doing, error.strerror or str(error)) from error
 
 
+def _close_later(fd: int, asking: Thread) -> None:
+    """Nobody else gets its number before."""
+    asking.join()
+    os.close(fd)
+
+
 def _exchanged(fd: int, command: bytes, doing: str, timeout_s: float) -> bytes:
-    os.write(fd, command)
-    if not select.select([fd], [], [], timeout_s)[0]:
-        raise Silent(doing, f"no answer within {timeout_s:g} s")
-    return os.read(fd, LARGEST_BYTES)
+    """In a thread: while a command is under way, poll(2) and close(2) wait for it in the kernel, too, and cannot be
+    ended (tpm-dev-common.c: `tpm_common_poll`, `tpm_common_release`)."""
+    answered: Queue[bytes | OSError] = Queue(1)
+
+    def ask() -> None:
+        try:
+            os.write(fd, command)
+            if select.select([fd], [], [], timeout_s)[0]:
+                answered.put(os.read(fd, LARGEST_BYTES))
+        except OSError as error:
+            answered.put(error)
+
+    asking = Thread(target=ask, name="asking the TPM", daemon=True)
+    asking.start()
+    try:
+        found = answered.get(timeout=timeout_s)
+    except Empty:
+        raise Silent(doing, f"no answer within {timeout_s:g} s", asking) from None
+    if isinstance(found, OSError):
+        raise found
+    return found

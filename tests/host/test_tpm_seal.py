@@ -4,8 +4,11 @@ that make no sense."""
 
 from __future__ import annotations
 
+import os
 import socket
+import struct
 import subprocess
+import tty
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,8 +16,8 @@ from time import monotonic, sleep
 
 import pytest
 
-from agent.errors import DecodeError, SealRefused
-from agent.host.tpm import spoken
+from agent.errors import DecodeError, DeviceError, SealRefused
+from agent.host.tpm import RealTpm, spoken
 from agent.model.hardware.tpm_owner import LOCKOUT, clear, refusal
 from agent.model.hardware.tpm_seal import LARGEST_SECRET_BYTES, flush, sealing, unsealing
 
@@ -131,3 +134,29 @@ def test_half_of_what_was_kept(kept: bytes) -> None:
     """Nothing is sent."""
     with pytest.raises(DecodeError):
         spoken(unsealing(kept), lambda command: pytest.fail(command.hex()))
+
+
+def test_a_device_that_does_not_answer() -> None:
+    """It costs the time that an answer may take, and no more: what waits for it in the kernel is a thread of its own,
+    and the file is closed behind it."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    tpm, before = RealTpm(os.ttyname(slave)), files()
+    question = struct.pack(">HII", 0x8001, 22, 0x17A) + bytes(12)
+    for _ in range(2):
+        began_s = monotonic()
+        with pytest.raises(DeviceError, match="no answer within 4 s"):
+            tpm.ask(question)
+        assert monotonic() - began_s < 10
+    ends_s = monotonic() + 20
+    while files() > before:
+        assert monotonic() < ends_s
+        sleep(0.05)
+    assert os.read(master, 99) == 2 * question
+    os.close(master)
+    os.close(slave)
+
+
+def files() -> int:
+    """How many this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
