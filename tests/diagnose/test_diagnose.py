@@ -170,7 +170,7 @@ def test_endings() -> None:
 
 
 def test_of_every_unit_that_stays() -> None:
-    """The journal is asked how processes of each ended: the link's, the controller's and its importer's, too."""
+    """The journal is asked how processes of each ended: the link's, the API's, the controller's and its importer's, too."""
     asked: list[Sequence[str]] = []
 
     def run(argv: Sequence[str], **_: object) -> Completed:
@@ -180,7 +180,7 @@ def test_of_every_unit_that_stays() -> None:
     assert itself.endings(run) == ()
     units = Path(__file__).parents[2] / "systemd"
     staying = {one.name for one in units.glob("*.service") if "Restart=always" in one.read_text(encoding="utf-8")}
-    assert {f"UNIT={name}" for name in staying} <= set(asked[0]) and len(staying) == 5
+    assert {f"UNIT={name}" for name in staying} <= set(asked[0]) and len(staying) == 6
 
 
 def test_what_the_kernel_complains_of() -> None:

@@ -68,6 +68,7 @@ FIRES: list[tuple[Rule, dict[str, Any], str, Severity]] = [
     (agent.crashed, {"endings": (seeing.ending(unit="bms-agent-ramdisk.service"),)}, "AGENT.CRASHED", WARNING),
     (agent.crashed, {"endings": (seeing.ending(unit="bms-agent-link.service"),) * 3}, "LINK.CRASHED", ERROR),
     (agent.crashed, {"endings": (seeing.ending(EARLIER, "bms-agent-link.service"),)}, "LINK.CRASHED_BEFORE", WARNING),
+    (agent.crashed, {"endings": (seeing.ending(unit="bms-agent-api.service"),)}, "API.CRASHED", WARNING),
     (agent.crashed, {"endings": (seeing.ending(unit="bms-agent-controller.service"),)}, "CONTROLLER.CRASHED", WARNING),
     (agent.crashed, {"endings": (seeing.ending(unit="bms-agent-importer.service"),)}, "CONTROLLER.CRASHED", WARNING),
     (agent.memory_damaged, {"jobs": Unknown(unknown="damaged at byte 7")}, "AGENT.MEMORY_DAMAGED", ERROR),

@@ -25,7 +25,12 @@ from agent.model.protocol import Desired, ServiceIdentity
 from agent.model.status import Status
 
 UNITS = ("bms-agent.service", "bms-agent-ramdisk.service")
-BESIDE = ("bms-agent-link.service", "bms-agent-controller.service", "bms-agent-importer.service")
+BESIDE = (
+    "bms-agent-link.service",
+    "bms-agent-api.service",
+    "bms-agent-controller.service",
+    "bms-agent-importer.service",
+)
 """What else of ours may have ended here."""
 RAMDISK_UNIT = "/usr/lib/systemd/system/bms-agent-ramdisk.service"
 CMDLINE = "/proc/cmdline"

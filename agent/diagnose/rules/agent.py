@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agent.diagnose.seen import Ending, Seen, items
-from agent.life.lives import AGENT, CONTROLLER, IMPORTER, LINK, Kind
+from agent.life.lives import AGENT, API, CONTROLLER, IMPORTER, LINK, Kind
 from agent.model.fact import Unknown
 from agent.model.fault import Fault
 from agent.model.finding import Finding, Severity
 from agent.model.job import NO_ANSWER, JobState
 
-KINDS = (AGENT, LINK, CONTROLLER, IMPORTER)
+KINDS = (AGENT, LINK, API, CONTROLLER, IMPORTER)
 OFTEN = 3
 """Endings within a boot from which on it is no accident."""
 
