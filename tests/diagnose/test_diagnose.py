@@ -170,7 +170,7 @@ def test_endings() -> None:
 
 
 def test_of_every_unit_that_stays() -> None:
-    """The journal is asked how processes of each ended: the link's, the API's, the controller's and its importer's, too."""
+    """The journal is asked how processes of each ended: of link, API, controller and importer, too."""
     asked: list[Sequence[str]] = []
 
     def run(argv: Sequence[str], **_: object) -> Completed:
