@@ -8,7 +8,7 @@ Whose key it is nobody can tell from a certificate: who wants to know brings the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from json import loads
+from json import dumps, loads
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +27,7 @@ def verify(
         str | None, typer.Option("--key", help="the node's key, in base64, or its fingerprint: it must be signed by it")
     ] = None,
     node: Annotated[str | None, typer.Option("--node", help="the node's id: it must be of that node")] = None,
+    json: Annotated[bool, typer.Option("--json", help="what each says, and the key that signed it, as JSON")] = False,
 ) -> None:
     """Check a certificate of erasure, here and offline: that nobody changed it, who signed it, and what it proves."""
     from pathlib import Path
@@ -35,7 +36,11 @@ def verify(
 
     certificates = found(own_files().read_text(str(Path(file).absolute())))
     says = [opened(one, key, node) for one in certificates]
-    for signed, one in zip(certificates, says, strict=True):
+    pairs = tuple(zip(certificates, says, strict=True))
+    if json:
+        told = [{"says": one.model_dump(mode="json"), "key": signed.key} for signed, one in pairs]
+        typer.echo(dumps({"certificates": told}, indent=2))
+    for signed, one in () if json else pairs:
         typer.echo(text(signed, one, known=key is not None))
     if bad := [disk for one in says for disk in one.disks if not disk.is_proven]:
         raise EraseUnproven("verifying what was erased", "; ".join(map(str, bad)), hint=HINT)
@@ -57,8 +62,6 @@ def signed_in(whole: Any) -> Iterator[SignedCertificate]:
     """By itself, as `signed` of something, or in its `erasures`. Raises `DecodeError`."""
     match whole:
         case {"certificate": str(), "signature": str()}:
-            from json import dumps
-
             yield decode(SignedCertificate, dumps(whole), DOING)
         case {"signed": one}:
             yield from signed_in(one)

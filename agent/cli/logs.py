@@ -6,11 +6,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
 from io import StringIO
 
 import structlog
 
-from agent.program.streams import tell
+from agent.program.printable import printable
 
 
 def configure(level: str, form: str) -> None:
@@ -27,6 +28,7 @@ def configure(level: str, form: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            harmless,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -40,6 +42,12 @@ class Present(StringIO):
     """
 
     def write(self, text: str) -> int:
-        """Where nobody can be told, nothing fails for it."""
-        tell(text)
+        """Where nobody can be told, nothing fails for it. The colours in it are the log's own."""
+        with suppress(OSError):
+            sys.stderr.write(text)
         return len(text)
+
+
+def harmless(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """What others have called things does nothing to a terminal: what is no text is quoted by the renderer."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}

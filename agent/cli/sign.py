@@ -24,7 +24,13 @@ Json = Annotated[bool, typer.Option("--json", help="the result as JSON")]
 
 
 def sign(
-    image: Image, manifest: Manifest = None, signature: Made = None, key: Key = None, by: By = None, json: Json = False
+    image: Image,
+    manifest: Manifest = None,
+    signature: Made = None,
+    key: Key = None,
+    by: By = None,
+    plan: Annotated[bool, typer.Option("--plan", help="check everything, and write nothing")] = False,
+    json: Json = False,
 ) -> None:
     """Sign a chunked image that is packed already, or have it signed elsewhere.
 
@@ -42,9 +48,12 @@ def sign(
     host, path = open_host(), absolute(image)
     unsigned = attach.to_be_signed(host, path)
     told: Result = {"image": path, "sha256": unsigned.sha256}
+    if plan:
+        told |= {"plan": "nothing was written"}
     if manifest is not None:
         must_be_free(absolute(manifest), force=False)
-        host.files.write(absolute(manifest), unsigned.payload)
+        if not plan:
+            host.files.write(absolute(manifest), unsigned.payload)
         report(told | {"manifest": absolute(manifest)}, json=json)
         return
     if key is not None:
@@ -58,7 +67,8 @@ def sign(
         raise InputError(doing, "that is no signature that is known", hint="ssh-keygen -Y sign -n bms-image, minisign")
     if by is not None and not is_signed_by(unsigned.payload, made, raw_key(by)):
         raise SignatureMissing(doing, f"it is not a signature of this image by {raw_key(by)}")
-    attach.attach(host, path, made)
+    if not plan:
+        attach.attach(host, path, made)
     report(told | ({"public_key": raw_key(by)} if by else {}), json=json)
 
 

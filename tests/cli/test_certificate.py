@@ -64,6 +64,16 @@ def test_without_a_key_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "whose that is it cannot say" in capsys.readouterr().out
 
 
+def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it says, and by whose key; nothing else is printed."""
+    one = certificate(job())
+    capsys.readouterr()  # the job's log
+    verify(kept(tmp_path, one.model_dump_json()), json=True)
+    (told,) = json.loads(capsys.readouterr().out)["certificates"]
+
+    assert told == {"says": json.loads(one.opened().model_dump_json()), "key": one.key}
+
+
 def test_as_the_controller_shows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every erasure that `bmsctl node erasure --json` prints."""
     world = World(tmp_path / "data")

@@ -29,6 +29,7 @@ TEXTS = {"network convert", "man", "completion"}
 """What they print is the one form there is of it; of a network, that is JSON."""
 READS = {
     "inventory",
+    "disk verify",
     "image inspect",
     "image verify",
     "network show",
@@ -150,6 +151,16 @@ def test_colours_off_when_asked(words: str, variables: dict[str, str], coloured:
     assert [bool(re.search(r"\x1b\[[0-9;]*3[0-9]m", line)) for line in shown.splitlines()[-2:]] == [coloured] * 2
 
 
+def test_a_log_does_nothing_to_a_terminal() -> None:
+    """Its own colours are there, and no sequence that came with a name."""
+    text = "from agent.cli.logs import configure\nimport structlog\nconfigure('info', 'text')\n"
+    text += "structlog.get_logger().info('seen', name='a\\x1b]0;title\\x07b', other=['\\x1b[2J'])"
+    shown = on_a_terminal("-c", text)
+
+    assert "\x1b[" in shown and "seen" in shown
+    assert "\x1b]" not in shown and "\x07" not in shown and "\x1b[2J" not in shown
+
+
 def on_a_terminal(*words: str, **variables: str) -> str:
     """What this program of Python writes to one."""
     ours_end, its_end = os.openpty()
@@ -207,7 +218,8 @@ def test_help_imports_no_command() -> None:
     imported = done.stderr.splitlines()[-1].split()
 
     ours = {name for name in imported if name.startswith("agent.") and not name.startswith("agent.errors")}
-    assert ours == {"agent.cli", "agent.cli.lazy", "agent.cli.unswept", "agent.program", "agent.program.streams"}
+    shared = {"agent.program", "agent.program.printable", "agent.program.streams"}
+    assert ours == {"agent.cli", "agent.cli.lazy", "agent.cli.unswept"} | shared
     assert not {"pydantic", "rich", "structlog"} & set(imported)
 
 

@@ -48,7 +48,8 @@ PLANS = (
     "validate --only cpu",
 )
 ELSEWHERE = {
-    "image pack": "of files alone", "image unpack": "of files alone", "network render": "for a mounted system",
+    "image pack": "of files alone", "image unpack": "of files alone", "image sign": "of files alone",
+    "network render": "for a mounted system",
     "controller backup": "of the controller", "controller restore": "of the controller",
     "diagnose bundle": "written for the operator", "diagnose capture": "written for the operator",
 }  # fmt: skip

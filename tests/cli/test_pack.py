@@ -195,6 +195,19 @@ def test_plan_writes_nothing(raw: Path, key: Path, tmp_path: Path) -> None:
     assert names(tmp_path) == before
 
 
+def test_a_signature_is_planned_first(raw: Path, key: Path, tmp_path: Path) -> None:
+    """All is checked, and nothing is written; without --plan the image is signed."""
+    image, manifest = tmp_path / "a.bmi", tmp_path / "manifest"
+    run("pack", raw, image)
+    before = image.read_bytes()
+    assert "nothing was written" in run("sign", image, "--key", key, "--plan")
+    assert "nothing was written" in run("sign", image, "--manifest", manifest, "--plan")
+
+    assert image.read_bytes() == before and not manifest.exists()
+    run("sign", image, "--key", key)
+    assert image.read_bytes() != before
+
+
 def test_destination_is_safe(raw: Path, tmp_path: Path) -> None:
     """What is there is replaced only with --force, and what is no file not even then."""
     there = tmp_path / "there"
