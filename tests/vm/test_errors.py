@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole machine whose disk fails under a deploy, and is gone in the middle of the wipe after it: the controller hears
-of both once and as it is, nothing boots, and nobody calls the node clean.
+of both once and as it is, nothing boots, and the disk is in quarantine.
 """
 
 from __future__ import annotations
@@ -52,9 +52,13 @@ def test_a_disk_that_fails_and_one_that_goes(tmp_path: Path, lot: Random) -> Non
         one.disk.go_on.set()
         guest.wait_for("gone", GONE_S)
         one.wait_for("the wipe to end", lambda: bool(one.tap.finals("disk.erase")))
-        node = one.node()
+        erasures = f"/v1/nodes/{one.node()['id']}/erasures"
+        one.wait_for("the quarantine", lambda: bool(one.ask(erasures)["quarantined"]))
+        told = one.ask(erasures)
         must_not_boot(one.disk.disk.seen)
 
     deploys, wipes = one.tap.finals("image.deploy"), one.tap.finals("disk.erase")
     assert [each.state for each in deploys] == [JobState.FAILED]
-    assert [each.state for each in wipes] == [JobState.FAILED] and not node["clean"] and node["state"] != "available"
+    (wipe,) = wipes
+    assert f"failed {NAME}" in wipe.result and f"erased {NAME}" not in wipe.result, wipe.result
+    assert [disk["disk"] for disk in told["quarantined"]] == [NAME]
