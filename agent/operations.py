@@ -29,7 +29,7 @@ from agent.inventory import take
 from agent.inventory.array import arrays
 from agent.inventory.disk import disks
 from agent.inventory.efi import firmware_architecture, firmware_boot, system_partitions
-from agent.inventory.hardware.once import UdevAsItIs
+from agent.inventory.once import UdevAsItIs
 from agent.inventory.partition_tags import known_partitions, partition_tags
 from agent.inventory.partitions import partitions_known
 from agent.model.burn_in import BurnIn

@@ -13,7 +13,7 @@ from agent.cli.disk import Method, said
 from agent.errors import AgentError, NoDiskMatches, ToolMissing
 from agent.host.fake import FakeHost
 from agent.host.fake.erasing import NvmeMind
-from agent.inventory.hardware.once import UdevOnce
+from agent.inventory.once import UdevOnce
 from agent.model.erasing.certificate import SignedCertificate
 from agent.model.request import EraseMethod, EraseRequest
 from agent.operations import Operations

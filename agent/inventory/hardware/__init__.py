@@ -21,13 +21,13 @@ from agent.inventory.fact import attempt, of
 from agent.inventory.hardware.disk import disks_in_full
 from agent.inventory.hardware.firmware import firmware
 from agent.inventory.hardware.nic import nics_in_full
-from agent.inventory.hardware.once import FilesOnce, UdevOnce
 from agent.inventory.hardware.pci import gpus, pci
 from agent.inventory.hardware.processor import processors
 from agent.inventory.hardware.sensors import memory_errors, sensors
 from agent.inventory.hardware.tpm import tpm
 from agent.inventory.hardware.usb import usb
 from agent.inventory.memory import memory
+from agent.inventory.once import FilesOnce, UdevOnce
 from agent.inventory.side_by_side import side_by_side
 from agent.inventory.system import system
 from agent.model.bmc import Bmc
