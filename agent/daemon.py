@@ -18,7 +18,6 @@ from threading import Condition, Event
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from uuid import uuid4
 
-import structlog
 from pydantic import SecretStr
 
 from agent.apply.writer.relay import socket_of
@@ -47,6 +46,7 @@ from agent.model.inventory import Inventory
 from agent.model.protocol import Acknowledged, Desired, Heartbeat, Mode, Session
 from agent.model.request import Request
 from agent.operations import Operations
+from agent.program.log import Logger
 
 if TYPE_CHECKING:  # the ramdisk keeps no network as it was ordered, and half of what configures one is spared
     from agent.job.convergence import Convergence
@@ -69,7 +69,7 @@ ends within a day.
 """
 
 Found = TypeVar("Found")
-log = structlog.get_logger("daemon")
+log = Logger("daemon")
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from threading import Event
 
-import structlog
-
 from agent import __version__
 from agent.api.ironic.certificate import certificate
 from agent.api.ironic.commands import Commands
@@ -54,6 +52,7 @@ from agent.model.ironic.parameters import Parameters
 from agent.model.ironic.wire import MASKED, Beat, Lookup
 from agent.model.job import Progress
 from agent.model.url import named
+from agent.program.log import Logger
 
 INSPECTION_TRIES = 5
 TICK_S = 1.0
@@ -74,7 +73,7 @@ AGAIN_S = (5.0, 10.0, 20.0)
 BUSY_S, LEAVE_S = 20.0, 1.0
 LOGS_BYTES = 11 << 20  # 15 MiB in base64
 
-log = structlog.get_logger("ironic")
+log = Logger("ironic")
 
 
 def begin(host: Host, settings: Settings, cmdline: str, stop: Event, notifier: Notifier) -> None:

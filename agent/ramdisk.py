@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from threading import Event
 
-import structlog
-
 from agent import __version__
 from agent.config import Settings
 from agent.daemon import Daemon, Open, new_session, wait_for_udev
@@ -24,8 +22,9 @@ from agent.link.client import Client, patiently
 from agent.link.key import node_key
 from agent.link.relay import socket_of
 from agent.model.protocol import Admission, Enroll, Enrolled, Session
+from agent.program.log import Logger
 
-log = structlog.get_logger("ramdisk")
+log = Logger("ramdisk")
 
 
 def run(host: Host, settings: Settings, stop: Event, notifier: Notifier) -> None:

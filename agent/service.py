@@ -12,8 +12,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Event
 
-import structlog
-
 from agent import __version__
 from agent.config import Settings
 from agent.daemon import Daemon, Open, new_session, wait_for_udev
@@ -41,6 +39,7 @@ from agent.model.machine_identity import marks
 from agent.model.network import NetworkConfig
 from agent.model.protocol import Booted, BootProof, ServiceIdentity, Session
 from agent.networking import Networking
+from agent.program.log import Logger
 
 DRIVE_FILE = "bms-agent/service.json"
 LOOKS, LOOK_S = 12, 5.0
@@ -48,7 +47,7 @@ CLONE = "BOOT.CLONE"
 NOTHING = NetworkConfig(allow_disconnect=True)
 OF_AN_IDENTITY = ("ledger.json", "journal.log", "outbox.log", *OF_KEYS)
 
-log = structlog.get_logger("service")
+log = Logger("service")
 
 
 class Whose(Reply):

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, settings
 
+from agent.program.log import SETTINGS
 from tests.guard import Guard
 from tests.libc import CLONE_NEWNS, call
 
@@ -111,7 +111,7 @@ def own_logs() -> Iterator[None]:
     go where they went before.
     """
     yield
-    structlog.reset_defaults()
+    SETTINGS.forgotten()
 
 
 @pytest.fixture

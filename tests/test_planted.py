@@ -15,12 +15,12 @@ from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
-import structlog
 
 from agent.controller.log import configure
 from agent.diagnose.bundle import packed
 from agent.host.fake import FakeHost, Machine
 from agent.model.call import Call
+from agent.program.log import SETTINGS
 from tests.apply.disks import MIB, gpt_image
 from tests.link.beside import overheard
 from tests.test_whole import Cloud, cloud, go_through, ramdisk_settings, server_machine
@@ -45,7 +45,7 @@ def log() -> Iterator[StringIO]:
     stream = StringIO()
     configure("debug", "text", stream)
     yield stream
-    structlog.reset_defaults()
+    SETTINGS.forgotten()
 
 
 Heard = list[tuple[Call, bytes, bytes]]

@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
-import structlog
-
 from agent.errors import CommandFailed, NotAsObserved
 from agent.host.doors import Host
 from agent.model.job import Advance, Result
 from agent.model.plan import Array, BuildRaid, DiskTable
 from agent.model.raid import MD_LEVEL, Assembly
+from agent.program.log import Logger
 
 LINUX_RAID = "A19D880F-05FC-4D3B-A006-743F0F84911E"
 """Partition type of the discoverable partitions specification's forerunner (util-linux, include/pt-gpt-partnames.h)."""
 ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 CREATE_S = 300.0
 
-log = structlog.get_logger("raid")
+log = Logger("raid")
 
 
 def assemble(host: Host, wanted: tuple[Assembly, ...]) -> None:

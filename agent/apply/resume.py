@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from threading import Lock
 
-import structlog
-
 from agent.apply.lender import Lender
 from agent.apply.meter import Meter, Stage
 from agent.apply.source import Reader, Source
@@ -26,6 +24,7 @@ from agent.host.doors import BlockDevice, Clock
 from agent.model.disk import MIB, DiskIdentity
 from agent.model.image import ImageRef
 from agent.model.plan import WriteImage
+from agent.program.log import Logger
 
 RECORD = struct.Struct("<8s32sQQ32s")
 """Magic, key of image and disk, sequence, bytes of the file, SHA-256 of what is before."""
@@ -39,7 +38,7 @@ LONGEST_S = 10.0
 how often the disk is flushed. Death may come while it is flushed: what is lost is two parts then.
 """
 
-log = structlog.get_logger("image")
+log = Logger("image")
 
 Segment = tuple[int, int | None, int | None]
 """(start, end, place): a range of the file, its end None for the file's own; and where on the disk it is, if it is."""

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-import structlog
-
 from agent.apply.crew import Crew
 from agent.apply.lender import Lender
 from agent.apply.meter import Meter, meter_of
@@ -36,8 +34,9 @@ from agent.model.image import ImageRef
 from agent.model.job import Advance, Result
 from agent.model.plan import WriteImage
 from agent.model.url import named
+from agent.program.log import Logger
 
-log = structlog.get_logger("image")
+log = Logger("image")
 
 
 def write_stream(host: Host, step: WriteImage, lender: Lender, advance: Advance) -> Result:

@@ -6,16 +6,25 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import MutableMapping
 from contextlib import suppress
+from functools import partial
 from io import StringIO
+from typing import Any
 
-import structlog
-
+from agent.program.log import SETTINGS
 from agent.program.printable import printable
 
 
 def configure(level: str, form: str) -> None:
     """`level` is debug, info, warning or error; `form` is text or json."""
+    SETTINGS.wanted(level, partial(set_up, level, form))
+
+
+def set_up(level: str, form: str) -> None:
+    """Once there is a line to write."""
+    import structlog
+
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
@@ -48,6 +57,6 @@ class Present(StringIO):
         return len(text)
 
 
-def harmless(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def harmless(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """What others have called things does nothing to a terminal: what is no text is quoted by the renderer."""
     return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Protocol
 
-import structlog
+from agent.program.log import Logger
 
 JUMP_S = 60.0
 """Further from the time that has passed no clock is that is merely corrected."""
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 class Clock(Protocol):

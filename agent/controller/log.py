@@ -5,15 +5,22 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from typing import TextIO
 
-import structlog
-from structlog.typing import Processor
+from agent.program.log import SETTINGS
 
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
-    """Set up structlog for this process. `form` is `text` or `json`."""
-    renderer: Processor = (
+    """For this process. `form` is `text` or `json`."""
+    SETTINGS.wanted(level, partial(set_up, level, form, stream))
+
+
+def set_up(level: str, form: str, stream: TextIO | None) -> None:
+    """Once there is a line to write."""
+    import structlog
+
+    renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
         else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)

@@ -13,7 +13,6 @@ from threading import Event
 from types import FrameType
 from typing import Any
 
-import structlog
 import uvicorn
 from starlette.concurrency import run_in_threadpool
 
@@ -32,6 +31,7 @@ from agent.errors import ConfigError
 from agent.life.lives import CONTROLLER, IMPORTER, Lives, Plain, live, stop_on_signals
 from agent.life.sd_notify import Notifier
 from agent.life.watch import SystemTime, Watch
+from agent.program.log import Logger
 
 TICK_S = 1.0
 OBSERVE_S = 60.0
@@ -58,7 +58,7 @@ LONGEST_PAUSE_S = 30.0
 OPEN_S = 3600.0
 """A database of an earlier release is brought up to date."""
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def run(options: Options) -> None:

@@ -16,15 +16,14 @@ from collections.abc import Callable, Collection, Mapping
 from threading import Condition, Thread
 from typing import Generic, TypeVar
 
-import structlog
-
 from agent.errors import AgentError
 from agent.host.threads import others_compute
 from agent.model.fact import Unknown
+from agent.program.log import Logger
 
 PATIENCE_S, AT_WORK_S = 0.05, 0.5
 T = TypeVar("T")
-log = structlog.get_logger("inventory")
+log = Logger("inventory")
 
 
 class Collectors(Generic[T]):

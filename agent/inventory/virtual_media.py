@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-import structlog
 from pydantic import SecretStr
 
 from agent.errors import AgentError, DecodeError
@@ -27,6 +26,7 @@ from agent.model.filesystem import Read
 from agent.model.filesystem.fat_files import FatFiles
 from agent.model.filesystem.iso9660 import Iso
 from agent.model.virtual_media import DISC_LABELS, FLOPPY_LABEL, FOLDERS, NETWORK_DATA, PARAMETERS, VirtualMedia
+from agent.program.log import Logger
 
 LARGEST_USB_BYTES = 4 << 30
 LARGEST_FILE_BYTES = 1 << 20
@@ -37,7 +37,7 @@ CD_ROM = "5"
 MODEL = "virtual media"
 
 T = TypeVar("T")
-log = structlog.get_logger("media")
+log = Logger("media")
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,6 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
-import structlog
-
 from agent.errors import AgentError, ChangeUnderWay, CommandFailed, NotAsObserved, RevertFailed
 from agent.host.doors import Host
 from agent.host.identity import boot_id
@@ -27,6 +25,7 @@ from agent.job.network_record import Held, NetworkRecord, Pending
 from agent.model.network import NetworkConfig, NetworkState, Snapshot
 from agent.model.network.plan import NetworkPlan
 from agent.model.network.step import AddRemote, ChangeMembers, NetworkStep, PersistNetwork, RemoveRemote
+from agent.program.log import Logger
 
 TIME_S = 180.0
 """For applying and proving together; then the guard acts."""
@@ -37,7 +36,7 @@ REVERT_PAUSE_S = 1.0
 UNIT = "bms-agent-network-guard"
 SYSTEMD = "/run/systemd/system"
 
-log = structlog.get_logger("network")
+log = Logger("network")
 
 
 class NetworkDoer(Protocol):

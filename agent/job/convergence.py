@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import structlog
-
 from agent.errors import AgentError, NetworkDrifted
 from agent.host.doors import Host
 from agent.job.commit import NetworkCommit, NetworkDoer
@@ -20,10 +18,11 @@ from agent.model.fault import Fault
 from agent.model.network import DriftPolicy, NetworkConfig, NetworkState
 from agent.model.network.plan import NetworkPlan
 from agent.plan.network.text import line
+from agent.program.log import Logger
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 30.0, 1800.0
 
-log = structlog.get_logger("network")
+log = Logger("network")
 
 
 @dataclass(frozen=True)

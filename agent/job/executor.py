@@ -14,8 +14,6 @@ from collections.abc import Callable
 from threading import Event
 from typing import Protocol
 
-import structlog
-
 from agent.errors import AgentError, InputError, Recalled
 from agent.host.doors import Clock
 from agent.job.journal import Accepted, Begun, Ended, Job, Journal, StepBegun, digest, former_digest
@@ -24,8 +22,9 @@ from agent.model.fault import Fault
 from agent.model.job import Advance, JobReport, JobState, Progress, Result
 from agent.model.plan import DiskMustBe, Epilogue, Plan, Precondition, Step
 from agent.model.request import Request
+from agent.program.log import Logger
 
-log = structlog.get_logger("job")
+log = Logger("job")
 MOST_LOGGED = 400
 """Letters of one result: a report is no line of a log."""
 

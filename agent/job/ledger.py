@@ -11,14 +11,13 @@ and does (`EraseRequest.disks`, `root_device`).
 
 from __future__ import annotations
 
-import structlog
-
 from agent.errors import ConfigurationChanged, DecodeError, GenerationOutdated, WrongNode
 from agent.host.doors import Files
 from agent.model.frozen import decode
 from agent.model.protocol import Desired
+from agent.program.log import Logger
 
-log = structlog.get_logger("job")
+log = Logger("job")
 
 
 def put_aside(files: Files, directory: str) -> bool:

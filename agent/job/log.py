@@ -10,15 +10,15 @@ from __future__ import annotations
 import zlib
 from typing import Generic, TypeVar
 
-import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from agent.errors import DecodeError, HostError
 from agent.host.doors import Files
 from agent.model.frozen import Frozen
+from agent.program.log import Logger
 
 Record = TypeVar("Record", bound=Frozen)
-log = structlog.get_logger("job")
+log = Logger("job")
 
 
 class Log(Generic[Record]):

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import structlog
 from pydantic import Field
 
 from agent.errors import DecodeError
 from agent.host.doors import Files
 from agent.model.frozen import Frozen, decode
 from agent.model.network import NetworkConfig, Snapshot
+from agent.program.log import Logger
 
-log = structlog.get_logger("network")
+log = Logger("network")
 Kept = TypeVar("Kept", bound=Frozen)
 
 

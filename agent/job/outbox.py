@@ -9,7 +9,6 @@ from __future__ import annotations
 from threading import Condition, Event
 from typing import Annotated, Literal
 
-import structlog
 from pydantic import Field, TypeAdapter
 
 from agent.errors import HostError
@@ -17,9 +16,10 @@ from agent.host.doors import Clock, Files
 from agent.job.log import Log
 from agent.model.frozen import Frozen
 from agent.model.job import JobReport, SequencedReport
+from agent.program.log import Logger
 
 BOUND = 256
-log = structlog.get_logger("job")
+log = Logger("job")
 
 
 class Opened(Frozen):

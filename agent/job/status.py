@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-import structlog
-
 from agent.errors import AgentError
 from agent.host.doors import Files, Host
 from agent.host.identity import boot_id
@@ -19,8 +17,9 @@ from agent.model.fault import Fault
 from agent.model.frozen import decode
 from agent.model.status import FILE, Status
 from agent.model.url import named
+from agent.program.log import Logger
 
-log = structlog.get_logger("status")
+log = Logger("status")
 
 
 class StatusFile:

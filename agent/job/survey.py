@@ -15,8 +15,6 @@ from functools import partial
 from threading import Event
 from typing import TypeVar
 
-import structlog
-
 from agent.errors import AgentError, DecodeError, HostError, InputError
 from agent.host.doors import Clock, Files, Host
 from agent.host.identity import boot_id
@@ -32,6 +30,7 @@ from agent.model.inventory import Inventory
 from agent.model.network import Nic
 from agent.model.system import Cpu
 from agent.plan.differences import differences
+from agent.program.log import Logger
 
 KEPT, LAST_BOOT = "inventory.json", "inventory-last-boot.json"
 BEGIN_S = 30.0
@@ -43,7 +42,7 @@ HEAR_S, SETTLE_S = 5.0, 3.0
 """What is heard is asked for so often; what comes together is looked at together."""
 
 Plain = TypeVar("Plain", Cpu, Disk, Nic)
-log = structlog.get_logger("survey")
+log = Logger("survey")
 
 
 class Survey:

@@ -5,16 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import structlog
-
 from agent.model.fault import Fault
 from agent.model.network import BondPort, LinkState, NetworkConfig, NetworkState
+from agent.program.log import Logger
 
 LACP_IN_SYNC = (
     0x3C  # IEEE 802.1AX: synchronisation, collecting, distributing (0x08 | 0x10 | 0x20) of an aggregate (0x04)
 )
 
-log = structlog.get_logger("network")
+log = Logger("network")
 
 
 class LinkWatcher:

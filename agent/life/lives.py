@@ -20,13 +20,12 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol, TypeVar
 
-import structlog
-
 from agent.errors import AgentError
 from agent.life.sd_notify import Notifier
 from agent.life.watch import Time
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen, decode
+from agent.program.log import Logger
 
 FILE = "lives.json"
 STABLE_S = 600.0
@@ -37,7 +36,7 @@ LARGEST_BYTES = 64 * 1024
 KILLED = Fault(code="AGENT.KILLED", message="it was killed: by its watchdog, for want of memory, or by somebody")
 
 Found = TypeVar("Found")
-log = structlog.get_logger("lives")
+log = Logger("lives")
 
 
 @dataclass(frozen=True)

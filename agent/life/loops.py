@@ -12,14 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event, Thread
 
-import structlog
-
 from agent.life.watch import Alive, Time, Watch, doom
 from agent.model.fault import Fault
+from agent.program.log import Logger
 
 LOOK_S = 0.5
 
-log = structlog.get_logger("loops")
+log = Logger("loops")
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,9 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
 
-import structlog
-
 from agent.errors import AgentError, CertificateNotRenewed, DecodeError
 from agent.model.fault import Fault
+from agent.program.log import Logger
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,7 +27,7 @@ RENEWED_AT = 2 / 3
 """Of its life."""
 RETRY_S = 300.0
 
-log = structlog.get_logger("link")
+log = Logger("link")
 
 
 @dataclass(frozen=True, repr=False)

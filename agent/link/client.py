@@ -12,7 +12,6 @@ from time import monotonic
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlencode
 
-import structlog
 from pydantic import SecretStr
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 from tenacity.stop import stop_after_attempt, stop_any, stop_never, stop_when_event_set
@@ -28,6 +27,7 @@ from agent.model.fault import Fault
 from agent.model.frozen import Frozen, Model, decode
 from agent.model.protocol import CERTIFICATE_CODE, CERTIFICATE_PATH, CertificateRequest, NodeCertificate, Refusal
 from agent.model.signature import CLOCK_CODE, CREDENTIAL
+from agent.program.log import Logger
 
 LONGEST_PAUSE_S = 60.0
 OK = 200
@@ -40,7 +40,7 @@ OPENING = ("/v1/agent/enroll", "/v1/agent/boot", CERTIFICATE_PATH)
 """Calls by which a node gets to where it is given a certificate."""
 
 T = TypeVar("T")
-log = structlog.get_logger("link")
+log = Logger("link")
 
 
 class Client:

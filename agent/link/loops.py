@@ -16,8 +16,6 @@ import random
 from collections.abc import Callable
 from threading import Event
 
-import structlog
-
 from agent.errors import AgentError, ControllerRefused, InputError, LinkError
 from agent.host.doors import Clock
 from agent.job.ledger import Ledger
@@ -26,6 +24,7 @@ from agent.life.watch import Alive, unwatched
 from agent.link.client import Client
 from agent.model.fault import Fault
 from agent.model.protocol import Desired, Heartbeat, HeartbeatAnswer, ReportBatch, ReportsAnswer
+from agent.program.log import Logger
 
 BUSY_PERIOD_S = 2.0
 RETRY_S = 5.0
@@ -33,7 +32,7 @@ NEWS_S = 1.0
 BATCH = 32
 UNKNOWN_SESSION = frozenset({"AGENT.UNAUTHORIZED", "HTTP.401", "HTTP.403"})
 
-log = structlog.get_logger("link")
+log = Logger("link")
 
 
 def lost(error: AgentError) -> bool:

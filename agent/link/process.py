@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import BoundedSemaphore, Event, Thread, get_ident
 
-import structlog
-
 from agent.errors import AgentError, ConfigError, InputError, LinkError
 from agent.host.line import Line, accepted
 from agent.life.lives import LINK, Lives, Memory, live
@@ -24,6 +22,7 @@ from agent.link.direct import Direct
 from agent.link.relay import WHOLE_S, told
 from agent.model.call import Call, Opening, Outcome
 from agent.model.frozen import decode
+from agent.program.log import Logger
 
 SOCKET = "link"
 """What systemd hands over, under that name."""
@@ -35,7 +34,7 @@ PIECE_S = 30.0
 MADE_S = WHOLE_S + 60.0
 """Beside its waiting, a call takes less: by then whoever asked for it has long hung up, and its room is taken."""
 
-log = structlog.get_logger("link")
+log = Logger("link")
 
 
 class CallStuck(LoopStuck):

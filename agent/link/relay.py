@@ -18,7 +18,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
 from pydantic import SecretStr
 
 from agent.errors import ConfigError, DecodeError, LinkError
@@ -28,12 +27,13 @@ from agent.life.lives import LINK, Lives
 from agent.model.call import Answer, Call, Failed, Opening, Outcome
 from agent.model.fault import Fault
 from agent.model.frozen import decode
+from agent.program.log import Logger
 
 SEND_S = 30.0
 WHOLE_S = 150.0
 """For all of a call but waiting: an authority, a connection, an answer, each of which has an end of its own there."""
 
-log = structlog.get_logger("link")
+log = Logger("link")
 
 
 class Wire(Protocol):

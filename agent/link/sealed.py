@@ -19,13 +19,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
 
-import structlog
-
 from agent.errors import DecodeError, DeviceError, KeyLost, KeyNotSealed, KeyWaits, SealRefused
 from agent.host.doors import Host
 from agent.life.watch import Alive, unwatched
 from agent.link.key import FILE, KEY_BYTES, NodeKey, node_key
 from agent.model.fault import Fault
+from agent.program.log import Logger
 
 SEALED = "node-key.sealed"
 SPARE = "node-key-spare"
@@ -39,7 +38,7 @@ ABSENT_S = 30.0
 """Where there is none at all: it may be another machine, whose controller is to be asked before long."""
 UNSEALING = "unsealing this node's key"
 
-log = structlog.get_logger("link")
+log = Logger("link")
 
 
 @dataclass(frozen=True)

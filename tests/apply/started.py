@@ -27,7 +27,7 @@ made = host()
 made.counters.threads()
 with suppress(LinkError), made.fetch("http://127.0.0.1:9/"):
     pass
-import agent.host.connections, bz2, lzma, zstandard
+import agent.host.connections, bz2, lzma, structlog, zstandard
 os.dup2(int(sys.argv[1]), 3)
 os.environ.update(LISTEN_FDS="1", LISTEN_FDNAMES="writer", LISTEN_PID=str(os.getpid()))
 if os.geteuid() == 0:

@@ -48,12 +48,13 @@ finally:
     print(*sorted(sys.modules), file=sys.stderr)
 """
 DRAWN = """
-import typer, structlog
+import typer
 from agent.cli import app
+from agent.program.log import Logger
 typer.main.get_command(app).main("{words}version".split(), standalone_mode=False)
 from rich.console import Console
 Console().print("[red]drawn")
-structlog.get_logger().error("logged")
+Logger("a test").error("logged")
 """
 pytestmark = pytest.mark.commands
 
@@ -153,8 +154,8 @@ def test_colours_off_when_asked(words: str, variables: dict[str, str], coloured:
 
 def test_a_log_does_nothing_to_a_terminal() -> None:
     """Its own colours are there, and no sequence that came with a name."""
-    text = "from agent.cli.logs import configure\nimport structlog\nconfigure('info', 'text')\n"
-    text += "structlog.get_logger().info('seen', name='a\\x1b]0;title\\x07b', other=['\\x1b[2J'])"
+    text = "from agent.cli.logs import configure\nfrom agent.program.log import Logger\nconfigure('info', 'text')\n"
+    text += "Logger('a test').info('seen', name='a\\x1b]0;title\\x07b', other=['\\x1b[2J'])"
     shown = on_a_terminal("-c", text)
 
     assert "\x1b[" in shown and "seen" in shown

@@ -7,11 +7,10 @@ import base64
 import io
 from pathlib import Path
 
-import structlog
-
 from agent.controller.keys import Keys, load_key, load_token
 from agent.controller.log import configure
 from agent.model.job import JobState
+from agent.program.log import SETTINGS
 from tests.controller.machine import Machine
 from tests.controller.world import World
 
@@ -120,7 +119,7 @@ def test_a_failure_is_one_line_of_json_too(world: World, machine: Machine) -> No
     request = machine.desired().request
     assert request is not None
     machine.report(request, JobState.FAILED)
-    structlog.reset_defaults()
+    SETTINGS.forgotten()
 
     lines = stream.getvalue().splitlines()
     assert lines

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import structlog
 from fastapi.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
@@ -30,6 +29,7 @@ from agent.controller.records.job import Reset
 from agent.controller.records.node import Bmc, Power
 from agent.errors import ToolMissing
 from agent.model.image import Access, ImageFormat
+from agent.program.log import SETTINGS
 
 URL = "http://controller.example:8480"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f someone@example"
@@ -177,7 +177,7 @@ class World:
         """The process ends."""
         self.http.__exit__()
         self.controller.store.close()
-        structlog.reset_defaults()
+        SETTINGS.forgotten()
 
     def restart(self) -> None:
         """The old process ends, a new one begins."""

@@ -21,7 +21,7 @@ from agent.model.frozen import decode
 
 NOBODY = 65534
 HANDED_OVER = f"""
-import os, sys
+import os, structlog, sys
 from contextlib import suppress
 from agent.errors import LinkError
 from agent.life.sd_notify import Notifier

@@ -15,19 +15,18 @@ from threading import Condition, Event, Thread
 from typing import Any
 from uuid import uuid4
 
-import structlog
-
 from agent.api.ironic.record import Order, Record
 from agent.api.ironic.refusal import Refusal, bad_request, busy
 from agent.life.watch import Watch
 from agent.model.fault import Fault
 from agent.model.ironic.wire import CommandError, CommandResult, Status
+from agent.program.log import Logger
 
 NAME = re.compile(r"[a-z0-9_]{1,64}\.[a-z0-9_]{1,64}")
 WAIT_S = 50.0
 """For who waits for a command's end: Ironic gives up after 60 s ([agent]command_timeout)."""
 
-log = structlog.get_logger("ironic")
+log = Logger("ironic")
 
 
 class Kind(Enum):

@@ -12,21 +12,20 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol, assert_never
 
-import structlog
-
 from agent import __version__
 from agent.api.ironic.commands import Commands
 from agent.api.ironic.refusal import Refusal, bad_request, wrong_token
 from agent.errors import AgentError
 from agent.model.ironic.asked import Asked, Page
 from agent.model.ironic.wire import CommandResult
+from agent.program.log import Logger
 
 OPEN = frozenset({Page.ROOT, Page.VERSION, Page.STATUS})
 """To anybody: what Ironic's tools look at first."""
 GO_ON = 100
 """The body is wanted (RFC 9110, section 15.2.1)."""
 
-log = structlog.get_logger("ironic")
+log = Logger("ironic")
 
 
 class Answers(Protocol):

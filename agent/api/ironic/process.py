@@ -16,8 +16,6 @@ import time
 from collections.abc import Collection
 from threading import Condition, Event, Lock, Thread
 
-import structlog
-
 from agent.api.ironic.refusal import Refusal
 from agent.api.ironic.server import Server, context
 from agent.errors import AgentError, InputError, LinkError
@@ -26,6 +24,7 @@ from agent.life.lives import API, Lives
 from agent.life.sd_notify import Notifier
 from agent.model.frozen import decode
 from agent.model.ironic.asked import LARGEST_BODY_BYTES, Answered, Asked, Opening
+from agent.program.log import Logger
 
 SOCKET = "api"
 """What systemd hands over, under that name."""
@@ -38,7 +37,7 @@ MOST_DEATHS = 2
 """Of root's process, while it had one and the same request: who asks once more may be who kills it."""
 AWAY = Refusal(503, "503 Service Unavailable: the agent is being started again")
 
-log = structlog.get_logger("ironic")
+log = Logger("ironic")
 
 
 class Root:

@@ -25,8 +25,6 @@ from collections.abc import Callable
 from threading import Event, Thread
 from typing import Protocol
 
-import structlog
-
 from agent.api.ironic.desk import Answers
 from agent.errors import AgentError
 from agent.host.doors import Files
@@ -35,6 +33,7 @@ from agent.life.lives import API, Lives
 from agent.model.fault import Fault
 from agent.model.frozen import decode
 from agent.model.ironic.asked import LARGEST_BODY_BYTES, Answered, Asked, Opening, Serving
+from agent.program.log import Logger
 
 LINES = 16
 """Requests that can be answered at a time. Those that wait for a command's end take one each, for up to 50 s."""
@@ -45,7 +44,7 @@ POLL_S = 0.2
 AGAIN_S = 0.5
 ENDED = Fault(code="API.ENDED", message="systemd knows how")
 
-log = structlog.get_logger("ironic")
+log = Logger("ironic")
 
 
 class Serves(Protocol):

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
-import structlog
 from pydantic import SecretStr
 
 from agent.api.ironic.refusal import Refusal, bad_request, no_such_page
 from agent.model.ironic.asked import LARGEST_BODY_BYTES, LONGEST_TOKEN, Asked, Page, Serving
 from agent.model.ironic.parameters import ciphers_of_1_2
+from agent.program.log import Logger
 
 if TYPE_CHECKING:  # the desk is another process'
     from agent.api.ironic.desk import Answers
@@ -47,7 +47,7 @@ ANSWER_S = 60.0
 TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 GO_ON = 100
 
-log = structlog.get_logger("ironic")
+log = Logger("ironic")
 
 
 class Shut(Exception):

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
-import structlog
-
 from agent.apply.burn_in.course import Course
 from agent.apply.burn_in.cpu import burn_cpu
 from agent.apply.burn_in.disk import burn_disks
@@ -24,9 +22,10 @@ from agent.host.doors import Host
 from agent.model.burn_in import BurnIn, CpuLoad, DiskLoad, GpuLoad, Load, MemoryLoad, NetworkLoad, Verdict
 from agent.model.job import Advance, Result
 from agent.model.plan import DiskMustBe
+from agent.program.log import Logger
 
 Hold = Callable[[DiskMustBe], None]
-log = structlog.get_logger("burn-in")
+log = Logger("burn-in")
 
 
 def burn_in(host: Host, step: BurnIn, advance: Advance, hold: Hold = lambda _: None) -> Result:

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-import structlog
-
 from agent.apply.capture.blanks import Blank, blanks, on_disk
 from agent.apply.capture.forget import forget, os_name
 from agent.apply.capture.mounts import System, mounted
@@ -30,10 +28,11 @@ from agent.model.generalise.table import chosen
 from agent.model.job import Advance, Result
 from agent.model.plan import CaptureDisk
 from agent.model.url import named
+from agent.program.log import Logger
 
 MOST_THREADS = 8
 
-log = structlog.get_logger("capture")
+log = Logger("capture")
 
 
 @dataclass(frozen=True)

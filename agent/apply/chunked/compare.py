@@ -12,8 +12,6 @@ import hashlib
 from collections.abc import Iterator
 from threading import Event
 
-import structlog
-
 from agent.apply.chunked.hands import Hands, Worker
 from agent.apply.meter import Meter, Stage
 from agent.apply.target import is_hole, runs
@@ -21,10 +19,11 @@ from agent.errors import DeviceError
 from agent.host.doors import BlockDevice, Files
 from agent.host.memory import ALIGNMENT_BYTES
 from agent.model.chunked import GRAIN_BYTES, Chunk, Manifest
+from agent.program.log import Logger
 
 PROBES = 16
 
-log = structlog.get_logger("image")
+log = Logger("image")
 
 
 class Comparer:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import structlog
-
 from agent.errors import HostError
 from agent.host.doors import Host
 from agent.model.fact import known
 from agent.model.network import Nic
+from agent.program.log import Logger
 
 DRIVER = "i40e"
 DEBUG = "/sys/kernel/debug"
-log = structlog.get_logger("lldp")
+log = Logger("lldp")
 
 
 def stop_firmware_lldp(host: Host, nics: Sequence[Nic]) -> None:

@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 from threading import Lock
 from urllib.parse import urlsplit
 
-import structlog
-
 from agent.errors import AccessDenied, AgentError, ImageChanged, ImageError, ImageOverrun, ImageTruncated
 from agent.host.doors import Body, Fetch
 from agent.model.image import Access, ImageRef
 from agent.model.url import named
+from agent.program.log import Logger
 
 Renew = Callable[[AccessDenied], Access]
 """Gets other credentials after a refusal, or raises."""
 
-log = structlog.get_logger("image")
+log = Logger("image")
 
 
 @dataclass(eq=False)

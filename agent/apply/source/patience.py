@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from threading import Event
 
-import structlog
-
 from agent.apply.crew import Stopped
 from agent.errors import AgentError, ImageTruncated
 from agent.host.answer import SLOWEST_BYTES_PER_S
 from agent.host.doors import Clock
+from agent.program.log import Logger
 
 PATIENCE_S = 1800.0
 FIRST_PAUSE_S = 1.0
@@ -23,7 +22,7 @@ TRUNCATIONS = 5
 MUCH_BYTES = 64 * 1024
 """A connection that brought as much was a good one: after it, the next attempt is made at once."""
 
-log = structlog.get_logger("image")
+log = Logger("image")
 
 
 class Patience:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import structlog
-
 from agent.apply.burn_in.course import Course
 from agent.apply.burn_in.marks import Counts, counting
 from agent.apply.validation import disks, links, modules, processors, reading, writing
@@ -23,6 +21,7 @@ from agent.model.burn_in import Verdict
 from agent.model.job import Advance, Result
 from agent.model.plan import DiskMustBe
 from agent.model.validation import WORST_FIRST, Trial, Validate, Validated, codes
+from agent.program.log import Logger
 
 TESTS: Mapping[str, Doing] = {
     "cpu.answers": processors.answers,
@@ -41,7 +40,7 @@ TESTS: Mapping[str, Doing] = {
     "network.gateway": links.gateways,
 }
 THIS_MACHINE = "this machine"
-log = structlog.get_logger("validation")
+log = Logger("validation")
 
 
 def validate(

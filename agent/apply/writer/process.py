@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event, Lock, Thread
 
-import structlog
-
 from agent.apply.image import poured
 from agent.apply.writer.wire import raised, said
 from agent.errors import AgentError, HostError, InputError, LinkError, WriterDistrusted
@@ -37,6 +35,7 @@ from agent.model.writing import (
     ToWriter,
     Written,
 )
+from agent.program.log import Logger
 
 SOCKET = "writer"
 """What systemd hands over, under that name."""
@@ -47,7 +46,7 @@ ANSWER_S = 3600.0
 """Root makes the disk unable to boot: one that fails takes its time."""
 BEAT_S = 0.5
 
-log = structlog.get_logger("image")
+log = Logger("image")
 
 
 def run(host: Host, notifier: Notifier) -> None:

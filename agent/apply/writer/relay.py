@@ -12,8 +12,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from threading import Event
 from typing import assert_never
 
-import structlog
-
 from agent.apply.lender import doing_of
 from agent.apply.writer.judge import Judge
 from agent.apply.writer.wire import plain, raised, said
@@ -46,6 +44,7 @@ from agent.model.writing import (
     ToWriter,
     Written,
 )
+from agent.program.log import Logger
 
 ATTEMPTS = 3
 SEND_S = 60.0
@@ -55,7 +54,7 @@ LET_GO_TRIES, LET_GO_S = 50, 0.1
 MOST_FALLS = 64
 """So often may it begin anew: with each server, and to read back."""
 
-log = structlog.get_logger("image")
+log = Logger("image")
 
 
 def relayed(host: Host, step: WriteImage, socket: str, advance: Advance, silent_s: float = SILENT_S) -> Result:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -23,12 +22,13 @@ from agent.controller.refusal import Refused
 from agent.errors import AgentError, DecodeError, InputError
 from agent.model.fault import Fault
 from agent.model.protocol import Refusal
+from agent.program.log import Logger
 
 REFUSALS_PER_S = 0.1
 REFUSALS_BURST_S = 1200.0
 DOCS = "GET /docs says what there is."
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def answer(fault: Fault, status: int) -> JSONResponse:

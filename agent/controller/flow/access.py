@@ -7,7 +7,6 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import structlog
 from pydantic import Field, SecretStr
 
 from agent.controller.context import Controller
@@ -18,6 +17,7 @@ from agent.controller.records.owned import Name
 from agent.controller.refusal import BadParameter, Forbidden, Missing, NameTaken, Unauthorized
 from agent.controller.store.database import Transaction
 from agent.model.frozen import Frozen
+from agent.program.log import Logger
 
 USED_STEP = timedelta(hours=1)
 MARK = "bms_"
@@ -27,7 +27,7 @@ ADMINISTRATOR, ANYBODY, RESTORE = "admin-token", "anybody", "restore"
 """Who is no user: whoever has that file, whoever calls where no token is asked for, and a restored backup."""
 OURS = frozenset({ADMINISTRATOR, ANYBODY, RESTORE})
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import structlog
 from pydantic import Field, SecretStr, model_validator
 
 from agent.controller.context import Controller
@@ -27,12 +26,13 @@ from agent.model.frozen import Frozen
 from agent.model.machine_identity import identity, macs
 from agent.model.network.values import Mac
 from agent.model.protocol import Enroll
+from agent.program.log import Logger
 
 NOBODY = "anybody"
 ID_CHARACTERS = 12
 """Of a token's digest: by them it is named."""
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 @dataclass(frozen=True)

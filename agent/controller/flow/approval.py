@@ -12,8 +12,6 @@ import secrets
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.flow.lookup import named, server_named
 from agent.controller.records.approval import Approval, Decision, Destructive
@@ -23,12 +21,13 @@ from agent.controller.refusal import ApprovalNeeded, Forbidden, Missing, NotAllo
 from agent.controller.rules.root_device import held
 from agent.controller.store.database import Transaction
 from agent.model.fact import Unknown
+from agent.program.log import Logger
 
 WAITS = timedelta(hours=24)
 NOBODY = "anybody"
 ANEW = "Look at what it holds now, and let it be ordered anew."
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def must_be_given(controller: Controller, order: Destructive, key: str, *, verify: bool = False) -> None:

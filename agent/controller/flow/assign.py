@@ -7,8 +7,6 @@ request is abandoned, whatever is still reported of it, and the job goes on unde
 
 from __future__ import annotations
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.flow import attest, jobs, outcome
 from agent.controller.flow.network import network_of
@@ -19,11 +17,12 @@ from agent.controller.store.database import Transaction
 from agent.model.disk import DiskIdentity
 from agent.model.fact import Unknown
 from agent.model.fault import Fault
+from agent.program.log import Logger
 
 MAX_ATTEMPTS = 5
 DESTRUCTIVE = frozenset({"image.deploy", "disk.erase"})
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 INTERRUPTED = Fault(

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import structlog
-
 from agent.controller.flow import jobs, sessions
 from agent.controller.records.job import AssignmentState, Job, Stage
 from agent.controller.records.node import AgentSession, Boot, Node
 from agent.controller.refusal import BootUnordered
 from agent.controller.store.database import Transaction
 from agent.model.fault import Fault
+from agent.program.log import Logger
 
 ALIVE_S = 75.0
 """An agent is heard of every 60 s ± 10 %."""
@@ -29,7 +28,7 @@ AFTER_S = 5.0
 """A heartbeat that was on its way while its machine restarted."""
 UNORDERED = "BOOT.UNORDERED"
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def order(tx: Transaction, node: Node, boot: Boot) -> Node:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-import structlog
-
 from agent.controller import certificates
 from agent.controller.context import Controller
 from agent.controller.records.node import Credential, Node, NodeState
 from agent.controller.refusal import CertificateRefused
 from agent.model.fault import Fault
 from agent.model.protocol import CertificateRequest, NodeCertificate
+from agent.program.log import Logger
 
 Purpose = Literal["calling", "proving", "renewing"]
 """Any call; the first of an installed OS, by which it binds its key; a call for a certificate."""
@@ -29,7 +28,7 @@ LATER = (
     "or by a reinstall. Until then bms-agent controller --no-require-certificates hears it."
 )
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def certify(controller: Controller, credential: Credential, request: CertificateRequest) -> NodeCertificate:

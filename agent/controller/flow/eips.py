@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-import structlog
 from pydantic import Field
 
 from agent.controller.context import Controller
@@ -16,8 +15,9 @@ from agent.controller.records.network import EipChange, EipSpec, ElasticIp
 from agent.controller.refusal import BadParameter, InUse, Missing, ServerMissing
 from agent.controller.store.database import Transaction
 from agent.model.frozen import Frozen
+from agent.program.log import Logger
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 class Binding(Frozen):

@@ -6,7 +6,6 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import uuid4
 
-import structlog
 from pydantic import SecretStr
 
 from agent.controller.context import Controller
@@ -37,11 +36,12 @@ from agent.model.inventory import Inventory
 from agent.model.machine_identity import by_macs, identity, macs
 from agent.model.protocol import Enroll, Enrolled
 from agent.model.signature import fingerprint
+from agent.program.log import Logger
 
 BUSY_ALIVE_S = 10.0
 """An agent at work is heard of every 2 s."""
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def enrol(controller: Controller, message: Enroll, url: str, key: str | None) -> Enrolled:

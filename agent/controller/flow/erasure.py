@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import structlog
 from pydantic import Field
 
 from agent.controller.context import Controller
@@ -35,8 +34,9 @@ from agent.model.fact import Unknown
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen, decode
 from agent.model.job import JobReport
+from agent.program.log import Logger
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def keep(tx: Transaction, now: datetime, node: Node, report: JobReport, signed_by: str | None) -> Certificate | None:

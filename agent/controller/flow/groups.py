@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from typing import Literal
 from uuid import uuid4
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.flow.lookup import added, named, unused
 from agent.controller.flow.network import users_of, wake_group
@@ -16,6 +14,7 @@ from agent.controller.records.network import Group, GroupRule, GroupSpec
 from agent.controller.refusal import BadParameter, InUse, Missing, TooMany
 from agent.controller.store.database import Transaction
 from agent.model.network import Direction, SecurityRule
+from agent.program.log import Logger
 
 DEFAULT = "default"
 """Made by the migrations. Everything out, and in from the group itself."""
@@ -23,7 +22,7 @@ MOST_GROUPS = 100
 MOST_RULES = 50
 VERSIONS: tuple[Literal[4, 6], ...] = (4, 6)
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def create_group(controller: Controller, spec: GroupSpec) -> Group:

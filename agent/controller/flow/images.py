@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-import structlog
 from pydantic import Field
 
 from agent.controller.context import Controller
@@ -15,8 +14,9 @@ from agent.controller.records.image import HttpUrl, Image, ImageSpec, Url
 from agent.controller.refusal import InUse, Missing, NameTaken
 from agent.controller.store.database import Transaction
 from agent.model.image import ImageRef
+from agent.program.log import Logger
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 class RemoteImage(ImageSpec, ImageRef):

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable
 from uuid import uuid4
 
-import structlog
 from pydantic import Field
 
 from agent.controller.context import Controller
@@ -25,13 +24,14 @@ from agent.controller.refusal import ToolsMissing
 from agent.errors import AgentError, ImageError, Recalled, ToolMissing
 from agent.model.fault import Fault
 from agent.model.image import OPEN, SHA256_PATTERN, SHA512_PATTERN, Access, ImageFormat
+from agent.program.log import Logger
 
 MOST_ATTEMPTS = 3
 TOLD_S = 1.0
 """How often progress is written down."""
 WAITING = "waiting for its turn"
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 class ImportSpec(ImageSpec):

@@ -6,14 +6,13 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import uuid4
 
-import structlog
-
 from agent.controller.records.job import AssignmentState, Job, JobStatus, Operation, Phase, Stage
 from agent.controller.records.node import Node
 from agent.controller.store.database import Transaction
 from agent.model.fault import Fault
+from agent.program.log import Logger
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def begin(

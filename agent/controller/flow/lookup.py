@@ -5,19 +5,18 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import structlog
-
 from agent.controller.records.access import Caller
 from agent.controller.records.server import Server, ServerStatus
 from agent.controller.refusal import BadParameter, Forbidden, InUse, NameTaken, Refused, ServerMissing
 from agent.controller.store.database import Transaction
 from agent.controller.store.shelf import Shelf
 from agent.model.frozen import Frozen
+from agent.program.log import Logger
 
 R = TypeVar("R", bound=Frozen)
 LIVING = tuple(status for status in ServerStatus if status is not ServerStatus.DELETED)
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def named(shelf: Shelf[R], key: str, doing: str, refusal: type[Refused], kind: str, *, to_change: bool = False) -> R:

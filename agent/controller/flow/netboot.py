@@ -6,8 +6,6 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.flow import attest, jobs, outcome
 from agent.controller.flow.publish import publish
@@ -17,10 +15,11 @@ from agent.controller.records.node import Boot, BootTarget, Node, Token
 from agent.controller.rules import ipxe
 from agent.controller.rules.steering import Waiting
 from agent.controller.store.database import Transaction
+from agent.program.log import Logger
 
 TOKEN_BYTES = 24
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def boot_script(controller: Controller, mac: str, url: str, again: str | None = None) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.flow.lookup import added, named, unused
 from agent.controller.flow.network import wake_vpcs
@@ -14,8 +12,9 @@ from agent.controller.records.network import Segment, Subnet, SubnetChange, Subn
 from agent.controller.refusal import Forbidden, Missing
 from agent.controller.rules.addresses import check_routes, check_subnet, default_gateway
 from agent.controller.rules.segments import check_mtu, free_number, segment_id
+from agent.program.log import Logger
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def create_vpc(controller: Controller, spec: VpcSpec) -> Vpc:

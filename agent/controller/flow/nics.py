@@ -8,7 +8,6 @@ from ipaddress import IPv4Address
 from typing import Annotated
 from uuid import uuid4
 
-import structlog
 from pydantic import Field
 
 from agent.controller.context import Controller
@@ -36,6 +35,7 @@ from agent.controller.rules.segments import check_ports
 from agent.controller.store.database import Transaction
 from agent.model.frozen import Frozen
 from agent.model.network.values import Mac
+from agent.program.log import Logger
 
 MOST_MORE = 10
 """NICs beside the primary one."""
@@ -43,7 +43,7 @@ Groups = Annotated[
     tuple[str, ...], Field(min_length=1, max_length=5, description="names or ids; left out, it is the default group")
 ]
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 class NicOrder(Frozen):

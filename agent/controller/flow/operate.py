@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.flow import approval, jobs, sessions
 from agent.controller.flow.assign import assign
@@ -23,10 +21,11 @@ from agent.controller.store.database import Transaction
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen
 from agent.model.network import DriftPolicy
+from agent.program.log import Logger
 
 SUPERSEDED = Fault(code="BMS.SUPERSEDED", message="the server was ordered to be deleted meanwhile")
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 class ServerChange(Frozen):

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Annotated
 from uuid import uuid4
 
-import structlog
 from pydantic import Field, SecretStr
 
 from agent.controller.context import Controller
@@ -40,11 +39,12 @@ from agent.model.disk import Disk, RootDeviceHints
 from agent.model.flavor import BondMode
 from agent.model.frozen import Frozen, Secret
 from agent.model.inventory import Inventory
+from agent.program.log import Logger
 
 USER_DATA_BYTES = 32 * 1024
 NICS_AT_CREATION = 2
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 class ServerOrder(Frozen):

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.flow import jobs
 from agent.controller.flow.network import let_go, release
@@ -16,8 +14,9 @@ from agent.controller.records.server import BootProofKind, Server, ServerFault, 
 from agent.controller.rules.lifecycle import NODE_MOVES, NodeEvent, ServerEvent, move_node, move_server
 from agent.controller.store.database import Transaction
 from agent.model.fault import Fault
+from agent.program.log import Logger
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def proven(tx: Transaction, now: datetime, node: Node, server: Server, kind: BootProofKind) -> Server:

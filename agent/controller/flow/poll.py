@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.flow import jobs, sessions
 from agent.controller.flow.beat import node_of
@@ -13,8 +11,9 @@ from agent.controller.records.node import AgentSession, Credential, Node
 from agent.controller.refusal import NotAllowed
 from agent.controller.store.database import Transaction
 from agent.model.protocol import Desired
+from agent.program.log import Logger
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def poll(controller: Controller, credential: Credential, generation: int) -> Desired:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.flow import attest, jobs, outcome
 from agent.controller.flow.publish import publish
@@ -14,10 +12,11 @@ from agent.controller.records.node import Bmc, Boot, Power
 from agent.controller.rules.steering import Waiting
 from agent.errors import LinkError
 from agent.model.fault import Fault
+from agent.program.log import Logger
 
 POWER_JOBS = (Operation.START, Operation.STOP, Operation.REBOOT)
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def serve_power(controller: Controller) -> None:

@@ -6,8 +6,6 @@ from __future__ import annotations
 import hmac
 from datetime import datetime
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.flow import attest, jobs, outcome, sessions
 from agent.controller.flow.assign import assign
@@ -22,8 +20,9 @@ from agent.controller.store.database import Transaction
 from agent.model.fault import Fault
 from agent.model.protocol import Booted, BootProof, Session
 from agent.model.signature import fingerprint
+from agent.program.log import Logger
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def prove(controller: Controller, credential: Credential, proof: BootProof) -> Booted:

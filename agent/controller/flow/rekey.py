@@ -5,13 +5,12 @@ that this is bound to. It is not heard, but its operator is told which key that 
 
 from __future__ import annotations
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.records.node import Credential, Node
 from agent.controller.store.database import Transaction
 from agent.model.fault import Fault
 from agent.model.signature import fingerprint
+from agent.program.log import Logger
 
 CODE = "AGENT.OTHER_KEY"
 HINT = (
@@ -19,7 +18,7 @@ HINT = (
     "read its config drive."
 )
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def remember(controller: Controller, credential: Credential, key: str) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.flow import erasure, jobs, outcome, sessions, validation
 from agent.controller.flow.assign import renew
@@ -23,10 +21,11 @@ from agent.model.erasing.certificate import Certificate
 from agent.model.fault import Fault
 from agent.model.job import JobReport, JobState
 from agent.model.protocol import ReportBatch, ReportsAnswer
+from agent.program.log import Logger
 
 MAX_TRIES = 3
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def take_reports(controller: Controller, credential: Credential, batch: ReportBatch) -> ReportsAnswer:

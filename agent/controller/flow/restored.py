@@ -13,8 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.flow import outcome
 from agent.controller.flow.access import RESTORE
@@ -24,6 +22,7 @@ from agent.controller.records.image import ImageStatus
 from agent.controller.records.job import JobStatus
 from agent.controller.store.database import Transaction
 from agent.model.fault import Fault
+from agent.program.log import Logger
 
 AHEAD = 1_000_000
 """By how many a generation rises: more than a node is told in its life between two backups."""
@@ -38,7 +37,7 @@ NO_FILE = Fault(
     hint="Delete the image, and create it again.",
 )
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 @dataclass(frozen=True)

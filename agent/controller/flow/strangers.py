@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import shutil
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.flow.beat import node_of
 from agent.controller.flow.lookup import named
@@ -15,11 +13,12 @@ from agent.controller.records.job import Job, Operation
 from agent.controller.records.node import Credential, Node, NodeState
 from agent.controller.refusal import Busy, EnrolmentRefused, InUse, Missing
 from agent.controller.store.database import Transaction
+from agent.program.log import Logger
 
 MOST_WAITING = 500
 """Each has an inventory in the database. Whoever takes in more machines at once has enrolment tokens."""
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def must_have_room(tx: Transaction, doing: str, mac: str) -> None:

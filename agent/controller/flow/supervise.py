@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import structlog
 from pydantic import Field
 
 from agent.controller.context import Controller
@@ -21,8 +20,9 @@ from agent.controller.rules.steering import Waiting
 from agent.controller.store.database import Transaction
 from agent.model.frozen import Frozen
 from agent.model.network.values import Mac
+from agent.program.log import Logger
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 class NodeChange(Frozen):

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.flow import attest, jobs, outcome, sessions
 from agent.controller.flow.publish import publish
@@ -14,6 +12,7 @@ from agent.controller.records.job import Assignment, AssignmentState, Job, JobSt
 from agent.controller.records.node import AgentSession, Node, NodeState
 from agent.controller.rules.steering import NEVER, Course, Limits, Sight, steer
 from agent.controller.store.database import Transaction
+from agent.program.log import Logger
 
 OPEN = (JobStatus.INIT, JobStatus.RUNNING)
 TOKENS_KEPT = timedelta(days=1)
@@ -21,7 +20,7 @@ SESSIONS_KEPT = timedelta(days=7)
 WAITING_KEPT = timedelta(hours=1)
 """Sessions of a node that waits for approval: whoever sends it may open any number of them."""
 
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def tick(controller: Controller) -> None:

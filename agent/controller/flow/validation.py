@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import structlog
-
 from agent.controller.context import Controller
 from agent.controller.flow import jobs, outcome, sessions
 from agent.controller.flow.assign import assign
@@ -27,6 +25,7 @@ from agent.model.fault import Fault
 from agent.model.frozen import decode
 from agent.model.job import JobReport
 from agent.model.validation import Validated
+from agent.program.log import Logger
 
 KEPT = 10
 """Of a node: an operator compares the last with those before."""
@@ -37,7 +36,7 @@ UNTOLD = Fault(
     message="validating the node: its agent says that it did, and not what it found",
     hint="Is its ramdisk of another release than this controller? Then boot it again.",
 )
-log = structlog.get_logger("controller")
+log = Logger("controller")
 
 
 def order(controller: Controller, key: str, wanted: ValidationOrder) -> Job:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from threading import Event
 
-import structlog
-
 from agent.errors import AgentError, PreconditionError
 from agent.host.doors import Host
 from agent.inventory.network import nics
@@ -23,6 +21,7 @@ from agent.model.network.plan import NetworkPlan
 from agent.model.network.step import CreateLink, SetLink
 from agent.networking import Networking
 from agent.plan.network.text import line
+from agent.program.log import Logger
 
 NICS_S = 30.0
 LOOK_S = 1.0
@@ -31,7 +30,7 @@ ORGANISATION, VLAN_NAME = 127, bytes.fromhex("0080c203")
 TAGGED = re.compile(r"(.+)\.(\d{1,4})")
 ALL = "all"
 
-log = structlog.get_logger("network")
+log = Logger("network")
 
 
 def attach(host: Host, network_data: str, stop: Event) -> bool:

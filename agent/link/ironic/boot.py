@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from threading import Event
 
-import structlog
-
 from agent.errors import AgentError, ConfigError
 from agent.host.doors import Files, Host
 from agent.host.identity import boot_id
@@ -21,13 +19,14 @@ from agent.model.frozen import Frozen, decode
 from agent.model.ironic.options import words_of_options
 from agent.model.ironic.parameters import VIRTUAL_MEDIA, Parameters, not_followed, parsed, words_of
 from agent.model.virtual_media import FOLDERS, VirtualMedia
+from agent.program.log import Logger
 
 MEDIA_S = 30.0
 LOOK_S = 1.0
 FILE = "media.json"
 CALLED = ("ipa-api-url", "ipa-inspection-callback-url", "ipa-use-mdns")
 
-log = structlog.get_logger("boot")
+log = Logger("boot")
 
 
 class Kept(Frozen):

@@ -7,19 +7,18 @@ import secrets
 from datetime import datetime, timedelta
 from threading import Event
 
-import structlog
-
 from agent.errors import AgentError, DecodeError, LinkError
 from agent.host.doors import Host
 from agent.model.ironic.parameters import Parameters
 from agent.model.sntp import PORT, answered, question
+from agent.program.log import Logger
 
 ATTEMPTS = 4
 ANSWER_S = 3.0
 PAUSE_S = 2.0
 """An address may take a moment yet (DHCP)."""
 
-log = structlog.get_logger("clock")
+log = Logger("clock")
 
 
 def set_clock(host: Host, parameters: Parameters, stop: Event) -> None:

@@ -15,8 +15,6 @@ from functools import partial
 from threading import Event
 from typing import Any
 
-import structlog
-
 from agent.apply.network.firmware_lldp import stop_firmware_lldp
 from agent.errors import AgentError, HostError
 from agent.host import smbios
@@ -37,6 +35,7 @@ from agent.model.fact import Unknown, known
 from agent.model.ironic.parameters import Parameters
 from agent.model.lldp import tlvs
 from agent.model.network import Nic
+from agent.program.log import Logger
 
 DEFAULT, LOGS = "default", "logs"
 LOGS_BYTES = 8 << 20  # 11 MiB in base64: Ironic takes 16 MiB in all ([api]max_json_body_size_inspection)
@@ -46,7 +45,7 @@ READ_S = 300.0
 """For all that is read, behind the waits that Ironic wants: a disk may be slow; one that hangs hides no other part."""
 
 Body = dict[str, Any]
-log = structlog.get_logger("inspection")
+log = Logger("inspection")
 
 
 def posted(host: Host, parameters: Parameters, *, skip_bmc: bool = False, stop: Event | None = None) -> bytes:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from threading import Event
 
-import structlog
 from pydantic import ValidationError
 
 from agent.errors import AgentError, DecodeError, LinkError
@@ -19,13 +18,14 @@ from agent.model.frozen import faults
 from agent.model.ironic.parameters import MDNS, OVERRIDES, Parameters
 from agent.model.mdns import AAAA, GROUPS, PORT, SRV, TXT, A, Record, Service, question, records, service
 from agent.model.network import IPAddress
+from agent.program.log import Logger
 
 API, INSPECTION = "baremetal._openstack._tcp.local.", "baremetal-introspection._openstack._tcp.local."
 ATTEMPTS = 3
 ANSWER_S = 3.0
 FIELDS = {"ipa-inspection-callback-url": "inspection_urls", "ipa-ntp-server": "ntp_server"}
 
-log = structlog.get_logger("discovery")
+log = Logger("discovery")
 
 
 def discovered(host: Host, parameters: Parameters, stop: Event) -> Parameters:

@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import replace
 from threading import Event
 
-import structlog
-
 from agent.errors import AgentError
 from agent.host.doors import Host
 from agent.inventory.disk import disks
@@ -22,10 +20,11 @@ from agent.link.ironic.clock import set_clock
 from agent.link.ironic.discovery import discovered
 from agent.model.ironic.parameters import CA_FILE, Parameters
 from agent.plan.disk import LEAST_BYTES
+from agent.program.log import Logger
 
 CLIENT_FILE = "client.pem"
 
-log = structlog.get_logger("boot")
+log = Logger("boot")
 
 
 def prepared(host: Host, cmdline: str, directory: str, stop: Event, *, is_first: bool) -> tuple[Host, Parameters]:

@@ -38,7 +38,7 @@ from tests.link.beside import NOBODY, Started, listener, user_of
 SYNC = json.dumps({"name": "standby.sync", "params": {}}).encode()
 STEP = "deploy.execute_deploy_step"
 HANDED_OVER = f"""
-import os, socket, sys
+import os, socket, structlog, sys
 from ctypes import CDLL, c_uint, c_uint64, c_void_p
 from threading import Event
 from agent.life.sd_notify import Notifier
