@@ -41,6 +41,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "pyudev": ("agent/host/hotplug.py",),
     "pyroute2": ("agent/host/netlink.py", "agent/host/traffic.py"),
     "psutil": ("agent/host/counters.py",),
+    "structlog": ("agent/program/log.py", "agent/cli/logs.py", "agent/controller/log.py"),
     "urllib3": ("agent/host/fetch.py", "agent/host/connections.py", "agent/link/body.py"),
     "certifi": ("agent/host/connections.py",),
     "requests": (

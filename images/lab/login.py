@@ -55,10 +55,12 @@ class Login:
                     ) from error
             time.sleep(PAUSE_S)
 
-    def answers(self) -> dict[str, str]:
-        """What the server says of itself; asked at once, since every login takes an emulated machine two seconds."""
+    def answers(self, console_log: Path) -> dict[str, str]:
+        """What the server says of itself; asked at once, since every login takes an emulated machine two seconds. And
+        what the machine's console said before.
+        """
         lines = self.run("; ".join(f"echo $({question})" for question in QUESTIONS.values())).splitlines()
-        return dict(zip(QUESTIONS, lines, strict=True))
+        return dict(zip(QUESTIONS, lines, strict=True)) | {WRITER: written_by(console_log)}
 
 
 def written_by(console_log: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from lab.disk import first_nonzero_byte
 from lab.fault import LabFault
-from lab.login import WRITER, Login, written_by
+from lab.login import Login
 from lab.site import Site
 from lab.timeline import Timeline
 
@@ -82,7 +82,7 @@ class Story:
             self.cloud.show_server()
             login = self.cloud.login()
             login.wait(self.cloud.login_timeout_s)
-            answers = login.answers() | {WRITER: written_by(self.machine.console_log)}
+            answers = login.answers(self.machine.console_log)
             for name, value in answers.items():
                 self.timeline.console.print(f"{name:>15}: {value}")
             self.cloud.check_identity(answers)

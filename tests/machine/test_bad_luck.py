@@ -55,5 +55,5 @@ def test_a_deploy_survives_the_death_of_controller_and_machine(ramdisk: Path, im
         assert cloud.server()["status"] == "ACTIVE"
         login = cloud.login()
         login.wait(LOGIN_TIMEOUT_S)
-        cloud.check_identity(login.answers())
+        cloud.check_identity(login.answers(site.machine.console_log))
         assert [name for name, _ in cloud.phases(job)].count("write_image") == 2
