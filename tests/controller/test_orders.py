@@ -33,6 +33,8 @@ ORDER = {"name": "web", "flavor": "small", "image": "debian", "nics": [{"subnet"
         ({"nics": [{"subnet": "net", "ip_address": "10.1.0.1"}]}, 409, "BMS.0014", "reserved for the gateway"),
         ({"nics": [{"subnet": "net", "ip_address": "10.9.0.7"}]}, 409, "BMS.0014", "not in 10.1.0.0/24"),
         ({"user_data": "no base64!"}, 400, "BMS.0018", "base64"),
+        ({"user_data": "\x80"}, 400, "BMS.0018", "base64"),
+        ({"user_data": "/w=="}, 400, "BMS.0018", "UTF-8"),
         ({"user_data": base64.b64encode(b"x" * 32769).decode()}, 400, "BMS.0210", "32769 bytes"),
         ({"nics": []}, 422, "INPUT.UNDECODABLE", "nics"),
         ({"name": "a b"}, 422, "INPUT.UNDECODABLE", "name"),

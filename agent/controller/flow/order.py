@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import datetime
 from typing import Annotated
 from uuid import uuid4
@@ -116,7 +115,7 @@ def decoded(user_data: SecretStr | None) -> SecretStr | None:
         return None
     try:
         text = base64.b64decode(user_data.get_secret_value(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # of either; what is not even ASCII is neither
         raise BadParameter("reading the user data", "it is not base64 of a UTF-8 text") from None
     if len(text.encode()) > USER_DATA_BYTES:
         raise BadUserData("reading the user data", f"it has {len(text.encode())} bytes, {USER_DATA_BYTES} are allowed")

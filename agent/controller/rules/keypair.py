@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 
 from agent.controller.refusal import BadKey
@@ -33,7 +32,7 @@ def fingerprint(public_key: str) -> str:
         raise BadKey(doing, "it is not a type of public key that OpenSSH knows")
     try:
         blob = base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii's, and that for what is not even ASCII
         raise BadKey(doing, "its second word is not base64") from None
     name = kind.encode()
     if blob[: 4 + len(name)] != len(name).to_bytes(4, "big") + name:  # RFC 4253, section 6.6
