@@ -188,6 +188,7 @@ def test_an_earlier_run_is_not_told_anything(world: World, server: Machine) -> N
         ("subnets", {"name": "other", "vpc": "none", "cidr": "10.7.0.0/24"}, "BMS.NOT_FOUND"),
         ("keypairs", {"name": "me", "public_key": KEY}, "BMS.NAME_TAKEN"),
         ("keypairs", {"name": "you", "public_key": "-----BEGIN OPENSSH PRIVATE KEY-----\nx"}, "BMS.0211"),
+        ("keypairs", {"name": "you", "public_key": "ssh-ed25519 \x80"}, "BMS.0211"),
     ],
 )
 def test_what_cannot_be_created(world: World, noun: str, body: dict[str, Any], code: str) -> None:
