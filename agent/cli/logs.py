@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import MutableMapping
@@ -18,10 +17,10 @@ from agent.program.printable import printable
 
 def configure(level: str, form: str) -> None:
     """`level` is debug, info, warning or error; `form` is text or json."""
-    SETTINGS.wanted(level, partial(set_up, level, form))
+    SETTINGS.wanted(level, partial(set_up, form))
 
 
-def set_up(level: str, form: str) -> None:
+def set_up(form: str) -> None:
     """Once there is a line to write."""
     import structlog
 
@@ -40,7 +39,6 @@ def set_up(level: str, form: str) -> None:
             harmless,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(Present()),
     )
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from functools import partial
 from typing import TextIO
@@ -13,10 +12,10 @@ from agent.program.log import SETTINGS
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     """For this process. `form` is `text` or `json`."""
-    SETTINGS.wanted(level, partial(set_up, level, form, stream))
+    SETTINGS.wanted(level, partial(set_up, form, stream))
 
 
-def set_up(level: str, form: str, stream: TextIO | None) -> None:
+def set_up(form: str, stream: TextIO | None) -> None:
     """Once there is a line to write."""
     import structlog
 
@@ -32,7 +31,6 @@ def set_up(level: str, form: str, stream: TextIO | None) -> None:
             *([structlog.processors.dict_tracebacks] if form == "json" else []),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )

@@ -3,52 +3,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from threading import Lock
+from typing import TypeVar
 
 from agent.host.doors import Files, Udev
 from agent.host.network_doors import Watch
 
+T = TypeVar("T")
+
+
+class Found(dict[str, T]):
+    """What was found at each path when it was asked for first. What fails is tried again."""
+
+    def __init__(self, look: Callable[[str], T]) -> None:
+        super().__init__()
+        self._look = look
+
+    def __missing__(self, path: str) -> T:
+        found = self[path] = self._look(path)
+        return found
+
 
 class FilesOnce:
-    """`doors.Files` for as long as one inventory takes, which only looks. What fails is tried again."""
+    """`doors.Files` for as long as one inventory takes, which only looks."""
 
     def __init__(self, files: Files) -> None:
-        self._texts: dict[str, str] = {}
-        self._exist: dict[str, bool] = {}
-        self._names: dict[str, tuple[str, ...]] = {}
-        self._resolved: dict[str, str] = {}
-        self._files = files
         self.read_bytes = files.read_bytes
-
-    def read_text(self, path: str) -> str:
-        """As it was when it was asked for first."""
-        found = self._texts.get(path)
-        if found is None:
-            found = self._texts[path] = self._files.read_text(path)
-        return found
-
-    def exists(self, path: str) -> bool:
-        """The same."""
-        found = self._exist.get(path)
-        if found is None:
-            found = self._exist[path] = self._files.exists(path)
-        return found
-
-    def names(self, directory: str) -> tuple[str, ...]:
-        """The same."""
-        found = self._names.get(directory)
-        if found is None:
-            found = self._names[directory] = self._files.names(directory)
-        return found
-
-    def resolve(self, path: str) -> str:
-        """The same."""
-        found = self._resolved.get(path)
-        if found is None:
-            found = self._resolved[path] = self._files.resolve(path)
-        return found
+        self.read_text = Found(files.read_text).__getitem__
+        self.exists = Found(files.exists).__getitem__
+        self.names = Found(files.names).__getitem__
+        self.resolve = Found(files.resolve).__getitem__
 
 
 class UdevOnce:
