@@ -279,6 +279,18 @@ def test_limits(tmp_path: Path, script: str, limits: Limits, why: str) -> None:
         boxed(tmp_path, script, limits)
 
 
+def test_threads_in_little_memory(tmp_path: Path) -> None:
+    """The threads of qemu-img share one heap: with one each, of 64 MiB of addresses, not even 200 MiB were enough for
+    an image of 24, and a gigabyte not always.
+    """
+    tmp_path.chmod(0o755)
+    image = made(tmp_path, "disk.qcow", *KINDS["qcow"])
+    image.chmod(0o644)
+    for turn in range(5):
+        boxed(tmp_path, f"qemu-img convert -O raw /given/disk.qcow /out/{turn}", Limits(200 * MIB, 60, 60, 64 * MIB))
+    assert (tmp_path / "out" / "4").read_bytes() == DISK
+
+
 def test_ended_by_who_looks(tmp_path: Path) -> None:
     """When the import is not wanted any more, its program ends at once, with all its children."""
     tmp_path.chmod(0o755)

@@ -36,6 +36,9 @@ NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"
 NEEDED_TO_BECOME_NOBODY = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
 MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 """Links to /usr on most systems, directories on some."""
+ARENAS = "1"
+"""Of glibc's malloc (mallopt(3), M_ARENA_MAX). Each reserves 64 MiB of addresses, and a thread gets its own: addresses
+are what RLIMIT_AS counts, and many threads come to its end without much memory."""
 LOOK_S = 0.5
 STDERR_BYTES = 600
 PIECE_BYTES = 65536
@@ -105,7 +108,7 @@ def boxed(argv: Sequence[str], box: Box, limits: Limits, *, is_root: bool, links
     if box.output is not None:
         command += ["--bind", str(box.output[0]), box.output[1]]
     command += ["--remount-ro", "/", "--chdir", "/", "--clearenv"]
-    for name, value in (("PATH", SEARCHED), ("LANG", "C.UTF-8"), *box.environment):
+    for name, value in (("PATH", SEARCHED), ("LANG", "C.UTF-8"), ("MALLOC_ARENA_MAX", ARENAS), *box.environment):
         command += ["--setenv", name, value]
     return [*command, "--", *(unprivileged() if is_root else []), *limited(limits), *argv]
 
