@@ -6,10 +6,12 @@ python -m tests.bench.limit read NODE IMAGE       sequential direct reads of wha
 python -m tests.bench.limit decode FILE THREADS   every frame of a chunked image, from memory into memory
 python -m tests.bench.limit gunzip FILE           a gzip file, likewise, by the library that we use
 python -m tests.bench.limit unzstd FILE           a zstd file, likewise
+python -m tests.bench.limit hash FILE             SHA-256 of so many bytes of memory, on one thread
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import time
@@ -108,6 +110,16 @@ def unzstd(file: str) -> None:
             pass
 
 
+def digest(file: str) -> None:
+    """One thread: each byte of a file's digest waits for the one before."""
+    piece, left = memoryview(os.urandom(PIECE_BYTES)), Path(file).stat().st_size
+    whole = hashlib.sha256()
+    with timed():
+        while left > 0:
+            whole.update(piece[:left])
+            left -= PIECE_BYTES
+
+
 def frames(data: memoryview) -> list[tuple[int, int]]:
     """(offset, length) of each data frame, from the seek table at the file's end (zstd seekable format)."""
     count = int.from_bytes(data[-9:-5], "little")
@@ -128,6 +140,7 @@ STAGES: dict[str, Callable[..., None]] = {
     "decode": decode,
     "gunzip": gunzip,
     "unzstd": unzstd,
+    "hash": digest,
 }
 
 if __name__ == "__main__":

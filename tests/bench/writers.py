@@ -33,12 +33,12 @@ FETCHED = OUR_FORMS | {
 FILLS_THE_PAGE_CACHE = PEERS[:1]
 LIMITS = {
     "chunked": ("limit: disk", "limit: source", "limit: decoding"),
-    "qcow2": ("limit: disk", "limit: source, qcow2"),
+    "qcow2": ("limit: disk", "limit: source, qcow2", "limit: SHA-256, qcow2"),
     "raw.zst": ("limit: disk", "limit: unzstd"),
     "raw.gz": ("limit: disk", "limit: gunzip"),
 }
 READING = "limit: reading"
-TIME_THEMSELVES = ("limit: disk", "limit: decoding", "limit: unzstd", "limit: gunzip", READING)
+TIME_THEMSELVES = ("limit: disk", "limit: decoding", "limit: unzstd", "limit: gunzip", "limit: SHA-256, qcow2", READING)
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,7 @@ def limit(name: str, place: Place) -> list[str]:
         "limit: disk": ("write", place.node, str(image.allocated_bytes)),
         "limit: unzstd": ("unzstd", str(image.form("disk.raw.zst"))),
         "limit: gunzip": ("gunzip", str(image.form("disk.raw.gz"))),
+        "limit: SHA-256, qcow2": ("hash", str(image.form("disk.qcow2"))),
         "limit: decoding": ("decode", str(image.chunked), str(cores())),
         READING: ("read", place.node, str(image.raw)),
     }
