@@ -84,7 +84,7 @@ def put(guest: Guest, path: str, text: str) -> None:
     guest.do(f"base64 -d {path}.b64 >{path}")
 
 
-def done_in(guest: Guest, name: str, request: str) -> str:
+def done_in(guest: Guest, name: str, request: str, within_s: float = DO_S) -> str:
     """The request, in a copy of the agent's unit; what it said."""
     put(guest, f"/run/{name}.json", request)
     lines = (
@@ -94,7 +94,7 @@ def done_in(guest: Guest, name: str, request: str) -> str:
     )
     guest.do(f"sed -E '{lines}' {UNIT} >/run/systemd/system/{name}.service")
     guest.do(
-        f"systemctl start {name} || {{ cat /run/{name}.out; journalctl --no-pager -n 30 -u {name}; false; }}", DO_S
+        f"systemctl start {name} || {{ cat /run/{name}.out; journalctl --no-pager -n 30 -u {name}; false; }}", within_s
     )
     return guest.do(f"cat /run/{name}.out")
 
