@@ -33,7 +33,7 @@ CEILINGS = {
     "bms-agent-writer.service": 11,
     "bms-agent-api.service": 8,
     "bms-agent-firewall.service": 23,
-    "bms-agent-ramdisk.service": 45,
+    "bms-agent-ramdisk.service": 46,
     "bms-agent-controller.service": 13,
     "bms-agent-importer.service": 14,
 }

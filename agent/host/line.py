@@ -20,6 +20,7 @@ from typing import Self
 from weakref import finalize
 
 from agent.errors import LinkError
+from agent.host.speaker import Speaker, ask_who_speaks, speaker_of
 
 SIZES = struct.Struct("!II")
 CREDENTIALS = struct.Struct("3i")
@@ -34,9 +35,14 @@ ROOT = 0
 class Line:
     """One end. A line on which anything went wrong is closed: what is left of a piece is no beginning of the next."""
 
-    def __init__(self, connected: socket.socket, doing: str, body_bytes: int = BODY_BYTES) -> None:
-        """`body_bytes`: the most that a piece's body has, either way."""
+    def __init__(
+        self, connected: socket.socket, doing: str, body_bytes: int = BODY_BYTES, *, asks_who: bool = False
+    ) -> None:
+        """`body_bytes`: the most that a piece's body has, either way; `asks_who`: see `speaker`."""
         self._socket = connected
+        self._asks_who = asks_who and ask_who_speaks(connected)
+        self.speaker: Speaker | None = None
+        """Who sent the first piece, if another process did, and the kernel can tell; whoever has it closes it."""
         self._doing = doing
         self._body_bytes = body_bytes
         self._close = finalize(self, connected.close)
@@ -111,16 +117,20 @@ class Line:
 
     def _first(self, most_files: int) -> tuple[bytes, tuple[int, ...], bool]:
         """A byte, and the files that came with it, if they are asked for; and whether there were more than that."""
-        if not most_files:
+        if not most_files and not self._asks_who:
             return self._socket.recv(1), (), False
-        room, files = socket.CMSG_LEN(most_files * FILE.size), list[int]()
+        room, files = socket.CMSG_LEN(max(most_files, 1) * FILE.size), list[int]()
         # socket.recv_fds leaves out the flag
         first, beside, flags, _ = self._socket.recvmsg(1, room, socket.MSG_CMSG_CLOEXEC)
         for level, kind, data in beside:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 whole = data[: len(data) - len(data) % FILE.size]
                 files += [one for (one,) in FILE.iter_unpack(whole)]
-        return first, tuple(files), bool(flags & socket.MSG_CTRUNC)
+            elif self._asks_who and (speaker := speaker_of(level, kind, data)):
+                self.speaker, self._asks_who = speaker, False
+                ask_who_speaks(self._socket, asks=False)
+        is_cut = bool(flags & socket.MSG_CTRUNC) or len(files) > most_files
+        return first, tuple(files), is_cut
 
     def _taken(self, size: int, end_s: float) -> bytes:
         found, left = io.BytesIO(), size  # whose value is no copy
@@ -158,7 +168,14 @@ def uid_of(connected: socket.socket) -> int:
     return int(CREDENTIALS.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))[1])
 
 
-def dialled(path: str, doing: str, trusts: Collection[int] | None = None, *, body_bytes: int = BODY_BYTES) -> Line:
+def dialled(
+    path: str,
+    doing: str,
+    trusts: Collection[int] | None = None,
+    *,
+    body_bytes: int = BODY_BYTES,
+    asks_who: bool = False,
+) -> Line:
     """To who listens there, if that is who may. Raises `LinkError`."""
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
@@ -172,7 +189,7 @@ def dialled(path: str, doing: str, trusts: Collection[int] | None = None, *, bod
     except LinkError:
         connected.close()
         raise
-    return Line(connected, doing, body_bytes)
+    return Line(connected, doing, body_bytes, asks_who=asks_who)
 
 
 def accepted(

@@ -6,6 +6,7 @@ that.
 from __future__ import annotations
 
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -69,6 +70,12 @@ class Started:
         self.users.append(Path(f"/proc/{self._process.pid}").stat().st_uid)
         self._process.kill()
         self._process.wait(20)
+
+    def stop(self) -> int:
+        """Whoever is at it lies still, with all that it has; its number."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        return self._process.pid
 
     def close(self) -> None:
         """All of it."""

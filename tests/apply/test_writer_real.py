@@ -11,7 +11,8 @@ import pytest
 
 from agent.apply.chunked.pack import Options, Packing
 from agent.apply.image import write_image
-from agent.errors import WriterDistrusted
+from agent.apply.writer.relay import relayed
+from agent.errors import DiskInUse, WriterDistrusted
 from agent.host.block import RealBlock
 from agent.host.line import Line, close_all
 from agent.model.image import ImageFormat, ImageRef
@@ -119,6 +120,27 @@ def test_killed(
     must_be_there(tmp_path, step)
     assert left == 0 and writer.log.count("writing an image as user") == times + 1
     assert image_format is ImageFormat.RAW_ZST or int(result["reused_bytes"]) > 0
+
+
+def test_one_that_hangs_is_killed(server: Server, tmp_path: Path, used: str, writer: Started) -> None:
+    """It is stopped while it has the disk, and says nothing any more: the kernel gives the disk to the next, which
+    brings the image to its end.
+    """
+    step = write_of(used, reference(server, ImageFormat.RAW), tmp_path)
+    server.script = [stall_after(len(server.body) // 2)] * 40
+    stopped: list[int] = []
+
+    def advance(done_bytes: int, *_: object) -> None:
+        if done_bytes and not stopped:
+            server.script = []
+            stopped.append(writer.stop())
+            with pytest.raises(DiskInUse), RealBlock().open_exclusive(used):
+                pass
+
+    relayed(host(), step, writer.path, advance, silent_s=3)
+
+    must_be_there(tmp_path, step)
+    assert writer.log.count("writing an image as user") == 2 and not Path(f"/proc/{stopped[0]}").exists()
 
 
 def test_who_keeps_a_real_disk(server: Server, tmp_path: Path, used: str) -> None:

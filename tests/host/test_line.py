@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,3 +102,41 @@ def test_how_large_a_body_may_be() -> None:
             there.receive(WITHIN_S)
         with pytest.raises(LinkError, match="9 bytes is too large"):
             here.send(b"", b"123456789", WITHIN_S)
+
+
+@pytest.mark.commands
+def test_who_speaks_is_held() -> None:
+    """Not who listens, which is systemd: another process that sends a piece can be ended from here; one of this very
+    process is nobody.
+    """
+    saying = "import socket, sys, time; s = socket.socket(fileno=int(sys.argv[1])); s.sendall(bytes(8)); time.sleep(60)"
+    here, there = socket.socketpair()
+    with Line(here, "asking", asks_who=True) as line:
+        process = subprocess.Popen([sys.executable, "-c", saying, str(there.fileno())], pass_fds=(there.fileno(),))
+        try:
+            assert line.receive(WITHIN_S) == (b"", b"") and line.speaker is not None
+            with line.speaker as speaker:
+                assert not speaker.has_ended(0)
+                process.send_signal(signal.SIGSTOP)
+                assert speaker.kill(WITHIN_S) and speaker.has_ended(0) and speaker.kill(0)
+            assert process.wait(WITHIN_S) == -signal.SIGKILL
+        finally:
+            process.kill()
+            process.wait(WITHIN_S)
+            there.close()
+    here, there = socket.socketpair()
+    with Line(here, "asking", asks_who=True) as line, Line(there, "saying") as other:
+        other.send(b"myself", b"", WITHIN_S)
+        assert line.receive(WITHIN_S) == (b"myself", b"") and line.speaker is None
+
+
+def test_files_are_no_way_to_stay_unknown(file: int) -> None:
+    """Whoever is asked who he is, and sends files that nobody asked for instead, is hung up on; they are closed."""
+    here, there = socket.socketpair()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with Line(here, "asking", asks_who=True) as line, Line(there, "saying") as other:
+        other.send(b"word", b"", WITHIN_S, (file,))
+        with pytest.raises(LinkError, match="open files came along"):
+            line.receive(WITHIN_S)
+        assert line.speaker is None
+    assert len(list(Path("/proc/self/fd").iterdir())) == before - 2

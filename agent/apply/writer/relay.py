@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Root's side: an order to the process that writes images, and what comes of it, which is believed as far as `judge`
 can tell. A process that dies, or is silent, is asked for anew, which goes on where the other was; one that says what
-cannot be so is not. It ends when it is hung up on; whatever it does then, its disk cannot boot.
+cannot be so is not. It ends when it is hung up on; one that does not is killed. Whatever it does, its disk cannot boot.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from threading import Event
-from typing import assert_never
+from typing import Self, assert_never
 
 from agent.apply.lender import doing_of
 from agent.apply.writer.judge import Judge
@@ -50,6 +50,8 @@ ATTEMPTS = 3
 SEND_S = 60.0
 SILENT_S = 120.0
 """It says every half second that it lives; but a machine under load may be slow to start one."""
+HUNG_UP_S, KILLED_S = 2.0, 5.0
+"""So soon it has ended."""
 LET_GO_TRIES, LET_GO_S = 50, 0.1
 MOST_FALLS = 64
 """So often may it begin anew: with each server, and to read back."""
@@ -63,9 +65,10 @@ def relayed(host: Host, step: WriteImage, socket: str, advance: Advance, silent_
     for attempt in range(1, ATTEMPTS + 1):
         judge = Judge(host, step)
         try:
-            written = Conversation(host, step, judge, socket, advance, silent_s).run()
-            with taken_back(host, step) as disk:
-                found = judge.judge(written, disk, advance)
+            with Conversation(host, step, judge, socket, advance, silent_s) as conversation:
+                written = conversation.run()
+                with taken_back(host, step) as disk:
+                    found = judge.judge(written, disk, advance)
             return written.result | found | judge.hand_on()
         except WriterFailed as error:
             make_unbootable_again(host, step, judge)
@@ -94,12 +97,29 @@ class Conversation:
         self._doing = f"{doing_of(step)} through {socket}"
         self._done_bytes = 0
         self._falls = 0
+        self._line: Line | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Who was at the other end has no hold of the disk any more, where anything went wrong."""
+        if self._line is None or self._line.speaker is None:
+            return
+        with self._line.speaker as process:
+            if error is None or process.has_ended(HUNG_UP_S):
+                return
+            log.warning("killing the process that wrote the image: it was hung up on, and has not ended")
+            if not process.kill(KILLED_S):
+                log.error("it could not be killed", disk=self._step.disk.path)
 
     def run(self) -> Written:
         """To its end. Raises as `relayed` does; the line and the disk are closed then."""
         with ExitStack() as stack:
             try:
-                line = stack.enter_context(dialled(self._socket, self._doing, body_bytes=LARGEST_MANIFEST_BYTES))
+                line = self._line = stack.enter_context(
+                    dialled(self._socket, self._doing, body_bytes=LARGEST_MANIFEST_BYTES, asks_who=True)
+                )
                 with self._judge.open_read() as device:
                     lent = self._host.block.lend(device)
                     line.send(head_of(Ordered()), self._order().model_dump_json().encode(), SEND_S, (lent,))
