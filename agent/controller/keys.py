@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Secrets: a key file from which every credential and nonce is derived, so that the database holds none of them.
 
-The same purpose and subject give the same secret again: an answer that was lost can be repeated, and a desired state
-that holds a secret is composed anew at each poll. Whoever reads the database alone can impersonate nobody.
+The same purpose and subject give the same secret again: an answer that was lost can be repeated. What holds a secret
+and has to be kept as it was said is sealed. Whoever reads the database alone can impersonate nobody.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
 
 KEY_BYTES = 32
 
@@ -29,6 +31,20 @@ class Keys:
         """A secret of 256 bits for this purpose and subject; URL-safe text."""
         message = "\0".join((purpose, *subject)).encode()
         return base64.urlsafe_b64encode(hmac.digest(self._key, message, "sha256")).decode().rstrip("=")
+
+    def sealed(self, text: str, purpose: str, *subject: str) -> str:
+        """That text, to be read by this key alone."""
+        return self._box(purpose, *subject).encrypt(text.encode()).decode()
+
+    def opened(self, sealed: str, purpose: str, *subject: str) -> str | None:
+        """What was sealed for this purpose and subject; None if it was not, or by another key."""
+        try:
+            return self._box(purpose, *subject).decrypt(sealed.encode()).decode()
+        except InvalidToken:
+            return None
+
+    def _box(self, purpose: str, *subject: str) -> Fernet:
+        return Fernet(f"{self.derive(purpose, *subject)}=")
 
 
 def digest(secret: str) -> str:

@@ -6,8 +6,10 @@ from __future__ import annotations
 import pytest
 
 from agent.errors import DeviceError
+from agent.model.config_drive import ConfigDrive
 from agent.model.fault import Fault
 from agent.model.job import JobState
+from agent.model.protocol import ServiceIdentity
 from agent.model.request import DeployRequest, EraseRequest, Request
 from tests.controller.machine import Machine
 from tests.controller.world import World
@@ -122,6 +124,56 @@ def test_the_controller_restarts_in_the_middle(world: World, machine: Machine) -
     world.restart()
     assert world.server()["status"] == "ACTIVE"
     assert machine.beat().current
+
+
+def test_a_request_stays_as_it_was_given(world: World, machine: Machine) -> None:
+    """The controller that is back would say it otherwise (agents call by TLS from now on): the same id has the same
+    content, or its agent would end the deploy and refuse to go on. What it holds is secret, and forgotten with its job.
+    """
+    first = begun(world, machine)
+    generation = machine.generation
+    more = {"listen_tls": "127.0.0.1:8481", "require_certificates": False}
+    world.options = world.options.model_copy(update=more)
+    world.restart()
+
+    assert (taken(machine), machine.generation) == (first, generation)
+    kept = b"".join(path.read_bytes() for path in world.options.data.glob("controller.sqlite*"))
+    assert first.request_id.encode() in kept
+    assert isinstance(first.config_drive, ConfigDrive)
+    identity = first.config_drive.files["bms-agent/service.json"].get_secret_value()
+    assert ServiceIdentity.model_validate_json(identity).nonce.get_secret_value().encode() not in kept
+    machine.serve()
+    assert world.server()["status"] == "ACTIVE"
+    with world.controller.read() as tx:
+        assert [one.given for one in tx.assignments.all()] == [None]
+
+
+def test_a_newer_controller_does_not_change_a_request(world: World, server: Machine) -> None:
+    """Brought up to date, or set otherwise, in the middle of an erasure: this one is as it was ordered."""
+    world.user("DELETE", "/v1/servers/web")
+    server.serve()
+    first = server.desired().request
+    assert isinstance(first, EraseRequest)
+    world.options = world.options.model_copy(update={"show_hidden": not world.options.show_hidden})
+    world.restart()
+
+    assert server.desired().request == first
+    server.power_on()
+    again = server.desired().request
+    assert isinstance(again, EraseRequest)
+    assert (again.request_id != first.request_id, again.show_hidden != first.show_hidden) == (True, True)
+
+
+def test_a_request_that_cannot_be_read_is_composed(world: World, machine: Machine) -> None:
+    """Its key is lost: the agent is told something all the same, and the controller's log has it."""
+    first = begun(world, machine)
+    with world.controller.write() as tx:
+        held = tx.assignments.get(first.request_id)
+        assert held is not None
+        tx.assignments.change(held, given="another key's")
+
+    assert taken(machine) == first
+    assert "cannot be read as it was given" in world.log.getvalue()
 
 
 def test_the_controllers_own_absence_is_nobodys_fault(world: World, machine: Machine) -> None:

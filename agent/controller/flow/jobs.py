@@ -71,6 +71,9 @@ def end(tx: Transaction, now: datetime, job: Job, fault: Fault | None = None) ->
     request = tx.assignments.get(job.request_id) if job.request_id else None
     if request is not None and request.state is AssignmentState.OPEN:
         tx.assignments.change(request, state=AssignmentState.ABANDONED)
+    for one in tx.assignments.all(job_id=job.id):
+        if one.given is not None:  # nobody asks for it any more, and it holds secrets
+            tx.assignments.change(one, given=None)
     node = tx.nodes.get(job.node_id)
     if node is not None and node.job_id == job.id:
         tx.nodes.change(node, job_id=None, updated_at=now)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from agent.controller.context import Controller
 from agent.controller.flow import jobs, sessions
 from agent.controller.flow.beat import node_of
-from agent.controller.flow.publish import content_digest, desired, publish
+from agent.controller.flow.publish import content_digest, desired, publish, sealed
 from agent.controller.records.node import AgentSession, Credential, Node
 from agent.controller.refusal import NotAllowed
 from agent.controller.store.database import Transaction
@@ -57,7 +57,7 @@ def _hand_out(controller: Controller, credential: Credential) -> Desired:
         if _to_bind(tx, node, answer) and answer.request is not None:
             request = tx.assignments.get(answer.request.request_id)
             if request is not None:
-                tx.assignments.change(request, boot_id=session.boot_id)
+                tx.assignments.change(request, boot_id=session.boot_id, given=sealed(controller, answer.request))
                 log.info("request handed out", node=node.name, request=request.request_id, boot=session.boot_id)
         return answer
 

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The desired state of a node, from the records; its generation rises whenever its content changes."""
+"""The desired state of a node, from the records; its generation rises whenever its content changes.
+
+A request is composed until a boot has taken it, and repeated from then on as it was said: to an agent, the same id with
+other content is an error, and ends what it was at.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
+
+from pydantic import ValidationError
 
 from agent.controller.context import Controller
 from agent.controller.flow import jobs, sessions
@@ -16,7 +23,12 @@ from agent.controller.rules.desired import compose
 from agent.controller.store.database import Transaction
 from agent.model.network import NetworkConfig
 from agent.model.protocol import Desired
-from agent.model.request import Request
+from agent.model.request import REQUEST, Request
+from agent.program.log import Logger
+
+GIVEN = "request as it was given"
+
+log = Logger("controller")
 
 
 def publish(controller: Controller, tx: Transaction, node_id: str) -> Node:
@@ -48,6 +60,21 @@ def desired(controller: Controller, tx: Transaction, node: Node) -> Desired:
     )
 
 
+def sealed(controller: Controller, request: Request) -> str:
+    """A request as it is given: it may hold secrets."""
+    return controller.keys.sealed(REQUEST.dump_json(request).decode(), GIVEN, request.request_id)
+
+
+def given(controller: Controller, assignment: Assignment) -> Request | None:
+    """As it was given. None where that cannot be read: it was sealed by a key that is lost, or by a later release."""
+    text = controller.keys.opened(assignment.given or "", GIVEN, assignment.request_id)
+    if text is not None:
+        with suppress(ValidationError):
+            return REQUEST.validate_json(text)
+    log.error("a request cannot be read as it was given: it is composed anew", request=assignment.request_id)
+    return None
+
+
 def deploy_secrets(controller: Controller, request_id: str) -> DeploySecrets:
     """The secrets of one deploy."""
     derive = controller.keys.derive
@@ -70,6 +97,8 @@ def _network(tx: Transaction, node: Node, server: Server | None) -> NetworkConfi
 def _request(
     controller: Controller, tx: Transaction, node: Node, job: Job, assignment: Assignment, server: Server | None
 ) -> Request:
+    if assignment.given is not None and (kept := given(controller, assignment)) is not None:
+        return kept
     if assignment.verb == "hardware.validate":
         validation = tx.validations.get(job.id)
         return compose(assignment, None, tests=validation.order if validation else None)

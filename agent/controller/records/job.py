@@ -131,5 +131,11 @@ class Assignment(Frozen):
         default=None, description="of what destroys: the machine's own, as its ramdisk has listed them; None: not known"
     )
     boot_id: str | None = None
+    given: str | None = Field(
+        default=None,
+        repr=False,
+        description="the whole request, sealed, as that boot was given it: whatever becomes of what it was made of, or "
+        "of the program that made it, one id is one request; None: it was not, or its job is over",
+    )
     state: AssignmentState = AssignmentState.OPEN
     created_at: datetime

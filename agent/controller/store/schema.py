@@ -377,6 +377,7 @@ ASSIGNMENTS = Table(
     Column("network", Document(NetworkConfig)),
     Column("disks", Document(tuple[DiskIdentity, ...])),
     Column("boot_id", Text),
+    Column("given", Text),
     Column("state", Word(AssignmentState), nullable=False),
     Column("created_at", Utc, nullable=False),
 )

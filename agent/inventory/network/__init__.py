@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from agent.host.doors import Files, Host
 from agent.host.network_doors import Tables
-from agent.inventory.network.firewall import loaded_digests
+from agent.inventory.network.firewall import digests_or_why_not
 from agent.inventory.network.nic import nics_of
 from agent.model.network import LinkState, NetworkState, Nic
 
@@ -23,13 +23,12 @@ def network_state(
     """All of it, around the kernel's tables, with these sysctls. It is `since`, the same object, if nothing changed:
     then NICs are not looked into again, which takes several files each. Raises `HostError`.
     """
-    firewall, eips = loaded_digests(host)
+    filters = digests_or_why_not(host)
     settings = sysctls_now(host.files, sysctls)
     links = shaped(host, tables)
-    now = (firewall, eips, settings, links, tables.routes, tables.leased_routes, tables.rules)
+    now = (filters, settings, links, tables.routes, tables.leased_routes, tables.rules)
     if since is not None and now == (
-        since.firewall_digest,
-        since.eips_digest,
+        (since.firewall_digest, since.eips_digest, since.filters_unread),
         since.sysctls,
         since.links,
         since.routes,
@@ -44,8 +43,9 @@ def network_state(
         leased_routes=tables.leased_routes,
         rules=tables.rules,
         sysctls=settings,
-        firewall_digest=firewall,
-        eips_digest=eips,
+        firewall_digest=filters[0],
+        eips_digest=filters[1],
+        filters_unread=filters[2],
     )
 
 

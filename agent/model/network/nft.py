@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 FIREWALL_TABLE = "inet bms_agent"
 EIPS_TABLE = "ip bms_agent"
+CHANGED = "changed"
+"""In place of a digest: what is loaded is not what was."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class Snapshot(Frozen):
     routes: tuple[Route, ...] = ()
     rules: tuple[Rule, ...] = ()
     sysctls: dict[str, str] = Field(default_factory=dict)
-    firewall: Firewall | None = Field(default=None, description="None: the change does not touch it")
+    firewall: Firewall | None = Field(default=None, description="None: it is left alone")
     eips: tuple[Eip, ...] | None = None
     manager: Manager | None = None
     files: dict[str, str | None] = Field(

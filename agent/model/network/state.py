@@ -90,6 +90,9 @@ class NetworkState(Frozen):
     )
     firewall_digest: str | None = Field(default=None, description="of the Firewall that is loaded")
     eips_digest: str | None = Field(default=None, description="of the EIPs that are loaded")
+    filters_unread: str | None = Field(
+        default=None, description="why neither is known: nf_tables could not be read. That is not: there is none"
+    )
 
     def link(self, name: str) -> LinkState | None:
         """The link of that name."""

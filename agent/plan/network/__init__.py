@@ -39,7 +39,7 @@ from agent.model.network.proof import ControllerAddress, ProveNetwork
 from agent.model.network.soundness import VXLAN_OVERHEAD_BYTES
 from agent.model.network.state import has_lease
 from agent.model.network.step import LimitBandwidth, NetworkStep, PersistNetwork, RemoveAddress
-from agent.plan.network.firewall import eip_steps, firewall_steps
+from agent.plan.network.firewall import eip_steps, filters_are_known, firewall_steps, unseen_steps
 from agent.plan.network.links import change_links, is_other
 from agent.plan.network.proof import proofs_of
 from agent.plan.network.reach import refuse_to_cut
@@ -72,6 +72,7 @@ def plan_network(
     wanted = resolve(desired, state)
     mtus_fit_what_is_there(wanted, state)
     was = resolve_what_is_there(before, state)
+    filters_are_known(state, wanted, was)
     steps = changes(state, wanted, was, exact=False)
     refuse_to_cut(state, wanted, steps, controller)
     waiting = waiting_for_leases(wanted, state)
@@ -93,7 +94,9 @@ def plan_revert(
     """
     names = names_now(snapshot.config, state)
     former = without_absent(renamed(snapshot.config, names), state)
-    steps = changes(state, former, resolve_what_is_there(failed, state), exact=True)
+    unseen = unseen_steps(state, former)  # at the end: it may fail, and nothing else shall wait for it
+    seen = former.model_copy(update={"firewall": None, "eips": None} if unseen else {})
+    steps = changes(state, seen, resolve_what_is_there(failed, state), exact=True)
     sysctls = {renamed_key(key, names): value for key, value in snapshot.sysctls.items()}
     steps += change_sysctls(state, sysctls, frozenset())
     files = {path: text for path, text in snapshot.files.items() if text is not None and present.get(path) != text}
@@ -102,7 +105,7 @@ def plan_revert(
     lost = tuple(name for name in leased if is_without_lease(state, name))
     if snapshot.manager is not None and (files or removed or lost):
         steps.append(PersistNetwork(manager=snapshot.manager, files=files, removed=removed, restore=lost))
-    return NetworkPlan(steps=tuple(steps))
+    return NetworkPlan(steps=(*steps, *unseen))
 
 
 def without_absent(config: NetworkConfig, state: NetworkState) -> NetworkConfig:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agent.model.network import Eip, Firewall, IPAddress, eips_digest
+from agent.errors import PreconditionError
+from agent.model.network import Eip, Firewall, IPAddress, NetworkConfig, NetworkState, eips_digest
 from agent.model.network.step import ChangeMembers, ReplaceFirewall, SetEips
 
 Members = Mapping[str, tuple[IPAddress, ...]]
@@ -51,3 +52,25 @@ def eip_steps(loaded: str | None, desired: tuple[Eip, ...] | None) -> list[SetEi
     if desired is None or loaded == eips_digest(desired) or (loaded is None and not desired):
         return []
     return [SetEips(eips=desired)]
+
+
+def filters_are_known(state: NetworkState, wanted: NetworkConfig, was: NetworkConfig) -> None:
+    """What cannot be seen could not be brought back. Raises `PreconditionError` where firewall or EIPs are desired, or
+    those that were are to go."""
+    if state.filters_unread is None:
+        return
+    both = ((wanted.firewall, was.firewall, Firewall()), (wanted.eips, was.eips, ()))
+    if any(new is not None and not all(each in (None, none) for each in (new, old)) for new, old, none in both):
+        raise PreconditionError(
+            "planning security groups and EIPs",
+            f"what is loaded cannot be read: {state.filters_unread}",
+            hint="Nothing was changed. Has this kernel nf_tables, and may the agent ask it (CAP_NET_ADMIN)?",
+        )
+
+
+def unseen_steps(state: NetworkState, former: NetworkConfig) -> list[ReplaceFirewall | SetEips]:
+    """A revert that cannot see what is loaded takes it for none of what was: it loads that, or is not at its end."""
+    if state.filters_unread is None:
+        return []
+    firewall = [] if former.firewall is None else [ReplaceFirewall(firewall=former.firewall)]
+    return [*firewall, *([] if former.eips is None else [SetEips(eips=former.eips)])]

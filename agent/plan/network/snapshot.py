@@ -31,7 +31,7 @@ def snapshot(
     manager: Manager | None,
 ) -> Snapshot:
     """Of all that the steps touch. `wanted` and `was` have the kernel's names; `present` are the files that are there.
-    Firewall and bandwidths are known by what was desired: they are that, or none of ours.
+    Firewall and bandwidths are known by what was desired.
     """
     steps = list(steps)
     touched = {link.name for link in (*wanted.links, *was.links)} | {name for one in steps if (name := name_of(one))}
@@ -55,10 +55,11 @@ def snapshot(
     )
 
 
-def former(state: NetworkState, was: NetworkConfig) -> Firewall:
-    """The one that is loaded."""
-    known = was.firewall is not None and was.firewall.digest == state.firewall_digest
-    return was.firewall if known and was.firewall is not None else Firewall()
+def former(state: NetworkState, was: NetworkConfig) -> Firewall | None:
+    """The one that held last, whatever somebody has made of it since: a revert opens nothing. None where there is one,
+    and nobody knows which: then the new one stays.
+    """
+    return Firewall() if was.firewall is None and state.firewall_digest is None else was.firewall
 
 
 def related(state: NetworkState, names: set[str]) -> list[LinkState]:

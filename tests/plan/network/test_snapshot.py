@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
+import pytest
+
+from agent.errors import PreconditionError
 from agent.model.network import (
     Bridge,
     Eip,
@@ -47,6 +50,40 @@ def test_a_firewall_that_is_touched_comes_back() -> None:
                          snapshot(LOADED, NOTHING, before, steps, {}, None), NOTHING, {})  # fmt: skip
     assert revert.steps == (ReplaceFirewall(firewall=GROUPS), SetEips(eips=EIPS))
     assert plan_revert(LOADED, bare, NOTHING, {}).steps == (ReplaceFirewall(firewall=Firewall()), SetEips())
+
+
+def test_a_revert_opens_no_firewall() -> None:
+    """Somebody has changed the one that held, or flushed it: it comes back. Where one was loaded that nobody knows, the
+    new one stays: an empty one would let everybody in.
+    """
+    steps: list[NetworkStep] = [ReplaceFirewall(firewall=GROUPS)]
+    held = NetworkConfig.model_construct(firewall=GROUPS)
+    for loaded in (None, "changed"):
+        assert snapshot(NetworkState(firewall_digest=loaded), NOTHING, held, steps, {}, None).firewall == GROUPS
+    unknown = snapshot(NetworkState(firewall_digest="changed"), NOTHING, NOTHING, steps, {}, None)
+
+    assert plan_revert(LOADED, unknown, NOTHING, {}).steps == ()
+
+
+def test_what_cannot_be_seen_is_not_none() -> None:
+    """nf_tables does not answer: what held is loaded, after all else, and as long as it is not seen, it is not back."""
+    steps: list[NetworkStep] = [ReplaceFirewall(firewall=Firewall()), SetEips()]
+    held = NetworkConfig.model_construct(firewall=GROUPS, eips=EIPS)
+    blind = NetworkState(filters_unread="reading table inet bms_agent: timed out")
+    port = link("eno1", up=True)
+    kept = snapshot(LOADED.model_copy(update={"links": (port,)}), NetworkConfig(links=(port.config,)), held, steps, {},
+                    None)  # fmt: skip
+    back = (ReplaceFirewall(firewall=GROUPS), SetEips(eips=EIPS))
+
+    assert plan_revert(blind, kept, NOTHING, {}).steps[-2:] == back
+    down = blind.model_copy(update={"links": (link("eno1", up=False),)})
+    plan = plan_revert(down, kept, NOTHING, {}).steps
+    assert len(plan) > 2 and plan[-2:] == back
+    for desired in (held, NetworkConfig.model_construct(firewall=Firewall()), NetworkConfig.model_construct(eips=())):
+        with pytest.raises(PreconditionError, match="timed out"):
+            plan_network(blind, desired, held, Stored())
+    for desired in (NOTHING, NetworkConfig.model_construct(firewall=Firewall(), eips=())):
+        assert plan_network(blind, desired, NOTHING, Stored()).steps == ()
 
 
 def test_a_lease_s_route_that_was_replaced_comes_back() -> None:
