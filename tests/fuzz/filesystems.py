@@ -40,6 +40,7 @@ NAMES = [*sorted(disks.SIZES_MIB), "server"]
 KINDS = {"fat16": "vfat", "fat32": "vfat"}
 PARSERS: tuple[Callable[[Read, int], Filesystem], ...] = (Ext4, Xfs, Btrfs, Fat, Swap)
 MOST_READS = 5000
+FEW = 5
 
 
 class Busy(BaseException):
@@ -102,11 +103,15 @@ def made_of(data: bytes) -> tuple[Read, int, str]:
         count += 1
         if count > MOST_READS:
             raise Busy
-        found = bytearray(content.read(offset, length))
-        for place, new in changes:
-            first, last = max(place, offset), min(place + len(new), offset + length)
-            if first < last:
-                found[first - offset : last - offset] = new[first - place : last - place]
+        whole = content.read(offset, length)
+        end = offset + length
+        here = [(place, new) for place, new in changes if place < end and offset < place + len(new)]
+        if not here:
+            return whole
+        found = bytearray(whole)
+        for place, new in here:
+            first, last = max(place, offset), min(place + len(new), end)
+            found[first - offset : last - offset] = new[first - place : last - place]
         return bytes(found)
 
     return bounded(read, size), size, name
@@ -134,7 +139,9 @@ def whole_disk(data: bytes) -> object:
     looked = survey(read, size, 512)
     findings(looked)
     extents, _ = looked.allocated()
-    assert all(0 <= offset < offset + length <= looked.size_bytes <= size for offset, length in extents)
+    image_bytes = looked.size_bytes
+    assert image_bytes <= size
+    assert all(0 <= offset < offset + length <= image_bytes for offset, length in extents)
     return extents
 
 
@@ -163,10 +170,10 @@ def files_of_fat(image: bytes) -> object:
 
 
 def files_of_disc(disc: bytes) -> object:
-    """Names and contents."""
+    """Names and contents; of a folder the first few: each is looked for from the beginning."""
     iso = Iso(lambda offset, length: disc[offset : offset + length], len(disc))
     folders = ("/", "/many", "/etc", "/openstack/latest")
-    return [iso.content(f"{folder}/{name}", 1 << 16) for folder in folders for name in tuple(iso.names(folder))[:20]]
+    return [iso.content(f"{folder}/{name}", 1 << 16) for folder in folders for name in tuple(iso.names(folder))[:FEW]]
 
 
 def heads() -> Iterator[bytes]:

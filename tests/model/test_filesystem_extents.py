@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from array import array
 from itertools import pairwise
 
 import pytest
@@ -13,6 +14,7 @@ from agent.errors import DecodeError
 from agent.model.filesystem import Extent, bounded, complement, joined, less
 from agent.model.filesystem.ext4 import Ext4, set_bits
 from agent.model.filesystem.extents import Extents
+from agent.model.filesystem.fat import CLUSTER_MASK, STRETCH, free
 from agent.model.filesystem.known import kind_of, open_filesystem
 from tests.model import disks
 
@@ -42,6 +44,20 @@ def test_runs_of_bits(bitmap: bytes, count: int) -> None:
 
     assert {start + at for start, length in runs for at in range(length)} == ones
     assert all(first[0] + first[1] < second[0] for first, second in pairwise(runs))
+
+
+ENTRY = st.sampled_from([0, 0, 1, 7, 0x0FFF, 0x0FFFFFFF, 0xFFFFFFFF, 0xF0000000, 0x10000000])
+
+
+@given(st.lists(st.tuples(ENTRY, st.integers(1, 2 * STRETCH)), max_size=6), st.sampled_from(["H", "I"]))
+def test_free_clusters(runs: list[tuple[int, int]], form: str) -> None:
+    """They are those of whose entry the low 28 bits are zero, one by one, whole stretches of them and in between."""
+    table = array(form, [value & (1 << 8 * array(form).itemsize) - 1 for value, count in runs for _ in range(count)])
+    found = list(free(table.tobytes(), table.itemsize))
+
+    assert [first + at for first, length in found for at in range(length)] == [
+        number for number, value in enumerate(table) if not value & CLUSTER_MASK
+    ]
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9)), max_size=20), st.integers(1, 70))

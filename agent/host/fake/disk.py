@@ -30,7 +30,11 @@ class SparseBytes:
         return SparseBytes({number: bytearray(chunk) for number, chunk in self._chunks.items()})
 
     def read(self, offset: int, length: int) -> bytes:
-        """`length` bytes from `offset`."""
+        """`length` bytes from `offset`. Most lie within one chunk."""
+        first, begin = divmod(offset, CHUNK_BYTES)
+        if begin + length <= CHUNK_BYTES:
+            chunk = self._chunks.get(first)
+            return bytes(length) if chunk is None else bytes(chunk[begin : begin + length])
         return b"".join(
             bytes(self._chunks[number][start:end]) if number in self._chunks else bytes(end - start)
             for number, start, end in pieces(offset, length)

@@ -18,6 +18,8 @@ FEWEST_FAT16 = 4085
 MOST_CLUSTERS = 0x0FFFFFF5
 SLICE_BYTES = 1024 * 1024
 ENTRY_BYTES = 32
+STRETCH = 256
+CLUSTER_MASK = 0x0FFFFFFF
 NO_NAME = "NO NAME"
 DOING = "reading the FAT filesystem"
 
@@ -111,11 +113,29 @@ class Fat:
         for at in range(0, clusters, SLICE_BYTES):
             count = min(SLICE_BYTES, clusters - at)
             raw = self._read(self._layout.table_at + (at + 2) * entry_bytes, count * entry_bytes)
-            for number, value in enumerate(memoryview(raw).cast("H" if entry_bytes == 2 else "I"), at):
-                if value & 0x0FFFFFFF:
-                    continue
-                if number > start:
-                    yield start, number - start
-                start = number + 1
+            for first, length in free(raw, entry_bytes):
+                if at + first > start:
+                    yield start, at + first - start
+                start = at + first + length
         if clusters > start:
             yield start, clusters - start
+
+
+def free(table: bytes, entry_bytes: int) -> Iterator[Extent]:
+    """(first entry, count) of what is free, in order. Mostly a stretch of it is free, or in use, as a whole, which
+    takes a hundredth of the time that it takes to look at each entry.
+    """
+    stretch_bytes = STRETCH * entry_bytes
+    zeroes = bytes(stretch_bytes)
+    for at in range(0, len(table), stretch_bytes):
+        part = table[at : at + stretch_bytes]
+        first = at // entry_bytes
+        if part == zeroes[: len(part)]:
+            yield first, len(part) // entry_bytes
+            continue
+        entries = memoryview(part).cast("H" if entry_bytes == 2 else "I")
+        if min(entries) and max(entries) <= CLUSTER_MASK:
+            continue
+        for number, value in enumerate(entries, first):
+            if not value & CLUSTER_MASK:
+                yield number, 1

@@ -41,7 +41,8 @@ MARKS = (
 )
 ENCLOSING = ("crypto_LUKS", "BitLocker")
 """They lie over a filesystem's first bytes: a filesystem that was made later would have wiped their marks."""
-ZFS_MARK, ZFS_AT, ZFS_BYTES, ZFS_STEP = 0x00BAB10C, 128 * 1024, 128 * 1024, 1024
+ZFS_MARKS = tuple((0x00BAB10C).to_bytes(8, order) for order in ("little", "big"))
+ZFS_AT, ZFS_BYTES, ZFS_STEP = 128 * 1024, 128 * 1024, 1024
 ZFS_FEWEST = 4
 """Überblocks of the first label, as many as blkid wants to see."""
 PARSERS: dict[str, Callable[[Read, int], Filesystem]] = {
@@ -76,10 +77,7 @@ def is_zfs(read: Read, size_bytes: int) -> bool:
     if size_bytes < ZFS_AT + ZFS_BYTES:
         return False
     ring = read(ZFS_AT, ZFS_BYTES)
-    marks = [ring[at : at + 8] for at in range(0, ZFS_BYTES, ZFS_STEP)]
-    return (
-        sum(ZFS_MARK in (int.from_bytes(mark, "little"), int.from_bytes(mark, "big")) for mark in marks) >= ZFS_FEWEST
-    )
+    return sum(ring[at : at + 8] in ZFS_MARKS for at in range(0, ZFS_BYTES, ZFS_STEP)) >= ZFS_FEWEST
 
 
 def open_filesystem(read: Read, size_bytes: int, kind: str | None) -> Filesystem | None:

@@ -91,11 +91,11 @@ class Survey:
 
     def allocated(self, whole: frozenset[int] = frozenset()) -> tuple[Extents, dict[int, str]]:
         """(what belongs into an image, why a partition had to be taken whole by its number). Those in `whole` are."""
-        extents, reasons, at = Extents(), {}, 0
+        extents, reasons, at, size_bytes = Extents(), {}, 0, self.size_bytes
         for part in self.parts:
-            extents.add([(at, max(min(part.offset_bytes, self.size_bytes) - at, 0))])
+            extents.add([(at, max(min(part.offset_bytes, size_bytes) - at, 0))])
             at = part.end_bytes
-            if part.offset_bytes >= self.size_bytes or part.number in self.left_out:
+            if part.offset_bytes >= size_bytes or part.number in self.left_out:
                 continue
             if part.filesystem is not None and part.number not in whole:
                 try:
