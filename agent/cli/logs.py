@@ -5,14 +5,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import MutableMapping
 from contextlib import suppress
 from functools import partial
 from io import StringIO
-from typing import Any
 
-from agent.program.log import SETTINGS
-from agent.program.printable import printable
+from agent.program.log import SETTINGS, harmless
 
 
 def configure(level: str, form: str) -> None:
@@ -53,8 +50,3 @@ class Present(StringIO):
         with suppress(OSError):
             sys.stderr.write(text)
         return len(text)
-
-
-def harmless(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """What others have called things does nothing to a terminal: what is no text is quoted by the renderer."""
-    return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}

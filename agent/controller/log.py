@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from typing import TextIO
 
-from agent.program.log import SETTINGS
+from agent.program.log import SETTINGS, harmless
 
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
@@ -20,15 +20,14 @@ def set_up(form: str, stream: TextIO | None) -> None:
     import structlog
 
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
-        if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
     )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([structlog.processors.dict_tracebacks] if form == "json" else []),
+            structlog.processors.dict_tracebacks if form == "json" else structlog.processors.format_exc_info,
+            harmless,
             renderer,
         ],
         logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),

@@ -24,6 +24,7 @@ from agent.model.frozen import Frozen
 from agent.model.job import JobState, Progress
 from agent.model.network import Nic
 from agent.model.status import OPEN, Status
+from agent.program.printable import on_one_line, printable
 
 MOST_NICS = 6
 NAME_COLUMNS = 12
@@ -117,8 +118,8 @@ def lines(shown: Screen, columns: int) -> list[str]:
 
 
 def fold(name: str, text: str, columns: int) -> list[str]:
-    """In up to three lines; what does not fit into those is in the log."""
-    parts = wrap(plain(text), columns - NAME_COLUMNS, break_on_hyphens=False) or [""]
+    """In up to three lines; what does not fit into those is in the log. An image server's words are in faults."""
+    parts = wrap(printable(text), columns - NAME_COLUMNS, break_on_hyphens=False) or [""]
     names = [name, *[""] * (len(parts) - 1)]
     return [f"{word:<{NAME_COLUMNS}}{part}".rstrip() for word, part in zip(names, parts, strict=True)][:MOST_FOLDS]
 
@@ -172,9 +173,4 @@ def line(shown: Screen) -> str:
         parts.append(f"key {status.fingerprint}")
     if shown.last_fault is not None:
         parts.append(shown.last_fault.code)
-    return plain("; ".join(parts))
-
-
-def plain(text: str) -> str:
-    """With nothing in it that a terminal would do: an image server's words are in faults."""
-    return "".join(one if one.isprintable() else " " for one in text)
+    return on_one_line("; ".join(parts))

@@ -66,12 +66,17 @@ def content(node: str, told: Properties, *, is_whole: bool) -> list[Content]:
     return found
 
 
+def by_node(names: tuple[str, ...], holders: tuple[Holder, ...]) -> dict[str, Holder]:
+    """A disk, its partitions, and what is made of them, by the nodes under which the kernel names what it mounts."""
+    devices = (*(Holder(name=each) for each in names), *holders)
+    labelled = {f"/dev/mapper/{one.label}": one for one in holders if one.label}
+    return {f"/dev/{one.name}": one for one in devices} | labelled
+
+
 def swapping(names: tuple[str, ...], holders: tuple[Holder, ...], uses: list[tuple[str, str]]) -> tuple[Holder, ...]:
     """Where on a disk (its name and its partitions'), or on what is made of it, the kernel swaps."""
-    nodes = {f"/dev/{each}": each for each in names}
-    for one in holders:
-        nodes |= dict.fromkeys((f"/dev/{one.name}", f"/dev/mapper/{one.label}"), one.name)
-    found = (nodes[node] for node, use in uses if use == SWAPPED and node in nodes)
+    nodes = by_node(names, holders)
+    found = (nodes[node].name for node, use in uses if use == SWAPPED and node in nodes)
     return tuple(Holder(name=f"swap-{name}", kind="swap", on=(name,)) for name in found)
 
 
@@ -79,10 +84,8 @@ def users(names: tuple[str, ...], holders: tuple[Holder, ...], uses: list[tuple[
     """Why a disk (its name and its partitions') may not be overwritten, as text: mounts, on it or on what is made of
     it, and the devices that are made of it, swap among them.
     """
-    nodes = {f"/dev/{each}": f"/dev/{each}" for each in names}
-    for one in holders:
-        nodes |= dict.fromkeys((f"/dev/{one.name}", f"/dev/mapper/{one.label}"), f"/dev/{one}")
-    mounted = [f"{nodes[node]} is {use}" for node, use in uses if node in nodes and use != SWAPPED]
+    nodes = by_node(names, holders)
+    mounted = [f"/dev/{nodes[node]} is {use}" for node, use in uses if node in nodes and use != SWAPPED]
     below = {*names, *(one.name for one in holders)}
     return (*mounted, *(one.claim(each) for one in reversed(holders) for each in one.on if each in below))
 

@@ -9,9 +9,11 @@ writes an image, write none.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from threading import Lock
 from typing import Any
+
+from agent.program.printable import printable
 
 
 class Logger:
@@ -76,3 +78,10 @@ class Settings:
 
 
 SETTINGS = Settings()
+
+
+def harmless(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A step of every log, behind what makes text of errors: what others have called things does nothing to a terminal.
+    What is no text is quoted by what writes the line.
+    """
+    return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}

@@ -15,10 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
-from tests.link.beside import NOBODY, listener
+from tests.link.beside import listener
+from tests.nobody import as_nobody
 
-HANDED_OVER = f"""
-import os, sys
+HANDED_OVER = as_nobody(
+    "writer",
+    """
 from contextlib import suppress
 from agent.errors import LinkError
 from agent.life.sd_notify import Notifier
@@ -29,15 +31,9 @@ made.counters.threads()
 with suppress(LinkError), made.fetch("http://127.0.0.1:9/"):
     pass
 import agent.host.connections, bz2, lzma, structlog, zstandard
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_FDS="1", LISTEN_FDNAMES="writer", LISTEN_PID=str(os.getpid()))
-if os.geteuid() == 0:
-    os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
-run(made, Notifier())
-"""
-"""What systemd does: the socket is the fourth file, and the user is another. What is imported late is imported before:
-nobody may not read an administrator's virtual environment.
-"""
+""",
+    "run(made, Notifier())",
+)
 
 
 class Started:

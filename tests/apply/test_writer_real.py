@@ -25,8 +25,8 @@ from tests.apply.real import cannot_boot, host, write_of
 from tests.apply.started import Started, started
 from tests.controller.chunks import Bytes
 from tests.hostile import Server, good, serving, stall_after
-from tests.link.beside import NOBODY
 from tests.loops import loop
+from tests.nobody import NOBODY
 
 DISK = 192 * MIB
 IMAGE = gpt_image(96 * MIB)

@@ -18,10 +18,12 @@ from agent.life.sd_notify import Notifier
 from agent.link.process import serve
 from agent.model.call import Call
 from agent.model.frozen import decode
+from tests.nobody import as_nobody
 
-NOBODY = 65534
-HANDED_OVER = f"""
-import os, structlog, sys
+HANDED_OVER = as_nobody(
+    "link",
+    """
+import structlog
 from contextlib import suppress
 from agent.errors import LinkError
 from agent.life.sd_notify import Notifier
@@ -31,15 +33,10 @@ from agent.link.process import run
 from agent.model.call import Call
 with suppress(LinkError):
     Direct("http://127.0.0.1:9", None).exchange(Call(method="GET", target="/"), b"")
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_FDS="1", LISTEN_FDNAMES="link", LISTEN_PID=str(os.getpid()))
-if os.geteuid() == 0:
-    os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
-run(Notifier(), stop_on_signals())
-"""
-"""What systemd does: the socket is the fourth file, and the user is another. A call before that has everything
-imported: nobody may not read an administrator's virtual environment.
-"""
+""",
+    "run(Notifier(), stop_on_signals())",
+)
+"""A call before the user changes has everything imported."""
 
 
 def listener(path: Path) -> socket.socket:

@@ -37,7 +37,8 @@ from agent.model.frozen import decode
 from agent.model.protocol import CERTIFICATE_PATH, Acknowledged, Desired, ReportBatch, ReportsAnswer
 from tests.controller.routes import routes
 from tests.link.answers import answering
-from tests.link.beside import NOBODY, beside, listener, started, user_of
+from tests.link.beside import beside, listener, started, user_of
+from tests.nobody import NOBODY
 
 BATCH = ReportBatch(stream_id="s", reports=())
 TAKEN = (200, '{"acknowledged": 7}')

@@ -21,6 +21,7 @@ from agent.life.watch import Watch
 from agent.model.fault import Fault
 from agent.model.ironic.wire import CommandError, CommandResult, Status
 from agent.program.log import Logger
+from agent.program.printable import printable
 
 NAME = re.compile(r"[a-z0-9_]{1,64}\.[a-z0-9_]{1,64}")
 WAIT_S = 50.0
@@ -249,15 +250,10 @@ def outcome_of(command: Command, order: Order) -> Outcome:
 
 
 def error_of(fault: Fault) -> CommandError:
-    """Ironic shows the details and nothing else, so all of it is there."""
+    """Ironic shows the details and nothing else, so all of it is there. What JSON cannot hold would spoil the list."""
     causes = f" (caused by {fault.details})" if fault.details else ""
     return CommandError(
         type=fault.code,
         message=printable(fault.message),
         details=printable(f"{fault.message}{causes} [{fault.code}] {fault.hint}".strip()),
     )
-
-
-def printable(text: str) -> str:
-    """What JSON cannot hold would spoil the whole list."""
-    return text.encode(errors="replace").decode()

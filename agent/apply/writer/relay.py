@@ -14,7 +14,7 @@ from typing import Self, assert_never
 
 from agent.apply.lender import doing_of
 from agent.apply.writer.judge import Judge
-from agent.apply.writer.wire import plain, raised, said
+from agent.apply.writer.wire import raised, said
 from agent.errors import (
     AgentError,
     DecodeError,
@@ -45,6 +45,7 @@ from agent.model.writing import (
     Written,
 )
 from agent.program.log import Logger
+from agent.program.printable import on_one_line
 
 ATTEMPTS = 3
 SEND_S = 60.0
@@ -151,11 +152,11 @@ class Conversation:
             match told:
                 case Step():
                     self._judge_step(told)
-                    self._advance(told.done_bytes, told.total_bytes, plain(told.limited_by or "") or None)
+                    self._advance(told.done_bytes, told.total_bytes, on_one_line(told.limited_by or "") or None)
                 case Meant() | Begin():
                     self._answer(line, disk, told, piece[1])
                 case Written():
-                    return told.model_copy(update={"limited_by": plain(told.limited_by)})
+                    return told.model_copy(update={"limited_by": on_one_line(told.limited_by)})
                 case Failed():
                     raise raised(told)
                 case _:

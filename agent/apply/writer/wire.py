@@ -8,6 +8,7 @@ from __future__ import annotations
 from agent import errors
 from agent.errors import AgentError, WriterFailed
 from agent.model.writing import Failed
+from agent.program.printable import on_one_line
 
 KINDS: tuple[type[AgentError], ...] = (
     errors.InputError,
@@ -45,9 +46,4 @@ def said(error: AgentError) -> Failed:
 def raised(failed: Failed) -> AgentError:
     """As if it had happened here."""
     kind = BY_CODE.get(failed.code, WriterFailed)
-    return kind(plain(failed.doing), plain(failed.evidence), hint=plain(failed.hint) or None)
-
-
-def plain(text: str) -> str:
-    """Without what moves a cursor."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return kind(on_one_line(failed.doing), on_one_line(failed.evidence), hint=on_one_line(failed.hint) or None)

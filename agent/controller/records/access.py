@@ -10,6 +10,7 @@ from pydantic import Field
 
 from agent.controller.records.owned import Name, Owned
 from agent.model.frozen import Frozen
+from agent.program.printable import on_one_line
 
 PATH_CHARACTERS = 255
 
@@ -99,12 +100,8 @@ class Audited(Frozen):
     refused: str | None = Field(default=None, description="the code of the refusal; null: it was done")
 
 
-def plain(path: str) -> str:
-    """As it may be kept and shown: a path may hold anything, and PostgreSQL takes no NUL."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in path[:PATH_CHARACTERS])
-
-
 def audited(caller: Caller, at: datetime, refused: str | None = None) -> Audited:
-    """What is remembered of a call."""
+    """What is remembered of a call. Its path may hold anything, and PostgreSQL takes no NUL."""
     told = caller.model_dump(exclude={"name", "call_id", "of_cloud", "path"})
-    return Audited(id=caller.call_id, at=at, who=caller.name, path=plain(caller.path), refused=refused, **told)
+    path = on_one_line(caller.path[:PATH_CHARACTERS])
+    return Audited(id=caller.call_id, at=at, who=caller.name, path=path, refused=refused, **told)

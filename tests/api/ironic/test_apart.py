@@ -33,18 +33,19 @@ from agent.model.frozen import decode
 from agent.model.ironic.asked import LARGEST_BODY_BYTES, Answered, Asked, Opening, Page
 from tests.api.ironic.asked import node
 from tests.api.ironic.served import TIMEOUT_S, TOKEN, Agent, beside, serving
-from tests.link.beside import NOBODY, Started, listener, user_of
+from tests.link.beside import Started, listener, user_of
+from tests.nobody import NOBODY, as_nobody
 
 SYNC = json.dumps({"name": "standby.sync", "params": {}}).encode()
 STEP = "deploy.execute_deploy_step"
-HANDED_OVER = f"""
-import os, socket, structlog, sys
+HANDED_OVER = as_nobody(
+    "api",
+    """
+import socket, structlog
 from ctypes import CDLL, c_uint, c_uint64, c_void_p
 from threading import Event
 from agent.life.sd_notify import Notifier
 from agent.api.ironic.process import run
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_FDS="1", LISTEN_FDNAMES="api", LISTEN_PID=str(os.getpid()))
 lib = CDLL("libseccomp.so.2")
 lib.seccomp_init.restype = c_void_p
 rules, deny = c_void_p(lib.seccomp_init(c_uint(0x7FFF0000))), c_uint(0x00050001)
@@ -59,10 +60,9 @@ try:
     sys.exit("a socket of the Internet's was made")
 except PermissionError:
     pass
-if os.geteuid() == 0:
-    os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
-run(Notifier(), Event())
-"""
+""",
+    "run(Notifier(), Event())",
+)
 
 
 class Done:
