@@ -134,8 +134,8 @@ def test_an_error_is_told_whole(agent: Agent) -> None:
     assert failed["command_error"] == {
         "type": "HOST.ERROR",
         "code": 500,
-        "message": "doing ?: no",
-        "details": "doing ?: no [HOST.ERROR] Look at the agent's log for the lines before this one.",
+        "message": "doing \ufffd: no",
+        "details": "doing \ufffd: no [HOST.ERROR] Look at the agent's log for the lines before this one.",
     }
     assert broken["command_error"]["type"] == "AGENT.BUG"
     assert [one["id"] for one in agent.listed()] == [failed["id"], broken["id"]]
