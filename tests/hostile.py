@@ -22,8 +22,8 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, body: bytes) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, body: bytes, host: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__((host, port), Handler)
         self.body = body
         self.etag = '"first"'
         self.script: list[Answer] = []
@@ -39,7 +39,7 @@ class Server(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"http://127.0.0.1:{self.server_address[1]}/image"
+        return f"http://{self.server_address[0]!s}:{self.server_address[1]}/image"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -224,9 +224,9 @@ KEEP_OPEN = (good, chunked)
 
 
 @contextmanager
-def serving(body: bytes) -> Iterator[Server]:
+def serving(body: bytes, host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
     """A server for as long as the block runs."""
-    server = Server(body)
+    server = Server(body, host, port)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="image-server")
     thread.start()
     try:

@@ -46,6 +46,7 @@ def controller(
     calls_per_s: Annotated[float | None, typer.Option(help="that one token may make; 0: any")] = None,
     strangers_per_s: Annotated[float | None, typer.Option(help="without a known token, from one address")] = None,
     imports: Annotated[str | None, typer.Option(help="who converts imported images: here, apart, or only this")] = None,
+    import_from: Annotated[list[str] | None, typer.Option(help="a private network: projects import from it")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning, error")] = None,
     log_format: Annotated[str | None, typer.Option(help="text or json")] = None,
 ) -> None:

@@ -15,7 +15,7 @@ from agent.controller.bmc import PowerDriver, Redfish
 from agent.controller.clock import Clock, SystemClock
 from agent.controller.images import Announced, Kept
 from agent.controller.imports.convert import Order, Workshop
-from agent.controller.imports.download import Tell
+from agent.controller.imports.download import Networks, Tell
 from agent.controller.imports.incoming import forget_parts
 from agent.controller.keys import Keys, load_key, load_token
 from agent.controller.nonces import Nonces
@@ -35,9 +35,9 @@ class Importer(Protocol):
         ...
 
     def fetch(
-        self, url: str, access: Access, announced: Announced, path: Path, tell: Tell, *, may_be_here: bool
+        self, url: str, access: Access, announced: Announced, path: Path, tell: Tell, *, inside: Networks | None
     ) -> None:
-        """A URL into a file; whether it may be on this machine itself. Raises `AgentError`."""
+        """A URL into a file, from the Internet or one of these networks; None: from anywhere. Raises `AgentError`."""
         ...
 
     def convert(self, order: Order, target: Path, tell: Tell) -> Kept:

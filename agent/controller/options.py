@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -84,6 +85,10 @@ class Options(Frozen):
         default="here",
         description="who converts imported images: this process; another one on the same data directory; this one, "
         "which then does nothing else",
+    )
+    import_from: tuple[IPv4Network | IPv6Network, ...] = Field(
+        default=(),
+        description="private networks from which projects may import images, too; the whole cloud imports from any",
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"

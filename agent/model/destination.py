@@ -8,9 +8,9 @@ to none, not to this machine itself, and never a link-local address, where metad
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from socket import inet_aton, inet_ntoa
 from typing import TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
@@ -122,6 +122,13 @@ def is_loopback(text: str) -> bool:
 def is_link_local(text: str) -> bool:
     """169.254/16 and fe80::/10, also when the first is written as IPv6; and where clouds have their metadata else."""
     return any(each.is_link_local or each in METADATA for each in meant(text))
+
+
+def is_public(text: str, inside: Sequence[IPv4Network | IPv6Network] = ()) -> bool:
+    """Whether all the Internet has that address, or it is in one of these networks; also whatever it leads to."""
+    return all(
+        (each.is_global and not each.is_multicast) or any(each in network for network in inside) for each in meant(text)
+    )
 
 
 def meant(text: str) -> tuple[IPv4Address | IPv6Address, ...]:

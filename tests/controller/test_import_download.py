@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Network
 from pathlib import Path
 from threading import Thread
 
@@ -155,23 +158,28 @@ def test_redirects_without_end(server: Server, tmp_path: Path) -> None:
 
 @pytest.mark.root
 def test_a_name_that_leads_astray() -> None:
-    """Nothing of what a link-local server answers is taken, whatever name led there."""
+    """A link-local server is asked for nothing, whatever name led there."""
+    asked = list[bytes]()
 
     def lured() -> None:
         command("ip", "link", "set", "lo", "up")
         command("ip", "address", "add", "169.254.7.7/32", "dev", "lo")
         with socket.create_server(("169.254.7.7", 0)) as metadata:
-            Thread(target=answer, args=(metadata,)).start()
-            with session(OPEN) as http:
-                http.get(f"http://169.254.7.7:{metadata.getsockname()[1]}/", stream=True, timeout=10)
+            listening = Thread(target=answer, args=(metadata,))
+            listening.start()
+            try:
+                with session(OPEN) as http:
+                    http.get(f"http://169.254.7.7:{metadata.getsockname()[1]}/", stream=True, timeout=10)
+            finally:
+                listening.join(10)
 
     def answer(metadata: socket.socket) -> None:
         with metadata.accept()[0] as connection:
-            connection.recv(1000)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ns3cret")
+            asked.append(connection.recv(1000))
 
     with pytest.raises(ImageUnavailable, match="is link-local"):
         in_new_network(lured)
+    assert asked == [b""]
 
 
 def test_weak_validators(server: Server, tmp_path: Path) -> None:
@@ -204,8 +212,49 @@ def test_what_is_not_its_owners_to_see(server: Server, tmp_path: Path) -> None:
         ("http://images.example/x", Access(proxy=server.url.removesuffix("/image"))),
     ):
         with pytest.raises(ImageUnavailable, match="is this machine itself"):
-            Download(url, access, NOTHING, lambda *_: None, may_be_here=False).to(tmp_path / "source")
+            Download(url, access, NOTHING, lambda *_: None, inside=()).to(tmp_path / "source")
         assert not (tmp_path / "source").read_bytes()
+    assert server.asked == []
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("proxied", ["no", "by the project", "by the operator"])
+def test_a_project_reaches_no_private_network(tmp_path: Path, proxied: str) -> None:
+    """What listens there hears nothing, whoever is to ask it; unless the operator names the network, or it is the
+    operator's own proxy, which then is asked for nothing in there.
+    """
+
+    def download(*inside: IPv4Network, url: str = "http://10.9.0.7:8000/image") -> bytes:
+        access = Access(proxy="http://10.9.0.7:8000") if proxied == "by the project" else OPEN
+        Download(url, access, NOTHING, lambda *_: None, pause_s=0.01, inside=inside).to(tmp_path / "source")
+        return (tmp_path / "source").read_bytes()
+
+    def served() -> None:
+        command("ip", "link", "set", "lo", "up")
+        command("ip", "address", "add", "10.9.0.7/32", "dev", "lo")
+        with serving(FILE, host="10.9.0.7", port=8000) as private:
+            for inside in ((), (IPv4Network("10.8.0.0/16"),)):
+                with pytest.raises(ImageUnavailable, match=r"10\.9\.0\.7, is of a private network"):
+                    download(*inside)
+            assert private.asked == []
+            assert download(IPv4Network("10.9.0.0/24")) == FILE
+            if proxied == "by the operator":
+                assert download(url="http://images.example/image") == FILE
+
+    with proxy_in_environment("http://10.9.0.7:8000" if proxied == "by the operator" else None):
+        in_new_network(served)
+
+
+@contextmanager
+def proxy_in_environment(proxy: str | None) -> Iterator[None]:
+    """For the time of a test."""
+    before = dict(os.environ)
+    os.environ |= {"http_proxy": proxy} if proxy else {}
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
 
 
 def test_where_a_redirect_may_lead() -> None:
@@ -213,5 +262,6 @@ def test_where_a_redirect_may_lead() -> None:
     allowed = Download("http://images.example/x", OPEN, NOTHING, lambda *_: None)
     own = Download("http://127.0.0.1:80/x", OPEN, NOTHING, lambda *_: None)
 
-    assert not allowed.may_lead_here("http://cdn.example/x") and allowed.may_lead_here("http://images.example/y")
-    assert own.may_lead_here("http://other.example/x")
+    assert not allowed.allowed("http://cdn.example/x").may_be_here
+    assert allowed.allowed("http://images.example/y").may_be_here
+    assert own.allowed("http://other.example/x").may_be_here

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -303,11 +304,15 @@ def test_another_controllers_import_is_left_alone(world: World) -> None:
 
 
 def test_what_a_project_fetches_is_not_the_controllers_own(world: World) -> None:
-    """Only whoever is of the whole cloud may name what is on the controller itself."""
+    """Only whoever is of the whole cloud may name what is on the controller itself, or in a network that is not the
+    Internet; but for those of which the operator says so.
+    """
+    world.options = world.options.model_copy(update={"import_from": (IPv4Network("10.9.0.0/16"),)})
+    world.restart()
     world.importer.makes = IMAGE
     for somebody in (person(world, "red", "operator", "red"), administrator(world)):
         somebody.does("POST", "/v1/images/import", FAR | {"name": f"of-{somebody.token[:4]}"})
         fetch_next(world.controller)
         convert_next(world.controller)
 
-    assert world.importer.inward == [False, True]
+    assert world.importer.inward == [(IPv4Network("10.9.0.0/16"),), None]

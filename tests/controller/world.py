@@ -20,7 +20,7 @@ from agent.controller.flow.power import serve_power
 from agent.controller.flow.tick import tick
 from agent.controller.images import Announced, Kept
 from agent.controller.imports.convert import Order
-from agent.controller.imports.download import Tell
+from agent.controller.imports.download import Networks, Tell
 from agent.controller.log import configure
 from agent.controller.measure.chunked import Chunked
 from agent.controller.options import Options
@@ -107,8 +107,8 @@ class FakeImporter:
     steps: tuple[tuple[str, int, int | None], ...] = ()
     during: Callable[[], object] = lambda: None
     fetched: list[tuple[str, Access, Announced]] = field(default_factory=list)
-    inward: list[bool] = field(default_factory=list)
-    """whether each might be on the controller itself"""
+    inward: list[Networks | None] = field(default_factory=list)
+    """from which private networks each might come"""
     converted: list[Order] = field(default_factory=list)
 
     def must_be_equipped(self) -> None:
@@ -117,10 +117,10 @@ class FakeImporter:
             raise ToolMissing("importing an image", f"{self.missing} is not installed", hint=f"Install {self.missing}.")
 
     def fetch(
-        self, url: str, access: Access, announced: Announced, path: Path, tell: Tell, *, may_be_here: bool
+        self, url: str, access: Access, announced: Announced, path: Path, tell: Tell, *, inside: Networks | None
     ) -> None:
         """A file of a few bytes."""
-        self.inward.append(may_be_here)
+        self.inward.append(inside)
         self.fetched.append((url, access, announced))
         self._work(tell)
         path.write_bytes(b"fetched")

@@ -7,6 +7,7 @@ import contextlib
 import random
 import socket
 from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network
 
 import pytest
 from pydantic import SecretStr
@@ -14,7 +15,7 @@ from pydantic import SecretStr
 from agent.errors import AccessDenied, AgentError, ImageUnavailable
 from agent.host.connections import Plain, pools, proxy_of, trust
 from agent.host.fetch import RealFetch
-from agent.model.destination import is_link_local, is_loopback, must_be_allowed
+from agent.model.destination import is_link_local, is_loopback, is_public, must_be_allowed
 from agent.model.image import OPEN, Access
 from tests import hostile
 from tests.bodies import whole
@@ -243,3 +244,22 @@ def test_this_machine_by_any_name(address: str) -> None:
     """Its own addresses, also as IPv6."""
     assert is_loopback(address) and not is_link_local(address)
     assert not is_loopback("192.0.2.1") and not is_loopback("2001:db8::1")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "127.0.0.1", "0.0.0.0", "169.254.169.254", "224.0.0.1",
+     "192.0.2.1", "255.255.255.255", "fd00::1", "fe80::1", "::1", "::", "ff02::1", "::ffff:10.0.0.1", "2002:a00:1::1",
+     "64:ff9b::a00:1", "::10.0.0.1"],
+)  # fmt: skip
+def test_what_not_all_the_internet_has(address: str) -> None:
+    """Private, shared, link-local, multicast, documentation, in whichever way it is written."""
+    assert not is_public(address)
+    assert not is_public(address, (IPv4Network("10.1.0.0/16"), IPv6Network("fd01::/16")))
+
+
+def test_what_is_allowed_beside_the_internet() -> None:
+    """A network that is named, and nothing that leads out of it."""
+    assert is_public("93.184.216.34") and is_public("2606:2800:220:1::1")
+    assert is_public("10.1.2.3", (IPv4Network("10.1.0.0/16"),)) and is_public("fd01::7", (IPv6Network("fd01::/16"),))
+    assert not is_public("2002:a00:1::1", (IPv6Network("2002::/16"),))

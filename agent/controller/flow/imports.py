@@ -145,7 +145,8 @@ def fetch_next(controller: Controller) -> None:
         with controller.read() as tx:
             image = tx.images.get(one.image_id)
         is_clouds = image is not None and image.project is None  # what it fetches, others can read
-        controller.importer.fetch(one.url, one.access, announced, path, tell, may_be_here=is_clouds)
+        inside = None if is_clouds else controller.options.import_from
+        controller.importer.fetch(one.url, one.access, announced, path, tell, inside=inside)
         with controller.write() as tx:
             tx.imports.change(one, step=ImportStep.CONVERT, attempts=0, doing=WAITING, access=OPEN)
         log.info("import fetched", image=one.image_id)

@@ -20,7 +20,7 @@ from pathlib import Path
 import agent as this_program
 from agent.controller.images import Announced, Kept
 from agent.controller.imports import qemu
-from agent.controller.imports.download import Download, Tell
+from agent.controller.imports.download import Download, Networks, Tell
 from agent.controller.imports.incoming import SOURCE
 from agent.controller.imports.kinds import DRIVERS, importable
 from agent.controller.imports.sandbox import Box, Limits, ProgramFailed, run_boxed, tool
@@ -73,10 +73,10 @@ class Workshop:
             tool(name)
 
     def fetch(
-        self, url: str, access: Access, announced: Announced, path: Path, tell: Tell, *, may_be_here: bool
+        self, url: str, access: Access, announced: Announced, path: Path, tell: Tell, *, inside: Networks | None
     ) -> None:
         """The file of an import, from its URL. Raises `AgentError`."""
-        Download(url, access, announced, tell, may_be_here=may_be_here).to(path)
+        Download(url, access, announced, tell, inside=inside).to(path)
 
     def convert(self, order: Order, target: Path, tell: Tell) -> Kept:
         """The chunked image, whole, at `target`. Raises `AgentError`, and what `tell` raises."""

@@ -2,7 +2,8 @@
 """A URL into a file, for an import: once, hashed on its way; after a break it goes on where it was.
 
 Redirects are followed as the agent does (`agent.model.destination`): never out of TLS, never to a link-local address,
-and with credentials only where the URL itself leads.
+and with credentials only where the URL itself leads. Who is not of the whole cloud gets nothing from this machine, nor
+from a private network: what listens there does so for others.
 """
 
 from __future__ import annotations
@@ -12,17 +13,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.poolmanager import PoolManager
 
 from agent.controller.images import LARGEST_BYTES, Announced, room_for
 from agent.errors import AccessDenied, AgentError, ImageChanged, ImageTruncated, ImageUnavailable, LinkError
-from agent.model.destination import followed, is_here, is_link_local, is_loopback
+from agent.model.destination import followed, is_here, is_link_local, is_loopback, is_public, literal
 from agent.model.image import Access
 from agent.model.url import named, origin, without_user
 
@@ -31,6 +37,7 @@ PIECE_BYTES = 1024 * 1024
 TRIES = 5
 PAUSE_S = 3.0
 
+Networks = tuple[IPv4Network | IPv6Network, ...]
 Tell = Callable[[str, int, int | None], None]
 """What is being done, bytes done, bytes in all where known. It may raise: then the work ends."""
 
@@ -44,8 +51,8 @@ class Download:
     announced: Announced
     tell: Tell
     pause_s: float = PAUSE_S
-    may_be_here: bool = True
-    """it may be on this machine itself"""
+    inside: Networks | None = None
+    """where it may be, beside the Internet; None: anywhere, on this machine itself, too"""
     done_bytes: int = 0
     total_bytes: int | None = None
     _validator: str | None = None
@@ -96,7 +103,8 @@ class Download:
             proxy = self.access.proxy
             guard = http.get_adapter(url)
             assert isinstance(guard, Guarded)
-            guard.may_be_here = self.may_lead_here(url)
+            guard.allowed = self.allowed(url)
+            guard.allowed.literally(url)
             proxies = {"http": proxy, "https": proxy} if proxy else requests.utils.get_environ_proxies(url)
             answer = http.get(
                 url,
@@ -113,14 +121,15 @@ class Download:
 
         return followed(doing, self.url, self.access, ask)[0]
 
-    def may_lead_here(self, url: str) -> bool:
-        """Whether that URL, of a redirect or the first, may be on this machine itself. What a redirect led to may not,
-        unless it was here before; the environment's proxy is its operator's choice,
-        and says nothing about who is behind it."""
-        if self.access.proxy is None and requests.utils.get_environ_proxies(url):
-            return True
+    def allowed(self, url: str) -> Allowed:
+        """Where a request for that URL, of a redirect or the first, may come out. What a redirect led to may not be
+        this machine itself, unless it was here before. The environment's proxy is its operator's choice, wherever it
+        is, and says nothing about who is behind it, but for an address that the URL itself has.
+        """
+        by_operator = self.access.proxy is None and bool(requests.utils.get_environ_proxies(url))
         home, _, _ = without_user(self.url)
-        return self.may_be_here and (origin(url) == origin(home) or is_here(home))
+        may_be_here = self.inside is None and (origin(url) == origin(home) or is_here(home))
+        return Allowed(self.inside, by_operator or may_be_here, is_proxied=by_operator or self.access.proxy is not None)
 
     def _begin(self, doing: str, answer: requests.Response) -> None:
         status = answer.status_code
@@ -167,24 +176,78 @@ def session(access: Access) -> Iterator[requests.Session]:
         yield http
 
 
-class Guarded(HTTPAdapter):
-    """Looks where a name came out before anything of the answer is read. What was asked for by then is a GET."""
+@dataclass(frozen=True)
+class Allowed:
+    """Where connections may lead."""
 
-    may_be_here = True
+    inside: Networks | None = None
+    may_be_here: bool = True
+    is_proxied: bool = False
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+    def literally(self, url: str) -> None:
+        """Raises `ImageUnavailable` where the URL itself has the address, whoever asks it for us."""
+        address = literal(urlsplit(url).hostname or "")
+        if address and self.is_proxied:
+            self.must_be_public(address, url)
+
+    def must_be(self, peer: str, url: str) -> None:
         """Raises `ImageUnavailable`."""
-        answer = super().send(request, *args, **kwargs)
-        sock = getattr(getattr(answer.raw, "connection", None), "sock", None)
-        if sock is None:  # there was no body
-            return answer
-        try:
-            peer = str(sock.getpeername()[0])
-        except OSError as error:  # the connection is reset by now
-            answer.close()
-            raise requests.ConnectionError(error) from error
         if is_link_local(peer) or (is_loopback(peer) and not self.may_be_here):
-            answer.close()
             told = "is link-local, or a metadata service" if is_link_local(peer) else "is this machine itself"
-            raise ImageUnavailable(f"fetching {named(request.url or '')}", f"its address, {peer}, {told}")
-        return answer
+            raise ImageUnavailable(f"fetching {named(url)}", f"its address, {peer}, {told}")
+        if not (self.is_proxied and self.may_be_here):
+            self.must_be_public(peer, url)
+
+    def must_be_public(self, address: str, url: str) -> None:
+        """Raises `ImageUnavailable`."""
+        if self.inside is not None and not is_public(address, self.inside):
+            raise ImageUnavailable(
+                f"fetching {named(url)}",
+                f"its address, {address}, is of a private network",
+                hint="Ask the cloud's operator, who may import it, or allow that network (--import-from).",
+            )
+
+
+class Guarded(HTTPAdapter):
+    """Looks where a name came out before anything is asked there."""
+
+    allowed = Allowed()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Of connections that look."""
+        super().init_poolmanager(*args, **kwargs)
+        self._looks(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """The same of those to a proxy."""
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        self._looks(manager)
+        return manager
+
+    def _looks(self, manager: PoolManager) -> None:
+        guard = self
+
+        def look(connection: HTTPConnection) -> None:
+            try:
+                guard.allowed.must_be(str(connection.sock.getpeername()[0]), f"http://{connection.host}")
+            except ImageUnavailable:
+                connection.close()
+                raise
+
+        class Plain(HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                look(self)
+
+        class Secured(HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                look(self)
+
+        class PlainPool(HTTPConnectionPool):
+            ConnectionCls = Plain
+
+        class SecuredPool(HTTPSConnectionPool):
+            ConnectionCls = Secured
+
+        manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecuredPool}
