@@ -26,6 +26,7 @@ class Quarantined(Reply):
     why: str
     since: datetime
     accepted_by: str | None
+    said_by_name: str | None = None
 
 
 class Erased(Reply):
@@ -77,7 +78,7 @@ def described(told: Erasures, *, every: bool) -> Iterable[RenderableType]:
     """As its operator reads it."""
     for one in told.quarantined:
         state = f"accepted by {one.accepted_by}" if one.accepted_by else "the node gets no server while it is in there"
-        yield facts({"quarantine": f"{one.disk}: {one.why}", "": state})
+        yield facts({"quarantine": f"{one.disk}: {one.why}", "says node": one.said_by_name, "": state})
     if not told.erasures:
         yield f"node {told.node_name} was never erased with a certificate"
     for erased in told.erasures if every else told.erasures[:1]:

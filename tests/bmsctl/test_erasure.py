@@ -23,6 +23,8 @@ def test_erasures_are_shown(world: World, bmsctl: Keyboard) -> None:
     (one,) = bmsctl("node", "erasure", machine.node_id, "--json").json["erasures"]
 
     assert "SN-sdb: failed: Input/output error" in shown and "gets no server" in shown
+    name = world.user("GET", f"/v1/nodes/{machine.node_id}")["name"]
+    assert f"says node {name}" in " ".join(shown.split())
     assert "SN-sda" in shown and "zero" in shown
     assert SignedCertificate.model_validate(one["signed"]).opened().request_id == request.request_id
 

@@ -112,3 +112,25 @@ def test_a_disk_that_comes_back(world: World, dead: Machine) -> None:
     assert apart(world, dead) == ["SN-sdb"]
     assert "quarantine: disk SN-sdb" in world.refused("POST", "/v1/servers", ORDER)[2]
     assert erased(world, dead)["clean"] is True and apart(world, dead) == []
+
+
+def test_who_claims_a_disk_is_seen(world: World) -> None:
+    """A node that says it could not erase a disk of another's costs that one its next server: whoever asks why is told
+    who says so, and lifts it by one command; a claim that is made anew says so again.
+    """
+    victim = Machine(world).power_on()
+    liar = Machine(world, 2, disks=(disk("sda", serial="SN-own", wwn="0x5000abc"), DEAD)).power_on()
+    erased_by(world, liar, "sdb")
+
+    assert (
+        f"disk SN-sdb may hold a former tenant's data (failed: Input/output error, says node {liar.node_id})"
+        in (world.refused("POST", "/v1/servers", ORDER)[2])
+    )
+    for _ in range(2):
+        erased_by(world, liar, "sdb")
+        (told,) = world.user("GET", f"/v1/nodes/{victim.node_id}/erasures")["quarantined"]
+        assert (told["said_by_id"], told["accepted_by"]) == (liar.node_id, None)
+        assert told["said_by_name"] == world.user("GET", f"/v1/nodes/{liar.node_id}")["name"]
+        world.user("POST", f"/v1/nodes/{victim.node_id}/quarantine", {"disk": "SN-sdb", "accepted": True}, status=200)
+
+    world.order()

@@ -37,3 +37,8 @@ class QuarantinedDisk(Frozen):
     shared: bool | None = Field(default=None, description="another disk of the node had that name, and no WWN to tell")
     accepted_by: str | None = Field(default=None, description="who lets the node have servers all the same")
     accepted_at: datetime | None = None
+
+    @property
+    def said_by(self) -> str:
+        """The node whose erasure set it apart, by its id, wherever the disk is: a node may claim another's disk."""
+        return self.id.partition(":")[0]

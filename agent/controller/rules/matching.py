@@ -93,10 +93,15 @@ def _quarantine(node: Node, disks: tuple[Disk, ...] | Unknown, apart: tuple[Quar
     there = () if isinstance(disks, Unknown) else disks
     found = [entry for disk in there if (entry := quarantined(disk, apart)) and not is_accepted(entry, node)]
     return [
-        f"quarantine: disk {entry.disk} may hold a former tenant's data ({entry.why}); take it out, or accept it with: "
-        f"bmsctl node quarantine {node.name} {entry.disk} --accept"
+        f"quarantine: disk {entry.disk} may hold a former tenant's data ({told(entry, node)}); take it out, or accept "
+        f"it with: bmsctl node quarantine {node.name} {entry.disk} --accept"
         for entry in found
     ]
+
+
+def told(entry: QuarantinedDisk, node: Node) -> str:
+    """Why a disk is set apart, and who says so, where that is another node than the one that it is in."""
+    return entry.why if entry.said_by == node.id else f"{entry.why}, says node {entry.said_by}"
 
 
 def is_accepted(entry: QuarantinedDisk, node: Node) -> bool:

@@ -26,12 +26,19 @@ class ErasureView(Frozen):
     signed: SignedCertificate
 
 
+class QuarantineView(QuarantinedDisk):
+    """A disk in quarantine, and whose word it is."""
+
+    said_by_id: str
+    said_by_name: str | None
+
+
 class ErasuresView(Frozen):
     """Newest first."""
 
     node_id: str
     node_name: str
-    quarantined: tuple[QuarantinedDisk, ...]
+    quarantined: tuple[QuarantineView, ...]
     erasures: tuple[ErasureView, ...]
 
 
@@ -42,12 +49,18 @@ def erasures_view(tx: Transaction, node: Node) -> ErasuresView:
     befores = [None, *says[:-1]]
     entry = tx.inventories.get(node.id)
     views = tuple(map(_view, kept, says, befores))
+    apart = of_node(node.id, entry.inventory.disks if entry is not None else (), tx.quarantined.all())
     return ErasuresView(
         node_id=node.id,
         node_name=node.name,
-        quarantined=of_node(node.id, entry.inventory.disks if entry is not None else (), tx.quarantined.all()),
+        quarantined=tuple(_set_apart(tx, one) for one in apart),
         erasures=tuple(reversed(views)),
     )
+
+
+def _set_apart(tx: Transaction, one: QuarantinedDisk) -> QuarantineView:
+    by = tx.nodes.get(one.said_by)
+    return QuarantineView(**dict(one), said_by_id=one.said_by, said_by_name=by.name if by is not None else None)
 
 
 def _view(kept: KeptCertificate, says: Certificate, before: Certificate | None) -> ErasureView:
