@@ -42,7 +42,12 @@ DOORS: dict[str, tuple[str, ...]] = {
     "pyroute2": ("agent/host/netlink.py", "agent/host/traffic.py"),
     "psutil": ("agent/host/counters.py",),
     "structlog": ("agent/program/log.py", "agent/cli/logs.py", "agent/controller/log.py"),
-    "urllib3": ("agent/host/fetch.py", "agent/host/connections.py", "agent/link/body.py"),
+    "urllib3": (
+        "agent/host/fetch.py",
+        "agent/host/connections.py",
+        "agent/link/body.py",
+        "agent/controller/imports/download.py",
+    ),
     "certifi": ("agent/host/connections.py",),
     "requests": (
         "agent/link/",
