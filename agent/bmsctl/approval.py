@@ -7,7 +7,8 @@ from datetime import datetime
 
 import typer
 
-from agent.bmsctl.client import escaped, read
+from agent.bmsctl.client import read
+from agent.bmsctl.named import escaped
 from agent.bmsctl.show import Json, client_of, rows, show
 from agent.model.frozen import Reply
 

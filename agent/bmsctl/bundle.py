@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from agent.bmsctl.answers import Bundle
-from agent.bmsctl.client import escaped, read
+from agent.bmsctl.client import read
+from agent.bmsctl.named import escaped
 from agent.bmsctl.show import Json, client_of, rows, show, show_json
 from agent.errors import InputError
 

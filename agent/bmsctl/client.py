@@ -6,18 +6,21 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import Any, Self, TypeVar
 
 import requests
 from pydantic import TypeAdapter, ValidationError
 from requests.exceptions import RequestException
 
+from agent.bmsctl.named import unread
 from agent.errors import AgentError, ConfigError, DecodeError, LinkError
 from agent.model.fault import Fault
 from agent.model.frozen import faults
 from agent.model.protocol import Refusal
+from agent.program.wait import waiting_if_late
 
 TIMEOUT_S = (5.0, 60.0)
 UPLOAD_TIMEOUT_S = (5.0, 3600.0)
@@ -61,11 +64,6 @@ def _kinds(kind: type[AgentError]) -> Iterator[type[AgentError]]:
         yield from _kinds(narrower)
 
 
-def escaped(key: str) -> str:
-    """A name or id as a part of a path."""
-    return quote(key, safe="")
-
-
 def why(error: RequestException) -> str:
     """What the system says, which is at the end of a chain of libraries."""
     told = type(error).__name__
@@ -105,6 +103,7 @@ class Client:
         if token and not TOKEN.fullmatch(token):
             raise ConfigError("reading the token", "it has characters that no token has", hint=SAY_WHO)
         self._url = url.rstrip("/")
+        self._sign: Callable[[str], AbstractContextManager[None]] = waiting_if_late
         self._session = session or requests.Session()
         self._session.trust_env = False  # ~/.netrc would take the token's place, and a proxy would see it
         if ca is not None:
@@ -113,6 +112,13 @@ class Client:
             self._session.headers["Authorization"] = f"Bearer {token}"
         if project:
             self._session.headers["X-BMS-Project"] = project
+
+    @property
+    def silent(self) -> Self:
+        """The same for somebody who draws on the terminal."""
+        other = copy(self)
+        other._sign = lambda _: nullcontext()
+        return other
 
     def get(self, path: str, **query: str) -> Any:
         """Read. Raises `Refused`, `LinkError`."""
@@ -134,7 +140,7 @@ class Client:
         """Send a file as the body, telling `advance` how many bytes went. Raises as `get` does."""
         try:
             with file.open("rb") as source:
-                return self._call(
+                return self.silent._call(
                     "POST",
                     path,
                     params=query,
@@ -142,8 +148,8 @@ class Client:
                     headers={"Content-Type": "application/octet-stream"},
                     timeout=UPLOAD_TIMEOUT_S,
                 )
-        except FileNotFoundError as error:
-            raise ConfigError(f"reading {file}", "there is no such file") from error
+        except OSError as error:
+            raise unread(f"reading {file}", error) from None
 
     def download(self, path: str, file: Path) -> int:
         """Into a file, which is there whole or not at all; its size. Raises as `get` does, and `ConfigError`."""
@@ -168,7 +174,8 @@ class Client:
 
     def _answered(self, method: str, path: str, **more: Any) -> requests.Response:
         try:
-            answer = self._session.request(method, f"{self._url}{path}", **({"timeout": TIMEOUT_S} | more))
+            with self._sign(f"waiting for {self._url}"):
+                answer = self._session.request(method, f"{self._url}{path}", **({"timeout": TIMEOUT_S} | more))
         except RequestException as error:
             hint = "Check that the controller runs there (--url, BMSCTL_URL), and the network between."
             raise LinkError(f"calling {method} {self._url}{path}", why(error), hint=hint) from None

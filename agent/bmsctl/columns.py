@@ -6,6 +6,7 @@ In: cells, and the room in characters. Out: a table. It must not break a word, o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from rich.text import Text
 GAP = 2
 """Between two columns."""
 EDGES = 2
+WORD = re.compile(r"[0-9.]+ [kMGT]i?B(?!\S)|\S+")
+"""A number and its unit are one."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Columns:
         """Its longest word; half a name is none, so the first column's are lines."""
         if at == 0:
             return self._whole(at)
-        return max(Text(word).cell_len for text in self._cells(at) for word in text.plain.split() or [""])
+        return max(Text(word).cell_len for text in self._cells(at) for word in WORD.findall(text.plain) or [""])
 
     def _cells(self, at: int) -> list[Text]:
         return [Text(self.names[at]), *(line[at] for line in self.lines)]

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from agent.bmsctl.answers import EnrolmentToken, NewEnrolmentToken
-from agent.bmsctl.client import escaped, read
+from agent.bmsctl.client import read
+from agent.bmsctl.named import escaped
 from agent.bmsctl.show import Json, client_of, rows, show
 
 app = typer.Typer(no_args_is_help=True, help="Enrolment tokens: machines that show one need no approval.")

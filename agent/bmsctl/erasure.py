@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from agent.bmsctl.client import escaped, read
+from agent.bmsctl.client import read
+from agent.bmsctl.named import escaped
 from agent.bmsctl.show import Json, client_of, facts, rows, show
 from agent.model.erasing import Erasure
 from agent.model.erasing.certificate import Certificate

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from agent.bmsctl.answers import Flavor, FlavorCheck
-from agent.bmsctl.client import escaped, read
+from agent.bmsctl.client import read
+from agent.bmsctl.named import escaped
 from agent.bmsctl.show import Json, client_of, facts, rows, show
 from agent.model.flavor import Comparison
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.bmsctl.client import escaped, read
+from agent.bmsctl.client import read
+from agent.bmsctl.named import escaped
 from agent.bmsctl.networks import Group, Rule
 from agent.bmsctl.show import Json, client_of, facts, rows, show
 from agent.errors import InputError

@@ -11,8 +11,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 
 from agent.bmsctl import image_file
 from agent.bmsctl.answers import Image
-from agent.bmsctl.client import Client, escaped, read
+from agent.bmsctl.client import Client, read
 from agent.bmsctl.importing import watch_import
+from agent.bmsctl.named import escaped
 from agent.bmsctl.show import Json, client_of, console, facts, gigabytes, rows, show
 from agent.errors import InputError
 from agent.model.image import ImageFormat
@@ -117,7 +118,7 @@ def import_image(
         return
     terminal = console()
     terminal.stderr = json
-    image = watch_import(client, answer["id"], terminal)
+    image = watch_import(client.silent, answer["id"], terminal)
     show(client.get(f"/v1/images/{escaped(image.id)}") if json else None, json, f"image {name} active: {image.digest}")
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import Field, ValidationError
 
+from agent.bmsctl.named import text_of, unread
 from agent.errors import ConfigError, ImageRefused, InputError
 from agent.model.frozen import Reply, faults
 from agent.model.image import ImageFormat
@@ -41,7 +42,8 @@ def read_sidecar(file: Path) -> Sidecar:
         sidecar = Sidecar.model_validate_json(path.read_text(encoding="utf-8"))
     except (ValidationError, UnicodeDecodeError) as error:
         reason = faults(error) if isinstance(error, ValidationError) else "it is not UTF-8"
-        raise ConfigError(f"reading {path}", reason) from None
+        hint = "It stands beside the image: correct it, or move it away."
+        raise ConfigError(f"reading {path}", reason, hint=hint) from None
     return sidecar if file.name in sidecar.sha256 else Sidecar()
 
 
@@ -71,8 +73,7 @@ def format_of_file(file: Path, said: ImageFormat | None) -> ImageFormat | None:
             opened.seek(max(0, file.stat().st_size - TAIL_BYTES))
             kind = kind_of(head, file.name, opened.read())
     except OSError as error:
-        told = "there is no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
-        raise ConfigError(doing, told) from error
+        raise unread(doing, error) from None
     if kind is None and said is None:
         said = format_by_name(file.name)
         if said is not ImageFormat.RAW:
@@ -110,7 +111,4 @@ def first_line(path: Path | None) -> str | None:
 
 def text(path: Path | None) -> str | None:
     """A file's text. Raises `ConfigError`."""
-    try:
-        return None if path is None else path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"reading {path}", "it cannot be read as text") from error
+    return None if path is None else text_of(path, f"reading {path}")

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.live import Live
 
 from agent.bmsctl.answers import Image, ImportProgress
-from agent.bmsctl.client import JobFailed, escaped, read
+from agent.bmsctl.client import JobFailed, read
+from agent.bmsctl.named import escaped
 from agent.bmsctl.watch import PERIOD_S, Answers, bar
 from agent.errors import LinkError
 from agent.model.fault import Fault

@@ -9,7 +9,8 @@ from typing import Any
 import typer
 
 from agent.bmsctl.answers import Job
-from agent.bmsctl.client import Client, escaped, read
+from agent.bmsctl.client import Client, read
+from agent.bmsctl.named import escaped
 from agent.bmsctl.show import Json, client_of, console, facts, gigabytes, show, show_json
 from agent.bmsctl.watch import timeline, watch
 from agent.model.job import Progress
@@ -58,7 +59,7 @@ def follow(client: Client, job_id: str, as_json: bool) -> None:
     terminal = console()
     if as_json:
         terminal.stderr = True
-    watch(client, job_id, terminal)
+    watch(client.silent, job_id, terminal)
     if as_json:
         show_json(client.get(f"/v1/jobs/{escaped(job_id)}"))
 

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from agent.bmsctl.answers import KeyPair
-from agent.bmsctl.client import escaped, read
+from agent.bmsctl.client import read
+from agent.bmsctl.named import escaped, text_of
 from agent.bmsctl.show import Json, client_of, facts, rows, show
-from agent.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="Key pairs: public keys for logging in.")
 
@@ -24,10 +24,7 @@ def create(
     json: Json = False,
 ) -> None:
     """Keep a public key under a name."""
-    try:
-        text = public_key.expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"reading the public key in {public_key}", str(error)) from error
+    text = text_of(public_key, f"reading the public key in {public_key}")
     answer = client_of(context).post("/v1/keypairs", {"name": name, "public_key": text})
     show(answer, json, f"key pair {name} created: {answer['fingerprint']}")
 

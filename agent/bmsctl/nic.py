@@ -10,12 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.bmsctl.client import Client, JobFailed, escaped, read
+from agent.bmsctl.client import Client, JobFailed, read
+from agent.bmsctl.named import escaped
 from agent.bmsctl.networks import NicChange, Nics
 from agent.bmsctl.show import Json, client_of, rows, show
 from agent.bmsctl.watch import PERIOD_S, Answers
 from agent.errors import LinkError
 from agent.model.fault import Fault
+from agent.program.wait import waiting
 
 PATIENCE = 180
 """Looks: heartbeats come each minute."""
@@ -45,7 +47,7 @@ def list_nics(context: typer.Context, server: str, json: Json = False) -> None:
             (n.address or "dhcp", n.vpc, n.subnet, n.mac, n.security_groups, n.eip, n.applied, n.observed, n.port_id)
             for n in found.nics
         ),
-        spare=("MAC", "SUBNET", "EIP", "GROUPS", "VPC"),
+        spare=("PORT", "MAC", "SUBNET", "EIP", "GROUPS", "VPC"),
     )
     problems = [f"{fault.code}: {fault.message}" for fault in found.problems]
     detaching = [f"{address}: detaching, until the server's agent has let go of it" for address in found.detaching]
@@ -110,7 +112,8 @@ def changed(client: Client, answer: Any, what: str, *, wait: bool, as_json: bool
     """A change was taken: wait for the server's agent if that is wanted, and say so."""
     change = read(NicChange, answer)
     if wait:
-        applied(client, change)
+        with waiting("waiting for the server's agent to apply it"):
+            applied(client.silent, change)
     show(answer, as_json, f"{what}: generation {change.generation}{', applied' if wait else ''}")
 
 

@@ -11,13 +11,14 @@ from rich.console import RenderableType
 
 from agent.bmsctl import bundle
 from agent.bmsctl.answers import Node, NodeDetail
-from agent.bmsctl.client import escaped, read
+from agent.bmsctl.client import read
 from agent.bmsctl.erasure import erasure, quarantine
 from agent.bmsctl.inventory import inventory_tables, seen_otherwise
 from agent.bmsctl.job import began
+from agent.bmsctl.named import escaped, text_of
 from agent.bmsctl.show import Json, client_of, facts, rows, show
 from agent.bmsctl.validation import validate, validation
-from agent.errors import ConfigError, InputError
+from agent.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="Nodes: the machines.")
 app.add_typer(bundle.app, name="bundle")
@@ -192,10 +193,7 @@ def set_bmc(
 
 def read_password(path: Path) -> str:
     """The first line. Raises `ConfigError`."""
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"reading the password in {path}", str(error)) from error
+    return text_of(path, f"reading the password in {path}").rstrip("\n")
 
 
 @app.command("maintenance")

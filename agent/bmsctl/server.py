@@ -11,10 +11,11 @@ import typer
 
 from agent.bmsctl import nic
 from agent.bmsctl.answers import Server
-from agent.bmsctl.client import escaped, read
+from agent.bmsctl.client import read
 from agent.bmsctl.job import began, progress_text
+from agent.bmsctl.named import bytes_of, escaped
 from agent.bmsctl.show import Json, client_of, facts, gigabytes, pairs, rows, show
-from agent.errors import ConfigError, InputError
+from agent.errors import InputError
 
 POWER = {0: "unknown", 1: "on", 4: "off"}
 HINTS = ("serial", "wwn", "vendor", "model", "by_path", "hctl", "transport", "rotational", "size_gb")
@@ -82,10 +83,7 @@ def hints(words: list[str]) -> dict[str, Any]:
 
 def encoded(path: Path) -> str:
     """A file in base64. Raises `ConfigError`."""
-    try:
-        return base64.b64encode(path.read_bytes()).decode()
-    except OSError as error:
-        raise ConfigError(f"reading the user data in {path}", str(error)) from error
+    return base64.b64encode(bytes_of(path, f"reading the user data in {path}")).decode()
 
 
 @app.command("list")

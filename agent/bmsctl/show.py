@@ -86,7 +86,7 @@ def word(value: Any) -> Text:
             return Text(value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ"))
     text = str(value)
     style = "green" if text in GOOD else "bold red" if text in BAD else "yellow" if text in BUSY | COMING else ""
-    return Text(text, style=style)
+    return Text(text, style=style, overflow="fold")
 
 
 def pairs(words: list[str], option: str) -> dict[str, str]:

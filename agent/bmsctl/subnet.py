@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.bmsctl.client import escaped, read
+from agent.bmsctl.client import read
+from agent.bmsctl.named import escaped
 from agent.bmsctl.networks import Subnet
 from agent.bmsctl.show import Json, client_of, facts, pairs, rows, show
+from agent.errors import InputError
 
 Servers = Annotated[list[str] | None, typer.Option(help="a name server; may be given again")]
 Routes = Annotated[list[str] | None, typer.Option(help="NETWORK=NEXTHOP, a host of the subnet; again for more")]
@@ -70,6 +72,9 @@ def set_subnet(
         body["dns"] = dns or []
     if route or no_routes:
         body["routes"] = routes(route or [])
+    if not body:
+        hint = "Give --dns or --no-dns, --route or --no-routes."
+        raise InputError(f"changing subnet {subnet}", "it is not said what shall be changed", hint=hint)
     answer = client_of(context).patch(f"/v1/subnets/{escaped(subnet)}", body)
     show(answer, json, facts(dict(read(Subnet, answer))))
 

@@ -12,8 +12,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from agent.bmsctl.answers import FlavorCheck
-from agent.bmsctl.client import Client, JobFailed, escaped, read
+from agent.bmsctl.client import Client, JobFailed, read
 from agent.bmsctl.flavor import said
+from agent.bmsctl.named import escaped
 from agent.bmsctl.show import Json, client_of, console, facts, pairs, rows, show
 from agent.bmsctl.watch import watch
 from agent.errors import InputError
@@ -126,7 +127,7 @@ def follow(client: Client, job_id: str, *, as_json: bool) -> None:
     """Watch it, on the terminal's other channel if the answer is for a program. Raises `JobFailed`."""
     terminal = console()
     terminal.stderr = as_json
-    watch(client, job_id, terminal)
+    watch(client.silent, job_id, terminal)
 
 
 def validation(

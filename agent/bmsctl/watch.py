@@ -20,8 +20,10 @@ from agent.errors import LinkError
 from agent.model.fault import Fault
 from agent.model.job import Progress
 from agent.program.streams import tell
+from agent.program.wait import waiting_if_late
 
 PERIOD_S = 1.0
+AWAY = "the controller does not answer: it is waited for"
 MARKS = {"SUCCESS": ("✔", "green"), "FAIL": ("✘", "bold red")}
 
 
@@ -37,10 +39,13 @@ def watch(client: Answers, job_id: str, console: Console, pause: Callable[[float
     """Until the job is over. A controller that is away for a while is waited for. Raises `JobFailed`."""
     shown = _Lines(console) if not console.is_terminal else _Screen(console)
     try:
-        with shown:
+        with waiting_if_late("waiting for the controller"):
             job = _look(client, job_id)
+        with shown:
             while job is None or not job.over:
-                if job is not None:
+                if job is None:
+                    shown.away()
+                else:
                     shown.update(job)
                 pause(PERIOD_S)
                 job = _look(client, job_id)
@@ -93,6 +98,7 @@ class _Screen:
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False)
+        self._drawn: RenderableType = Group()
 
     def __enter__(self) -> None:
         self._live.start()
@@ -108,7 +114,12 @@ class _Screen:
             parts.append(bar(job.progress))
         if job.over:
             parts.append(Text(total(job), style=MARKS.get(job.status, ("", ""))[1]))
-        self._live.update(Group(*parts), refresh=True)
+        self._drawn = Group(*parts)
+        self._live.update(self._drawn, refresh=True)
+
+    def away(self) -> None:
+        """Say so below what was seen last."""
+        self._live.update(Group(self._drawn, Text(AWAY, style="yellow")), refresh=True)
 
 
 class _Lines:
@@ -117,6 +128,7 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._told = 0
+        self._away = False
 
     def __enter__(self) -> None:
         pass
@@ -130,8 +142,15 @@ class _Lines:
         for phase in ended[self._told :]:
             self._console.print(f"{seconds(phase, job.begin_time)}  {mark_of(phase, job)[0]} {phase.name}")
         self._told = len(ended)
+        self._away = False
         if job.over:
             self._console.print(total(job))
+
+    def away(self) -> None:
+        """Say so once."""
+        if not self._away:
+            self._console.print(AWAY)
+        self._away = True
 
 
 def bar(progress: Progress) -> RenderableType:

@@ -15,8 +15,8 @@ import typer
 
 from agent.cli import source
 from agent.cli.exits import SOMETHING_WRONG
-from agent.cli.wait import waiting
 from agent.errors import HostError, InputError
+from agent.program.wait import waiting
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,12 +14,12 @@ from rich.table import Table
 
 from agent.cli.terminal import terminal
 from agent.cli.unswept import unswept
-from agent.cli.wait import waiting
 from agent.errors import InputError
 from agent.model.disk import GB, MIB, Content, Disk
 from agent.model.fact import Unknown
 from agent.model.inventory import Inventory
 from agent.model.network import Nic
+from agent.program.wait import waiting
 
 if TYPE_CHECKING:
     from agent.host.doors import Host

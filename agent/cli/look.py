@@ -11,11 +11,11 @@ import typer
 
 from agent.cli import source
 from agent.cli.pack import Json, report
-from agent.cli.wait import waiting
 from agent.errors import InputError
 from agent.model.disk import GB
 from agent.model.image import ImageFormat, ImageRef
 from agent.program.printable import printable
+from agent.program.wait import waiting
 
 if TYPE_CHECKING:
     from agent.apply.inspect import Looked

@@ -11,11 +11,11 @@ import typer
 from rich.table import Table
 
 from agent.cli.terminal import terminal
-from agent.cli.wait import waiting
 from agent.errors import DecodeError, HostError, InputError
 from agent.model.frozen import decode
 from agent.model.network import Manager, NetworkConfig, NetworkState
 from agent.model.network.network_data import network_config
+from agent.program.wait import waiting
 
 STATE = "/var/lib/bms-agent"
 

@@ -87,9 +87,11 @@ def followed(story: list[Any], *, terminal: bool) -> str:
 
 
 def test_lines() -> None:
-    """Where nobody looks on: a line a phase when it has ended, and one at the end. An outage is waited out."""
+    """Where nobody looks on: a line a phase when it has ended, one for an outage, which is waited out, and one at the
+    end."""
     assert followed(STORY, terminal=False).splitlines() == [
         "   3.0 s  ✔ waiting for the agent",
+        "the controller does not answer: it is waited for",
         "  60.5 s  ✔ write_image",
         "create done after 63.5 s",
     ]
@@ -100,6 +102,7 @@ def test_terminal() -> None:
     shown = followed(STORY, terminal=True)
 
     assert "500 MB 50%" in shown
+    assert "the controller does not answer" in shown and "the controller" not in shown.rpartition("\x1b[2K")[2]
     assert "write_image" in shown.rpartition("\x1b[2K")[2]
     assert "500 MB" not in shown.rpartition("\x1b[2K")[2]
     assert "create done after 63.5 s" in shown

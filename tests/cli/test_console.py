@@ -178,7 +178,7 @@ def on_a_terminal(*words: str, **variables: str) -> str:
 
 WAITED = """
 import sys, time
-from agent.cli.wait import waiting
+from agent.program.wait import waiting
 with waiting("listening", {seconds}):
     time.sleep(0.5)
 print("rich" in sys.modules)

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from agent.controller.api.auth import READING, controller_of
 from agent.controller.api.buckets import Buckets
+from agent.controller.api.misread import misread
 from agent.controller.flow.access import remember_refusal
 from agent.controller.records.access import Caller
 from agent.controller.refusal import Refused
@@ -73,8 +74,8 @@ async def _remember(request: Request, code: str) -> None:
 
 def _undecodable(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    problems = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()[:8]]
-    fault = Fault(code=DecodeError.code, message=f"reading the request: {'; '.join(problems)}", hint=_advice(request))
+    message = f"reading the request: {misread(error.errors()[:8])}"
+    fault = Fault(code=DecodeError.code, message=message, hint=_advice(request))
     log.info("undecodable", method=request.method, path=_route(request), why=fault.message)
     return answer(fault, 422)
 

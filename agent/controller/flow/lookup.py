@@ -47,7 +47,8 @@ def server_named(tx: Transaction, key: str, doing: str) -> Server:
     if not found:
         raise ServerMissing(doing, f"there is no server {key}")
     if len(found) > 1:
-        raise BadParameter(doing, f"{len(found)} servers are called {key}: {', '.join(server.id for server in found)}")
+        told = f"{len(found)} servers are called {key}: {', '.join(server.id for server in found)}"
+        raise BadParameter(doing, told, hint="Name the one that is meant by its id.")
     return found[0]
 
 
