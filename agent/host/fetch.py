@@ -19,7 +19,7 @@ from agent.errors import ImageTruncated, ImageUnavailable, LinkError
 from agent.host.answer import Wanted, cause_of, given, must_be_good, number, ours
 from agent.host.doors import Body
 from agent.model.destination import authorization, followed, is_here, must_be_allowed, with_its_user
-from agent.model.image import OPEN, Access, Trusted
+from agent.model.image import FETCHES_IMAGES, OPEN, Access, Trusted
 from agent.model.url import named, origin
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class RealFetch:
             return pools.urlopen(
                 method,
                 url,
-                headers={"User-Agent": "bms-agent", **headers},
+                headers={"User-Agent": FETCHES_IMAGES, **headers},
                 body=pieces,
                 chunked=pieces is not None,
                 redirect=False,

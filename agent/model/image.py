@@ -20,6 +20,11 @@ KEY_PATTERN = r"^[A-Za-z0-9+/]{43}=$"
 URL_PATTERN = r"^(https?|oci|file)://\S+$|^-$"
 
 
+FETCHES_IMAGES = "bms-agent"
+"""User-Agent of whatever fetches what an image's URL names, which may be a tenant's: nobody shall take such a request
+for one of firmware's.
+"""
+
 REMOTE = ("http://", "https://", "oci://")
 
 

@@ -11,12 +11,17 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from agent.controller.images import NOTHING
+from agent.controller.imports.download import Download
 from agent.controller.records.job import Reset
 from agent.controller.records.node import Power
+from agent.host.fetch import RealFetch
+from agent.model.image import OPEN
 from agent.model.job import JobState
 from agent.model.request import EraseRequest
 from tests.controller.machine import BMC, Machine, a_key
 from tests.controller.world import World
+from tests.hostile import serving
 
 
 @pytest.fixture
@@ -76,6 +81,25 @@ def test_an_os_gets_no_token_before_its_bmc_has_ended_it(world: World, tenant: M
     world.look(1)
 
     assert world.power.told[-2:] == [Reset.FORCE_OFF, Reset.ON]
+    assert token_in(tenant.script()) is not None
+
+
+def test_a_url_of_an_image_is_no_firmware(world: World, tenant: Machine, tmp_path: Path) -> None:
+    """A tenant's image may be anywhere, also where a machine's firmware asks: a ramdisk that is to write it, or a
+    controller that is to import it, takes nobody's boot away by that.
+    """
+    deleted(world)
+    world.look()
+    with serving(b"image") as server:
+        with RealFetch()(server.url) as body:
+            assert body.fill(memoryview(bytearray(5))) == 5
+        Download(server.url, OPEN, NOTHING, lambda *_: None).to(tmp_path / "image")
+        for told in server.told:
+            asked = {"User-Agent": told["User-Agent"]}
+            answer = world.http.get("/boot/ipxe", params={"mac": tenant.mac}, headers=asked)
+            assert (answer.status_code, answer.json()["fault"]["code"]) == (403, "BMS.FORBIDDEN")
+        assert len(server.told) == 2
+
     assert token_in(tenant.script()) is not None
 
 

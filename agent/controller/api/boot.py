@@ -16,8 +16,8 @@ from agent.controller.context import Controller
 from agent.controller.flow.netboot import boot_script
 from agent.controller.images import image_path
 from agent.controller.records.image import Image, ImageStatus
-from agent.controller.refusal import BadParameter, Missing
-from agent.model.image import ImageFormat
+from agent.controller.refusal import BadParameter, Forbidden, Missing
+from agent.model.image import FETCHES_IMAGES, ImageFormat
 from agent.model.network.values import MAC_PATTERN
 
 RAMDISK_FILES = frozenset({"vmlinuz", "initrd"})
@@ -32,7 +32,11 @@ def get_ipxe(
     controller: Here,
     again: Annotated[str | None, Query(max_length=64, description="the token that it was given before")] = None,
 ) -> str:
-    """What the machine with this MAC boots."""
+    """What the machine with this MAC boots. Who asks may be given a boot's one token: a URL that a tenant has given as
+    an image's must not do that, whoever of ours is told to fetch it.
+    """
+    if request.headers.get("user-agent", "").startswith(FETCHES_IMAGES):
+        raise Forbidden("choosing a boot script", "who fetches images asks, and no firmware")
     plain = mac.strip().lower().replace("-", ":")
     if not re.fullmatch(MAC_PATTERN, plain):
         raise BadParameter("choosing a boot script", "mac is not a MAC address")

@@ -29,7 +29,7 @@ from urllib3.poolmanager import PoolManager
 from agent.controller.images import LARGEST_BYTES, Announced, room_for
 from agent.errors import AccessDenied, AgentError, ImageChanged, ImageTruncated, ImageUnavailable, LinkError
 from agent.model.destination import followed, is_here, is_link_local, is_loopback, is_public, literal
-from agent.model.image import Access
+from agent.model.image import FETCHES_IMAGES, Access
 from agent.model.url import named, origin, without_user
 
 TIMEOUT_S = (10.0, 20.0)
@@ -81,7 +81,7 @@ class Download:
 
     def _go_on(self, http: requests.Session, doing: str, file: BinaryIO) -> None:
         """From where it is to the end, in one answer."""
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity", "User-Agent": FETCHES_IMAGES}
         if self.done_bytes:
             headers["Range"] = f"bytes={self.done_bytes}-"
             if self._validator and self._validator.startswith('"'):  # strong ones only (RFC 9110, section 13.1.5)
