@@ -125,9 +125,12 @@ class Worker:
 
     def _served(self, request: Request, stop: Event, alive: Alive) -> bool:
         def is_wanted() -> bool:
-            """Asked whenever a step says how far it is."""
+            """Asked whenever a step says how far it is. The same id is the same order: what is said otherwise of it
+            since (earlier controllers did, once they were brought up to date) is refused when this one has ended.
+            """
             alive()
-            return self._wanted == request
+            wanted = self._wanted
+            return wanted is not None and wanted.request_id == request.request_id
 
         try:
             self._executor.serve(request, stop, is_wanted)

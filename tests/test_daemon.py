@@ -24,7 +24,7 @@ from agent.life.loops import Loop
 from agent.life.sd_notify import Notifier
 from agent.life.watch import Alive, LoopStuck
 from agent.model.protocol import Session
-from agent.model.request import PowerOffRequest, RebootRequest, Request
+from agent.model.request import EraseRequest, PowerOffRequest, RebootRequest, Request
 from agent.networking import Networking
 from tests.link.answers import answering
 
@@ -80,6 +80,29 @@ def test_only_what_is_wanted_now_is_tried_again() -> None:
     """What the controller wants instead comes next; what it does not want any more does not come back."""
     assert served(HostError("rebooting", "no"), None, meanwhile=(POWER_OFF,))[0] == ["r1", "r2"]
     assert served(HostError("rebooting", "no"), None, meanwhile=(None, POWER_OFF))[0] == ["r1", "r2"]
+
+
+def test_an_order_that_is_said_otherwise_goes_on() -> None:
+    """The same id with other content recalls nothing: what was begun is brought to its end."""
+    wanted: list[bool] = []
+
+    class Asking(Scripted):
+        """One whose step says how far it is, once the controller has said something else."""
+
+        def serve(self, request: Request, stop: Event, wants: Callable[[], bool]) -> None:
+            """Asked after what came meanwhile."""
+            super().serve(request, stop, wants)
+            wanted.append(wants())
+
+    otherwise = EraseRequest(request_id="r1", node_id="node-1")
+    for meanwhile in (otherwise, POWER_OFF, None):
+        stop = Event()
+        executor = Asking(stop, None, meanwhile=(meanwhile,))
+        worker = executor.worker = Worker(executor, FakeHost.with_files({}).clock)
+        worker.take(REBOOT)
+        worker.work(stop)
+
+    assert wanted == [True, False, False]
 
 
 def daemon(url: str) -> Daemon:

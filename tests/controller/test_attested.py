@@ -97,7 +97,7 @@ def test_a_url_of_an_image_is_no_firmware(world: World, tenant: Machine, tmp_pat
         for told in server.told:
             asked = {"User-Agent": told["User-Agent"]}
             answer = world.http.get("/boot/ipxe", params={"mac": tenant.mac}, headers=asked)
-            assert (answer.status_code, answer.json()["fault"]["code"]) == (403, "BMS.FORBIDDEN")
+            assert (answer.status_code, answer.json()["fault"]["code"]) == (403, "AUTH.FORBIDDEN")
         assert len(server.told) == 2
 
     assert token_in(tenant.script()) is not None
