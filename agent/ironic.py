@@ -41,6 +41,7 @@ from agent.life.lives import Folder, lives_in
 from agent.life.loops import Loop, Loops
 from agent.life.sd_notify import Notifier
 from agent.life.watch import Alive, unwatched
+from agent.link import relay
 from agent.link.client import patiently
 from agent.link.ironic.address import own_address
 from agent.link.ironic.client import Ironic
@@ -95,17 +96,19 @@ def run(host: Host, settings: Settings, parameters: Parameters, stop: Event, not
     """Until stopped, or until the machine reboots. Raises `AgentError` where starting again may help."""
     directory = f"{settings.runtime_dir}/ironic"
     record = Record(host.files, directory, boot_id(host.files))
+    link = relay.socket_of(host.files, str(settings.link_socket))
     notifier.status("waiting for the hardware")
     wait_for_udev(host)
     if record.held is None:
         with notifier.kept_alive(PREPARED_S) as alive:
             wait_for_disks(host, parameters, stop)
             status = status_file(host, settings, parameters)
-            found = introduced(host, parameters, client(host, parameters, directory), stop, status, alive)
+            calling = client(host, parameters, directory, link)
+            found = introduced(host, parameters, calling, stop, status, alive)
         if found is not None:
             record.open(identity_of(parameters, found), found.lookup.node)
     if record.held is not None and not record.held.is_over:
-        Conducted(host, settings, parameters, record, directory).run(record.held.identity, stop, notifier)
+        Conducted(host, settings, parameters, record, directory, link).run(record.held.identity, stop, notifier)
     rest(host, stop, notifier)
 
 
@@ -170,7 +173,7 @@ def inspected(host: Host, parameters: Parameters, ironic: Ironic, stop: Event, a
     tries = INSPECTION_TRIES if parameters.api_urls else None
 
     def post() -> str:
-        return ironic.inspected(parameters.callbacks, document)
+        return ironic.inspected(document)
 
     try:
         uuid = patiently(post, host.clock, stop, "posting the inspection", tries, alive=alive)
@@ -221,12 +224,22 @@ def status_file(host: Host, settings: Settings, parameters: Parameters) -> Statu
 class Conducted:
     """What runs while Ironic conducts."""
 
-    def __init__(self, host: Host, settings: Settings, parameters: Parameters, record: Record, directory: str) -> None:
+    def __init__(
+        self,
+        host: Host,
+        settings: Settings,
+        parameters: Parameters,
+        record: Record,
+        directory: str,
+        link: str | None = None,
+    ) -> None:
         self._host = host
         self._settings = settings
         self._parameters = parameters
         self._record = record
         self._directory = directory
+        self._link = link
+        self._beside = relay.Beside()
         self._news = Event()
         self._over = Event()
         self._is_isolated = False
@@ -308,7 +321,7 @@ class Conducted:
         """For the screen: how far, whether Ironic hears us, and what became of the last command if that failed."""
         crashed = self._before.fault(self._host.clock.monotonic_s())
         unserved = self._server.fault if self._server else None
-        faults = tuple(fault for fault in (crashed, self._lost, unserved) if fault is not None)
+        faults = tuple(fault for fault in (crashed, self._lost, unserved, self._beside.fault) if fault is not None)
         held = self._record.held
         last = held.commands[-1] if held is not None and held.commands else None
         if last is not None and (error := last.command_error) is not None:
@@ -317,7 +330,7 @@ class Conducted:
 
     def _beat(self, identity: Identity, progress: Callable[[], Progress | None], ending: Event, alive: Alive) -> None:
         """A client of its own: it belongs to one thread."""
-        ironic = client(self._host, self._parameters, self._directory)
+        ironic = client(self._host, self._parameters, self._directory, self._link, self._beside)
         again, refusals = list(AGAIN_S), 0
         while not ending.is_set():
             alive()

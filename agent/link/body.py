@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a controller answers, taken within bounds: whoever is in its place, or it itself gone mad, sends neither more
-than fits in memory nor for longer than anybody waits. Packed answers were not asked for: they would be larger than they
-look.
+"""What a controller answers, ours or Ironic, taken within bounds: whoever is in its place, or it itself gone mad, sends
+neither more than fits in memory nor for longer than anybody waits. Packed answers were not asked for: they would be
+larger than they look.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PIECE_BYTES = 64 * 1024
 PLAIN = {"Accept-Encoding": "identity"}
 
 
-def taken(response: requests.Response, doing: str, within_s: float) -> bytes:
+def taken(response: requests.Response, doing: str, within_s: float, most_bytes: int = LARGEST_BYTES) -> bytes:
     """The whole body. Raises `LinkError`."""
     ends_s = monotonic() + within_s
     packed = response.headers.get("Content-Encoding", "identity")
@@ -29,8 +29,8 @@ def taken(response: requests.Response, doing: str, within_s: float) -> bytes:
             raise LinkError(doing, f"the answer is packed ({packed}), which nobody asked for")
         while piece := response.raw.read1(PIECE_BYTES, decode_content=False):
             body += piece
-            if len(body) > LARGEST_BYTES:
-                raise LinkError(doing, f"the answer has more than {LARGEST_BYTES} bytes")
+            if len(body) > most_bytes:
+                raise LinkError(doing, f"the answer has more than {most_bytes} bytes")
             if monotonic() > ends_s:
                 raise LinkError(doing, f"only {len(body)} bytes of the answer came in {within_s:.0f} s")
     except (HTTPError, OSError) as error:

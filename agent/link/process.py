@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process that speaks to the controller, and may do nothing else: no root, no capability, no device, no file.
+"""The process that speaks to the controller, ours or Ironic, and may do nothing else: no root, no capability, no
+device, no file.
 
-In: calls from root, over the socket that systemd holds, each a row of `agent.model.call.CALLS`. Out: what came of it,
-as bytes. It knows nobody's key, opens nothing, and keeps nothing: it may be killed and started again at any moment.
+In: calls from root, over the socket that systemd holds, each a row of `agent.model.call.CALLS` or, on a line that was
+opened for Ironic, of `agent.model.ironic.call.CALLS`. Out: what came of it, as bytes. It knows nobody's key but those
+that connections are opened by, opens no file, and keeps nothing: it may be killed and started again at any moment.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import BoundedSemaphore, Event, Thread, get_ident
+from typing import Any, Generic, TypeVar
+
+from pydantic import RootModel
 
 from agent.errors import AgentError, ConfigError, InputError, LinkError
 from agent.host.line import Line, accepted
@@ -19,9 +24,12 @@ from agent.life.lives import LINK, Lives, Memory, live
 from agent.life.sd_notify import Notifier
 from agent.life.watch import LoopStuck, SystemTime, Watch, doom
 from agent.link.direct import Direct
+from agent.link.ironic.direct import Direct as IronicDirect
 from agent.link.relay import WHOLE_S, told
-from agent.model.call import Call, Opening, Outcome
+from agent.model.call import Answer, Call, Opening, Outcome
 from agent.model.frozen import decode
+from agent.model.ironic import call as ironic
+from agent.model.ironic.call import Whom
 from agent.program.log import Logger
 
 SOCKET = "link"
@@ -110,13 +118,9 @@ def converse(line: Line, room: BoundedSemaphore, desk: Desk) -> None:
             first = line.receive(PIECE_S)
             if first is None:
                 return
-            opening = decode(Opening, first[0], DOING)
-            wire = Direct(opening.url, opening.ca)
-            wire.show(opening.shown.get_secret_value() if opening.shown is not None else None)
+            way = opened(*first)
             while (piece := line.receive(PIECE_S, waits=True)) is not None:
-                call = decode(Call, piece[0], DOING)
-                with desk.watched(call.wait_s):
-                    outcome, body = made(wire, call, piece[1])
+                outcome, body = way(desk, *piece)
                 outcome = outcome.model_copy(update={"ended": desk.ended()})
                 line.send(outcome.model_dump_json(exclude_defaults=True).encode(), body, PIECE_S)
     except AgentError as error:
@@ -125,12 +129,50 @@ def converse(line: Line, room: BoundedSemaphore, desk: Desk) -> None:
         room.release()
 
 
-def made(wire: Direct, call: Call, body: bytes) -> tuple[Outcome, bytes]:
-    """The call, and what came of it. Raises `InputError` for what is no call of ours."""
-    if (refusal := call.refusal(len(body))) is not None:
-        raise InputError(DOING, refusal)
+class First(RootModel[Opening | Whom]):
+    """On each line: who is called on it."""
+
+
+def opened(head: bytes, body: bytes) -> Way[Any]:
+    """How calls on this line are made. Raises `DecodeError`."""
+    opening = decode(First, head, DOING).root
+    if isinstance(opening, Whom):
+        told = decode(ironic.Opening, body, DOING)
+        return Way(ironic.Call, IronicDirect(told).exchange, told.longest_s)
+    wire = Direct(opening.url, opening.ca)
+    wire.show(opening.shown.get_secret_value() if opening.shown is not None else None)
+    return Way(Call, wire.exchange, lambda call: call.wait_s)
+
+
+Kind = TypeVar("Kind", bound=Call | ironic.Call)
+
+
+class Way(Generic[Kind]):
+    """To whoever is called on one line."""
+
+    def __init__(
+        self,
+        kind: type[Kind],
+        exchange: Callable[[Kind, bytes], tuple[Answer, bytes]],
+        wait_s: Callable[[Kind], float],
+    ) -> None:
+        self._kind = kind
+        self._exchange = exchange
+        self._wait_s = wait_s
+
+    def __call__(self, desk: Desk, head: bytes, body: bytes) -> tuple[Outcome, bytes]:
+        """The call, and what came of it. Raises `InputError`, `DecodeError` for what is no call of ours."""
+        call = decode(self._kind, head, DOING)
+        if (refusal := call.refusal(len(body))) is not None:
+            raise InputError(DOING, refusal)
+        with desk.watched(self._wait_s(call)):
+            return made(lambda: self._exchange(call, body))
+
+
+def made(exchange: Callable[[], tuple[Answer, bytes]]) -> tuple[Outcome, bytes]:
+    """What came of it."""
     try:
-        answer, content = wire.exchange(call, body)
+        answer, content = exchange()
     except (LinkError, ConfigError) as error:
         return Outcome(failed=told(error)), b""
     return Outcome(answer=answer), content

@@ -22,11 +22,11 @@ from pydantic import SecretStr
 
 from agent.errors import ConfigError, DecodeError, LinkError
 from agent.host.doors import Files
-from agent.host.line import Line, dialled
+from agent.host.line import BODY_BYTES, Line, dialled
 from agent.life.lives import LINK, Lives
 from agent.model.call import Answer, Call, Failed, Opening, Outcome
 from agent.model.fault import Fault
-from agent.model.frozen import decode
+from agent.model.frozen import Frozen, decode
 from agent.program.log import Logger
 
 SEND_S = 30.0
@@ -62,43 +62,66 @@ class Beside:
         return Lives(ended=self.ended, last=last).fault(0.0, LINK) if self.ended else None
 
 
-class Relay:
-    """`Wire` through the process behind a socket. One line, made anew after it broke."""
+class Partner:
+    """The process behind a socket, by one line, which is made anew after it broke."""
 
-    def __init__(self, socket: str, url: str, ca: str | None, beside: Beside | None = None) -> None:
+    def __init__(self, socket: str, beside: Beside | None = None, most_bytes: int = BODY_BYTES) -> None:
+        """`most_bytes`: of an answer."""
         self._beside = beside or Beside()
         self._path = socket
-        self._opening = Opening(url=url, ca=ca)
+        self._most_bytes = most_bytes
         self._line: Line | None = None
+        self._first = b"", b""
 
-    def exchange(self, call: Call, body: bytes) -> tuple[Answer, bytes]:
+    def introduce(self, opening: Frozen, body: bytes = b"") -> None:
+        """What is said first, on a line of its own."""
+        if self._line is not None:
+            self._line.close()
+        self._line = None
+        self._first = opening.model_dump_json().encode(), body
+
+    def ask(self, doing: str, call: Frozen, body: bytes, within_s: float) -> tuple[Answer, bytes]:
         """Raises `LinkError`, `ConfigError`."""
-        doing = f"calling {call.method} {self._opening.url}{call.path} through {self._path}"
         line, self._line = self._line or self._opened(doing), None
         try:
             line.send(call.model_dump_json().encode(), body, SEND_S)
-            found = line.receive(WHOLE_S + call.wait_s)
+            found = line.receive(within_s)
             if found is None:
                 raise LinkError(doing, "that process ended, or hung up", hint="systemctl status bms-agent-link")
             answer = judged(found[0], doing, self._beside)
+            if len(found[1]) > self._most_bytes:
+                raise LinkError(doing, f"that process makes no sense: an answer of {len(found[1])} bytes")
         except BaseException:
             line.close()
             raise
         self._line = line
         return answer, found[1]
 
-    def show(self, shown: str | None) -> None:
-        """On a line of its own: it is told first of all."""
-        if self._line is not None:
-            self._line.close()
-        self._line = None
-        told = SecretStr(shown) if shown is not None else None
-        self._opening = self._opening.model_copy(update={"shown": told})
-
     def _opened(self, doing: str) -> Line:
         line = dialled(self._path, doing)
-        line.send(self._opening.model_dump_json().encode(), b"", SEND_S)
+        line.send(*self._first, SEND_S)
         return line
+
+
+class Relay:
+    """`Wire` through the process behind a socket."""
+
+    def __init__(self, socket: str, url: str, ca: str | None, beside: Beside | None = None) -> None:
+        self._path = socket
+        self._opening = Opening(url=url, ca=ca)
+        self._partner = Partner(socket, beside)
+        self._partner.introduce(self._opening)
+
+    def exchange(self, call: Call, body: bytes) -> tuple[Answer, bytes]:
+        """Raises `LinkError`, `ConfigError`."""
+        doing = f"calling {call.method} {self._opening.url}{call.path} through {self._path}"
+        return self._partner.ask(doing, call, body, WHOLE_S + call.wait_s)
+
+    def show(self, shown: str | None) -> None:
+        """On a line of its own: it is told first of all."""
+        told = SecretStr(shown) if shown is not None else None
+        self._opening = self._opening.model_copy(update={"shown": told})
+        self._partner.introduce(self._opening)
 
 
 def judged(head: bytes, doing: str, beside: Beside) -> Answer:

@@ -57,7 +57,7 @@ class Pinned(Leashed):
     def __init__(self, pem: str, leash: Leash, shown: str | None = None) -> None:
         context = _context(pem)
         if shown is not None:
-            _show(context, shown)
+            show(context, shown)
         super().__init__(leash, context)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -79,8 +79,8 @@ def _context(pem: str | None) -> ssl.SSLContext:
     return context
 
 
-def _show(context: ssl.SSLContext, pem: str) -> None:
-    """ssl reads paths alone: this is one in memory, and no disk has the key."""
+def show(context: ssl.SSLContext, pem: str) -> None:
+    """By it, connections are opened. ssl reads paths alone: this is one in memory, and no disk has the key."""
     descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:
         os.write(descriptor, pem.encode())

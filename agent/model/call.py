@@ -73,10 +73,11 @@ class Call(Frozen):
 
 
 class Answer(Frozen):
-    """What the controller answered. The body goes beside it, and nobody has looked into it."""
+    """What was answered. The body goes beside it, and nobody has looked into it."""
 
     status: int = Field(ge=100, le=999)
     date: Text | None = Field(default=None, description="the controller's clock, as the header Date tells it")
+    by: int = Field(default=0, ge=0, description="which of several URLs it was, counted from 0")
 
 
 class Failed(Frozen):

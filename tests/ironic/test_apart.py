@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Under real Ironic, in a machine of 768 MiB: who is called has no rights, and outlives root's process."""
+"""Under real Ironic, in a machine of 768 MiB: who is called, and who calls, has no rights, and outlives root's process."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ pytestmark = [pytest.mark.machine, pytest.mark.root, pytest.mark.ironic_long]
 
 DYNAMIC = 61184
 """The first of systemd's dynamic users."""
+USER = r"(\d+)"
 LOOK = (
-    "front=$(systemctl show -P MainPID bms-agent-api); "
-    "echo front: $(stat -c %u /proc/$front) $(grep -h -e ^Pss: /proc/$front/smaps_rollup) "
-    "$(grep MemAvailable: /proc/meminfo) >/dev/console\n"
+    "for one in api link ramdisk; do pid=$(systemctl show -P MainPID bms-agent-$one); "
+    "echo $one: $(stat -c %u /proc/$pid) $(grep -h -e ^Pss: /proc/$pid/smaps_rollup) "
+    "$(grep MemAvailable: /proc/meminfo) >/dev/console; done\n"
 )
 
 
@@ -38,11 +39,11 @@ def test_root_killed_with_an_order_in_its_hands(ironic_home: Path, tmp_path: Pat
             chain.api.order(chain.node, "active")
             found = chain.api.wait_for_any(chain.node, ("active", "deploy failed"), STATE_S, poll_s=1)
         console = chain.console()
-        print(*re.findall("front: .*", console), sep="\n")  # noqa: T201
+        print(*re.findall(f"(?:api|link|ramdisk): {USER} Pss.*", console), sep="\n")  # noqa: T201
         assert found["provision_state"] == "active", found["last_error"]
         assert image.differences(chain.disk) == []
 
-    users = [int(user) for user in re.findall(r"front: (\d+)", console)]
+    users = {one: [*map(int, re.findall(f"{one}: {USER} Pss", console))] for one in ("api", "link")}
     assert STRUCK in console and len(set(re.findall(r"bms-agent\[(\d+)\]", console))) == 2
     assert len(set(re.findall(r"bms-agent-api\[(\d+)\]", console))) == 1
-    assert users and min(users) >= DYNAMIC
+    assert all(found and min(found) >= DYNAMIC for found in users.values()), users

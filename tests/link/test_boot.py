@@ -159,11 +159,13 @@ def test_a_disk_that_turns_up_late() -> None:
     assert waits == [15, 0]
 
 
-def test_files_of_the_client(tmp_path: Path) -> None:
-    """What TLS wants as files is there, for nobody else to read."""
-    host = FakeHost.of(machine({}, {"/c": "CERT", "/k": "KEY"}))
-    found, _ = told(host, "ipa-api-url=https://a ipa-certfile=/c ipa-keyfile=/k", FOLDER, Event())
+def test_files_of_the_client() -> None:
+    """Whom it trusts `diagnose` may read; its key is on no disk, nor in any word."""
+    host = FakeHost.of(machine({}, {"/a": "CA", "/c": "CERT", "/k": "KEY"}))
+    words = "ipa-api-url=https://a ipa-cafile=/a ipa-certfile=/c ipa-keyfile=/k"
+    found, _ = told(host, words, FOLDER, Event())
     client(host, found, FOLDER)
 
-    assert host.files.read_text(f"{FOLDER}/client.pem") == "CERT\nKEY"
+    assert host.files.names(FOLDER) == ("ca.pem",) and host.files.read_text(f"{FOLDER}/ca.pem") == "CA"
+    assert found.client_pem is not None and found.client_pem.get_secret_value() == "CERT\nKEY"
     assert "KEY" not in repr(found)

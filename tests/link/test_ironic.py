@@ -14,7 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from agent.errors import ControllerRefused, DecodeError, LinkError
-from agent.link.ironic.client import Ironic, Manner
+from agent.link.ironic.client import Ironic
+from agent.model.ironic.call import Manner
 from agent.model.ironic.wire import Beat
 from tests.link.answers import answering
 
@@ -69,10 +70,12 @@ def test_heartbeat() -> None:
 def test_inspection() -> None:
     """The node's UUID comes back; an answer without it is no answer."""
     with answering((202, json.dumps({"uuid": UUID})), (202, "[]")) as server:
-        ironic = Ironic([])
-        assert ironic.inspected([f"{server.url}/v1/continue_inspection"], b"{}") == UUID
+        ironic = Ironic([], callbacks=[f"{server.url}/v1/continue_inspection"])
+        assert ironic.inspected(b"{}") == UUID
         with pytest.raises(DecodeError):
-            ironic.inspected([server.url], b"{}")
+            ironic.inspected(b"{}")
+    assert [path for path, _, _ in server.asked] == ["/v1/continue_inspection"] * 2
+    assert server.versions == [None] * 2
 
 
 def test_who_does_not_answer_is_passed_over() -> None:

@@ -16,11 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from pydantic import SecretStr
 
 from agent.api.ironic.certificate import certificate
 from agent.errors import ConfigError, ImageUnavailable, LinkError
 from agent.host.fetch import RealFetch
-from agent.link.ironic.client import Ironic, Manner
+from agent.link.ironic.client import Ironic
+from agent.model.ironic.call import Manner
 from tests.link.answers import Scripted, answering
 from tests.link.test_ironic import BEAT, LOOKUP, UUID
 
@@ -44,12 +46,6 @@ def secured(folder: Path, *, highest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, c
         yield server
 
 
-def written(folder: Path, name: str, text: str) -> str:
-    """A file."""
-    (folder / name).write_text(text)
-    return str(folder / name)
-
-
 def url(server: Scripted) -> str:
     """Over TLS."""
     return server.url.replace("http:", "https:")
@@ -59,7 +55,7 @@ def url(server: Scripted) -> str:
 def test_the_api_is_trusted(tmp_path: Path, ca: str, insecure: bool) -> None:
     """By the authority that was named, or because nobody is to be asked for a certificate's worth."""
     with secured(tmp_path) as server:
-        manner = Manner(ca_path=written(tmp_path, "ca", ca), insecure=insecure)
+        manner = Manner(ca_pem=ca, insecure=insecure)
         found = Ironic([url(server)], manner).lookup([], None)
 
     assert found.node.uuid == UUID
@@ -69,7 +65,7 @@ def test_the_api_is_trusted(tmp_path: Path, ca: str, insecure: bool) -> None:
 def test_the_api_is_not_trusted(tmp_path: Path, ca: str | None) -> None:
     """Of another authority, or none that was named: nothing is said to it."""
     with secured(tmp_path) as server:
-        manner = Manner(ca_path=ca and written(tmp_path, "ca", ca))
+        manner = Manner(ca_pem=ca)
         with pytest.raises(LinkError):
             Ironic([url(server)], manner).heartbeat(UUID, BEAT)
 
@@ -77,16 +73,16 @@ def test_the_api_is_not_trusted(tmp_path: Path, ca: str | None) -> None:
 
 
 def test_an_authority_that_is_none(tmp_path: Path) -> None:
-    """A file without a certificate is an error of the link, told, not a reason to trust."""
+    """A text without a certificate is an error of the link, told, not a reason to trust."""
     with secured(tmp_path) as server, pytest.raises(LinkError):
-        Ironic([url(server)], Manner(ca_path=written(tmp_path, "ca", "nothing"))).lookup([], None)
+        Ironic([url(server)], Manner(ca_pem="nothing")).lookup([], None)
 
 
 @pytest.mark.parametrize(("lowest", "is_good"), [("1.2", True), ("1.3", False)])
 def test_the_lowest_version(tmp_path: Path, lowest: str, is_good: bool) -> None:
     """A server that only has TLS 1.2 is spoken to, or not, as Ironic's operator wants it."""
     with secured(tmp_path, highest=ssl.TLSVersion.TLSv1_2) as server:
-        manner = Manner(ca_path=written(tmp_path, "ca", PEM), tls_min_version=lowest)
+        manner = Manner(ca_pem=PEM, tls_min_version=lowest)
         if is_good:
             Ironic([url(server)], manner).lookup([], None)
         else:
@@ -97,12 +93,11 @@ def test_the_lowest_version(tmp_path: Path, lowest: str, is_good: bool) -> None:
 def test_ciphers(tmp_path: Path) -> None:
     """Those that were named are offered; such as nobody has are an error at once."""
     with secured(tmp_path, highest=ssl.TLSVersion.TLSv1_2) as server:
-        ca = written(tmp_path, "ca", PEM)
-        Ironic([url(server)], Manner(ca_path=ca, tls_ciphers="ECDHE-ECDSA-AES256-GCM-SHA384")).lookup([], None)
+        Ironic([url(server)], Manner(ca_pem=PEM, tls_ciphers="ECDHE-ECDSA-AES256-GCM-SHA384")).lookup([], None)
         with pytest.raises(LinkError):
-            Ironic([url(server)], Manner(ca_path=ca, tls_ciphers="ECDHE-RSA-AES256-GCM-SHA384")).lookup([], None)
+            Ironic([url(server)], Manner(ca_pem=PEM, tls_ciphers="ECDHE-RSA-AES256-GCM-SHA384")).lookup([], None)
     with pytest.raises(ConfigError, match="ipa-tls-cipher-suites"):
-        Ironic([], Manner(tls_ciphers="NOBODYS"))
+        Ironic([], Manner(tls_ciphers="NOBODYS")).lookup([], None)
 
 
 def a_client() -> tuple[str, str]:
@@ -121,8 +116,8 @@ def test_we_are_known_by_a_certificate(tmp_path: Path, is_known: bool) -> None:
     """Where Ironic asks for one, it gets the one that was named."""
     certificate_pem, key = a_client()
     with secured(tmp_path, highest=ssl.TLSVersion.TLSv1_2, clients=certificate_pem) as server:
-        ca, pair = written(tmp_path, "ca", PEM), written(tmp_path, "client", certificate_pem + key)
-        ironic = Ironic([url(server)], Manner(ca_path=ca, client_path=pair if is_known else None))
+        pair = SecretStr(certificate_pem + key) if is_known else None
+        ironic = Ironic([url(server)], Manner(ca_pem=PEM, client_pem=pair))
         if not is_known:
             with pytest.raises(LinkError):
                 ironic.lookup([], None)

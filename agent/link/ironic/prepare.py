@@ -15,14 +15,14 @@ from agent.errors import AgentError
 from agent.host.doors import Host
 from agent.inventory.disk import disks
 from agent.link.ironic.boot import FILE, told
-from agent.link.ironic.client import Ironic, Manner
+from agent.link.ironic.client import Ironic
 from agent.link.ironic.clock import set_clock
 from agent.link.ironic.discovery import discovered
+from agent.link.relay import Beside
+from agent.model.ironic.call import Manner
 from agent.model.ironic.parameters import CA_FILE, Parameters
 from agent.plan.disk import LEAST_BYTES
 from agent.program.log import Logger
-
-CLIENT_FILE = "client.pem"
 
 log = Logger("boot")
 
@@ -51,12 +51,16 @@ def prepared(host: Host, cmdline: str, directory: str, stop: Event, *, is_first:
     return host, parameters
 
 
-def client(host: Host, parameters: Parameters, directory: str) -> Ironic:
-    """A connection to Ironic's API, in the manner that was told. Raises `ConfigError`."""
-    pair = parameters.client_pem
+def client(
+    host: Host, parameters: Parameters, directory: str, socket: str | None = None, beside: Beside | None = None
+) -> Ironic:
+    """A connection to Ironic's API, in the manner that was told; with a socket, by the process behind it. Whom it goes
+    by, a file says to `diagnose`."""
+    if parameters.ca_pem is not None:
+        host.files.write(f"{directory}/{CA_FILE}", parameters.ca_pem.encode(), mode=0o600)
     manner = Manner(
-        ca_path=kept(host, f"{directory}/{CA_FILE}", parameters.ca_pem),
-        client_path=kept(host, f"{directory}/{CLIENT_FILE}", pair.get_secret_value() if pair else None),
+        ca_pem=parameters.ca_pem,
+        client_pem=parameters.client_pem,
         insecure=parameters.insecure,
         tls_min_version=parameters.tls_min_version,
         tls_ciphers=parameters.tls_ciphers,
@@ -64,20 +68,12 @@ def client(host: Host, parameters: Parameters, directory: str) -> Ironic:
         api_version=parameters.api_version,
         answer_timeout_s=parameters.answer_timeout_s,
     )
-    return Ironic(parameters.api_urls, manner)
-
-
-def kept(host: Host, path: str, text: str | None) -> str | None:
-    """A file with that text, as TLS wants it."""
-    if text is None:
-        return None
-    host.files.write(path, text.encode(), mode=0o600)
-    return host.files.real_path(path)
+    return Ironic(parameters.api_urls, manner, parameters.callbacks, socket, beside)
 
 
 def forget(host: Host, directory: str) -> None:
     """Nothing of what was told is left for whoever has the machine from now on."""
-    for name in (FILE, CA_FILE, CLIENT_FILE):
+    for name in (FILE, CA_FILE):
         host.files.remove(f"{directory}/{name}")
 
 

@@ -49,6 +49,24 @@ class Lookup(Reply):
     config: LookupConfig = LookupConfig()
 
 
+class Inspected(Reply):
+    """The answer to an inspection."""
+
+    uuid: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+
+
+class FaultString(Reply):
+    """What is wrong, in Ironic's words."""
+
+    faultstring: str
+
+
+class Refusal(Reply):
+    """An answer that says no: mostly the text of another JSON document."""
+
+    error_message: FaultString | str
+
+
 class Beat(Frozen):
     """A heartbeat. Ironic keeps `callback_url` and `agent_verify_ca`, and refuses others within one boot."""
 

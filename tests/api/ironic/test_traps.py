@@ -118,10 +118,10 @@ def test_versions_that_are_asked_for() -> None:
     without any, as older hooks want it (T19).
     """
     with answering((200, json.dumps(LOOKUP)), (202, ""), (202, f'{{"uuid": "{UUID}"}}')) as server:
-        ironic = Ironic([server.url])
+        ironic = Ironic([server.url], callbacks=[f"{server.url}/v1/continue_inspection"])
         ironic.lookup([], None)
         ironic.heartbeat(UUID, BEAT)
-        ironic.inspected([f"{server.url}/v1/continue_inspection"], b"{}")
+        ironic.inspected(b"{}")
 
     lookup, beat, inspection = server.versions
     assert lookup is not None and tuple(map(int, lookup.split("."))) >= (1, 62)
