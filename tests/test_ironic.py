@@ -32,6 +32,7 @@ from agent.ironic import (
     run,
     status_file,
 )
+from agent.life.lives import KILLED, Lives
 from agent.life.sd_notify import Notifier
 from agent.link.ironic.address import own_address
 from agent.link.ironic.client import Ironic
@@ -42,6 +43,7 @@ from tests.api.ironic.served import until
 from tests.apply.disks import machine
 from tests.hardware import MAC, link
 from tests.link.answers import Scripted, answering
+from tests.link.beside import beside
 from tests.link.test_ironic import LOOKUP, UUID
 from tests.media import machine as media_machine
 
@@ -75,13 +77,14 @@ def free_port() -> int:
 class Process:
     """The agent in a thread."""
 
-    def __init__(self, host: Host, parameters: Parameters) -> None:
+    def __init__(self, host: Host, parameters: Parameters, link: Path | None = None) -> None:
         self._stop = Event()
+        settings = Settings(link_socket=link) if link else Settings()
         self.died: list[BaseException] = []
 
         def work() -> None:
             try:
-                run(host, Settings(), parameters, self._stop, Notifier({}))
+                run(host, settings, parameters, self._stop, Notifier({}))
             except BaseException as error:  # noqa: BLE001 - told at the end
                 self.died.append(error)
 
@@ -175,6 +178,33 @@ def test_the_address_of_a_nic_that_was_named() -> None:
 
     assert found == ["192.0.2.7"] * 2
     assert host.machine.uptime_s - before == pytest.approx(20, abs=1)
+
+
+def test_another_process_makes_its_calls(tmp_path: Path) -> None:
+    """Where there is one, inspection, lookup and heartbeats go by it; and the screen tells how it does."""
+    with (
+        beside(tmp_path, before=Lives(ended=4, last=KILLED, began_s=time.monotonic())) as path,
+        answering((202, json.dumps({"uuid": UUID})), (200, json.dumps(LOOKUP)), (202, "")) as server,
+    ):
+        host = conducted(tmp_path / "root")
+        host.files.write(path, b"")  # it is there in what the agent takes for its root, too
+        parameters = Parameters(
+            api_urls=(server.url,),
+            collectors=("default",),
+            dhcp_wait_s=0,
+            listen_port=free_port(),
+            listen_host="127.0.0.1",
+            disk_attempts=0,
+        )
+        process = Process(host, parameters, Path(path))
+        until(lambda: bool(bodies(server, "heartbeat")))
+        until(lambda: "LINK.CRASHED" in host.files.read_text("/run/bms-agent/status.json"))
+        process.end()
+        callers = [one.partition("?")[0] for one, _, _ in server.asked]
+
+    assert callers[:3] == ["/v1/continue_inspection", "/v1/lookup", f"/v1/heartbeat/{UUID}"]
+    assert bodies(server, "heartbeat")[0]["agent_token"] == TOKEN
+    assert not process.died
 
 
 def test_inspection_alone(tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from agent.api.ironic.refusal import Refusal
 from agent.apply.source.checksums import digest_of
 from agent.errors import ConfigError, DecodeError, ImageRefused, LinkError
 from agent.host.line import SIZES, Line
+from agent.link.ironic.client import reason
 from agent.link.relay import Beside, judged
 from agent.model.frozen import decode
 from agent.model.ironic.asked import Asked
+from agent.model.ironic.call import Call
 from agent.model.ironic.parameters import not_followed, parsed, words_of
 from agent.model.lldp import neighbour, tlvs
 from agent.model.mdns import SRV, TXT, labels, question, records, service
@@ -33,6 +35,8 @@ from tests.responder import answer, time_answer
 
 COOKIE = b"cookies!"
 ANSWERED = b'{"answer": {"status": 200, "date": "Sun, 22 Nov 2026 12:00:00 GMT"}, "failed": null}'
+CALLED = b'{"page": "lookup", "macs": ["00:11:22:33:44:55"], "node_uuid": "1be26c0b-03f2-4d2e-ae87-c02d7f33c123"}'
+REFUSED = b'{"error_message": "{\\"faultstring\\": \\"Node is locked\\", \\"faultcode\\": \\"Client\\"}"}'
 ASKED = (
     b'{"id": "0b7d2c55-0d5e-4f0b-9d5e-2f1f3a4b5c6d", "page": "GET /v1/commands/\\u2026", "token": "t", '
     b'"command_id": "1", "waits": true, "is_announced": false}'
@@ -110,6 +114,8 @@ ROWS = {
     "outcome of a call": Row(
         lambda raw: judged(raw, "calling", Beside()), lambda: [ANSWERED], (LinkError, ConfigError)
     ),
+    "call to Ironic": Row(lambda raw: decode(Call, raw, "serving"), lambda: [CALLED], (DecodeError,)),
+    "refusal of Ironic's": of(reason, REFUSED),
     "request of Ironic's": Row(lambda raw: decode(Asked, raw, "serving"), lambda: [ASKED], (DecodeError,)),
     "order of Ironic's": Row(read, lambda: [ORDERED], (Refusal,)),
     "checksums": Row(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Under real Ironic, in a machine of 768 MiB: who is called, and who calls, has no rights, and outlives root's process."""
+"""Under real Ironic, in a machine of 768 MiB: who is called, and who calls, has no rights, and outlives root."""
 
 from __future__ import annotations
 

@@ -39,10 +39,10 @@ def refusal(status: int, text: str) -> tuple[int, str]:
     return status, json.dumps({"error_message": json.dumps({"faultstring": text, "faultcode": "Client"})})
 
 
-def test_lookup() -> None:
+def test_lookup(way: str | None) -> None:
     """By all MACs and, after an inspection, the UUID; fields that are not known are no harm."""
     with answering((200, json.dumps(LOOKUP))) as server:
-        found = Ironic([server.url]).lookup(["aa:bb:cc:dd:ee:ff", "aa:bb:cc:dd:ee:fe"], UUID)
+        found = Ironic([server.url], socket=way).lookup(["aa:bb:cc:dd:ee:ff", "aa:bb:cc:dd:ee:fe"], UUID)
 
     path = "/v1/lookup?addresses=aa%3Abb%3Acc%3Add%3Aee%3Aff%2Caa%3Abb%3Acc%3Add%3Aee%3Afe&node_uuid=" + UUID
     assert [asked[0] for asked in server.asked] == [path]
@@ -51,10 +51,10 @@ def test_lookup() -> None:
     assert found.config.agent_token.get_secret_value() == "t" * 43
 
 
-def test_heartbeat() -> None:
+def test_heartbeat(way: str | None) -> None:
     """Token, certificate and URL are in the body, nothing of it in the URL."""
     with answering((202, "")) as server:
-        Ironic([server.url]).heartbeat(UUID, BEAT)
+        Ironic([server.url], socket=way).heartbeat(UUID, BEAT)
 
     ((path, _, body),) = server.asked
     assert path == f"/v1/heartbeat/{UUID}"
@@ -67,10 +67,10 @@ def test_heartbeat() -> None:
     }
 
 
-def test_inspection() -> None:
+def test_inspection(way: str | None) -> None:
     """The node's UUID comes back; an answer without it is no answer."""
     with answering((202, json.dumps({"uuid": UUID})), (202, "[]")) as server:
-        ironic = Ironic([], callbacks=[f"{server.url}/v1/continue_inspection"])
+        ironic = Ironic([], callbacks=[f"{server.url}/v1/continue_inspection"], socket=way)
         assert ironic.inspected(b"{}") == UUID
         with pytest.raises(DecodeError):
             ironic.inspected(b"{}")
@@ -78,39 +78,39 @@ def test_inspection() -> None:
     assert server.versions == [None] * 2
 
 
-def test_who_does_not_answer_is_passed_over() -> None:
+def test_who_does_not_answer_is_passed_over(way: str | None) -> None:
     """Several APIs may be named; the first that answers counts, whatever it says."""
     with (
         answering(refusal(404, "Node not found")) as server,
         pytest.raises(ControllerRefused, match="404: Node not found"),
     ):
-        Ironic([NOBODY, server.url, NOBODY]).lookup([], None)
+        Ironic([NOBODY, server.url, NOBODY], socket=way).lookup([], None)
     with pytest.raises(LinkError, match="ConnectionError"):
-        Ironic([NOBODY]).lookup([], None)
+        Ironic([NOBODY], socket=way).lookup([], None)
 
 
 @pytest.mark.parametrize("status", [409, 500, 503])
-def test_another_time(status: int) -> None:
+def test_another_time(status: int, way: str | None) -> None:
     """A node that is locked, or an API that is ill, is asked again (T29)."""
     with answering(refusal(status, "locked")) as server, pytest.raises(LinkError, match="locked") as caught:
-        Ironic([server.url]).heartbeat(UUID, BEAT)
+        Ironic([server.url], socket=way).heartbeat(UUID, BEAT)
     assert caught.value.retryable
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403])
-def test_no(status: int) -> None:
+def test_no(status: int, way: str | None) -> None:
     """A redirect could lead the token anywhere: it is not followed."""
     with answering(refusal(status, "no")) as server, pytest.raises(ControllerRefused) as caught:
-        Ironic([server.url]).heartbeat(UUID, BEAT)
+        Ironic([server.url], socket=way).heartbeat(UUID, BEAT)
     assert not caught.value.retryable
     assert "t" * 43 not in str(caught.value)
 
 
 @pytest.mark.parametrize("body", ["", "nonsense", "[]", '{"error_message": 5}', '{"error_message": "plain"}', "<html>"])
-def test_whatever_stands_between(body: str) -> None:
+def test_whatever_stands_between(body: str, way: str | None) -> None:
     """A proxy's answer is shown as it is."""
     with answering((400, body)) as server, pytest.raises(ControllerRefused, match="400: "):
-        Ironic([server.url]).lookup([], None)
+        Ironic([server.url], socket=way).lookup([], None)
 
 
 @contextmanager
@@ -148,15 +148,19 @@ def dripping(beginning: bytes) -> Iterator[int]:
     ],
     ids=["headers", "a body without an end", "a body", "a handshake"],
 )
-def test_who_drips_is_cut(scheme: str, beginning: bytes) -> None:
+def test_who_drips_is_cut(scheme: str, beginning: bytes, way: str | None) -> None:
     """Each byte comes in time, and the answer never does: the call ends all the same, and the next one is made anew."""
     with dripping(beginning) as port, answering((202, "")) as good:
-        ironic = Ironic([f"{scheme}://127.0.0.1:{port}"], Manner(connect_timeout_s=0.3, answer_timeout_s=0.2))
+        ironic = Ironic(
+            [f"{scheme}://127.0.0.1:{port}"], Manner(connect_timeout_s=0.3, answer_timeout_s=0.2), socket=way
+        )
         began_s = time.monotonic()
         with pytest.raises(LinkError, match=r"its answer has no end|ReadTimeout"):
             ironic.heartbeat(UUID, BEAT)
         assert 0.2 < time.monotonic() - began_s < 10
 
-        both = Ironic([f"{scheme}://127.0.0.1:{port}", good.url], Manner(connect_timeout_s=0.3, answer_timeout_s=0.2))
+        both = Ironic(
+            [f"{scheme}://127.0.0.1:{port}", good.url], Manner(connect_timeout_s=0.3, answer_timeout_s=0.2), socket=way
+        )
         both.heartbeat(UUID, BEAT)
         assert len(good.asked) == 1

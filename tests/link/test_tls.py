@@ -52,52 +52,56 @@ def url(server: Scripted) -> str:
 
 
 @pytest.mark.parametrize(("ca", "insecure"), [(PEM, False), (OTHER_PEM, True)])
-def test_the_api_is_trusted(tmp_path: Path, ca: str, insecure: bool) -> None:
+def test_the_api_is_trusted(tmp_path: Path, ca: str, insecure: bool, way: str | None) -> None:
     """By the authority that was named, or because nobody is to be asked for a certificate's worth."""
     with secured(tmp_path) as server:
         manner = Manner(ca_pem=ca, insecure=insecure)
-        found = Ironic([url(server)], manner).lookup([], None)
+        found = Ironic([url(server)], manner, socket=way).lookup([], None)
 
     assert found.node.uuid == UUID
 
 
 @pytest.mark.parametrize("ca", [OTHER_PEM, None])
-def test_the_api_is_not_trusted(tmp_path: Path, ca: str | None) -> None:
+def test_the_api_is_not_trusted(tmp_path: Path, ca: str | None, way: str | None) -> None:
     """Of another authority, or none that was named: nothing is said to it."""
     with secured(tmp_path) as server:
         manner = Manner(ca_pem=ca)
         with pytest.raises(LinkError):
-            Ironic([url(server)], manner).heartbeat(UUID, BEAT)
+            Ironic([url(server)], manner, socket=way).heartbeat(UUID, BEAT)
 
         assert server.asked == []
 
 
-def test_an_authority_that_is_none(tmp_path: Path) -> None:
+def test_an_authority_that_is_none(tmp_path: Path, way: str | None) -> None:
     """A text without a certificate is an error of the link, told, not a reason to trust."""
     with secured(tmp_path) as server, pytest.raises(LinkError):
-        Ironic([url(server)], Manner(ca_pem="nothing")).lookup([], None)
+        Ironic([url(server)], Manner(ca_pem="nothing"), socket=way).lookup([], None)
 
 
 @pytest.mark.parametrize(("lowest", "is_good"), [("1.2", True), ("1.3", False)])
-def test_the_lowest_version(tmp_path: Path, lowest: str, is_good: bool) -> None:
+def test_the_lowest_version(tmp_path: Path, lowest: str, is_good: bool, way: str | None) -> None:
     """A server that only has TLS 1.2 is spoken to, or not, as Ironic's operator wants it."""
     with secured(tmp_path, highest=ssl.TLSVersion.TLSv1_2) as server:
         manner = Manner(ca_pem=PEM, tls_min_version=lowest)
         if is_good:
-            Ironic([url(server)], manner).lookup([], None)
+            Ironic([url(server)], manner, socket=way).lookup([], None)
         else:
             with pytest.raises(LinkError):
-                Ironic([url(server)], manner).lookup([], None)
+                Ironic([url(server)], manner, socket=way).lookup([], None)
 
 
-def test_ciphers(tmp_path: Path) -> None:
+def test_ciphers(tmp_path: Path, way: str | None) -> None:
     """Those that were named are offered; such as nobody has are an error at once."""
     with secured(tmp_path, highest=ssl.TLSVersion.TLSv1_2) as server:
-        Ironic([url(server)], Manner(ca_pem=PEM, tls_ciphers="ECDHE-ECDSA-AES256-GCM-SHA384")).lookup([], None)
+        Ironic([url(server)], Manner(ca_pem=PEM, tls_ciphers="ECDHE-ECDSA-AES256-GCM-SHA384"), socket=way).lookup(
+            [], None
+        )
         with pytest.raises(LinkError):
-            Ironic([url(server)], Manner(ca_pem=PEM, tls_ciphers="ECDHE-RSA-AES256-GCM-SHA384")).lookup([], None)
+            Ironic([url(server)], Manner(ca_pem=PEM, tls_ciphers="ECDHE-RSA-AES256-GCM-SHA384"), socket=way).lookup(
+                [], None
+            )
     with pytest.raises(ConfigError, match="ipa-tls-cipher-suites"):
-        Ironic([], Manner(tls_ciphers="NOBODYS")).lookup([], None)
+        Ironic([], Manner(tls_ciphers="NOBODYS"), socket=way).lookup([], None)
 
 
 def a_client() -> tuple[str, str]:
@@ -112,12 +116,12 @@ def a_client() -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_we_are_known_by_a_certificate(tmp_path: Path, is_known: bool) -> None:
+def test_we_are_known_by_a_certificate(tmp_path: Path, is_known: bool, way: str | None) -> None:
     """Where Ironic asks for one, it gets the one that was named."""
     certificate_pem, key = a_client()
     with secured(tmp_path, highest=ssl.TLSVersion.TLSv1_2, clients=certificate_pem) as server:
         pair = SecretStr(certificate_pem + key) if is_known else None
-        ironic = Ironic([url(server)], Manner(ca_pem=PEM, client_pem=pair))
+        ironic = Ironic([url(server)], Manner(ca_pem=PEM, client_pem=pair), socket=way)
         if not is_known:
             with pytest.raises(LinkError):
                 ironic.lookup([], None)
@@ -133,10 +137,10 @@ def test_we_are_known_by_a_certificate(tmp_path: Path, is_known: bool) -> None:
         ("1.99", {"callback_url", "agent_token", "agent_version", "agent_verify_ca", "agent_status_message"}),
     ],
 )
-def test_an_older_ironic(version: str, sent: set[str]) -> None:
+def test_an_older_ironic(version: str, sent: set[str], way: str | None) -> None:
     """It hears as much as it knows."""
     with answering((202, "")) as server:
-        Ironic([server.url], Manner(api_version=version)).heartbeat(UUID, BEAT)
+        Ironic([server.url], Manner(api_version=version), socket=way).heartbeat(UUID, BEAT)
 
     assert set(json.loads(server.asked[0][2])) == sent
 

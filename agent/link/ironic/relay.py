@@ -37,17 +37,17 @@ class Wire(Protocol):
 class Relay:
     """`Wire` through the process behind a socket."""
 
-    def __init__(self, socket: str, opening: Opening, beside: Beside | None = None) -> None:
+    def __init__(self, socket: str, opening: Opening, beside: Beside | None = None, more_s: float = MORE_S) -> None:
         self._socket = socket
         self._opening = opening
+        self._more_s = more_s
         self._partner = Partner(socket, beside, LARGEST_ANSWER_BYTES)
         self._partner.introduce(Whom(whom="ironic"), opening.model_dump_json().encode())
 
     def exchange(self, call: Call, body: bytes) -> tuple[Answer, bytes]:
         """Raises `LinkError`, `ConfigError`."""
-        return self._partner.ask(
-            f"{call.doing} through {self._socket}", call, body, self._opening.longest_s(call) + MORE_S
-        )
+        within_s = self._opening.longest_s(call) + self._more_s
+        return self._partner.ask(f"{call.doing} through {self._socket}", call, body, within_s)
 
 
 def wire_to(opening: Opening, socket: str | None, beside: Beside | None = None) -> Wire:
