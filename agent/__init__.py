@@ -16,7 +16,7 @@ Where things are, from the top; a module imports only from floors below it:
     daemon.py                     what runs while a session is open: threads, watchdog, end
     diagnose/                     what is wrong with this machine and what to do; the bundle; the status screen
     link/                         agent → controller: heartbeats, desired state, reports; `link/relay` asks for root,
-                                  `link/process` speaks HTTP and may do nothing else; `link/ironic`: to Ironic
+                                  `link/process` speaks HTTP and may do nothing else; `link/ironic`: the same for Ironic
     api/ironic/                   Ironic → agent: commands and steps, each a row that leads to an operation; `process`
                                   reads HTTP and may do nothing else, `desk` judges
     operations.py                 THE TABLE: every verb, who plans it, who does it, where it may run

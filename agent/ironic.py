@@ -96,7 +96,7 @@ def run(host: Host, settings: Settings, parameters: Parameters, stop: Event, not
     """Until stopped, or until the machine reboots. Raises `AgentError` where starting again may help."""
     directory = f"{settings.runtime_dir}/ironic"
     record = Record(host.files, directory, boot_id(host.files))
-    link = relay.socket_of(host.files, str(settings.link_socket))
+    relay.woken(link := relay.socket_of(host.files, str(settings.link_socket)))
     notifier.status("waiting for the hardware")
     wait_for_udev(host)
     if record.held is None:

@@ -60,6 +60,17 @@ class Line:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._close()
 
+    @property
+    def is_left(self) -> bool:
+        """Whether the other end has hung up, with nothing more to read."""
+        try:
+            self._socket.settimeout(0)
+            return not self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def send(self, head: bytes, body: bytes, within_s: float, files: Sequence[int] = ()) -> None:
         """A piece, with these open files, which stay open here, too. Raises `LinkError`."""
         if len(head) > HEAD_BYTES or len(body) > self._body_bytes:

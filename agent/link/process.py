@@ -120,6 +120,9 @@ def converse(line: Line, room: BoundedSemaphore, desk: Desk) -> None:
                 return
             way = opened(*first)
             while (piece := line.receive(PIECE_S, waits=True)) is not None:
+                if line.is_left:  # it came late to its turn: what is given once (a token) would be given to nobody
+                    log.warning("a call is not made: whoever asked for it has gone")
+                    return
                 outcome, body = way(desk, *piece)
                 outcome = outcome.model_copy(update={"ended": desk.ended()})
                 line.send(outcome.model_dump_json(exclude_defaults=True).encode(), body, PIECE_S)

@@ -15,6 +15,7 @@ waits, or fails as any call does, and is made again.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -161,6 +162,14 @@ def socket_of(files: Files, path: str) -> str | None:
         return path
     log.warning("the controller is spoken to by this very process: bms-agent-link.socket is not there", socket=path)
     return None
+
+
+def woken(path: str | None) -> None:
+    """systemd starts that process now, beside whatever is done here before the first call. Who is not there is told of
+    by that."""
+    if path is not None:
+        with suppress(LinkError):
+            dialled(path, "waking it").close()
 
 
 def wire_to(url: str, ca: str | None, socket: str | None, beside: Beside | None = None) -> Wire:

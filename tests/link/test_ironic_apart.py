@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 
 import pytest
@@ -22,10 +22,12 @@ from pydantic import SecretStr, ValidationError
 from agent.errors import AgentError, ConfigError, DecodeError, LinkError
 from agent.host.line import Line, dialled
 from agent.life.lives import KILLED, Lives
+from agent.life.sd_notify import Notifier
 from agent.link import body
 from agent.link.ironic.client import Ironic, reason
 from agent.link.ironic.relay import Relay
-from agent.link.relay import Beside
+from agent.link.process import serve
+from agent.link.relay import Beside, woken
 from agent.model.ironic.call import CALLS, LARGEST_ANSWER_BYTES, Call, Manner, Opening, Page, Whom
 from tests.link.answers import answering
 from tests.link.beside import NOBODY, Started, beside, listener, user_of
@@ -249,6 +251,25 @@ def test_how_long_root_waits(tmp_path: Path) -> None:
         with pytest.raises(LinkError, match="nothing whole came"):
             Relay(str(tmp_path / "socket"), quick, more_s=0.2).exchange(heartbeat, b"{}")
         thread.join(20)
+
+
+def test_what_nobody_waits_for_is_not_asked(tmp_path: Path) -> None:
+    """A lookup that waits in the socket until root has given it up is not made when the process comes: the token would
+    be given to nobody, and Ironic gives it once. Root's next lookup gets it."""
+    impatient = Manner(connect_timeout_s=0.1, answer_timeout_s=0.1)
+    with listener(tmp_path / "socket") as listening, answering(FOUND) as server:
+        told, stop = opening(server.url).model_copy(update={"manner": impatient}), Event()
+        for _ in range(2):
+            with pytest.raises(LinkError, match="nothing whole came"):
+                Relay(str(tmp_path / "socket"), told, more_s=0.1).exchange(Call(page=Page.LOOKUP), b"")
+        woken(str(tmp_path / "socket"))
+        thread = Thread(target=serve, args=(listening, Notifier({}), stop), name="late")
+        thread.start()
+        assert Ironic([server.url], socket=str(tmp_path / "socket")).lookup([], None).node.uuid == UUID
+        stop.set()
+        thread.join(20)
+
+        assert len(server.asked) == 1
 
 
 @pytest.mark.commands

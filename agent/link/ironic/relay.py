@@ -18,12 +18,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from agent.link.relay import Beside, Partner
+from agent.link.relay import WHOLE_S, Beside, Partner
 from agent.model.call import Answer
 from agent.model.ironic.call import LARGEST_ANSWER_BYTES, Call, Opening, Whom
-
-MORE_S = 60.0
-"""Beside what a call may take there: name servers, and the process that has to start."""
 
 
 class Wire(Protocol):
@@ -37,7 +34,8 @@ class Wire(Protocol):
 class Relay:
     """`Wire` through the process behind a socket."""
 
-    def __init__(self, socket: str, opening: Opening, beside: Beside | None = None, more_s: float = MORE_S) -> None:
+    def __init__(self, socket: str, opening: Opening, beside: Beside | None = None, more_s: float = WHOLE_S) -> None:
+        """`more_s`: beside what a call may take there, for name servers, and a process that has to start."""
         self._socket = socket
         self._opening = opening
         self._more_s = more_s
