@@ -30,9 +30,10 @@ from agent.link.process import serve
 from agent.link.relay import Beside, woken
 from agent.model.ironic.call import CALLS, LARGEST_ANSWER_BYTES, Call, Manner, Opening, Page, Whom
 from tests.link.answers import answering
-from tests.link.beside import NOBODY, Started, beside, listener, user_of
+from tests.link.beside import Started, beside, listener, user_of
 from tests.link.test_ironic import BEAT, LOOKUP, UUID
 from tests.link.test_relay import ANSWER, MAD, mad, piece
+from tests.nobody import NOBODY
 
 FOUND = (200, json.dumps(LOOKUP))
 KEYLESS = "-----BEGIN CERTIFICATE-----\nnothing\n-----END CERTIFICATE-----\n"
