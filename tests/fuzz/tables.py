@@ -49,12 +49,28 @@ def with_checksums(noise: Random, samples: Sequence[bytes]) -> bytes:
     if len(out) < 2 * size or noise.random() < 0.3:
         return head
     at, count, each = struct.unpack_from("<QII", out, size + 72)
-    array = bytes(out[at * size : at * size + count * each]) if at * size < len(out) and count * each < 1 << 22 else b""
-    struct.pack_into("<I", out, size + 88, zlib.crc32(array))
-    struct.pack_into("<I", out, size + 12, length := noise.choice((92, 92, 100, size)))
-    struct.pack_into("<I", out, size + 16, 0)
-    struct.pack_into("<I", out, size + 16, zlib.crc32(out[size : size + length]))
+    mend(noise, out, size, size, at * size, count * each)
     return bytes(out)
+
+
+def backup_with_checksums(noise: Random, samples: Sequence[bytes]) -> bytes:
+    """The same of the copy, whose header is the last sector."""
+    tail = damaged(noise, samples)
+    if len(tail) < 512 or noise.random() < 0.3:
+        return tail
+    out, header_at = bytearray(tail), len(tail) - 512
+    at, count, each = struct.unpack_from("<QII", out, header_at + 72)
+    mend(noise, out, header_at, 512, len(tail) - (DISK_BYTES - at * 512), count * each)
+    return bytes(out)
+
+
+def mend(noise: Random, out: bytearray, header_at: int, sector_bytes: int, start: int, length: int) -> None:
+    """The checksums of a header, and of the entries that it says are there."""
+    array = bytes(out[start : start + length]) if 0 <= start < len(out) and length < 1 << 22 else b""
+    struct.pack_into("<I", out, header_at + 88, zlib.crc32(array))
+    struct.pack_into("<I", out, header_at + 12, covered := noise.choice((92, 92, 100, sector_bytes)))
+    struct.pack_into("<I", out, header_at + 16, 0)
+    struct.pack_into("<I", out, header_at + 16, zlib.crc32(out[header_at : header_at + covered]))
 
 
 def sector_of(head: bytes) -> int:
@@ -86,8 +102,11 @@ def taken_away(head: bytes) -> object:
 
 
 def backup(tail: bytes) -> object:
-    """The last MiB of a disk."""
-    return partitions_in_backup(tail, 512, DISK_BYTES)
+    """The end of a disk: nothing is made of what is no table; what is one names as many partitions."""
+    found = partitions_in_backup(tail, 512, DISK_BYTES)
+    entries = gpt.parse_backup(tail, 512, DISK_BYTES)
+    assert len(found) == len(entries)
+    return found
 
 
 def protective(raw: bytes) -> object:
@@ -113,15 +132,15 @@ def records() -> list[bytes]:
 
 
 def tails() -> list[bytes]:
-    """Of a disk that an image was fitted to."""
-    return [fit(gpt_image()[:MIB], DISK_BYTES, 512, ()).tail.rjust(MIB, b"\0")]
+    """Of a disk that an image was fitted to: a little more than the table."""
+    return [fit(gpt_image()[:MIB], DISK_BYTES, 512, ()).tail.rjust(40 * 512, b"\0")[-40 * 512 :]]
 
 
 ROWS = {
     "partition table fitted": Row(fitted, lambda: HEADS, REFUSED, with_checksums),
     "partition table": Row(read, lambda: HEADS, made=with_checksums),
     "partition table without some": Row(taken_away, lambda: HEADS, (AgentError,), with_checksums),
-    "partition table's backup": Row(backup, tails),
+    "partition table's backup": Row(backup, tails, made=backup_with_checksums),
     "protective record": Row(protective, records, REFUSED),
     "image's beginning": Row(beginning, lambda: BEGINNINGS, ()),
 }

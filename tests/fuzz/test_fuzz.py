@@ -13,8 +13,8 @@ from tests.fuzz.row import MIB, Broken, Row, fuzzed
 from tests.fuzz.table import PARTS, ROWS
 
 SOME, SOME_S = 3000, 0.25
-LONG_S = 900.0
-"""Of one row: a filesystem takes a thousand times what an answer of a drive does."""
+LONG_S = 1800.0
+"""Of one row: a disk with five filesystems takes fifty times what an answer of a drive does, a millisecond."""
 EACH = pytest.mark.parametrize("name", ROWS)
 
 
@@ -39,13 +39,15 @@ def test_some_thousand(name: str, pytestconfig: pytest.Config) -> None:
 @pytest.mark.long
 @EACH
 def test_a_million(name: str, pytestconfig: pytest.Config) -> None:
-    """Behind `tests/run long`; fewer where a quarter of an hour has no room for them. Some of them are read: what is
-    always refused proves little.
+    """Behind `tests/run long`; a machine that has no time for so many says how many there were, and does not pass. Some
+    of them are read: what is always refused proves little.
     """
     seed, most = pytestconfig.getoption("--seed"), pytestconfig.getoption("--inputs")
     count, accepted = fuzzed(name, ROWS[name], seed, most=most, longest_s=LONG_S)
 
     assert accepted, f"all {count} were refused"
+    if count < most:
+        pytest.xfail(f"{count} of {most} inputs in {LONG_S:g} s: none broke it, and so many are not what is promised")
 
 
 def raising(raw: bytes) -> object:
