@@ -84,8 +84,8 @@ def put(guest: Guest, path: str, text: str) -> None:
     guest.do(f"base64 -d {path}.b64 >{path}")
 
 
-def done_in(guest: Guest, name: str, request: str, within_s: float = DO_S) -> str:
-    """The request, in a copy of the agent's unit; what it said."""
+def ordered(guest: Guest, name: str, request: str) -> None:
+    """A copy of the agent's unit that is given the request."""
     put(guest, f"/run/{name}.json", request)
     lines = (
         "s|^ExecStart=.*|ExecStart=/usr/bin/python3 /run/doing.py|; s/^Type=.*/Type=oneshot/; "
@@ -93,6 +93,11 @@ def done_in(guest: Guest, name: str, request: str, within_s: float = DO_S) -> st
         "/^(Restart|Timeout|Watchdog)/d"
     )
     guest.do(f"sed -E '{lines}' {UNIT} >/run/systemd/system/{name}.service")
+
+
+def done_in(guest: Guest, name: str, request: str, within_s: float = DO_S) -> str:
+    """The request, in a copy of the agent's unit; what it said."""
+    ordered(guest, name, request)
     guest.do(
         f"systemctl start {name} || {{ cat /run/{name}.out; journalctl --no-pager -n 30 -u {name}; false; }}", within_s
     )
