@@ -221,6 +221,8 @@ class Daemon:
             *loops,
             Loop("network", lambda alive: self._converge(convergence, stop, alive), NETWORK_PERIOD_S + ROUND_S),
             Loop("hear", lambda alive: self._hear(stop, alive), TURN_S),
+            # What it hangs at is a device that does not answer. The next process would ask it again, and hang again,
+            # while the network and orders need nothing of it: it is told (`Loops.problems`), and ends nothing.
             Loop("survey", lambda alive: survey.loop(clock, stop, alive), PERIOD_S + ROUND_S, is_vital=False),
         ]
 

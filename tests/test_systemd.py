@@ -199,7 +199,7 @@ def test_ironic_calls_another_process() -> None:
 @pytest.mark.parametrize("part", ["link", "writer"])
 def test_root_asks_another_process(name: str, part: str) -> None:
     """Who speaks to the controller, and who writes images, can be asked before who asks it, is nobody, starts when it
-    is asked, and has no right to a file or a device."""
+    is asked, and has no right to a file or a device. Who asks may kill who writes, and hangs."""
     sockets = {"link": (Settings().link_socket, link.SOCKET), "writer": (Settings().writer_socket, writer.SOCKET)}
     asking = (ROOT / "systemd" / name).read_text(encoding="utf-8").splitlines()
     asked = (ROOT / "systemd" / f"bms-agent-{part}.socket").read_text(encoding="utf-8").splitlines()
@@ -207,6 +207,7 @@ def test_root_asks_another_process(name: str, part: str) -> None:
     path, handed_over = sockets[part]
 
     assert f"Wants=bms-agent-{part}.socket" in asking
+    assert part != "writer" or "CAP_KILL" in " ".join(asking).split(), "one that hangs could not be ended"
     assert any(line.startswith(f"After=bms-agent-{part}.socket") for line in asking)
     assert {f"ListenStream={path}", f"FileDescriptorName={handed_over}", "SocketMode=0600"} <= set(asked)
     assert {"DynamicUser=yes", "CapabilityBoundingSet=", "PrivateDevices=yes", "ProtectSystem=strict"} <= set(doing)

@@ -5,12 +5,13 @@ that.
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -39,11 +40,12 @@ import agent.host.connections, bz2, lzma, structlog, zstandard
 class Started:
     """The socket, and whoever answers there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.path = str(folder / "socket")
         self.users: list[int] = []
         self._log = folder / "writer.log"
         self._listener = listener(folder / "socket")
+        self._environment = {**os.environ, **environment}
         self._stop = Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = Thread(target=self._start_each, name="as systemd")
@@ -56,7 +58,9 @@ class Started:
             if is_called and (self._process is None or self._process.poll() is not None):
                 with self._log.open("ab") as log:
                     argv = [sys.executable, "-c", HANDED_OVER, str(fd)]
-                    self._process = subprocess.Popen(argv, pass_fds=(fd,), stdout=log, stderr=log, cwd="/")
+                    self._process = subprocess.Popen(
+                        argv, pass_fds=(fd,), stdout=log, stderr=log, cwd="/", env=self._environment
+                    )
             elif is_called:
                 self._stop.wait(0.05)
 
@@ -91,9 +95,9 @@ class Started:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[Started]:
+def started(folder: Path, **environment: str) -> Iterator[Started]:
     """Until the block ends."""
-    found = Started(folder)
+    found = Started(folder, environment)
     try:
         yield found
     finally:

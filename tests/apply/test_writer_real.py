@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from agent.apply.image import write_image
 from agent.apply.writer.relay import relayed
 from agent.errors import DiskInUse, WriterDistrusted
 from agent.host.block import RealBlock
-from agent.host.line import Line, close_all
+from agent.host.line import Line, close_all, dialled
 from agent.model.image import ImageFormat, ImageRef
 from agent.model.plan import WriteImage
 from agent.model.writing import Begin, FromWriter
@@ -32,6 +34,7 @@ DISK = 192 * MIB
 IMAGE = gpt_image(96 * MIB)
 KILLED_AT = 3
 """So many times has it said that it lives."""
+WITHIN_S = 30.0
 
 pytestmark = pytest.mark.root
 
@@ -143,6 +146,22 @@ def test_one_that_hangs_is_killed(server: Server, tmp_path: Path, used: str, wri
     assert writer.log.count("writing an image as user") == 2 and not Path(f"/proc/{stopped[0]}").exists()
 
 
+def test_it_says_that_it_runs(tmp_path: Path) -> None:
+    """To systemd, which ends it where it does not: root, which knows it by what it says, could not end one that keeps
+    the socket and has said nothing.
+    """
+    unit = (Path(__file__).parents[2] / "systemd" / "bms-agent-writer.service").read_text(encoding="utf-8")
+    name = f"bms-agent-test-{os.getpid()}"
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as ear:
+        ear.bind(f"\0{name}")
+        ear.settimeout(WITHIN_S)
+        watched = {"NOTIFY_SOCKET": f"@{name}", "WATCHDOG_USEC": "300000"}
+        with started(tmp_path, **watched) as writer, dialled(writer.path, "saying nothing"):
+            heard = [ear.recv(4096) for _ in range(4)]
+
+    assert heard == [b"READY=1"] + 3 * [b"WATCHDOG=1"] and "WatchdogSec=60" in unit.splitlines()
+
+
 def test_who_keeps_a_real_disk(server: Server, tmp_path: Path, used: str) -> None:
     """The kernel gives no disk exclusively that somebody else has so: what one keeps is not sealed."""
     step = write_of(used, reference(server, ImageFormat.RAW), tmp_path)
@@ -159,8 +178,8 @@ def test_who_keeps_a_real_disk(server: Server, tmp_path: Path, used: str) -> Non
         line.send(FromWriter(said=written(len(IMAGE), step.image.sha256)).model_dump_json().encode(), b"", 30)
 
     try:
-        with pytest.raises(WriterDistrusted, match="has not let go"), listening(lies) as socket:
-            write_image(host(), step, lambda *_: None, socket)
+        with pytest.raises(WriterDistrusted, match="has not let go"), listening(lies) as path:
+            write_image(host(), step, lambda *_: None, path)
         assert not Path(step.head_path).exists()
     finally:
         os.close(kept[0])

@@ -11,8 +11,9 @@ image's first bytes, and made the disk unable to boot.
 **What a process that was taken can do**, by an image or a server: write what it likes to the disk that it was given,
 as long as it has it; also in front of the image, and to a partition that was to be kept. What it cannot:
 
-- touch another disk, file or device, or anything of root's; keep the disk: it is opened exclusively once more before
-  it is sealed, which fails while anybody else has it open;
+- touch another disk, file or device, or anything of root's; keep the disk: where anything goes wrong it is killed, if
+  it does not end by itself, and before the disk is sealed it is opened exclusively once more, which fails while anybody
+  else has it so;
 - let the disk boot from a head of its choice: root writes the first MiB last, as it judged it before the first write,
   after all that the image's signature and digest say of it. After any failure root zeroes it again;
 - pass off another image that is *chunked*: root has judged its manifest by digest and signature, and reads what holds

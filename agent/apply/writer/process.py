@@ -45,6 +45,10 @@ PIECE_S = 60.0
 ANSWER_S = 3600.0
 """Root makes the disk unable to boot: one that fails takes its time."""
 BEAT_S = 0.5
+LONGEST_S = 7 * 24 * 3600.0
+"""Root sees how far it is, and gives up what does not get on: systemd only sees whether the process runs at all, also
+before it has said a word to root, who could not know it.
+"""
 
 log = Logger("image")
 
@@ -54,7 +58,9 @@ def run(host: Host, notifier: Notifier) -> None:
     listener = notifier.taken(SOCKET)
     if listener is None:
         raise InputError(DOING, "no socket was handed over", hint="systemd starts this: bms-agent-writer.socket")
-    serve(listener, host, lambda: signal.raise_signal(signal.SIGTERM))
+    notifier.ready()
+    with notifier.kept_alive(LONGEST_S):
+        serve(listener, host, lambda: signal.raise_signal(signal.SIGTERM))
 
 
 def serve(listener: socket.socket, host: Host, gone: Callable[[], None], trusts: Collection[int] | None = None) -> None:
