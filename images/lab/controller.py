@@ -13,6 +13,7 @@ from typing import Any
 
 from lab.daemon import Daemon
 from lab.fault import LabFault
+from lab.machine import PATIENT
 from lab.network import CONTROLLER_URL
 
 # pip puts the project's commands beside the Python that it installed them for
@@ -40,7 +41,7 @@ class Controller:
     def __init__(self, data: Path, ramdisk: Path, log: Path) -> None:
         self.data = data
         self.log = log
-        argv = [BMS_AGENT, "controller", "--listen", LISTEN, "--data", str(data)]
+        argv = [BMS_AGENT, "controller", "--listen", LISTEN, "--data", str(data), "--kernel-options", PATIENT]
         self.daemon = Daemon([*argv, "--ramdisk", str(ramdisk), "--url", CONTROLLER_URL, "--enrolment", "auto"], log)
 
     def start(self) -> None:

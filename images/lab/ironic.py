@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lab.command import run
 from lab.daemon import Daemon
+from lab.machine import PATIENT
 from lab.network import CONTROLLER_ADDRESS
 
 API_URL = f"http://{CONTROLLER_ADDRESS}:6385"
@@ -87,7 +88,7 @@ def settings(data: Path, ramdisk: Path) -> Settings:
         "pxe": {
             "images_path": f"{data}/images",
             "instance_master_path": f"{data}/instances",
-            "kernel_append_params": "nofb vga=normal console=ttyS0",
+            "kernel_append_params": f"nofb vga=normal console=ttyS0 {PATIENT}",
             "tftp_root": f"{data}/tftp",
             "tftp_master_path": f"{data}/tftp-master",
         },

@@ -26,6 +26,8 @@ from lab.firmware import Firmware, ovmf
 QMP_TIMEOUT_S = 10
 END_TIMEOUT_S = 20
 DISC, CD = "disc.iso", "cd"
+PATIENT = "no_timer_check"
+"""For a kernel that counts on ticks in time, on a processor that is emulated and shared (IO-APIC + timer)."""
 # The setup of this firmware: no IPv6, which nobody answers here (edk2, OvmfPkg/RUNTIME_CONFIG.md).
 OFF = ("IPv6PXESupport", "IPv6Support")
 

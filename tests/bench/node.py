@@ -15,7 +15,7 @@ from lab.daemon import tail
 from lab.fault import LabFault
 from lab.ironic import API_URL, Ironic
 from lab.ironic_api import IronicApi
-from lab.machine import MachineSpec
+from lab.machine import PATIENT, MachineSpec
 from lab.network import CONTROLLER_ADDRESS
 from lab.redfish import system_path
 from lab.site import Site
@@ -23,7 +23,7 @@ from lab.site import Site
 HEARD = b"RPC heartbeat called for node"
 STATE_S = 120
 GLANCE_S = 0.02
-APPEND = "nofb vga=normal console=ttyS0"
+APPEND = f"nofb vga=normal console=ttyS0 {PATIENT}"
 
 
 class Words:

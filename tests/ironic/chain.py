@@ -17,7 +17,7 @@ from lab.boot_override import BootOverride, Enabled, Target
 from lab.daemon import tail
 from lab.ironic import API_URL, FILES_URL, Ironic, Settings, ending
 from lab.ironic_api import IronicApi
-from lab.machine import MachineSpec
+from lab.machine import PATIENT, MachineSpec
 from lab.network import CONTROLLER_ADDRESS
 from lab.redfish import system_path
 from lab.site import Site
@@ -28,7 +28,7 @@ STATE_S, BOOT_S = 900, 300
 CONSOLE_LINES, LOG_LINES = 60, 80
 ROOT = MachineSpec().disks[0]
 DISK_FIRST = BootOverride(enabled=Enabled.CONTINUOUS, target=Target.DISK)
-SHELL = "nofb vga=normal console=ttyS0 bms.shell"
+SHELL = f"nofb vga=normal console=ttyS0 bms.shell {PATIENT}"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.firmware import Firmware, ovmf
+from lab.machine import PATIENT
 from tests.efi import MIB, csv, fat_image, head_with
 from tests.machine.guest import Guest, booted
 
@@ -19,7 +20,7 @@ BOOT_S, SELECT_S = 900, 300
 UNIT, RUNTIME = "/usr/lib/systemd/system/bms-agent-ramdisk.service", "/run/systemd/system/selecting.service"
 CMDLINE = "console=ttyS0 quiet bms.shell systemd.unit=bms-shell@ttyS0.service"
 ESP_MIB = 60
-OPTIONS = "console=ttyS0 panic=1 booted-by=entry"
+OPTIONS = f"console=ttyS0 panic=1 booted-by=entry {PATIENT}"
 SELECTING = """
 import sys
 sys.path.insert(0, "/usr/lib/bms-agent")

@@ -15,6 +15,7 @@ import pytest
 
 from agent.model.image import ImageFormat, ImageRef
 from lab.firmware import Firmware, ovmf
+from lab.machine import PATIENT
 from tests.api.ironic.asked import image_info, node
 from tests.api.ironic.served import UUID
 from tests.efi import MIB, csv, fat_image, head_with
@@ -72,7 +73,7 @@ SLOWLY = "modprobe md_mod; echo 1000 >/proc/sys/dev/raid/speed_limit_max"
 DRIVE = base64.b64encode(gzip.compress(bytes(0x8001) + b"CD001" + bytes(MIB))).decode()
 ESP_MIB = 96
 MARK = b"what the tenant's root has"
-OPTIONS = "console=ttyS0 quiet bms.shell booted-by=entry"
+OPTIONS = f"console=ttyS0 quiet bms.shell booted-by=entry {PATIENT}"
 
 
 def put(guest: Guest, path: str, text: str) -> None:

@@ -19,7 +19,7 @@ from tests.machine.test_raid import BOOT_S, put
 
 pytestmark = [pytest.mark.machine, pytest.mark.root]
 
-KERNEL = "console=ttyS0 quiet bms.shell no_timer_check"
+KERNEL = "console=ttyS0 quiet bms.shell"
 DO_S = 900
 TRYING = """\
 import json, subprocess, sys

@@ -26,8 +26,6 @@ from tests.vm.tap import Tap, tapped
 MAC = "52:54:00:12:34:56"
 """Of QEMU's first NIC."""
 NAME = "VM1"
-PATIENT = "no_timer_check"
-"""For a kernel that counts on ticks in time, on a processor that is emulated and shared (IO-APIC + timer)."""
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f someone@example"
 ANSWER_S = 60
 WAIT_S = 900.0
@@ -132,7 +130,7 @@ def rack(folder: Path, ramdisk: Path, size_bytes: int) -> Iterator[Rack]:
         tap = stack.enter_context(tapped(port))
         argv = [sys.executable, "-m", "agent", "controller", "--listen", f"127.0.0.1:{port}", "--enrolment", "auto"]
         argv += ["--data", str(folder / "data"), "--ramdisk", str(ramdisk), "--url", f"http://{HOST}:{tap.port}"]
-        argv += ["--kernel-options", f"bms.shell {PATIENT}"]
+        argv += ["--kernel-options", "bms.shell"]
         controller = Daemon(argv, folder / "controller.log")
         made = Rack(folder, ramdisk, disk, controller, f"http://127.0.0.1:{port}", tap)
         stack.callback(controller.stop)
