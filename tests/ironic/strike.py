@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from socket import socket
 from threading import Event, Thread
 
 from lab.ironic import Ironic
 from lab.site import Site
-from tests.ironic.chain import STATE_S
 
 STATE = "/run/bms-agent/ironic"
 ORDER = f"{STATE}/order.json"
@@ -51,7 +51,9 @@ def struck(site: Site[Ironic], order: str) -> Iterator[None]:
 
 
 def _tell(site: Site[Ironic], order: str, over: Event) -> None:
-    """As soon as there is a shell; it is held open, since it ends with who called it."""
+    """As soon as there is a shell; it is held open, since it ends with who called it, and heard: its bytes come one by
+    one, and a socket is full after some 280 such, which blocks whoever writes there.
+    """
     while not over.wait(1):
         with suppress(OSError), site.machine.shell() as door:
             door.settimeout(PROMPT_S)
@@ -61,4 +63,17 @@ def _tell(site: Site[Ironic], order: str, over: Event) -> None:
                 heard += more
             if b"# " in heard:
                 door.sendall(order.encode())
-                over.wait(STATE_S)
+                door.settimeout(PAUSE_S)
+                while not over.is_set() and _is_open(door):
+                    pass
+                return
+
+
+def _is_open(door: socket) -> bool:
+    """After it was heard for a moment."""
+    try:
+        return door.recv(4096) != b""
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
