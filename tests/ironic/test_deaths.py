@@ -30,7 +30,8 @@ MOMENTS = {
     "Ironic asks for partitions": f"grep -q get_partition_uuids {STATE}/held.json 2>/dev/null",
     "a boot entry is made": under_way("image.install_bootloader"),
 }
-IMPATIENT = {"conductor": {"deploy_callback_timeout": "120", "check_provision_state_interval": "10"}}
+IMPATIENT = {"conductor": {"deploy_callback_timeout": "420", "check_provision_state_interval": "10"}}
+"""It must be more than a boot takes beside other work (200 s were seen), and ends the wait for a ramdisk without token."""
 
 
 def agents(console: str) -> set[str]:
