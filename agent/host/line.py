@@ -4,6 +4,8 @@
 Who is at the other end the kernel says (SO_PEERCRED), not what it writes; who is not trusted is hung up on. A piece has
 a bound, and a time within which all of it is there. Nothing here knows what is said.
 
+Several lines may share a room: what is brought on all of them at a time is bounded, too, and who brings more waits.
+
 Open files may go along (SCM_RIGHTS, unix(7)). Who does not ask for them gets none: the kernel closes them.
 """
 
@@ -20,6 +22,7 @@ from typing import Self
 from weakref import finalize
 
 from agent.errors import LinkError
+from agent.host.room import Room, Share
 from agent.host.speaker import Speaker, ask_who_speaks, speaker_of
 
 SIZES = struct.Struct("!II")
@@ -36,16 +39,25 @@ class Line:
     """One end. A line on which anything went wrong is closed: what is left of a piece is no beginning of the next."""
 
     def __init__(
-        self, connected: socket.socket, doing: str, body_bytes: int = BODY_BYTES, *, asks_who: bool = False
+        self,
+        connected: socket.socket,
+        doing: str,
+        body_bytes: int = BODY_BYTES,
+        *,
+        asks_who: bool = False,
+        room: Room | None = None,
     ) -> None:
-        """`body_bytes`: the most that a piece's body has, either way; `asks_who`: see `speaker`."""
+        """`body_bytes`: the most that a piece's body has, either way; `asks_who`: see `speaker`. `room`: for what comes,
+        beside other lines; it is given back once the next piece is asked for, or the line is closed.
+        """
         self._socket = connected
         self._asks_who = asks_who and ask_who_speaks(connected)
         self.speaker: Speaker | None = None
         """Who sent the first piece, if another process did, and the kernel can tell; whoever has it closes it."""
         self._doing = doing
         self._body_bytes = body_bytes
-        self._close = finalize(self, connected.close)
+        self._share = Share(room or Room(body_bytes))
+        self._close = finalize(self, _closed, connected, self._share)
         """Who is forgotten has hung up, too."""
 
     def __enter__(self) -> Self:
@@ -104,6 +116,7 @@ class Line:
     ) -> tuple[bytes, bytes, tuple[int, ...]] | None:
         end_s = time.monotonic() + within_s
         files: tuple[int, ...] = ()
+        self._share.leave()
         try:
             self._socket.settimeout(None if waits else within_s)
             first, files, is_cut = self._first(most_files)
@@ -115,7 +128,10 @@ class Line:
             of_head, of_body = SIZES.unpack(first + self._taken(SIZES.size - 1, end_s))
             if of_head > HEAD_BYTES or of_body > self._body_bytes:
                 raise self._broken(f"a piece of {of_head} and {of_body} bytes is announced")
-            return self._taken(of_head, end_s), self._taken(of_body, end_s), files
+            head = self._taken(of_head, end_s)
+            if not self._share.take(of_body, end_s - time.monotonic()):
+                raise self._broken(f"no room for {of_body} bytes came within {within_s:.0f} s")
+            return head, self._taken(of_body, end_s), files
         except TimeoutError as error:
             close_all(files)
             raise self._broken(f"nothing whole came in {within_s:.0f} s") from error
@@ -162,6 +178,11 @@ class Line:
         return LinkError(self._doing, evidence)
 
 
+def _closed(connected: socket.socket, share: Share) -> None:
+    connected.close()
+    share.leave()
+
+
 def close_all(files: Sequence[int]) -> None:
     """Of what came along."""
     for one in files:
@@ -186,6 +207,7 @@ def dialled(
     *,
     body_bytes: int = BODY_BYTES,
     asks_who: bool = False,
+    room: Room | None = None,
 ) -> Line:
     """To who listens there, if that is who may. Raises `LinkError`."""
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -200,7 +222,7 @@ def dialled(
     except LinkError:
         connected.close()
         raise
-    return Line(connected, doing, body_bytes, asks_who=asks_who)
+    return Line(connected, doing, body_bytes, asks_who=asks_who, room=room)
 
 
 def accepted(

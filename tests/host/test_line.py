@@ -15,6 +15,7 @@ import pytest
 
 from agent.errors import LinkError
 from agent.host.line import SIZES, Line, close_all
+from agent.host.room import SMALL_BYTES, Room
 
 WITHIN_S = 20.0
 
@@ -140,3 +141,27 @@ def test_files_are_no_way_to_stay_unknown(file: int) -> None:
             line.receive(WITHIN_S)
         assert line.speaker is None
     assert len(list(Path("/proc/self/fd").iterdir())) == before - 2
+
+
+def test_room_that_lines_share() -> None:
+    """What came on one is counted until its next piece is asked for, or it is closed; what is small is not counted."""
+    large, small = bytes(2 * SMALL_BYTES), bytes(SMALL_BYTES)
+    room = Room(3 * SMALL_BYTES)
+    pairs = [socket.socketpair() for _ in range(3)]
+    ours = [Line(one, "talking", room=room) for one, _ in pairs]
+    theirs = [Line(other, "talking") for _, other in pairs]
+    for line in theirs:
+        line.send(b"", large, WITHIN_S)
+
+    assert ours[0].receive(WITHIN_S) == (b"", large)
+    theirs[0].send(b"", small, WITHIN_S)
+    with pytest.raises(LinkError, match="no room for 131072 bytes"):
+        ours[1].receive(0.1)
+    assert ours[0].receive(WITHIN_S) == (b"", small)
+    assert ours[2].receive(WITHIN_S) == (b"", large)
+    ours[2].close()
+    theirs[0].send(b"", large, WITHIN_S)
+    assert ours[0].receive(WITHIN_S) == (b"", large)
+    for line in (*ours, *theirs):
+        line.close()
+    assert room.take(3 * SMALL_BYTES, 0.0) and not room.take(2 * SMALL_BYTES, 0.0)

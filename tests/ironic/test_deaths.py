@@ -31,7 +31,7 @@ MOMENTS = {
     "a boot entry is made": under_way("image.install_bootloader"),
 }
 IMPATIENT = {"conductor": {"deploy_callback_timeout": "420", "check_provision_state_interval": "10"}}
-"""It must be more than a boot takes beside other work (200 s were seen), and ends the wait for a ramdisk without token."""
+"""More than a boot takes beside other work (200 s were seen): it ends the wait for a ramdisk without token."""
 
 
 def agents(console: str) -> set[str]:

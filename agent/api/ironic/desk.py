@@ -16,14 +16,16 @@ from agent import __version__
 from agent.api.ironic.commands import Commands
 from agent.api.ironic.refusal import Refusal, bad_request, wrong_token
 from agent.errors import AgentError
-from agent.model.ironic.asked import Asked, Page
+from agent.model.ironic.asked import OPEN, Asked, Page
 from agent.model.ironic.wire import CommandResult
 from agent.program.log import Logger
 
-OPEN = frozenset({Page.ROOT, Page.VERSION, Page.STATUS})
-"""To anybody: what Ironic's tools look at first."""
 GO_ON = 100
 """The body is wanted (RFC 9110, section 15.2.1)."""
+MOST_VALUES = 250_000
+"""In an order: each takes up to 200 bytes of memory, however few it has in JSON. Ironic's have hundreds."""
+LONGEST_WORDS = 4 << 20
+"""Of an order with other characters than ASCII's: each of its text may take four bytes. What is longer is base64."""
 
 log = Logger("ironic")
 
@@ -85,7 +87,11 @@ class Desk:
 
 
 def read(body: bytes) -> dict[str, Any]:
-    """An order. Raises `Refusal`."""
+    """An order. Raises `Refusal`, and does so before it takes much more memory than it has bytes."""
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
+        raise Refusal(413, f"413 Content Too Large: an order of more than {MOST_VALUES} values")
+    if len(body) > LONGEST_WORDS and (not body.isascii() or b"\\u" in body or b"\0" in body):
+        raise Refusal(413, f"413 Content Too Large: an order of {len(body)} bytes that is no plain ASCII")
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):

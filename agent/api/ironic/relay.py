@@ -29,6 +29,7 @@ from agent.api.ironic.desk import Answers
 from agent.errors import AgentError
 from agent.host.doors import Files
 from agent.host.line import Line, dialled
+from agent.host.room import Room
 from agent.life.lives import API, Lives
 from agent.model.fault import Fault
 from agent.model.frozen import decode
@@ -72,6 +73,8 @@ class Relay:
         self._listening = listening
         self._desk = desk
         self._ending = Event()
+        self._room = Room(LARGEST_BODY_BYTES)
+        """For the orders on all lines together: whoever took that process has no more of our memory than one."""
         self._lines: dict[int, Line] = {}
         self._died: list[BaseException] = []
         self.fault: Fault | None = None
@@ -108,16 +111,24 @@ class Relay:
     def _answer(self, number: int) -> None:
         """Until the other end hangs up. Raises `LinkError`, and `DecodeError` for what is no request."""
         opening, files = (self._opening, (self._listening.fileno(),)) if number == 0 else (Opening(), ())
-        with dialled(self._path, DOING, body_bytes=LARGEST_BODY_BYTES) as line:
+        with dialled(self._path, DOING, body_bytes=LARGEST_BODY_BYTES, room=self._room) as line:
             self._lines[number] = line
             line.send(opening.model_dump_json().encode(), b"", SEND_S, files)
             if number == 0:
                 self.fault = None
-            while not self._ending.is_set() and (piece := line.receive(PIECE_S, waits=True)) is not None:
-                asked = decode(Asked, piece[0], DOING)
-                self.fault = Lives(ended=asked.ended, last=ENDED).fault(0.0, API) if asked.ended else None
-                status, told = self._desk.answered(asked, piece[1])
-                line.send(Answered(status=status).model_dump_json().encode(), told, SEND_S)
+            while not self._ending.is_set() and self._answered(line):
+                pass
+
+    def _answered(self, line: Line) -> bool:
+        """Whether there was a request. Nothing of it is left in memory while the line is quiet."""
+        piece = line.receive(PIECE_S, waits=True)
+        if piece is None:
+            return False
+        asked = decode(Asked, piece[0], DOING)
+        self.fault = Lives(ended=asked.ended, last=ENDED).fault(0.0, API) if asked.ended else None
+        status, told = self._desk.answered(asked, piece[1])
+        line.send(Answered(status=status).model_dump_json().encode(), told, SEND_S)
+        return True
 
 
 def front_of(files: Files, path: str) -> str | None:

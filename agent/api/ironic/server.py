@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTPS on port 9999: which page is asked for, with which token; whatever comes, the answer is JSON.
 
-Every connection has a thread, a limit of time and one request. Whatever is wrong with that, the answer has a
+Every connection has a thread, limits of time and memory, and one request. Whatever is wrong with that, the answer has a
 `faultstring`; the standard library's server is used since it leaves no error to anybody else's words. What is asked is
 not judged here: this may be a process that may do nothing else.
 """
@@ -14,20 +14,21 @@ import json
 import os
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import BaseServer
-from threading import BoundedSemaphore
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 from pydantic import SecretStr
 
+from agent.api.ironic.callers import Caller, Callers, Punctual
 from agent.api.ironic.refusal import Refusal, bad_request, no_such_page
-from agent.model.ironic.asked import LARGEST_BODY_BYTES, LONGEST_TOKEN, Asked, Page, Serving
+from agent.host.room import Room
+from agent.model.ironic.asked import LARGEST_BODY_BYTES, LONGEST_TOKEN, OPEN, Asked, Page, Serving
 from agent.model.ironic.parameters import ciphers_of_1_2
 from agent.program.log import Logger
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:  # the desk is another process'
     from agent.model.fault import Fault
 
 DRAINED_BYTES = 1 << 20
-CONNECTIONS = 64
 POLL_S = 0.2
 HANDSHAKE_S = 5.0
 HEAD_S = 15.0
@@ -46,6 +46,7 @@ BODY_S, BODY_BYTES_PER_S = 30.0, 64 * 1024
 ANSWER_S = 60.0
 TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 GO_ON = 100
+LONGEST_NUMBER = 18
 
 log = Logger("ironic")
 
@@ -54,34 +55,8 @@ class Shut(Exception):
     """Nobody is to listen any more: whoever opened the socket has shut it, for all who have it."""
 
 
-class Punctual(io.RawIOBase):
-    """What a peer sends, for as long as its time lasts: a limit of each read alone would let it drip for ever."""
-
-    def __init__(self, sock: socket.socket, time_s: float) -> None:
-        self._sock = sock
-        self._ends_s = time.monotonic() + time_s
-
-    def extend(self, time_s: float) -> None:
-        """So much from now on."""
-        self._ends_s = time.monotonic() + time_s
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """What is there, at least a byte; 0 at the end. Raises `TimeoutError`."""
-        left_s = self._ends_s - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError("the peer's time is over")
-        self._sock.settimeout(left_s)
-        return self._sock.recv_into(buffer)
-
-
-class Server(ThreadingHTTPServer):
+class Server(HTTPServer):
     """Serves until it is shut down, or its socket is."""
-
-    daemon_threads = True
 
     def __init__(self, listening: socket.socket, context: ssl.SSLContext, desk: Answers) -> None:
         """The socket is the server's from now on."""
@@ -89,11 +64,13 @@ class Server(ThreadingHTTPServer):
         self.desk = desk
         self.fault: Fault | None = None
         self._context = context
-        self._free = BoundedSemaphore(CONNECTIONS)
+        self.callers = Callers()
+        self.room = Room(LARGEST_BODY_BYTES)
+        """For bodies, of all who send one at a time."""
         self._alive: Callable[[], None] = lambda: None
         self._is_shut = False
         address = listening.getsockname()[:2]
-        BaseServer.__init__(self, address, Handler)  # the others' make sockets, which this process may not do
+        BaseServer.__init__(self, address, BaseHTTPRequestHandler)  # the others' make sockets: it may not
         self.socket, (self.server_name, self.server_port) = listening, address
 
     def serve(self, alive: Callable[[], None]) -> None:
@@ -107,6 +84,7 @@ class Server(ThreadingHTTPServer):
     def service_actions(self) -> None:
         """Called by `serve_forever`, once a turn."""
         self._alive()
+        self.callers.reap()
         if self._is_shut:
             raise Shut
 
@@ -118,19 +96,34 @@ class Server(ThreadingHTTPServer):
             self._is_shut = self._is_shut or error.errno == errno.EINVAL
             raise
 
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """In the connection's own thread: who is slow at shaking hands holds nobody else up."""
-        if not self._free.acquire(timeout=HANDSHAKE_S):
-            log.warning("a connection too many", peer=str(client_address[0]))
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """It has a thread, if it has a place."""
+        if (caller := self.callers.admit(request, str(client_address[0]), HANDSHAKE_S)) is None:
+            self.shutdown_request(request)
             return
         try:
-            request.settimeout(HANDSHAKE_S)
-            with self._context.wrap_socket(request, server_side=True) as secured:
-                super().finish_request(secured, client_address)
+            Thread(target=self._attend, args=(caller, client_address), name="caller", daemon=True).start()
+        except BaseException:
+            self.callers.leave(caller)
+            raise
+
+    def _attend(self, caller: Caller, address: Any) -> None:
+        """In the connection's own thread: who is slow at shaking hands holds nobody else up."""
+        connected = caller.sock
+        try:
+            connected.settimeout(HANDSHAKE_S)
+            with self._context.wrap_socket(connected, server_side=True, do_handshake_on_connect=False) as secured:
+                if caller.is_now(secured):
+                    secured.do_handshake()
+                    caller.extend(HEAD_S)
+                    Handler(secured, address, self, caller)
         except (OSError, ValueError) as error:
-            log.debug("connection lost", peer=str(client_address[0]), error=str(error))
+            log.debug("connection lost", peer=caller.peer, error=str(error))
+        except Exception as error:  # what no handler foresaw
+            log.exception("a fault of ours", peer=caller.peer, error=str(error))
         finally:
-            self._free.release()
+            self.callers.leave(caller)
+            self.shutdown_request(connected)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """What no handler foresaw."""
@@ -144,6 +137,10 @@ class Handler(BaseHTTPRequestHandler):
     path = ""
     server_version = "bms-agent"
     sys_version = ""
+
+    def __init__(self, request: Any, client_address: Any, server: Server, caller: Caller) -> None:
+        self._caller = caller
+        super().__init__(request, client_address, server)
 
     def setup(self) -> None:
         """What comes is read against the clock."""
@@ -200,35 +197,56 @@ class Handler(BaseHTTPRequestHandler):
                 page = Page.COMMAND
             case _:
                 raise no_such_page()
-        return self.server.desk.answered(asked(page, query, command_id), b"")
+        return self._told(asked(page, query, command_id))
 
     def _posted(self, path: list[str], query: dict[str, str]) -> tuple[int, bytes]:
         """Who sends it is judged before it is read."""
         if path != ["commands"]:
             raise no_such_page()
         order = asked(Page.ORDER, query)
-        status, told = self.server.desk.answered(order.model_copy(update={"is_announced": True}), b"")
+        status, told = self._told(order.model_copy(update={"is_announced": True}))
         if status != GO_ON:
             return status, told
-        return self.server.desk.answered(order, self._body())
-
-    def _body(self) -> bytes:
-        length = self.headers.get("Content-Length", "")
-        if not length.isascii() or not length.isdecimal():
+        length = self._length()
+        if length is None:
             raise Refusal(411, "411 Length Required: a body without Content-Length is not read")
-        if int(length) > LARGEST_BODY_BYTES:
+        if length > LARGEST_BODY_BYTES:
             raise Refusal(413, f"413 Content Too Large: {length} bytes; {LARGEST_BODY_BYTES} is the end")
-        self._peer.extend(BODY_S + int(length) / BODY_BYTES_PER_S)
-        data = self.rfile.read(int(length))
+        if not self.server.room.take(length, BODY_S):
+            raise Refusal(503, "503 Service Unavailable: other orders are as much as can be read at a time")
+        try:
+            return self._told(order, self._body(length))
+        finally:
+            self.server.room.give(length)
+
+    def _told(self, asked: Asked, body: bytes = b"") -> tuple[int, bytes]:
+        """By the desk, in its own time. Who is to be listened to is not pushed out any more."""
+        self._caller.extend(None)
+        status, told = self.server.desk.answered(asked, body)
+        self._caller.is_heard = self._caller.is_heard or (status < HTTPStatus.BAD_REQUEST and asked.page not in OPEN)
+        return status, told
+
+    def _length(self) -> int | None:
+        """What is said of the body's: nothing that is longer than any number that counts."""
+        told = self.headers.get("Content-Length", "") if hasattr(self, "headers") else ""
+        return int(told) if told.isascii() and told.isdecimal() and len(told) <= LONGEST_NUMBER else None
+
+    def _body(self, length: int) -> bytes:
+        time_s = BODY_S + length / BODY_BYTES_PER_S
+        self._peer.extend(time_s, length)
+        self._caller.extend(time_s)
+        data = self.rfile.read(length)
         del self.headers["Content-Length"]
-        if len(data) < int(length):
+        if len(data) < length:
             raise bad_request("400 Bad Request: the body is not whole")
         return data
 
     def _drain(self) -> None:
         """What is refused before it was read: a connection that ends with bytes in it takes the answer with it."""
-        length = self.headers.get("Content-Length", "") if hasattr(self, "headers") else ""
-        left = int(length) if length.isascii() and length.isdecimal() and int(length) <= DRAINED_BYTES else 0
+        length = self._length() or 0
+        left = length if length <= DRAINED_BYTES else 0
+        self._caller.extend(HEAD_S)
+        self._peer.extend(HEAD_S, left)
         while left > 0 and (piece := self.rfile.read(min(left, 65536))):
             left -= len(piece)
 
@@ -239,6 +257,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.send_header("Connection", "close")
         self.connection.settimeout(ANSWER_S)
+        self._caller.extend(ANSWER_S + len(data) / BODY_BYTES_PER_S)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
@@ -261,6 +280,7 @@ def context(serving: Serving) -> ssl.SSLContext:
     """TLS with this certificate and key, no lower than "1.2" or "1.3", and with OpenSSL's list of ciphers for 1.2."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     lowest = serving.tls_min_version
+    made.options |= ssl.OP_NO_RENEGOTIATION  # TLS 1.2's: a handshake costs us more than whoever asks for it
     made.minimum_version = ssl.TLSVersion.TLSv1_3 if lowest == "1.3" else ssl.TLSVersion.TLSv1_2
     descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)  # ssl reads paths alone: no disk has the key
     try:

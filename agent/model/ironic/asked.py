@@ -32,6 +32,10 @@ class Page(StrEnum):
     ORDER = "POST /v1/commands/"
 
 
+OPEN = frozenset({Page.ROOT, Page.VERSION, Page.STATUS})
+"""To anybody: what Ironic's tools look at first."""
+
+
 class Asked(Frozen):
     """One request. The body goes beside it, and nobody has looked into it."""
 

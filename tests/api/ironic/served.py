@@ -112,6 +112,7 @@ def serving(
     rows: Mapping[str, Command] | None = None,
     images: ImagePolicy = OPEN_TO_ALL,
     beside: str | None = None,
+    how: Serving = HOW,
     by: Callable[[Answers], Answers] = lambda desk: desk,
 ) -> Iterator[Agent]:
     """A process. What it recorded stays on the host; `rows` are further commands. `beside`: where the other process
@@ -127,7 +128,7 @@ def serving(
     made.commands = commands = Commands({**table(work), **(rows or {})}, record, made.news, made.died.append)
     ca = folder / "ca.pem"
     ca.write_text(PAIR[0])
-    made.server = server = served(beside, HOW, place, by(Desk(commands, TOKEN, lambda: 1.5)))
+    made.server = server = served(beside, how, place, by(Desk(commands, TOKEN, lambda: 1.5)))
     commands.resume()
     made.url, made.ca = f"https://{LOCAL}:{place.getsockname()[1]}", str(ca)
     thread = Thread(target=server.serve, args=(lambda: None,), name="api")

@@ -13,9 +13,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_pem_x509_certificate
 
+from agent.api.ironic.callers import Punctual
 from agent.api.ironic.certificate import certificate
 from agent.api.ironic.record import Record
-from agent.api.ironic.server import Punctual, context
+from agent.api.ironic.server import context
 from agent.api.ironic.together import Together
 from agent.api.ironic.work import Site, Work
 from agent.errors import HostError
@@ -57,8 +58,8 @@ def test_who_is_known_gets_more_time() -> None:
     """From then on."""
     left, right = socket.socketpair()
     with left, right:
-        peer = Punctual(right, 0.0)
-        peer.extend(PATIENCE_S)
+        peer = Punctual(right, 0.0, 0)
+        peer.extend(PATIENCE_S, 4)
         left.send(b"late")
         room = bytearray(8)
 
