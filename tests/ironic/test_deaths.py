@@ -30,8 +30,8 @@ MOMENTS = {
     "Ironic asks for partitions": f"grep -q get_partition_uuids {STATE}/held.json 2>/dev/null",
     "a boot entry is made": under_way("image.install_bootloader"),
 }
-IMPATIENT = {"conductor": {"deploy_callback_timeout": "420", "check_provision_state_interval": "10"}}
-"""More than a boot takes beside other work (200 s were seen): it ends the wait for a ramdisk without token."""
+IMPATIENT = {"conductor": {"deploy_callback_timeout": "600", "check_provision_state_interval": "10"}}
+"""More than a boot takes beside other work (500 s were seen): it ends the wait for a ramdisk without token."""
 
 
 def agents(console: str) -> set[str]:
