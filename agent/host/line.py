@@ -47,8 +47,8 @@ class Line:
         asks_who: bool = False,
         room: Room | None = None,
     ) -> None:
-        """`body_bytes`: the most that a piece's body has, either way; `asks_who`: see `speaker`. `room`: for what comes,
-        beside other lines; it is given back once the next piece is asked for, or the line is closed.
+        """`body_bytes`: the most that a piece's body has, either way; `asks_who`: see `speaker`. `room`: for all that
+        comes, beside other lines; it is given back once the next piece is asked for, or the line is closed.
         """
         self._socket = connected
         self._asks_who = asks_who and ask_who_speaks(connected)
