@@ -140,7 +140,7 @@ def test_one_that_hangs_is_killed(server: Server, tmp_path: Path, used: str, wri
             with pytest.raises(DiskInUse), RealBlock().open_exclusive(used):
                 pass
 
-    relayed(host(), step, writer.path, advance, silent_s=3)
+    relayed(host(), step, writer.path, advance, silent_s=15)
 
     must_be_there(tmp_path, step)
     assert writer.log.count("writing an image as user") == 2 and not Path(f"/proc/{stopped[0]}").exists()
