@@ -140,6 +140,8 @@ def shown(fact: object) -> str:
             return "-"
         case Unknown():
             return "?"
+        case bool():
+            return "yes" if fact else "no"
     return str(fact)
 
 

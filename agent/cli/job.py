@@ -34,6 +34,17 @@ if TYPE_CHECKING:
     Drawn = Callable[[], AbstractContextManager[Show]]
 
 BY_HAND = "by-hand"
+BEGUN = {
+    "image.deploy": "A disk that is not whole does not boot. The same command goes on where this one ended, or begins "
+    "anew where its image's format knows no such place.",
+    "disk.erase": "What is erased is gone, and nothing is proven of any disk; a drive that erases itself may still do "
+    "so. The same command begins anew.",
+    "image.capture": "The disk is as it was, and there is no image of it. The same command begins anew.",
+    "hardware.validate": "Nothing is left behind.",
+}
+"""What is left of what was interrupted, and how to go on."""
+OTHERS = "It is not done to its end: the same command with --plan shows what is left to do."
+NOT_BEGUN = "Nothing was touched."
 DIRECTORY = "/run/bms-agent/by-hand"
 
 
@@ -123,11 +134,19 @@ def watched(executor: Executor, request: Request, drawn: Drawn = bar) -> Job:
                     show(now.step, now.done_bytes, now.total_bytes, now.limited_by)
             except KeyboardInterrupt:
                 if called_off.is_set():
+                    typer.echo(left(request), err=True)
                     raise
                 called_off.set()
                 typer.echo("ending what was begun; once more ends it at once", err=True)
     if called_off.is_set() and (not done or done[0].fault is not None):
+        is_begun = not done or done[0].step is not None
+        typer.echo(left(request) if is_begun else NOT_BEGUN, err=True)
         raise KeyboardInterrupt
     if not done:
         raise ConfigError("running the job", "it ended without a result")
     return done[0]
+
+
+def left(request: Request) -> str:
+    """For whoever interrupted it."""
+    return BEGUN.get(request.verb, OTHERS)

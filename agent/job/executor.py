@@ -155,7 +155,7 @@ class Executor:
     def _advance(self, job: Job, step: str, wanted: Callable[[], bool]) -> Advance:
         def advance(done: int, total: int | None, limited_by: str | None = None, /) -> None:
             if not wanted():
-                raise Recalled(f"carrying out {job.request_id}", "the controller wants something else now")
+                raise Recalled(f"carrying out {job.request_id}", "it is not wanted any more")
             self.progress = Progress(
                 request_id=job.request_id, step=step, done_bytes=done, total_bytes=total, limited_by=limited_by
             )
