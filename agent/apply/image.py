@@ -31,6 +31,7 @@ def write_image(host: Host, step: WriteImage, advance: Advance, socket: str | No
 
         return relayed(host, step, socket, advance)
     owner = Owner(host, step)
+    owner.look()
     return poured(host, step, owner, advance) | owner.hand_on()
 
 

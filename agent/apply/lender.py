@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from hashlib import sha256
 from typing import Protocol
 
 from agent.apply.target import make_unbootable
 from agent.errors import (
     DecodeError,
+    DiskChanged,
+    HostError,
     ImageRefused,
     ImageTooLarge,
     ImageTruncated,
@@ -67,6 +70,15 @@ class Owner:
         """What the image begins with; none before it has begun."""
         self.names: Names | None = None
         """Of the root filesystem, where it is an image of one."""
+        self.seen: bytes | None = None
+        """What the disk began with when it was looked at, as long as it is not ours."""
+
+    def look(self) -> None:
+        """What the disk begins with, now that it was found to be such as may be written to. Until an image's first
+        bytes are there it may take minutes, and another order for the same disk may come to its end meanwhile.
+        """
+        with self.open_read() as device:
+            self.seen = beginning_of(device, self._step.hold_back_bytes)
 
     def tell(self, payload: bytes, signature: bytes | None) -> None:
         """Who asks has judged it."""
@@ -83,12 +95,20 @@ class Owner:
             root = step.table.root
             self.names = root_names(head, root.size_bytes, disk.logical_sector_bytes, doing_of(step))
         with self._host.block.open_exclusive(disk.path) as device:
+            self._must_be_as_it_was(device)
             if step.table is None or step.table.kept is None:
                 make_unbootable(device, step.hold_back_bytes)
             else:
                 make_unbootable_but_known(device, step.table, fitted(step), step.hold_back_bytes)
             self.head = head
             yield device
+
+    def _must_be_as_it_was(self, device: BlockDevice) -> None:
+        """The first time: from then on it is ours. Raises `DiskChanged`."""
+        seen, self.seen = self.seen, None
+        if seen is not None and beginning_of(device, self._step.hold_back_bytes) not in (None, seen):
+            told = "it begins with something else than when this was begun: somebody has written to it"
+            raise DiskChanged(doing_of(self._step), told, hint="Look at what is on it, then order it anew.")
 
     def open_read(self) -> AbstractContextManager[BlockDevice]:
         """See `Lender`."""
@@ -98,6 +118,14 @@ class Owner:
         """All else is written and verified: the head is kept for who seals the disk. What it tells of the image."""
         self._host.files.write(self._step.head_path, sealed_head(self._step, self.head), mode=0o600)
         return {} if self.names is None else {"root_uuid": self.names.uuid, "root_filesystem": self.names.kind}
+
+
+def beginning_of(device: BlockDevice, size_bytes: int) -> bytes | None:
+    """The digest of its first bytes; None for a medium that cannot be read there: writing to it may cure that."""
+    try:
+        return sha256(device.read(0, min(size_bytes, device.size_bytes))).digest()
+    except HostError:
+        return None
 
 
 def doing_of(step: WriteImage) -> str:

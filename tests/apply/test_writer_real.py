@@ -8,13 +8,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from agent.apply.chunked.pack import Options, Packing
 from agent.apply.image import write_image
 from agent.apply.writer.relay import relayed
-from agent.errors import DiskInUse, WriterDistrusted
+from agent.errors import DiskChanged, DiskInUse, WriterDistrusted
 from agent.host.block import RealBlock
 from agent.host.line import Line, close_all, dialled
 from agent.model.image import ImageFormat, ImageRef
@@ -160,6 +161,38 @@ def test_it_says_that_it_runs(tmp_path: Path) -> None:
             heard = [ear.recv(4096) for _ in range(4)]
 
     assert heard == [b"READY=1"] + 3 * [b"WATCHDOG=1"] and "WatchdogSec=60" in unit.splitlines()
+
+
+def test_two_orders_for_one_disk(server: Server, tmp_path: Path, used: str, writer: Started) -> None:
+    """An operator's waits for the process that writes the controller's, and is then refused: the disk is not the one
+    any more that it was found to be. What the first wrote stays.
+    """
+    first = write_of(used, reference(server, ImageFormat.RAW), tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    second = write_of(used, first.image, other)
+    server.script = [stall_after(len(server.body) // 2)]
+    refused: list[str] = []
+
+    def operator() -> None:
+        with pytest.raises((DiskChanged, DiskInUse)) as error:
+            write_image(host(), second, lambda *_: None, writer.path)
+        refused.append(error.value.code)
+
+    thread = Thread(target=operator)
+
+    def advance(*_: object) -> None:
+        if not thread.ident:
+            thread.start()
+
+    write_image(host(), first, advance, writer.path)
+    with RealBlock().open_exclusive(used) as disk:  # as sealing does
+        disk.write(0, IMAGE[:MIB])
+        disk.flush()
+    thread.join(60)
+
+    assert refused == ["DISK.CHANGED"] and not Path(second.head_path).exists()
+    assert medium(tmp_path)[: len(IMAGE)] == IMAGE
 
 
 def test_who_keeps_a_real_disk(server: Server, tmp_path: Path, used: str) -> None:

@@ -50,6 +50,15 @@ class Judge(Owner):
         super().__init__(host, step)
         self._manifest: Manifest | None = None
 
+    def once_more(self, step: WriteImage) -> Judge:
+        """For another process, which begins anew. A disk that was not lent yet is still to be as it was found."""
+        other = Judge(self._host, step)
+        if self.head:
+            other.look()
+        else:
+            other.seen = self.seen
+        return other
+
     @property
     def reads_back(self) -> bool:
         """Whether this side does what `verify` asks for, since it can know what belongs on the disk."""

@@ -63,8 +63,9 @@ log = Logger("image")
 def relayed(host: Host, step: WriteImage, socket: str, advance: Advance, silent_s: float = SILENT_S) -> Result:
     """All of an image, by the process behind that socket. Raises as `write_image` does; `WriterFailed`,
     `WriterDistrusted`."""
+    judge = Judge(host, step)
+    judge.look()
     for attempt in range(1, ATTEMPTS + 1):
-        judge = Judge(host, step)
         try:
             with Conversation(host, step, judge, socket, advance, silent_s) as conversation:
                 written = conversation.run()
@@ -77,6 +78,7 @@ def relayed(host: Host, step: WriteImage, socket: str, advance: Advance, silent_
                 raise
             log.warning("writing the image was interrupted: once more", error=str(error))
             step = step.model_copy(update={"resumed": step.resumed or bool(judge.head)})
+            judge = judge.once_more(step)
         except BaseException:
             make_unbootable_again(host, step, judge)
             raise

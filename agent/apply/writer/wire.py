@@ -13,6 +13,7 @@ from agent.program.printable import on_one_line
 KINDS: tuple[type[AgentError], ...] = (
     errors.InputError,
     errors.DecodeError,
+    errors.DiskChanged,
     errors.DiskInUse,
     errors.DiskReadOnly,
     errors.ImageTooLarge,
