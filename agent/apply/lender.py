@@ -105,10 +105,10 @@ class Owner:
 
     def _must_be_as_it_was(self, device: BlockDevice) -> None:
         """The first time: from then on it is ours. Raises `DiskChanged`."""
-        seen, self.seen = self.seen, None
-        if seen is not None and beginning_of(device, self._step.hold_back_bytes) not in (None, seen):
+        if self.seen is not None and beginning_of(device, self._step.hold_back_bytes) not in (None, self.seen):
             told = "it begins with something else than when this was begun: somebody has written to it"
             raise DiskChanged(doing_of(self._step), told, hint="Look at what is on it, then order it anew.")
+        self.seen = None
 
     def open_read(self) -> AbstractContextManager[BlockDevice]:
         """See `Lender`."""

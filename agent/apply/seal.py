@@ -13,7 +13,7 @@ behind it must be whole.
 from __future__ import annotations
 
 from agent.apply.resume import forget
-from agent.errors import NotAsObserved
+from agent.errors import DiskChanged, NotAsObserved
 from agent.host.doors import BlockDevice, Host
 from agent.model.job import Advance, Result
 from agent.model.partition_table import Fitted, fit
@@ -30,6 +30,7 @@ def seal_disk(host: Host, step: SealDisk, advance: Advance) -> Result:
     advance(0, len(table.head))
     host.files.remove(step.head_path)  # before the commit: nothing that can fail may come after it
     with host.block.open_exclusive(step.disk.path) as disk:
+        must_be_ours_yet(disk, len(table.head), doing)
         forget(disk, len(table.tail))  # a preserved partition may be known by the old table there alone
         if table.tail:
             disk.write(disk.size_bytes - len(table.tail), table.tail)
@@ -47,6 +48,14 @@ def seal_disk(host: Host, step: SealDisk, advance: Advance) -> Result:
             disk.flush()
             raise
     return {"partition_table": table.kind}
+
+
+def must_be_ours_yet(disk: BlockDevice, head_bytes: int, doing: str) -> None:
+    """Its head is as it was left: zero. Another order may have had the disk since it was written. Raises
+    `DiskChanged`."""
+    if any(disk.read(0, head_bytes)):
+        told = "somebody has written to what it begins with, which was zeroed before the image was written"
+        raise DiskChanged(doing, told, hint="Look at what is on it, then order it anew.")
 
 
 def commit(disk: BlockDevice, table: Fitted, doing: str) -> None:

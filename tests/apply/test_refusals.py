@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import pytest
 
-from agent.errors import ImageRefused, ImageTruncated
+from agent.apply.lender import Owner
+from agent.errors import DiskChanged, ImageRefused, ImageTruncated
+from agent.host.fake import FakeHost
 from agent.model.image import ImageFormat
 from agent.model.image_kind import VDI_MAGIC
 from tests.apply.disks import MIB, disk_of, gpt_image, machine, serve
 from tests.apply.packed import PACKED, STREAMS, file_of
-from tests.apply.writing import head_of, write
+from tests.apply.writing import head_of, step_of, write
 from tests.controller.test_image_formats import vhd_footer
 
 DISK = 32 * MIB
@@ -102,3 +104,17 @@ def test_fixed_vhd(image_format: ImageFormat) -> None:
         write(made, serve(made, IMAGE + vhd_footer(), image_format))
 
     assert head_of(made) is None and not any(disk_of(made).durable.read(0, MIB))
+
+
+def test_a_disk_that_somebody_has_written_to() -> None:
+    """Between being judged and being lent: it stays as it is by then, whoever asks for it, and however often."""
+    made = machine(DISK)
+    step = step_of(made, serve(made, IMAGE))
+    owner = Owner(FakeHost.of(made), step)
+    owner.look()
+    disk_of(made).write(0, b"precious")
+    for _ in range(2):
+        with pytest.raises(DiskChanged), owner.begin(IMAGE[:MIB]):
+            pass
+
+    assert disk_of(made).read(0, 8) == b"precious" and not owner.head

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import pytest
 
 from agent.apply.seal import seal_disk
-from agent.errors import DeviceError, HostError, NotAsObserved
+from agent.errors import DeviceError, DiskChanged, HostError, NotAsObserved
 from agent.host.fake import Died, Effect, FakeDisk, FakeHost, FaultPlan, Machine
 from agent.model.disk import DiskIdentity
 from agent.model.partition_table import fit
@@ -186,3 +186,13 @@ def test_no_head() -> None:
         seal_disk(FakeHost.of(made), STEP, lambda *_: None)
 
     assert not boots(disk_of(made))
+
+
+def test_who_has_sealed_it_meanwhile() -> None:
+    """A disk that begins with anything by now is another order's: its head is not put upon that, nor taken away."""
+    made = machine(SIZE)
+    disk_of(made).write(0, b"precious")
+    with pytest.raises(DiskChanged):
+        sealed(made)
+
+    assert disk_of(made).read(0, 8) == b"precious"
