@@ -109,8 +109,11 @@ def test_a_subnet_that_can_be() -> None:
 
 @pytest.mark.parametrize("number", [False, True, 0, 167772160])
 def test_a_number_is_no_network(world: World, number: int) -> None:
-    """Though Python makes one of it."""
+    """Though Python makes one of it; nor is it an address."""
     routes = [{"destination": number, "next_hop": "10.1.0.9"}]
+    rule = {"direction": "in", "remote": number}
 
+    assert world.refused("POST", "/v1/security-groups/none/rules", rule)[0] == 422
+    assert world.refused("PATCH", "/v1/subnets/net", {"dns": [number]})[0] == 422
     assert world.refused("PATCH", "/v1/subnets/net", {"routes": routes})[0] == 422
     assert world.refused("POST", "/v1/vpcs", {"name": "v", "cidr": number})[0] == 422

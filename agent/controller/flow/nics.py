@@ -34,7 +34,7 @@ from agent.controller.rules.nics import physical, virtual_mac
 from agent.controller.rules.segments import check_ports
 from agent.controller.store.database import Transaction
 from agent.model.frozen import Frozen
-from agent.model.network.values import Mac
+from agent.model.network.values import Addressv4, Mac
 from agent.program.log import Logger
 
 MOST_MORE = 10
@@ -50,7 +50,7 @@ class NicOrder(Frozen):
     """An attachment: a subnet, and an address of it if it matters which."""
 
     subnet: str
-    ip_address: IPv4Address | None = None
+    ip_address: Addressv4 | None = None
 
 
 class NicAttach(NicOrder):

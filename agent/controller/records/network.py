@@ -5,25 +5,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from agent.controller.records.owned import Name, Owned, SharedOwned
 from agent.model.frozen import Frozen
 from agent.model.network import EipMode, SecurityRule
 from agent.model.network.firewall import GROUP_PATTERN
+from agent.model.network.values import Addressv4, Networkv4
 
-
-def as_text(value: object) -> object:
-    """JSON's numbers, and true and false, are no networks, though Python makes some of them."""
-    if isinstance(value, int):
-        raise ValueError("a network is a text")
-    return value
-
-
-Network = Annotated[IPv4Network, BeforeValidator(as_text)]
 Mtu = Annotated[int, Field(ge=1280, le=9216)]
 GroupName = Annotated[str, Field(pattern=GROUP_PATTERN, description="letters, digits, '_', '-'; at most 63")]
 
@@ -41,7 +33,7 @@ class VpcSpec(Frozen):
     """A private network."""
 
     name: Name
-    cidr: Network = IPv4Network("10.0.0.0/8")
+    cidr: Networkv4 = IPv4Network("10.0.0.0/8")
     segment: Segment = Segment.FLAT
     segment_id: int | None = Field(default=None, description="VLAN id or VNI; left out, a free one is taken")
 
@@ -57,8 +49,8 @@ class Vpc(VpcSpec, SharedOwned):
 class SubnetRoute(Frozen):
     """A network behind one of the subnet's hosts."""
 
-    destination: Network
-    next_hop: IPv4Address
+    destination: Networkv4
+    next_hop: Addressv4
 
 
 class SubnetSpec(Frozen):
@@ -66,9 +58,9 @@ class SubnetSpec(Frozen):
 
     name: Name
     vpc: str = Field(description="name or id")
-    cidr: Network
-    gateway: IPv4Address | None = Field(default=None, description="left out, it is the first address")
-    dns: tuple[IPv4Address, ...] = Field(default=(), max_length=5)
+    cidr: Networkv4
+    gateway: Addressv4 | None = Field(default=None, description="left out, it is the first address")
+    dns: tuple[Addressv4, ...] = Field(default=(), max_length=5)
     mtu: Mtu | None = None
     dhcp: bool = Field(default=False, description="addresses come from a DHCP server of the network's own")
     routes: tuple[SubnetRoute, ...] = Field(default=(), max_length=32)
@@ -81,7 +73,7 @@ class SubnetSpec(Frozen):
 class SubnetChange(Frozen):
     """What may change while servers are in it; what is left out stays."""
 
-    dns: tuple[IPv4Address, ...] | None = Field(default=None, max_length=5)
+    dns: tuple[Addressv4, ...] | None = Field(default=None, max_length=5)
     routes: tuple[SubnetRoute, ...] | None = Field(default=None, max_length=32)
 
 
@@ -91,9 +83,9 @@ class Subnet(SharedOwned):
     id: str
     name: str
     vpc_id: str
-    cidr: Network
-    gateway: IPv4Address
-    dns: tuple[IPv4Address, ...] = ()
+    cidr: Networkv4
+    gateway: Addressv4
+    dns: tuple[Addressv4, ...] = ()
     mtu: int | None = None
     dhcp: bool = False
     routes: tuple[SubnetRoute, ...] = ()
@@ -126,7 +118,7 @@ class GroupRule(Frozen):
 class EipSpec(Frozen):
     """A public address, with what may pass by it."""
 
-    address: IPv4Address
+    address: Addressv4
     bandwidth_mbps: int = Field(default=5, ge=1, le=2000, description="each way, of traffic with the outside")
     mode: EipMode = Field(default=EipMode.GATEWAY, description="who translates: the network's gateway, or the server")
 

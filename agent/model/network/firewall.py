@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from agent.model.frozen import Frozen
-from agent.model.network.values import IPAddress, IPNetwork, LinkName
+from agent.model.network.values import IPAddress, IPNetwork, LinkName, Networkv4
 
 GROUP_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
 
@@ -143,7 +143,7 @@ class Eip(Frozen):
     private: IPv4Address
     link: LinkName
     mode: EipMode = EipMode.GATEWAY
-    exempt: tuple[IPv4Network, ...] = Field(
+    exempt: tuple[Networkv4, ...] = Field(
         default=INSIDE, description="networks that see the private address, where the host translates"
     )
 

@@ -17,9 +17,19 @@ begins with a dot (the kernel refuses only '.' and '..') hides from who looks in
 MADE_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$"
 """Of links that are made here: what goes into shells' and daemons' files means nothing else there."""
 
-IPAddress: TypeAlias = IPv4Address | IPv6Address
-IPInterface: TypeAlias = IPv4Interface | IPv6Interface
-IPNetwork: TypeAlias = IPv4Network | IPv6Network
+
+def as_text(value: object) -> object:
+    """JSON's numbers, and true and false, are no addresses and no networks, though Python makes some of them."""
+    if isinstance(value, int):
+        raise ValueError("an address or a network is a text")
+    return value
+
+
+IPAddress: TypeAlias = Annotated[IPv4Address | IPv6Address, BeforeValidator(as_text)]
+IPInterface: TypeAlias = Annotated[IPv4Interface | IPv6Interface, BeforeValidator(as_text)]
+IPNetwork: TypeAlias = Annotated[IPv4Network | IPv6Network, BeforeValidator(as_text)]
+Addressv4: TypeAlias = Annotated[IPv4Address, BeforeValidator(as_text)]
+Networkv4: TypeAlias = Annotated[IPv4Network, BeforeValidator(as_text)]
 
 
 def lower_case(text: object) -> object:
