@@ -58,3 +58,13 @@ def test_token_does_not_print() -> None:
     settings = load(None, "bms.token=hunter2")
     assert "hunter2" not in repr(settings)
     assert settings.token is not None and settings.token.get_secret_value() == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("file", "cmdline"),
+    [('image_cache = "http://rack-cache:8481"', ""), (None, "bms.image_cache=http://rack-cache:8481")],
+)
+def test_the_rack_s_cache(file: str | None, cmdline: str) -> None:
+    """Named in either place, it is where images are asked for first; without, nobody is."""
+    assert load(file, cmdline).images.cache == "http://rack-cache:8481"
+    assert load(None).images.cache is None

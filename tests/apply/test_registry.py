@@ -33,7 +33,7 @@ from agent.host.clock import RealClock
 from agent.host.fake import FakeHost
 from agent.host.fetch import RealFetch
 from agent.model.image import OPEN, Access, ImageFormat, ImageRef
-from agent.model.oci import MANIFEST_SHA256, TITLE
+from agent.model.oci import TITLE
 from tests.apply.disks import MIB, gpt_image
 from tests.apply.real import carry_out, partitions
 from tests.authority import Authority
@@ -124,14 +124,17 @@ def test_pull(tmp_path: Path) -> None:
 
 
 def test_chunked(tmp_path: Path) -> None:
-    """A chunked image out of a registry, named by nothing but its artifact's digest, is on the disk byte for byte."""
+    """A chunked image out of a registry, named by nothing but its artifact's digest, is on the disk byte for byte. The
+    annotation is as people type it, who follow the README."""
     image = gpt_image(40 * MIB)
     file = packed(image)
     digest = manifest_of(file).digest
     registry = Registry(tmp_path, {})
     with running(registry):
         push = Pushing(registry)
-        artifact = push.artifact(push.blob(file, annotations={MANIFEST_SHA256: digest, TITLE: "disk.bmi"}))
+        artifact = push.artifact(
+            push.blob(file, annotations={"io.bms-agent.manifest.sha256": digest, TITLE: "disk.bmi"})
+        )
         url = f"oci://{registry.address}/team/debian@{artifact}?plain-http=1"
         with source(url, format=ImageFormat.CHUNKED) as opened:
             assert opened.image.sha256 == digest and opened.image.file_bytes == len(file)
