@@ -12,7 +12,7 @@ from agent.apply.leftovers import reset_platform
 from agent.errors import DeviceError
 from agent.host.fake import FakeHost, Machine
 from agent.host.fake.efi import FakeEfi
-from agent.host.fake.erasing import NvmeMind
+from agent.host.fake.erasing import NvmeMind, ScsiMind
 from agent.host.fake.files import FakeFiles
 from agent.inventory import take
 from agent.inventory.leftovers import leftovers
@@ -34,7 +34,8 @@ from agent.model.request import EraseRequest
 from agent.operations import Operations
 from agent.plan.text import text
 from tests.apply import test_boot
-from tests.apply.erasable import drive, machine, served
+from tests.apply.erasable import certified, drive, machine, served
+from tests.machines.firmware import ENTRY_POINT, firmware, product, table
 
 DONE, AUTH_FAILED = bytes.fromhex("80010000000a00000000"), bytes.fromhex("80010000000a0000098e")
 VFS = "/sys/class/net/eno1/device/sriov_numvfs"
@@ -224,3 +225,15 @@ def test_what_cannot_be_looked_at_is_told() -> None:
     job = served(FakeHost.of(made), platform=True)
 
     assert job.state is JobState.SUCCEEDED and "TPM: not looked at" in str(job.result["note 1"])
+
+
+def test_versions_of_firmware_are_certified() -> None:
+    """Of the machine and of each drive, to be held against those at the erasure before; and whose machine it is."""
+    made = rented()
+    drive(made, ScsiMind)
+    structures = (firmware("maker", "2.7", "01/02/2026"), product("maker", "box", "M1", "0" * 32))
+    made.tree.put("/sys/firmware/dmi/tables/DMI", table(*structures))
+    made.tree.put("/sys/firmware/dmi/tables/smbios_entry_point", ENTRY_POINT)
+    found = certified(served(FakeHost.of(made)))
+
+    assert found.firmware == {"system": "2.7", "disk D0": "FW1", "disk D1": "FW1"} and found.machine_serial == "M1"
