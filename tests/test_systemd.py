@@ -215,6 +215,12 @@ def test_root_asks_another_process(name: str, part: str) -> None:
     assert not any(line.startswith(("User=root", "WantedBy=", "ReadWritePaths=", "StateDirectory=")) for line in doing)
 
 
+def test_nobody_keeps_a_dead_writers_disk() -> None:
+    """What is left of its unit ends at once."""
+    lines = (ROOT / "systemd" / "bms-agent-writer.service").read_text(encoding="utf-8").splitlines()
+    assert "KillSignal=SIGKILL" in lines
+
+
 def test_the_link_ends_after_who_asks_it() -> None:
     """What is last to be told is told."""
     for name in ("bms-agent.service", "bms-agent-ramdisk.service"):
