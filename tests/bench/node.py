@@ -30,13 +30,17 @@ class Words:
     """A log that grows: what it has said since it was opened."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
-        self._file.seek(0, 2)
+        self._path = path
+        self._read = path.stat().st_size
         self._rest = b""
 
     def say(self, words: bytes) -> bool:
         """Whether it has said so by now."""
-        said = self._rest + self._file.read()
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            more = file.read()
+        self._read += len(more)
+        said = self._rest + more
         self._rest = said[-len(words) :]
         return words in said
 
