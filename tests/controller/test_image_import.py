@@ -280,8 +280,8 @@ def test_limits(tmp_path: Path, script: str, limits: Limits, why: str) -> None:
 
 
 def test_threads_in_little_memory(tmp_path: Path) -> None:
-    """The threads of qemu-img share one heap: with one each, of 64 MiB of addresses, not even 200 MiB were enough for
-    an image of 24, and a gigabyte not always.
+    """The threads of qemu-img share one heap and have small stacks: with a heap each, of 64 MiB of addresses, not even
+    200 MiB were enough for an image of 24, and a gigabyte not always.
     """
     tmp_path.chmod(0o755)
     image = made(tmp_path, "disk.qcow", *KINDS["qcow"])

@@ -39,6 +39,8 @@ MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 ARENAS = "1"
 """Of glibc's malloc (mallopt(3), M_ARENA_MAX). Each reserves 64 MiB of addresses, and a thread gets its own: addresses
 are what RLIMIT_AS counts, and many threads come to its end without much memory."""
+STACK_BYTES = 1024**2
+"""Of a thread, and of addresses, too; glibc's 8 MiB make half a gigabyte of the 64 threads that qemu-img may have."""
 LOOK_S = 0.5
 STDERR_BYTES = 600
 PIECE_BYTES = 65536
@@ -122,7 +124,7 @@ def unprivileged() -> list[str]:
 def limited(limits: Limits) -> list[str]:
     """The rlimits."""
     return [tool("prlimit"), f"--as={limits.memory_bytes}", f"--cpu={limits.cpu_s}", f"--fsize={limits.file_bytes}",
-            f"--nofile={limits.files}", "--core=0"]  # fmt: skip
+            f"--nofile={limits.files}", f"--stack={STACK_BYTES}", "--core=0"]  # fmt: skip
 
 
 def run_boxed(
