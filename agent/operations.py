@@ -309,7 +309,7 @@ class Operations:
 
                 return reset_platform(self._host, step)
             case InjectFiles():
-                return inject_files(self._host, step, advance)
+                return inject_files(self._host, step, advance, self._writer)
             case BurnIn():
                 from agent.apply.burn_in import burn_in
 

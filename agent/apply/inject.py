@@ -10,10 +10,10 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event
 
+from agent.apply.fetch import beginning
 from agent.apply.mounting import TIMEOUT_S, is_root, make_place, mount, unmount
-from agent.errors import DecodeError, HostError, InputError, LinkError, PreconditionError
+from agent.errors import DecodeError, HostError, InputError, PreconditionError
 from agent.host.doors import Host, Tree
 from agent.model.generalise import read_text
 from agent.model.inject import Candidate, FileToInject, InjectFiles, Placed
@@ -22,14 +22,16 @@ from agent.model.url import named
 
 PLACE = "/run/bms-agent/injected"
 LARGEST_BYTES = 64 * 1024**2
-PAUSES_S = (1.0, 5.0, 15.0)
 ON_ERRORS = {"ext4": "errors=remount-ro", "vfat": "errors=remount-ro"}
 """What ext4 says itself about errors does not count: it might be to end this kernel."""
 
 
-def inject_files(host: Host, step: InjectFiles, advance: Advance) -> Result:
-    """Returns on which partition each file was. Raises `InputError`, `PreconditionError`, `HostError`, `LinkError`."""
-    contents = [content(host, one.file) for one in step.placed]
+def inject_files(host: Host, step: InjectFiles, advance: Advance, socket: str | None = None) -> Result:
+    """Returns on which partition each file was. With a socket, the process behind it fetches what is behind a URL.
+
+    Raises `InputError`, `PreconditionError`, `HostError`, `LinkError`.
+    """
+    contents = [content(host, one.file, socket) for one in step.placed]
     result: Result = {}
     for number, (one, data) in enumerate(zip(step.placed, contents, strict=True)):
         advance(0, None, f"{number} of {len(step.placed)} files")
@@ -38,8 +40,8 @@ def inject_files(host: Host, step: InjectFiles, advance: Advance) -> Result:
     return result
 
 
-def content(host: Host, file: FileToInject) -> bytes:
-    """All of it. Raises `DecodeError`, `LinkError`, `ImageUnavailable`, `InputError`."""
+def content(host: Host, file: FileToInject, socket: str | None) -> bytes:
+    """All of it. Raises `DecodeError`, `InputError`, and as fetching does."""
     if file.content is not None:
         try:
             return b64decode(file.content.get_secret_value(), validate=True)
@@ -48,25 +50,11 @@ def content(host: Host, file: FileToInject) -> bytes:
     if file.url is None:
         return b""
     url = file.url.get_secret_value()
-    found = fetched(host, url)
+    found = beginning(host, url, LARGEST_BYTES + 1, socket)
     if len(found) > LARGEST_BYTES:
         told = f"{named(url)} has more than {LARGEST_BYTES // 1024**2} MiB"
         raise InputError(f"fetching {file.path}", told, hint="Put what is so large into the image.")
     return found
-
-
-def fetched(host: Host, url: str) -> bytes:
-    """A byte more than there may be, at most. A link that breaks gets a few more tries."""
-    pauses = list(PAUSES_S)
-    while True:
-        try:
-            with host.fetch(url) as body:
-                room = bytearray(min(LARGEST_BYTES, body.length_bytes or LARGEST_BYTES) + 1)
-                return bytes(room[: body.fill(memoryview(room))])
-        except LinkError:
-            if not pauses:
-                raise
-            host.clock.wait(Event(), pauses.pop(0))
 
 
 def injected(host: Host, placed: Placed, data: bytes) -> str:

@@ -134,7 +134,9 @@ class WriterFailed(HostError):
 
 
 class WriterDistrusted(HostError):
-    """The process that fetches and writes an image said what cannot be so: the disk was left unable to boot."""
+    """The process that fetches and writes an image said what cannot be so: nothing of it is used, and the disk that it
+    had was left unable to boot.
+    """
 
     code = "HOST.WRITER_DISTRUSTED"
     advice = (

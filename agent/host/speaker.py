@@ -31,6 +31,10 @@ class Speaker:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """It is not held any more, and left alone."""
         os.close(self._pidfd)
 
     def has_ended(self, within_s: float) -> bool:

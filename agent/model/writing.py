@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is said between who has a disk and who writes an image to it, where these are two processes: one order, and then
-a closed list of things. `agent.apply.writer` has both sides.
+a closed list of things. `agent.apply.writer` has both sides. The same process fetches what is no image, without a disk.
 
 Heads of pieces are JSON of `ToWriter` and `FromWriter`; what is large is the piece's body.
 """
@@ -11,32 +11,53 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from agent.model.frozen import Frozen
-from agent.model.image import SHA256_PATTERN, SHA512_PATTERN, Trusted
+from agent.model.frozen import Frozen, Secret
+from agent.model.image import OPEN, SHA256_PATTERN, SHA512_PATTERN, Access, Trusted
 from agent.model.image_signature import LARGEST_BYTES
 from agent.model.job import Result
 from agent.model.plan import WriteImage
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 """Of the environment, in small letters or large."""
+FETCHED_BYTES = 1024 * 1024
+"""The most that one piece of what is fetched has."""
 Text = Annotated[str, StringConstraints(max_length=4096)]
 Line = Annotated[str, StringConstraints(max_length=400)]
 Count = Annotated[int, Field(ge=0, le=1 << 62)]
 
 
-class Order(Frozen):
+class Reach(Frozen):
+    """How the network is reached, where a URL says nothing of that."""
+
+    trusted: Trusted = Trusted()
+    proxies: dict[Literal["http_proxy", "https_proxy", "all_proxy", "no_proxy"], Text] = Field(default_factory=dict)
+
+
+class Order(Reach):
     """All that is to be known to write one image: the body of the first piece. A descriptor that reads the disk comes
     with it."""
 
     step: WriteImage
-    trusted: Trusted = Trusted()
-    proxies: dict[Literal["http_proxy", "https_proxy", "all_proxy", "no_proxy"], Text] = Field(default_factory=dict)
+
+
+class Wanted(Reach):
+    """A file's beginning, so many bytes at most: the body of the first piece, with which no descriptor comes."""
+
+    url: Secret
+    most_bytes: Count
+    access: Access = OPEN
 
 
 class Ordered(Frozen):
     """An `Order` is the body."""
 
     kind: Literal["ordered"] = "ordered"
+
+
+class Fetch(Frozen):
+    """A `Wanted` is the body."""
+
+    kind: Literal["fetch"] = "fetch"
 
 
 class Lent(Frozen):
@@ -101,13 +122,19 @@ class Written(Frozen):
         return self.model_dump(exclude={"kind"}, exclude_none=True)
 
 
+class Fetched(Frozen):
+    """What comes next of what is fetched is the body; none is its end."""
+
+    kind: Literal["fetched"] = "fetched"
+
+
 class ToWriter(Frozen):
     """The head of a piece."""
 
-    said: Annotated[Ordered | Lent | Failed, Field(discriminator="kind")]
+    said: Annotated[Ordered | Fetch | Lent | Failed, Field(discriminator="kind")]
 
 
 class FromWriter(Frozen):
     """The head of a piece."""
 
-    said: Annotated[Meant | Begin | Step | Written | Failed, Field(discriminator="kind")]
+    said: Annotated[Meant | Begin | Step | Written | Fetched | Failed, Field(discriminator="kind")]

@@ -22,7 +22,7 @@ from agent.errors import (
 from agent.host.fake import FakeHost, Machine
 from agent.model.chunked import place_of_manifest, unframe
 from agent.model.image import ImageFormat, ImageRef
-from agent.model.writing import Begin, Meant, Step
+from agent.model.writing import Begin, Fetched, FromWriter, Meant, Step
 from tests.apply.deploying import IMAGE
 from tests.apply.disks import MIB, URL, disk_of, gpt_image, machine, serve
 from tests.apply.lending import Liar, honest, listening, tell, write, written
@@ -100,6 +100,11 @@ def not_begun(liar: Liar, _: Machine) -> None:
     liar.say(written(len(IMAGE), DIGEST))
 
 
+def a_file(liar: Liar, _: Machine) -> None:
+    """It was to write an image."""
+    liar.line.send(FromWriter(said=Fetched()).model_dump_json().encode(), IMAGE[:512], 1)
+
+
 def junk(liar: Liar, _: Machine) -> None:
     """No words."""
     liar.line.send(b'{"said": {"kind": "steal"}}', b"", 1)
@@ -130,6 +135,7 @@ LIES: dict[str, tuple[Lie, str]] = {
     "another size": (another_size, "cannot have"),
     "not begun": (not_begun, "not begun"),
     "junk": (junk, "makes no sense"),
+    "a file": (a_file, "nobody asked for"),
     "no disk": (no_table, "not begun"),
     "a head of another size": (short_head, "not begun"),
     "a manifest of no chunked image": (a_manifest, "a manifest of an image that is raw"),

@@ -84,7 +84,7 @@ def executing(work: Work, kind: steps.Kind) -> Any:
             work.assemble(skipped(node))
         if asked.step in steps.ON_ROOT_DISK:
             work.await_root_disk()
-        args = completed(work.site.host, asked.args, work.site.image_login)
+        args = completed(work.site.host, asked.args, work.site.image_login, work.site.writer)
         wanted = steps.Asked(command_id, node, args, named_of(params), work.site.guards_shared)
         for request in step.before(wanted):
             work.carry_out(request)

@@ -4,6 +4,9 @@
     root: plans, judges, seals ──► /run/bms-agent-writer/socket ──► bms-agent-writer: HTTP, TLS, decoders ──► the disk
                                       order, descriptors ─►  ◄─ manifest, head, progress, result
 
+Without a disk it also fetches what steps name beside the image, and an image's first bytes where they name no format
+(`fetched`, `agent.apply.fetch`): bytes that root bounds, and judges as it judges those who ordered them.
+
 `relay` is root's side, `judge` what root finds out for itself, `process` the other side: no root, no capability, no
 device, no file, and a process of its own for each image. The disk it gets as an open file, when root has judged the
 image's first bytes, and made the disk unable to boot.
@@ -21,6 +24,6 @@ as long as it has it; also in front of the image, and to a partition that was to
 - pass off another *raw* image with `verify`, since root then reads the disk back, and has the digest of the order.
 
 What it can pass off: wrong bytes behind the first MiB of an image that is not read back by root (any but chunked and
-raw; these without `verify`), and, of one that is not chunked, the first MiB, too; and all of an image whose digest is
-named by another file, or by a registry, which it reads itself.
+raw; these without `verify`), and, of one that is not chunked, the first MiB, too; all of an image whose digest is named
+by another file, or by a registry, which it reads itself; and whatever it fetches for root beside the image.
 """

@@ -2,7 +2,8 @@
 """The process that fetches an image, unpacks it, and writes it to the disk that it was lent; it may do nothing else.
 
 In: one order from root, over the socket that systemd holds. Out: how far it is, and what came of it. Then it ends: for
-the next image there is another. It ends too when root hangs up.
+the next image there is another. It ends too when root hangs up. The order may also be to fetch what is no image: then
+there is no disk, and what comes of it is bytes.
 """
 
 from __future__ import annotations
@@ -15,24 +16,30 @@ from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event, Lock, Thread
 
+from agent.apply.fetch import pieces
 from agent.apply.image import poured
 from agent.apply.writer.wire import raised, said
 from agent.errors import AgentError, HostError, InputError, LinkError, WriterDistrusted
 from agent.host.doors import BlockDevice, Host
-from agent.host.line import Line, accepted
+from agent.host.line import Line, accepted, close_all
 from agent.life.sd_notify import Notifier
 from agent.model.chunked import LARGEST_MANIFEST_BYTES
 from agent.model.frozen import decode
+from agent.model.url import named
 from agent.model.writing import (
     Begin,
     Failed,
+    Fetch,
+    Fetched,
     FromWriter,
     Lent,
     Meant,
     Order,
     Ordered,
+    Reach,
     Step,
     ToWriter,
+    Wanted,
     Written,
 )
 from agent.program.log import Logger
@@ -40,6 +47,7 @@ from agent.program.log import Logger
 SOCKET = "writer"
 """What systemd hands over, under that name."""
 DOING = "writing an image for root"
+FETCHING = "fetching for root"
 FIRST_S = 60.0
 PIECE_S = 60.0
 ANSWER_S = 3600.0
@@ -79,25 +87,55 @@ def serve(listener: socket.socket, host: Host, gone: Callable[[], None], trusts:
 def work(line: Line, host: Host, gone: Callable[[], None]) -> None:
     """The order, to its end. Raises `LinkError` where the line breaks."""
     piece = line.receive_files(PIECE_S, 1)
-    if piece is None or not piece[2]:
+    if piece is None:
         return
-    (descriptor,) = piece[2]
+    head, body, files = piece
     try:
-        ordered = decode(ToWriter, piece[0], DOING).said
-        if not isinstance(ordered, Ordered):
-            return
-        order = decode(Order, piece[1], DOING)
-        os.environ |= dict(order.proxies.items())
-        if order.trusted.ca_pem is not None or order.trusted.insecure:
-            trusting = host.fetch.trusting(order.trusted.ca_pem, insecure=order.trusted.insecure)
-            host = replace(host, fetch=trusting)
-        log.info(f"writing an image as user {os.geteuid()}", disk=order.step.disk.path)
-        borrower = Borrower(line, host, descriptor, order.step.disk.path)
-        with borrower.heard(gone):
-            outcome = done(host, order, borrower)
-        borrower.say(outcome)
+        ordered = decode(ToWriter, head, DOING).said
+        if isinstance(ordered, Ordered) and files:
+            order = decode(Order, body, DOING)
+            host = reaching(host, order)
+            log.info(f"writing an image as user {os.geteuid()}", disk=order.step.disk.path)
+            borrower = Borrower(line, host, files[0], order.step.disk.path)
+            with borrower.heard(gone):
+                outcome = done(host, order, borrower)
+            say(line, outcome)
+        elif isinstance(ordered, Fetch):
+            wanted = decode(Wanted, body, DOING)
+            log.info(f"fetching for root as user {os.geteuid()}", url=named(wanted.url.get_secret_value()))
+            fetch(reaching(host, wanted), wanted, line)
     finally:
-        os.close(descriptor)
+        close_all(files)
+
+
+def reaching(host: Host, reach: Reach) -> Host:
+    """The host, whose network is reached so."""
+    os.environ |= dict(reach.proxies.items())
+    if reach.trusted.ca_pem is None and not reach.trusted.insecure:
+        return host
+    return replace(host, fetch=host.fetch.trusting(reach.trusted.ca_pem, insecure=reach.trusted.insecure))
+
+
+def fetch(host: Host, wanted: Wanted, line: Line) -> None:
+    """Piece by piece as it comes, and what came of it. Raises `LinkError` when root is gone."""
+    got = pieces(host, wanted.url.get_secret_value(), wanted.most_bytes, wanted.access)
+    while True:
+        try:
+            piece = next(got, b"")
+        except AgentError as error:
+            log.warning("not fetched", code=error.code, error=str(error))
+            return say(line, said(error))
+        except Exception as error:  # a fault of ours is told, too
+            log.exception("not fetched")
+            return say(line, said(HostError(FETCHING, f"unexpected {type(error).__name__}")))
+        say(line, Fetched(), piece)
+        if not piece:
+            return None
+
+
+def say(line: Line, told: Meant | Begin | Step | Written | Fetched | Failed, body: bytes = b"") -> None:
+    """Raises `LinkError`."""
+    line.send(FromWriter(said=told).model_dump_json().encode(), body, PIECE_S)
 
 
 def done(host: Host, order: Order, borrower: Borrower) -> Written | Failed:
@@ -151,10 +189,6 @@ class Borrower:
         if self._lost is not None:
             raise self._lost
 
-    def say(self, told: Meant | Begin | Step | Written | Failed, body: bytes = b"") -> None:
-        """Raises `LinkError`."""
-        self._line.send(FromWriter(said=told).model_dump_json().encode(), body, PIECE_S)
-
     @contextmanager
     def heard(self, gone: Callable[[], None]) -> Iterator[None]:
         """How far it is, and that this process lives, every half second from beside."""
@@ -164,7 +198,7 @@ class Borrower:
             try:
                 while not over.wait(BEAT_S):
                     with self._turn:
-                        self.say(self._step)
+                        say(self._line, self._step)
             except LinkError as error:
                 self._lost = error
                 gone()
@@ -179,7 +213,7 @@ class Borrower:
 
     def _ask(self, told: Meant | Begin, body: bytes) -> int | None:
         with self._turn:
-            self.say(told, body)
+            say(self._line, told, body)
             piece = self._line.receive_files(ANSWER_S, 1)
         if piece is None:
             raise LinkError(DOING, "root has hung up")

@@ -27,6 +27,7 @@ from agent.errors import (
 )
 from agent.host.doors import BlockDevice, Files, Host
 from agent.host.line import Line, dialled
+from agent.host.speaker import Speaker
 from agent.model.chunked import LARGEST_MANIFEST_BYTES
 from agent.model.frozen import decode
 from agent.model.job import Advance, Result
@@ -35,6 +36,8 @@ from agent.model.writing import (
     PROXIES,
     Begin,
     Failed,
+    Fetch,
+    Fetched,
     FromWriter,
     Lent,
     Meant,
@@ -109,12 +112,10 @@ class Conversation:
         """Who was at the other end has no hold of the disk any more, where anything went wrong."""
         if self._line is None or self._line.speaker is None:
             return
-        with self._line.speaker as process:
-            if error is None or process.has_ended(HUNG_UP_S):
-                return
-            log.warning("killing the process that wrote the image: it was hung up on, and has not ended")
-            if not process.kill(KILLED_S):
-                log.error("it could not be killed", disk=self._step.disk.path)
+        if error is None:
+            self._line.speaker.close()
+        else:
+            rid_of(self._line.speaker, "wrote the image")
 
     def run(self) -> Written:
         """To its end. Raises as `relayed` does; the line and the disk are closed then."""
@@ -134,13 +135,12 @@ class Conversation:
 
     def _order(self) -> Order:
         """`verify` is done by who can judge it."""
-        environment = {name: os.environ.get(name) or os.environ.get(name.upper()) for name in PROXIES}
         verify = self._step.verify and not self._judge.reads_back
         return Order.model_validate(
             {
                 "step": self._step.model_copy(update={"verify": verify}),
                 "trusted": self._host.fetch.trusted,
-                "proxies": {name: proxy for name, proxy in environment.items() if proxy},
+                "proxies": proxies(),
             }
         )
 
@@ -161,6 +161,8 @@ class Conversation:
                     return told.model_copy(update={"limited_by": on_one_line(told.limited_by)})
                 case Failed():
                     raise raised(told)
+                case Fetched():
+                    raise WriterDistrusted(self._doing, "it fetched what nobody asked for")
                 case _:
                     assert_never(told)
         raise WriterFailed(self._doing, "that process ended, or hung up")
@@ -186,7 +188,25 @@ class Conversation:
             raise WriterDistrusted(self._doing, f"it is at {told.done_bytes} of {told.total_bytes} bytes")
 
 
-def head_of(told: Ordered | Lent | Failed) -> bytes:
+def rid_of(speaker: Speaker | None, did: str) -> None:
+    """Of who was hung up on, and ends then; or else is killed. Who is not known is left alone."""
+    if speaker is None:
+        return
+    with speaker as process:
+        if process.has_ended(HUNG_UP_S):
+            return
+        log.warning(f"killing the process that {did}: it was hung up on, and has not ended")
+        if not process.kill(KILLED_S):
+            log.error(f"the process that {did} could not be killed")
+
+
+def proxies() -> dict[str, str]:
+    """Of this process's environment."""
+    environment = {name: os.environ.get(name) or os.environ.get(name.upper()) for name in PROXIES}
+    return {name: proxy for name, proxy in environment.items() if proxy}
+
+
+def head_of(told: Ordered | Fetch | Lent | Failed) -> bytes:
     """Of a piece."""
     return ToWriter(said=told).model_dump_json().encode()
 
