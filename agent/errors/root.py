@@ -25,7 +25,9 @@ class AgentError(Exception):
         """The chain below this error, each link said once, outermost first. What the system said is often said."""
         links, link = list[str](), self.__cause__
         while link is not None:
-            if not (isinstance(link, OSError) and link.strerror and link.strerror in str(self)):
-                links.append(str(link) or type(link).__name__)
+            words = str(link) or type(link).__name__
+            essence = (link.strerror if isinstance(link, OSError) else None) or words
+            if not any(essence in told for told in (str(self), *links)):
+                links.append(words)
             link = link.__cause__
         return "; caused by ".join(links)

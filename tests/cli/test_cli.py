@@ -14,7 +14,7 @@ from rich.console import Console
 from agent.cli import said
 from agent.cli.inventory import render
 from agent.cli.job import Failed, perform
-from agent.errors import AgentError, DeviceError, DigestMismatch
+from agent.errors import AgentError, DeviceError, DigestMismatch, HostError, LinkError
 from agent.host.fake import FakeHost, Page
 from agent.inventory import take
 from agent.model.request import EraseRequest
@@ -46,6 +46,18 @@ def test_an_error_says_what_to_do() -> None:
     assert text == (
         "HOST.DEVICE_ERROR: writing /dev/sda: EIO\n  because: medium error\n  to do:   Replace the drive.\n"
     )
+
+
+def test_an_error_says_nothing_twice() -> None:
+    """Who passes on what another has said, in other words for what was being done, has said it."""
+    below = DeviceError("asking", "no answer", hint="x")
+    between = HostError("asking", "no answer")
+    between.__cause__ = below
+    between.__cause__.__cause__ = OSError(110, "Connection timed out")
+    above = LinkError("asking", "no answer")
+    above.__cause__ = between
+
+    assert said(above).splitlines()[1] == "  because: [Errno 110] Connection timed out"
 
 
 def test_plan_touches_nothing(capsys: pytest.CaptureFixture[str]) -> None:
