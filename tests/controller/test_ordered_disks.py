@@ -83,7 +83,7 @@ def test_a_deploy_names_the_size_too(world: World, machine: Machine) -> None:
     assert (request.root_device.serial, request.root_device.size_gb) == ("SN-sda", "== 40")
     with world.controller.write() as tx:
         [assignment] = tx.assignments.all(request_id=request.request_id)
-        tx.assignments.change(assignment, disks=None)
+        tx.assignments.change(assignment, disks=None, given=None)
     older = machine.desired().request
 
     assert isinstance(older, DeployRequest) and isinstance(older.root_device, RootDeviceHints)

@@ -23,7 +23,7 @@ from tests.machine.guest import HOST, Guest, booted
 from tests.machine.test_capture import drive
 from tests.machine.test_raid import DOING, UNIT, put
 
-pytestmark = [pytest.mark.machine, pytest.mark.root]
+pytestmark = [pytest.mark.machine, pytest.mark.root, pytest.mark.long]
 
 MIB, GIB = 1 << 20, 1 << 30
 BOOT_S, DO_S = 900, 1200
