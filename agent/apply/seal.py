@@ -12,13 +12,16 @@ behind it must be whole.
 
 from __future__ import annotations
 
+from threading import Event
+
 from agent.apply.resume import forget
-from agent.errors import DiskChanged, NotAsObserved
+from agent.errors import DiskChanged, HostError, NotAsObserved
 from agent.host.doors import BlockDevice, Host
 from agent.model.job import Advance, Result
 from agent.model.partition_table import Fitted, fit
 from agent.model.plan import Partition, SealDisk
 
+LOOKS, LOOK_S = 25, 0.2
 SYSFS_SECTOR_BYTES = 512  # Documentation/ABI/stable/sysfs-block: start and size are in these, whatever the disk's are
 
 
@@ -79,13 +82,25 @@ def must_be_there(disk: BlockDevice, offset: int, written: bytes, doing: str) ->
 
 
 def must_be_seen(host: Host, step: SealDisk, partition: Partition, doing: str) -> None:
-    """The kernel has a partition at that place."""
-    folder = f"/sys/block/{step.disk.path.removeprefix('/dev/')}"
-    seen = []
-    for name in host.files.names(folder):
-        if host.files.exists(f"{folder}/{name}/start"):
-            start, size = (int(host.files.read_text(f"{folder}/{name}/{fact}")) for fact in ("start", "size"))
-            seen.append((start * SYSFS_SECTOR_BYTES, size * SYSFS_SECTOR_BYTES))
-    if (partition.offset_bytes, partition.size_bytes) not in seen:
-        told = ", ".join(f"{size} bytes at {start}" for start, size in sorted(seen)) or "none"
-        raise NotAsObserved(doing, f"the kernel does not see '{partition.label}'; the partitions it sees: {told}")
+    """The kernel has a partition at that place. A disk that is closed has its table read once more by udev
+    (60-block.rules, `watch`): meanwhile partitions are gone, and a look finds none, or one that goes.
+    """
+    folder, seen = f"/sys/block/{step.disk.path.removeprefix('/dev/')}", list[tuple[int, int]]()
+    for _ in range(LOOKS):
+        try:
+            seen = places(host, folder)
+        except HostError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+        if (partition.offset_bytes, partition.size_bytes) in seen:
+            return
+        host.clock.wait(Event(), LOOK_S)
+    told = ", ".join(f"{size} bytes at {start}" for start, size in sorted(seen)) or "none"
+    raise NotAsObserved(doing, f"the kernel does not see '{partition.label}'; the partitions it sees: {told}")
+
+
+def places(host: Host, folder: str) -> list[tuple[int, int]]:
+    """(offset, size) of the partitions that a disk has now. Raises `HostError`."""
+    names = [name for name in host.files.names(folder) if host.files.exists(f"{folder}/{name}/start")]
+    told = [[int(host.files.read_text(f"{folder}/{name}/{fact}")) for fact in ("start", "size")] for name in names]
+    return [(start * SYSFS_SECTOR_BYTES, size * SYSFS_SECTOR_BYTES) for start, size in told]
