@@ -90,7 +90,7 @@ def must_be_seen(host: Host, step: SealDisk, partition: Partition, doing: str) -
         try:
             seen = places(host, folder)
         except HostError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
+            if not error.is_gone:
                 raise
         if (partition.offset_bytes, partition.size_bytes) in seen:
             return

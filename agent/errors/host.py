@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from errno import ENODEV
+
 from agent.errors.root import AgentError
 
 
@@ -11,6 +13,12 @@ class HostError(AgentError):
 
     code = "HOST.ERROR"
     exit_status = 6
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether what was read is not there, or went while it was (fs/kernfs/file.c: ENODEV)."""
+        cause = self.__cause__
+        return isinstance(cause, FileNotFoundError) or (isinstance(cause, OSError) and cause.errno == ENODEV)
 
 
 class CommandFailed(HostError):

@@ -8,9 +8,9 @@ multipath NVMe disk, boot partitions of eMMC, and card readers without a card.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from agent.errors import DecodeError
+from agent.errors import DecodeError, HostError
 from agent.host.disk_stack import BLOCK, holders, partitions
 from agent.host.doors import Files, Host
 from agent.inventory.disk_names import (
@@ -44,9 +44,22 @@ NO_DISK = re.compile(r"loop|ram|zram|dm-|md\d|bcache\d|drbd\d|zd\d|sr\d|nbd|fd\d
 
 
 def disks(host: Host) -> tuple[Disk, ...]:
-    """Every disk, by name. Raises `HostError` where the answer could make a used disk look free."""
+    """Every disk, by name; one that is unplugged meanwhile is left out. Raises `HostError` where the answer could make
+    a used disk look free.
+    """
     udev, used = attempt(host.udev.block_devices), uses(host)
-    return tuple(disk(host.files, name, udev, used) for name in host.files.names(BLOCK) if is_disk(host.files, name))
+    looked = (seen(host.files, name, udev, used) for name in host.files.names(BLOCK))
+    return tuple(each for each in looked if each is not None)
+
+
+def seen(files: Files, name: str, udev: Mapping[str, Properties] | Unknown, uses: list[tuple[str, str]]) -> Disk | None:
+    """An entry of /sys/block, if it is a disk and stays. Raises `HostError`."""
+    try:
+        return disk(files, name, udev, uses) if is_disk(files, name) else None
+    except HostError:
+        if files.exists(f"{BLOCK}/{name}"):
+            raise
+        return None
 
 
 def uses(host: Host) -> list[tuple[str, str]]:
@@ -103,15 +116,23 @@ def disk(files: Files, name: str, udev: Mapping[str, Properties] | Unknown, uses
         firmware=first_asked(lambda: text(files, f"{at}/device/firmware_rev"), lambda: text(files, f"{at}/device/rev")),
         contents=held,
         users=(*users((name, *parts), above, uses), *unnamed(files, (name, *parts), above, held)),
-        partitions=tuple(extent(files, f"{at}/{part}") for part in parts),
+        partitions=tuple(extents(files, at, parts)),
         holders=above,
     )
 
 
-def extent(files: Files, at: str) -> DiskPartition:
-    """Where a partition lies. Raises `HostError`, `DecodeError`."""
-    start, size = (needed(files, f"{at}/{fact}") * SECTOR_BYTES for fact in ("start", "size"))
-    return DiskPartition(name=at.rpartition("/")[2], offset_bytes=start, size_bytes=size)
+def extents(files: Files, at: str, names: tuple[str, ...]) -> Iterator[DiskPartition]:
+    """Where the partitions lie that a disk yet has: udev has the table of a disk that was written to read once more
+    when it is closed (60-block.rules, `watch`), which takes them away for a moment. Raises `HostError`, `DecodeError`.
+    """
+    for name in names:
+        try:
+            start, size = (needed(files, f"{at}/{name}/{fact}") * SECTOR_BYTES for fact in ("start", "size"))
+        except HostError as error:
+            if not error.is_gone:
+                raise
+        else:
+            yield DiskPartition(name=name, offset_bytes=start, size_bytes=size)
 
 
 def is_set(files: Files, path: str) -> bool:

@@ -74,5 +74,5 @@ def each(files: Files, path: str) -> Iterator[tuple[str, Folder]]:
         try:
             yield name, Folder(files, f"{path}/{name}")
         except HostError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
+            if not error.is_gone:
                 raise

@@ -51,8 +51,10 @@ log = Logger("ironic")
 class Serves(Protocol):
     """Whoever serves Ironic."""
 
-    fault: Fault | None
-    """Why nobody does at present."""
+    @property
+    def fault(self) -> Fault | None:
+        """Why nobody does at present."""
+        ...
 
     def serve(self, alive: Callable[[], None]) -> None:
         """Until it is shut down. It says that it is `alive` several times a second. Raises what nobody foresaw."""
@@ -77,7 +79,13 @@ class Relay:
         """For the orders on all lines together: whoever took that process has no more of our memory than one."""
         self._lines: dict[int, Line] = {}
         self._died: list[BaseException] = []
-        self.fault: Fault | None = None
+        self._unreached: Fault | None = None
+        self._ended: Fault | None = None
+
+    @property
+    def fault(self) -> Fault | None:
+        """That it is not there, or that it ended again and again."""
+        return self._unreached or self._ended
 
     def serve(self, alive: Callable[[], None]) -> None:
         """Until it is shut down."""
@@ -102,7 +110,7 @@ class Relay:
                     self._answer(number)
                 except AgentError as error:
                     if number == 0 and not self._ending.is_set():
-                        self.fault = Fault.of(error)
+                        self._unreached = Fault.of(error)
                         log.warning("nobody serves Ironic", error=str(error))
                 self._ending.wait(AGAIN_S)
         except BaseException as error:  # noqa: BLE001 - `serve` raises it
@@ -115,7 +123,7 @@ class Relay:
             self._lines[number] = line
             line.send(opening.model_dump_json().encode(), b"", SEND_S, files)
             if number == 0:
-                self.fault = None
+                self._unreached = None
             while not self._ending.is_set() and self._answered(line):
                 pass
 
@@ -125,7 +133,7 @@ class Relay:
         if piece is None:
             return False
         asked = decode(Asked, piece[0], DOING)
-        self.fault = Lives(ended=asked.ended, last=ENDED).fault(0.0, API) if asked.ended else None
+        self._ended = Lives(ended=asked.ended, last=ENDED).fault(0.0, API) if asked.ended else None
         status, told = self._desk.answered(asked, piece[1])
         line.send(Answered(status=status).model_dump_json().encode(), told, SEND_S)
         return True
