@@ -8,9 +8,11 @@ controller's requests, the operator's command, later Ironic's) goes through this
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from agent.apply.alone import alone
 from agent.apply.boot import forget_boot, select_boot
 from agent.apply.config_drive import place_config_drive
 from agent.apply.erase import leave_disk
@@ -269,6 +271,10 @@ class Operations:
     def _inventory(self) -> Inventory:
         self._host.udev.settle()
         return take(self._host)
+
+    def alone(self, plan: Plan) -> AbstractContextManager[None]:
+        """Nobody else's order has the plan's disks for as long. Raises `DiskInUse`, `HostError`."""
+        return alone(self._host, (one.disk.path for one in plan.preconditions))
 
     def hold(self, precondition: Precondition) -> None:
         """Raises `PreconditionError` if it does not hold now."""

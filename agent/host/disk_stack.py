@@ -53,3 +53,19 @@ def kind(files: Files, at: str) -> Literal["md", "dm", "bcache"] | None:
     if files.exists(f"{at}/bcache"):
         return "bcache"
     return "dm" if files.exists(f"{at}/dm") else None
+
+
+def disks_below(files: Files, device: str) -> set[str]:
+    """The disks that a block device (major:minor, or a node) stands on, through partitions and device-mapper."""
+    path = f"/sys/dev/block/{device}"
+    if device.startswith("/dev/"):
+        path = f"/sys/class/block/{files.resolve(device).rpartition('/')[2]}"
+    if not files.exists(path):
+        return set()
+    at = files.resolve(path)
+    if files.exists(f"{at}/partition"):
+        at = at.rpartition("/")[0]
+    slaves = files.names(f"{at}/slaves")
+    if not slaves:
+        return {at.rpartition("/")[2]}
+    return set().union(*(disks_below(files, f"/dev/{slave}") for slave in slaves))

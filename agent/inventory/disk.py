@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from agent.errors import DecodeError, HostError
-from agent.host.disk_stack import BLOCK, holders, partitions
+from agent.host.disk_stack import BLOCK, disks_below, holders, partitions
 from agent.host.doors import Files, Host
 from agent.inventory.disk_names import (
     Properties,
@@ -28,7 +28,6 @@ from agent.inventory.disk_names import (
 from agent.inventory.disk_use import (
     SWAPPED,
     contents,
-    disks_below,
     properties,
     root_device,
     swapping,

@@ -114,19 +114,3 @@ def root_device(mountinfo: str) -> str:
         raise DecodeError("reading /proc/self/mountinfo", "nothing is mounted on /")
     number, source = roots[-1]
     return source if number.startswith("0:") else number  # btrfs has a number of its own, 0:…
-
-
-def disks_below(files: Files, device: str) -> set[str]:
-    """The disks that a block device (major:minor, or a node) stands on, through partitions and device-mapper."""
-    path = f"/sys/dev/block/{device}"
-    if device.startswith("/dev/"):
-        path = f"/sys/class/block/{files.resolve(device).rpartition('/')[2]}"
-    if not files.exists(path):
-        return set()
-    at = files.resolve(path)
-    if files.exists(f"{at}/partition"):
-        at = at.rpartition("/")[0]
-    slaves = files.names(f"{at}/slaves")
-    if not slaves:
-        return {at.rpartition("/")[2]}
-    return set().union(*(disks_below(files, f"/dev/{slave}") for slave in slaves))

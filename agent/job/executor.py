@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The executor: one request from acceptance to its final report. It knows no verb and makes no choice.
 
-    accept → observe and plan → check → preconditions → step, step, … → ended → report → epilogue
+    accept → observe and plan → check → alone with its disks → preconditions → step, step, … → ended → report → epilogue
 
 Each arrow is journalled before the act behind it. Killed anywhere and started again, it does this: a request that
 ended is reported, if it was not; one that had begun is observed and planned AGAIN, bound to the disks it began on;
@@ -11,6 +11,7 @@ a plan is never continued. A request served twice is answered from the journal.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from threading import Event
 from typing import Protocol
 
@@ -34,6 +35,10 @@ class Doer(Protocol):
 
     def plan(self, request: Request, begun: tuple[DiskIdentity, ...]) -> Plan:
         """Observe, plan and check. Raises `AgentError`; nothing was touched then."""
+        ...
+
+    def alone(self, plan: Plan) -> AbstractContextManager[None]:
+        """Nobody else carries out an order with the plan's disks for as long. Raises `DiskInUse`, `HostError`."""
         ...
 
     def hold(self, precondition: Precondition) -> None:
@@ -132,6 +137,10 @@ class Executor:
         another.
         """
         plan = self._doer.plan(request, job.disks)
+        with self._doer.alone(plan):
+            return self._carried_out(plan, job, wanted)
+
+    def _carried_out(self, plan: Plan, job: Job, wanted: Callable[[], bool]) -> Result:
         self._hold(plan)
         disks = tuple(one.disk for one in plan.preconditions if isinstance(one, DiskMustBe))
         job = self._journal.write(Begun(request_id=job.request_id, disks=disks, epilogue=plan.epilogue))

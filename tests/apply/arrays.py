@@ -66,6 +66,7 @@ def mdadm(made: Machine, argv: Sequence[str], stdin: str | None) -> Output:
     facts(made, at, size=size, ro=0, removable=0, dev=f"9:{node[2:]}")
     facts(made, at, queue__rotational=0, queue__logical_block_size=SECTOR, queue__physical_block_size=SECTOR)
     told(made, node, DEVTYPE="disk")
+    made.tree.put(f"/sys/class/block/{node}", LinkTo(at))
     for part in parts:
         made.tree.put(f"{at}/slaves/{part}", b"")
         made.tree.put(f"/sys/block/{part[:3]}/{part}/holders/{node}", b"")
@@ -84,6 +85,7 @@ def assembled(made: Machine, argv: Sequence[str]) -> Output:
     facts(made, at, size=size - 128 * MIB // SECTOR, ro=int("--readonly" in argv), removable=0, dev=f"9:{node[2:]}")
     facts(made, at, queue__rotational=0, queue__logical_block_size=SECTOR, queue__physical_block_size=SECTOR)
     told(made, node, DEVTYPE="disk")
+    made.tree.put(f"/sys/class/block/{node}", LinkTo(at))
     for part in parts:
         made.tree.put(f"{at}/slaves/{part}", b"")
         made.tree.put(f"/sys/block/{part[:3]}/{part}/holders/{node}", b"")

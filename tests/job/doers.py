@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from agent.errors import DeviceError, DiskChanged
@@ -37,6 +38,10 @@ class OneDisk:
         if isinstance(request, RebootRequest | PowerOffRequest):
             return Plan(epilogue=Epilogue.REBOOT)
         return Plan(preconditions=(DiskMustBe(disk=SSD.identity),), steps=(STEP, STEP))
+
+    def alone(self, plan: Plan) -> AbstractContextManager[None]:
+        """There is nobody else."""
+        return nullcontext()
 
     def hold(self, precondition: Precondition) -> None:
         """Everything holds, so many times."""
