@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.command import run
 from lab.site import KEPT, LABS
+from tests.lab.left import namespaces, ownerless
 
 pytestmark = [pytest.mark.machine, pytest.mark.root, pytest.mark.ironic_long]
 
@@ -36,11 +36,6 @@ END = (
 )
 
 
-def namespaces() -> set[str]:
-    """The names of all network namespaces."""
-    return {line.split()[0] for line in run(["ip", "netns", "list"]).splitlines()}
-
-
 def played(*options: str) -> str:
     """What it said; it must have gone well."""
     argv = [str(DEMO), "--controller", "ironic", *options]
@@ -59,17 +54,17 @@ def check_order(said: str, milestones: tuple[str, ...]) -> None:
 
 def test_the_main_job() -> None:
     """From a bare machine to a server that one can log in to, and back to wiped disks; nothing stays behind."""
-    before = namespaces()
+    before = ownerless()
     said = played()
 
     check_order(said, (*MILESTONES, *END))
     assert 'redfish_password": "******' in said
-    assert namespaces() <= before
+    assert ownerless() <= before
 
 
 def test_kept_on_bios() -> None:
     """On BIOS; left running, it is there until it is taken down."""
-    before = namespaces()
+    before = ownerless()
     try:
         said = played("--firmware", "bios", "--keep")
         check_order(said, MILESTONES)
@@ -78,4 +73,4 @@ def test_kept_on_bios() -> None:
         assert lab.name in namespaces()
     finally:
         subprocess.run([str(DEMO), "--down"], check=True, timeout=DEMO_TIMEOUT_S)
-    assert namespaces() <= before
+    assert ownerless() <= before

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.command import run
 from lab.daemon import wait_until
 from lab.site import LABS, OWNER
+from tests.lab.left import namespaces, ownerless
 
 pytestmark = pytest.mark.machine
 
@@ -20,7 +20,6 @@ DEMO = Path(__file__).parents[2] / "images" / "demo"
 DEMO_TIMEOUT_S = 1500
 START_TIMEOUT_S = 120
 END_TIMEOUT_S = 60
-LAB = "bms-lab-"
 # In the order in which they must happen; each is printed only after it was seen.
 MILESTONES = (
     "BM-2000",
@@ -38,16 +37,6 @@ MILESTONES = (
     "disk data (3 GiB): nothing but zeroes",
     "Timeline",
 )
-
-
-def namespaces() -> set[str]:
-    """The names of all network namespaces."""
-    return {line.split()[0] for line in run(["ip", "netns", "list"]).splitlines()}
-
-
-def ownerless() -> set[str]:
-    """Namespaces of labs that are no more. Other tests may have labs of their own at the same time."""
-    return {name for name in namespaces() if name.startswith(LAB) and not (LABS / name / OWNER).exists()}
 
 
 def test_the_main_job(ramdisk: Path, image: Path) -> None:
