@@ -16,10 +16,11 @@ EXIT_STATUSES = {
     1: "An error of a kind that has no number of its own, or a fault of bms-agent itself.",
     2: "What was asked for is wrong: the command line, a request, a file, a setting. Nothing was touched.",
     3: "No disk, or no single disk, is the one that was meant. Nothing was touched.",
-    4: "The machine is not as it must be for this, such as a disk in use. Nothing was touched.",
-    5: "The image did not arrive as promised. The disk was left unable to boot.",
+    4: "The machine is not as it must be for this, such as a disk in use, which was not touched.",
+    5: "The image is not what was promised, is not to be had, or cannot be written. A disk to which any of it was "
+    "written was left unable to boot.",
     6: "The operating system, or the hardware, said no.",
-    7: "A controller, or an image server, could not be reached, or refused.",
+    7: "A controller, or an image server, could not be reached, or the controller refused.",
     SOMETHING_WRONG: "diagnose found something that keeps this machine from working; validate, broken hardware, "
     "or not the flavor's.",
     DEGRADED: "validate found hardware that works, and not as it should, or some of which nothing is known: it could "

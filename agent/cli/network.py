@@ -15,6 +15,7 @@ from agent.errors import DecodeError, HostError, InputError
 from agent.model.frozen import decode
 from agent.model.network import Manager, NetworkConfig, NetworkState
 from agent.model.network.network_data import network_config
+from agent.model.network.state import has_lease
 from agent.program.wait import waiting
 
 STATE = "/var/lib/bms-agent"
@@ -28,7 +29,9 @@ app = typer.Typer(no_args_is_help=True, help="The network of this machine.")
 @app.command("show")
 def show(
     links: Annotated[bool, typer.Option("--links", help="links of every kind and routes, instead of NICs")] = False,
-    config: Annotated[bool, typer.Option("--config", help="as a network to apply: here, it changes nothing")] = False,
+    config: Annotated[
+        bool, typer.Option("--config", help="its links, routes and rules, as a network to apply")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
 ) -> None:
     """Show the network as it is."""
@@ -49,8 +52,12 @@ def show(
 
 
 def configured(state: NetworkState) -> NetworkConfig:
-    """As it is, in the words in which one is desired. It need not be sound: it is so."""
-    links = tuple(link.config for link in state.links if link.config is not None)
+    """As it is, in the words in which one is desired. It need not be sound: it is so. A link with a lease of IPv4 asks
+    for it: else what is written for the next boot would not.
+    """
+    leased = {one.name for one in state.links if has_lease(state.links, state.leased_routes, one.name, 4)}
+    found = tuple(link.config for link in state.links if link.config is not None)
+    links = tuple(one.model_copy(update={"dhcp4": True}) if one.name in leased else one for one in found)
     return NetworkConfig.model_construct(links=links, routes=state.routes, rules=state.rules)
 
 

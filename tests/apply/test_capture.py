@@ -283,6 +283,24 @@ def test_to_a_server() -> None:
     assert told[-1] == (DRIVE * MIB, DRIVE * MIB) and result["file_bytes"] == len(made.web[url].body)
 
 
+def test_the_copy_has_half_of_the_memory() -> None:
+    """What is changed on it has to fit in there."""
+    made = server()
+    counts = made.record.counts.model_copy(update={"memory_total_bytes": 3 * 1024 * MIB})
+    made.record = made.record.model_copy(update={"counts": counts})
+    stores: list[int] = []
+
+    def attaching(machine: Machine, argv: tuple[str, ...], stdin: str | None) -> Output:
+        if "--find" in argv:
+            stores.append(len(FakeHost.of(machine).files.read_bytes(overlay.STORE)))
+        return losetup(machine, argv, stdin)
+
+    losetup, made.programs["losetup"] = made.programs["losetup"], attaching  # type: ignore[assignment]
+    preview(FakeHost.of(made), step(**FORGET))
+
+    assert stores == [1536 * MIB]
+
+
 def test_an_end_that_is_asked_for() -> None:
     """A capture that nobody wants any more ends, and leaves nothing."""
     made = server()

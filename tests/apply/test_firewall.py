@@ -269,3 +269,54 @@ def test_a_stream_lives_on(three: list[Machine]) -> None:
                 assert sum(len(there.recv(1000, socket.MSG_WAITALL)) for _ in range(20)) == 20_000
             info = here.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
     assert int.from_bytes(info[100:104], "little") == 0  # tcpi_total_retrans, linux/tcp.h
+
+
+def test_a_rule_that_goes_ends_no_connection(three: list[Machine]) -> None:
+    """What stands goes on when the rule that let it in is gone; what is new is not let in any more."""
+    server, near, _ = three
+    web = Server(server)
+    web.become(of(SecurityRule(direction=IN, protocol="tcp", first_port=22, last_port=22)))
+    with listening(server, 22, is_tcp=True) as door:
+        here = inside(near, lambda: socket.create_connection((server.address, 22), timeout=2))
+        there, _ = door.accept()
+        with here, there:
+            assert web.become(of()) == ["replace_firewall"]
+            for one, other in ((here, there), (there, here)):
+                other.settimeout(2)
+                one.sendall(b"still")
+                assert other.recv(5, socket.MSG_WAITALL) == b"still"
+        with pytest.raises(TimeoutError):
+            inside(near, lambda: socket.create_connection((server.address, 22), timeout=0.5))
+
+
+def test_what_no_group_forbids(three: list[Machine]) -> None:
+    """A DHCP client's packets pass in both directions, though no rule says so; raw sockets see what is dropped; and
+    what the server forwards for others is not filtered."""
+    server, near, far = three
+    web = Server(server)
+    web.become(of())
+    with listening(server, 68) as client, listening(near, 67) as dhcp:
+        assert [sent(client, near.address, 67, dhcp), sent(dhcp, server.address, 68, client)] == [True, True]
+        assert sent(client, near.address, 5000, dhcp) is sent(dhcp, server.address, 5000, client) is False
+
+    raw = inside(server, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800)))
+    with raw:
+        raw.settimeout(2)
+        assert seen_from(near, server, server.address) is None
+        assert b"".join(raw.recv(100) for _ in range(1))[-1:] == b"x"
+
+    command(*server.inside, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    command("ip", "-n", far.namespace, "address", "add", "203.0.113.1/32", "dev", "lo")
+    for one, by in ((near, server), (server, far)):
+        command("ip", "-n", one.namespace, "route", "add", "203.0.113.0/24", "via", by.address)
+    assert seen_from(near, far, "203.0.113.1") == near.address
+    assert seen_from(near, server, server.address) is None
+
+
+def sent(one: socket.socket, address: str, port: int, other: socket.socket) -> bool:
+    """Whether a datagram arrives."""
+    try:
+        one.sendto(b"x", (f"::ffff:{address}", port))
+        return other.recv(10) == b"x"
+    except (TimeoutError, PermissionError):
+        return False

@@ -21,7 +21,7 @@ from agent.controller.options import Options
 from agent.controller.tls import load_authority
 from agent.errors import AgentError, ConfigError
 from tests.controller.machine import Machine, a_key
-from tests.controller.people import administrator, person
+from tests.controller.people import Person, administrator, person
 from tests.controller.world import World
 
 NOW = datetime(2026, 5, 2, tzinfo=UTC)
@@ -312,4 +312,21 @@ def test_an_enrolment_token_is_not_good_twice(world: World, tmp_path: Path) -> N
 
     assert (refused.status_code, refused.json()["fault"]["code"]) == (403, "ENROLL.TOKEN_REFUSED")
     assert known.send("/v1/agent/enroll", known.enrolment()).status_code == 200
+    other.close()
+
+
+def test_what_was_revoked_since_is_good_again(world: World, tmp_path: Path) -> None:
+    """A token of a person, and a node's: whoever restores has to shut them out anew."""
+    bob, machine = person(world, "bob", "viewer"), Machine(world).power_on()
+    write_backup(world.options, tmp_path / "b", NOW, with_images=True)
+    for token in administrator(world).does("GET", "/v1/tokens"):
+        administrator(world).does("DELETE", f"/v1/tokens/{token['id']}")
+    world.user("POST", f"/v1/nodes/{machine.node_id}/revoke", {}, status=200)
+    restore(tmp_path / "b", tmp_path / "restored")
+    other = World(tmp_path / "restored")
+
+    assert bob.code("GET", "/v1/whoami") == (401, "AUTH.REQUIRED")
+    assert Person(other, bob.token).does("GET", "/v1/whoami")["name"] == "bob"
+    assert other.node(machine.node_id)["revoked"] is False
+    assert world.node(machine.node_id)["revoked"] is True
     other.close()

@@ -55,7 +55,7 @@ def test_what_was_sent_is_fetched(machine: Machine) -> None:
 
 
 def test_the_oldest_makes_room(machine: Machine) -> None:
-    """Of a node a few are kept, the newest first; of another node none goes for it."""
+    """Of a node five are kept, the newest first; of another node none goes for it."""
     other = Machine(machine.world, number=2).power_on()
     first = sent(other, PACKED).json()["name"]
     names = []
@@ -63,7 +63,7 @@ def test_the_oldest_makes_room(machine: Machine) -> None:
         machine.world.clock.move(60)
         names.append(sent(machine, gzip.compress(b"%d" % number)).json()["name"])
 
-    assert [one["name"] for one in listed(machine)] == names[:1:-1]
+    assert [one["name"] for one in listed(machine)] == names[:1:-1] and len(listed(machine)) == 5
     assert [one["name"] for one in listed(other)] == [first]
     assert fetched(machine, names[0]).status_code == 404
 

@@ -45,6 +45,15 @@ def test_the_script_names_controller_token_and_mac(world: World) -> None:
     assert f"initrd --name initrd {URL}/boot/ramdisk/initrd" in script
 
 
+def test_the_operators_words_are_on_the_command_line(made: Callable[..., World]) -> None:
+    """`--kernel-options`: whose signatures a ramdisk asks for, where it looks for images, a shell."""
+    words = "bms.image_keys=AAAA,BBBB bms.require_signature=1 bms.shell"
+    script = Machine(made(kernel_options=words)).script()
+
+    [line] = [line for line in script.splitlines() if line.startswith("kernel ")]
+    assert f" {words} " in f"{line} "
+
+
 def test_every_boot_is_given_its_own_token(world: World) -> None:
     """Two requests, two tokens."""
     machine = Machine(world)

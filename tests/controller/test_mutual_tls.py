@@ -20,7 +20,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
+from agent.bmsctl import app
 from agent.bmsctl.client import Client as Bmsctl
 from agent.controller.certificates import issue
 from agent.controller.process import Server
@@ -219,6 +221,14 @@ def test_people_need_none(one: Served, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text(authority_of(one.world).pem)
     told = Bmsctl(one.url, one.world.controller.user_token, ca=tmp_path / "ca.pem").get("/v1/nodes")
     assert isinstance(told, list) and told[0]["id"] == one.machine.node_id
+
+    for words, more in (([f"--ca-file={tmp_path}/ca.pem"], {}), ([], {"BMSCTL_CA": str(tmp_path / "ca.pem")})):
+        environment = {"BMSCTL_URL": one.url, "BMSCTL_TOKEN": one.world.controller.user_token, **more}
+        typed = CliRunner().invoke(app, [*words, "node", "list", "--json"], env=environment)
+        assert json.loads(typed.stdout)[0]["id"] == one.machine.node_id
+    assert isinstance(
+        CliRunner().invoke(app, ["node", "list"], env=environment | {"BMSCTL_CA": None}).exception, LinkError
+    )
 
 
 def test_a_node_is_no_controller(one: Served, tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ def remotes(machine: Machine) -> list[str]:
         ({"subnet": "tagged-net", "mac": "52:54:00:00:02:01"}, "BMS.0018", "mac: tagged is a vlan"),
         ({"subnet": "tagged-net", "ip_address": "10.9.0.1"}, "BMS.0014", "not in 10.1.0.0/24"),
         ({"subnet": "tagged-net", "security_groups": []}, "INPUT.UNDECODABLE", "security_groups"),
+        ({"subnet": "tagged-net", "security_groups": [*"abcdef"]}, "INPUT.UNDECODABLE", "at most 5 items"),
     ],
 )
 def test_a_wrong_nic(world: World, server: Machine, body: dict[str, Any], code: str, said: str) -> None:

@@ -85,6 +85,23 @@ def test_sealed_and_had_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.commands
+def test_no_register_of_the_boot_matters(tmp_path: Path) -> None:
+    """Another firmware, kernel or boot loader leaves the key: whatever was measured, it is had back."""
+    with soft_tpm(tmp_path / "one") as tpm:
+        sealed = tpm.seal(SECRET)
+        for register in range(16):
+            assert refusal(tpm.tell(measure(register))) == 0
+        assert tpm.unseal(sealed) == SECRET
+
+
+def measure(register: int) -> bytes:
+    """TPM2_PCR_Extend by a SHA-256 digest, with an empty password (TPM 2.0 part 3, section 22.2)."""
+    password = struct.pack(">IHBH", 0x40000009, 0, 0, 0)
+    body = struct.pack(">II", register, len(password)) + password + struct.pack(">IH", 1, 0x000B) + b"\xaa" * 32
+    return struct.pack(">HII", 0x8002, 10 + len(body), 0x00000182) + body
+
+
+@pytest.mark.commands
 def test_a_cleared_tpm_and_another_one_refuse(tmp_path: Path) -> None:
     """As the next tenant's is cleared, and as a copied disk meets another machine's."""
     with ExitStack() as stack:

@@ -7,12 +7,13 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from structlog.testing import capture_logs
 
 from agent.errors import ConfigError
 from agent.host.fake import FakeHost
 from agent.link.ironic.boot import told
 from agent.link.ironic.prepare import client, forget, prepared, wait_for_disks
-from agent.model.ironic.parameters import Parameters
+from agent.model.ironic.parameters import Parameters, not_followed, words_of
 from tests.apply.disks import machine as with_disks
 from tests.media import CD, PUBLISHER, USB, disc, floppy, machine, with_disc
 
@@ -48,6 +49,17 @@ def test_what_counts(tmp_path: Path) -> None:
     # of two files of one name the disc's is there, as where IPA copies it over the other
     assert (found.listen_port, found.lookup_timeout_s, found.lldp_timeout_s) == (4, 22, 2)
     assert found.answer_timeout_s == 1
+
+
+def test_what_is_not_followed_is_in_the_log() -> None:
+    """Each parameter by its name, with what is done instead; those that are followed are not."""
+    words = "ipa-api-url=http://a ipa-advertise-protocol=http ipa-from-the-future=1 ipa-listen-port=1 quiet"
+    with capture_logs() as lines:
+        told(FakeHost.with_files({}), words, FOLDER, Event())
+
+    said = {line["parameter"]: line["instead"] for line in lines if line["event"] == "not followed"}
+    assert said == {name: not_followed(words_of(words))[name] for name in said} and all(said.values())
+    assert set(said) == {"ipa-advertise-protocol", "ipa-from-the-future"}
 
 
 def test_a_floppy_alone(tmp_path: Path) -> None:

@@ -155,6 +155,32 @@ def test_red_hat_and_suse() -> None:
     assert done(system(dict(tree)), "disk-names") == {"/etc/lvm/devices/system.devices": "remove"}
 
 
+@pytest.mark.parametrize(
+    ("item", "path"),
+    [
+        ("nic-names", "/etc/udev/rules.d/70-persistent-net.rules"),
+        ("disk-names", "/etc/multipath/bindings"),
+        ("storage-names", "/etc/nvme/hostnqn"),
+        ("other-agents", "/etc/salt/minion_id"),
+        ("subscriptions", "/etc/pki/consumer/cert.pem"),
+        ("random-seed", "/var/lib/systemd/credential.secret"),
+        ("ssh-identities", "/root/.ssh/known_hosts"),
+        ("crashes", "/var/crash/202601010000/vmcore"),
+        ("crashes", "/var/lib/systemd/coredump/core.sshd.zst"),
+        ("mail", "/var/mail/root"),
+        ("temporary", "/var/tmp/x"),
+        ("package-cache", "/var/cache/dnf/x.rpm"),
+    ],
+)
+def test_what_is_promised_to_be_forgotten(item: str, path: str) -> None:
+    """A file of each kind goes by the item that is named for it, and by none when that is kept."""
+    tree = system({path: "…"})
+    others = tuple(name for name in NAMES if name != item)
+
+    assert any(f"{path}/".startswith(f"{gone}/") for gone in done(tree, item))
+    assert done(tree, *others) == {}
+
+
 def test_keys_of_one_machine() -> None:
     """Accounts in a domain, tunnels, certificates: they would make another machine this one. Where nothing makes a new
     certificate, that is told."""

@@ -59,7 +59,7 @@ def spoken() -> str:
 def test_options() -> None:
     """Each is of some command; one that README says is not there is not."""
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", README))
-    capture = dict((" ".join(path), command) for path, command in walk(typer.main.get_command(agent)))["image capture"]
+    capture = {" ".join(path): command for path, command in walk(typer.main.get_command(agent))}["image capture"]
 
     assert len(named) > 80
     assert named - set(options()) == ELSEWHERE
