@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The records in PostgreSQL: the same schema, a server's whole life, a trail that nobody changes, and no 5xx for what
-its text columns do not take."""
+"""The records in PostgreSQL: the same schema, a server's whole life, a trail that nobody changes, no 5xx for what its
+text columns do not take; and two controllers on them, whose users all ask at the same moment."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import mkdtemp
+from threading import Barrier
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -18,16 +22,18 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
+from agent.controller.flow.tick import OPEN
 from agent.controller.store import schema
 from agent.controller.store.database import open_store
-from tests.controller.machine import Machine
-from tests.controller.people import administrator
-from tests.controller.world import World
+from tests.controller.machine import Machine, a_key
+from tests.controller.people import Person, administrator
+from tests.controller.world import SHA256, World
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"))), None)
 pytestmark = pytest.mark.skipif(BIN is None, reason="there is no PostgreSQL here")
 TIMEOUT_S = 120
+ROUNDS = 6
 NUL = (
     ("GET", "/v1/nodes/%00"),
     ("GET", "/v1/servers/a%00b"),
@@ -134,3 +140,111 @@ def test_a_nul_is_refused_like_any_nonsense(world: World) -> None:
     trail = admin.does("GET", "/v1/audit")
 
     assert any(entry["path"] == "/v1/servers/\N{REPLACEMENT CHARACTER}" for entry in trail)
+
+
+@pytest.fixture
+def both(world: World, tmp_path: Path, database: str) -> Iterator[tuple[Person, Person]]:
+    """The administrator at this controller, and at another one on the same records, with the same keys."""
+    twin = World(tmp_path / "data", database=database)
+    yield administrator(world), administrator(twin)
+    twin.close()
+
+
+Call = tuple[Person, str, str, Any]
+
+
+def at_once(*calls: Call) -> list[int]:
+    """What is answered to calls that are all made at the same moment; never is it a fault of ours."""
+    together = Barrier(len(calls))
+
+    def one(call: Call) -> int:
+        somebody, *what = call
+        together.wait(TIMEOUT_S)
+        answer = somebody.call(*what)
+        assert answer.status_code < 500, answer.text
+        return answer.status_code
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(one, calls, timeout=TIMEOUT_S))
+
+
+def order(name: str, image: str = "debian") -> dict[str, Any]:
+    """A server to be."""
+    return {"name": name, "flavor": "small", "image": image, "nics": [{"subnet": "net"}]}
+
+
+def test_two_controllers_give_a_node_away_once(world: World, both: tuple[Person, Person]) -> None:
+    """Twice as many servers as there are nodes, then the end of each, which both are told at once, by its name: each
+    node, each address is given once, and each node has one job."""
+    for number in range(1, ROUNDS + 1):
+        Machine(world, number).power_on()
+    orders = [
+        (who, "POST", "/v1/servers", order(f"s{at}-{name}")) for at in range(ROUNDS) for name, who in enumerate(both)
+    ]
+    assert Counter(at_once(*orders)) == {202: ROUNDS, 409: ROUNDS}
+    servers = both[0].does("GET", "/v1/servers")
+    assert len({server["addresses"][0]["address"] for server in servers}) == len(servers) == ROUNDS
+
+    for server in servers:
+        deletes = [(who, "DELETE", f"/v1/servers/{server['name']}", None) for who in both]
+        assert sorted(at_once(*deletes)) == [202, 409]
+    with world.controller.read() as tx:
+        jobs = Counter(job.node_id for job in tx.jobs.all(status=OPEN))
+    assert list(jobs.values()) == [1] * ROUNDS
+
+
+def test_nothing_is_used_that_is_deleted_meanwhile(world: World, both: tuple[Person, Person]) -> None:
+    """An image goes while a server is ordered of it, a VPC while a subnet is made in it: one of the two is refused."""
+    one, other = both
+    for number in range(1, ROUNDS + 1):
+        Machine(world, number).power_on()
+        image = {"name": f"i{number}", "format": "raw", "url": "http://i/b", "sha256": SHA256}
+        one.does("POST", "/v1/images", image)
+        one.does("POST", "/v1/vpcs", {"name": f"v{number}", "segment": "vxlan"})
+        subnet = {"name": f"n{number}", "vpc": f"v{number}", "cidr": "10.9.0.0/24"}
+        answers = at_once(
+            (one, "POST", "/v1/servers", order(f"s{number}", f"i{number}")),
+            (other, "DELETE", f"/v1/images/i{number}", None),
+        )
+        assert answers in ([202, 409], [400, 204])
+        answers = at_once((one, "POST", "/v1/subnets", subnet), (other, "DELETE", f"/v1/vpcs/v{number}", None))
+        assert answers in ([201, 409], [404, 204])
+
+
+def test_what_there_is_once_is_given_once(world: World, both: tuple[Person, Person]) -> None:
+    """Two EIPs for one NIC, a name, the numbers of VPCs, a range of addresses: one has it, and the other is told so, or
+    has another one."""
+    one, other = both
+    Machine(world).power_on()
+    world.order()
+    eips = [one.does("POST", "/v1/eips", {"address": f"203.0.113.{at}"})["id"] for at in (1, 2)]
+    for at in range(ROUNDS):
+        binds = [(who, "POST", f"/v1/eips/{eip}/bind", {"server": "web"}) for who, eip in zip(both, eips, strict=True)]
+        bound = at_once(*binds)
+        assert sorted(bound) == [202, 409]
+        one.does("POST", f"/v1/eips/{eips[bound.index(202)]}/unbind")
+        names = ((one, f"a{at}"), (other, f"b{at}"), (one, f"c{at}"), (other, f"c{at}"))
+        made = at_once(*((who, "POST", "/v1/vpcs", {"name": name, "segment": "vxlan"}) for who, name in names))
+        assert sorted(made) == [201, 201, 201, 409]
+        cut = {"vpc": f"a{at}", "cidr": "10.9.0.0/24"}
+        made = at_once(
+            *((who, "POST", "/v1/subnets", cut | {"name": f"{name}{at}"}) for name, who in zip("xy", both, strict=True))
+        )
+        assert sorted(made) == [201, 400]
+
+
+def test_a_machine_that_asks_two_controllers(world: World, both: tuple[Person, Person]) -> None:
+    """Is one node, whichever takes it in first."""
+    token = both[0].does("POST", "/v1/enrolment-tokens", {"machines": ROUNDS})["token"]
+    for number in range(1, ROUNDS + 1):
+        asking = [Machine(at.world, number, token=token, boot_id=f"b{number}", key=a_key()) for at in both]
+        together = Barrier(len(asking))
+
+        def enrol(machine: Machine) -> int:
+            together.wait(TIMEOUT_S)  # noqa: B023 - called at once
+            return machine.send("/v1/agent/enroll", machine.enrolment()).status_code
+
+        with ThreadPoolExecutor(len(asking)) as pool:
+            assert 200 in set(pool.map(enrol, asking)) <= {200, 403}
+
+    assert len(both[0].does("GET", "/v1/nodes")) == ROUNDS

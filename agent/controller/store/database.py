@@ -30,6 +30,10 @@ from agent.model.frozen import Frozen
 
 R = TypeVar("R", bound=Frozen)
 BUSY_TIMEOUT_S = 30
+FORGOTTEN_S = 60
+"""A transaction whose process says nothing meanwhile has none: its machine is gone, and others wait for it."""
+WRITERS = 0x626D73
+"""What they all lock in PostgreSQL: any number that nobody else takes."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -91,7 +95,7 @@ class Store:
 
     @contextmanager
     def write(self, caller: Caller | None = None) -> Iterator[Transaction]:
-        """All or nothing. On SQLite one writer at a time, from its first statement on."""
+        """All or nothing. One writer at a time, from its first statement on, of all processes on the database."""
         with self._engine.connect() as connection:
             connection.execution_options(writing=True)
             with connection.begin():
@@ -108,6 +112,8 @@ def open_store(url: str) -> Store:
         engine = create_engine(url)
         if engine.dialect.name == "sqlite":
             _prepare_sqlite(engine)
+        else:
+            _prepare_postgresql(engine)
         _migrate(engine)
     except (SQLAlchemyError, ImportError) as error:
         raise ConfigError("opening the database", f"{make_url(url).render_as_string()}: {error}") from error
@@ -132,6 +138,23 @@ def _prepare_sqlite(engine: Engine) -> None:
     def begun(connection: Connection) -> None:
         writing = connection.get_execution_options().get("writing", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _prepare_postgresql(engine: Engine) -> None:
+    """A writer locks before it reads, as on SQLite: its snapshots are of what those before it have kept. Rows alone
+    would not do: whether there is no server of an image, or no job of a node, is no row that could be locked.
+    """
+
+    @event.listens_for(engine, "connect")
+    def connected(dbapi_connection: Any, _record: Any) -> None:
+        dbapi_connection.execute(f"SET lock_timeout = '{BUSY_TIMEOUT_S}s'")
+        dbapi_connection.execute(f"SET idle_in_transaction_session_timeout = '{FORGOTTEN_S}s'")
+        dbapi_connection.commit()  # what is set in a transaction goes with it
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        if connection.get_execution_options().get("writing", False):
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS})")
 
 
 def _migrate(engine: Engine) -> None:

@@ -36,7 +36,7 @@ class Shelf(Generic[R]):
     def __init__(
         self, connection: Connection, table: Table, kind: type[R], *, lock: bool, caller: Caller | None = None
     ) -> None:
-        """`lock`: what is read by key is held until the transaction ends (PostgreSQL; SQLite holds everything).
+        """`lock`: what is read by key is held until the transaction ends (PostgreSQL, of itself; writers take turns).
         `caller`: whoever asked for all this; what they may see is told by `sees` and `visible`, while every other
         method goes by what there is."""
         self.caller = caller
