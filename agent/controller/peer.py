@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,6 +26,17 @@ IDLE_S = 75.0
 """A node asks for one range after the other, with pauses in which its disk is slower than we are."""
 MOST_STRANGERS = 1024
 """A rack behind one address has 40 machines, each with a few connections while it boots."""
+NETWORK = 4
+"""So many times as much as an address has an IPv6 network, where one machine has as many addresses as it likes."""
+
+
+def network_of(address: str) -> str:
+    """Of an IPv6 address its /64; any other is by itself."""
+    try:
+        found = IPv6Address(address)
+    except ValueError:
+        return address
+    return address if found.ipv4_mapped else str(IPv6Network((int(found) >> 64 << 64, 64)))
 
 
 class Doorkeeper:
@@ -37,21 +49,23 @@ class Doorkeeper:
         self._inside: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        """Addresses that are remembered."""
+        """Addresses and networks that are remembered."""
         return len(self._inside)
 
     def enter(self, address: str) -> bool:
         """One more, if there is room."""
-        if self._inside[address] >= self._most:
+        network = network_of(address)
+        if self._inside[address] >= self._most or self._inside[network] >= self._most * NETWORK:
             return False
-        self._inside[address] += 1
+        self._inside.update({address, network})
         return True
 
     def leave(self, address: str) -> None:
         """It is closed, or no stranger's."""
-        self._inside[address] -= 1
-        if not self._inside[address]:
-            del self._inside[address]
+        for one in {address, network_of(address)}:
+            self._inside[one] -= 1
+            if not self._inside[one]:
+                del self._inside[one]
 
 
 def watched(kind: Any, door: Doorkeeper) -> Any:

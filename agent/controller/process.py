@@ -150,6 +150,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                proxy_headers=False,  # whoever calls from this machine, or through it, would be who they say
                 ws="none",
                 timeout_graceful_shutdown=GRACE_S,
                 timeout_keep_alive=int(IDLE_S),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
@@ -300,3 +301,30 @@ def test_where_no_token_is_asked_for_no_page_calls(made: Callable[..., World], h
     assert world.http.get("/v1/users").json() == before
     for host in ("localhost", "127.0.0.1:8480", "[::1]:8480"):
         assert world.http.get("/v1/nodes", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/servers", {"name": "w", "flavor": "@", "image": "debian", "nics": [{"subnet": "net"}]}),
+        ("POST", "/v1/vpcs", {"name": "w", "@": 1}),
+        ("POST", "/v1/nodes/none/quarantine", {"disk": "@", "accepted": True}),
+        ("POST", "/v1/nodes/none/clean", ["@"]),
+        ("POST", "/v1/agent/inventory", {"system": {"vendor": "@"}}),
+        ("POST", "/v1/agent/reports", {"stream_id": "@", "reports": []}),
+    ],
+)
+@pytest.mark.parametrize("code", ["utf-8", "utf-16", "utf-32", "escape"])
+def test_half_a_character_is_refused(
+    world: World, machine: Machine, method: str, path: str, body: Any, code: str
+) -> None:
+    """However it is written: it is the caller's fault, and never ours."""
+    half = "\ud800"
+    text = json.dumps(body, ensure_ascii=False).replace("@", "\\uD800" if code == "escape" else half)
+    content = text.encode("utf-8" if code == "escape" else code, "surrogatepass")
+    token = machine.credential if "/agent/" in path else world.controller.user_token
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    answer = world.http.request(method, path, content=content, headers=headers)
+
+    assert answer.status_code == 422
+    assert "surrogate" in answer.json()["fault"]["message"]

@@ -22,7 +22,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from agent.controller.api.limits import UPLOAD_PATHS, BodyLimit
 from agent.controller.api.pace import PIECE_BYTES
-from agent.controller.peer import Doorkeeper
+from agent.controller.peer import NETWORK, Doorkeeper
 from agent.controller.process import Server
 from tests.controller.people import Person, administrator, nobody
 from tests.controller.world import World
@@ -105,6 +105,34 @@ def test_an_address_has_so_many(copy: Path) -> None:
                 caller.request("GET", "/v1/whoami", headers=token)
                 assert caller.getresponse().read()
             assert not len(door)
+
+
+def test_an_ipv6_network_has_so_many_too() -> None:
+    """As a few addresses have; what is closed counts no more."""
+    door = Doorkeeper(MOST)
+    hosts = [f"2001:db8::{at:x}" for at in range(MOST * NETWORK)]
+    assert all(map(door.enter, hosts))
+    assert not door.enter("2001:db8::ffff")
+    assert door.enter("2001:db8:0:1::1") and door.enter("192.0.2.1")
+    for host in (*hosts, "2001:db8:0:1::1", "192.0.2.1"):
+        door.leave(host)
+
+    assert not len(door)
+
+
+def test_nobody_calls_by_another_address_than_theirs(copy: Path) -> None:
+    """What a caller from this very machine, or through it, says of where it comes from and by what is believed by
+    nobody: not by the trail."""
+    with ExitStack() as stack:
+        world, plain, _ = stack.enter_context(serving(copy, Doorkeeper(MOST)))
+        caller = stack.enter_context(closing(HTTPConnection(LOOPBACK, plain, timeout=PATIENCE_S)))
+        said = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https", "Forwarded": "for=192.0.2.7"}
+        token = {"Authorization": f"Bearer {administrator(world).token}"}
+        caller.request("DELETE", "/v1/flavors/none", headers=said | token)
+        assert caller.getresponse().read()
+        [newest, *_] = administrator(world).does("GET", "/v1/audit")
+
+        assert (newest["path"], newest["address"]) == ("/v1/flavors/none", LOOPBACK)
 
 
 def health(connection: HTTPConnection) -> int:

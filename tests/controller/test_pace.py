@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.types import Message, Receive, Scope, Send
 
 from agent.controller.api.buckets import BURST_S, Buckets
-from agent.controller.api.pace import Acquainted
+from agent.controller.api.pace import Acquainted, Pace
+from agent.controller.peer import NETWORK
 from tests.controller.people import Person, administrator, nobody
 from tests.controller.world import World
 
@@ -127,3 +130,49 @@ def test_a_known_token_stays_known(made: Callable[..., World]) -> None:
     assert [nobody(world).call("GET", "/healthz").status_code for _ in range(14)][-1] == 429
 
     assert admin.call("GET", "/v1/whoami").status_code == 200
+
+
+def test_a_token_is_one_however_it_is_written(made: Callable[..., World]) -> None:
+    """Upper case, more blanks: it has the one bucket."""
+    world = made(calls_per_s=0.05)
+    token = administrator(world).token
+    written = [f"{scheme}{' ' * blanks}{token}" for scheme in ("Bearer", "bearer", "BEARER") for blanks in (1, 9)]
+    answers = [world.http.get("/v1/whoami", headers={"Authorization": each}).status_code for each in written]
+
+    assert answers == [200, 200, 429, 429, 429, 429]  # the first of them as a stranger
+
+
+@pytest.mark.parametrize(
+    ("hosts", "let_in"),
+    [
+        (lambda at: f"2001:db8::{at:x}", 10 * NETWORK),
+        (lambda at: f"fe80::{at:x}%eth0", 10 * NETWORK),
+        (lambda at: f"2001:db8:0:{at:x}::1", 80),
+        (lambda at: f"::ffff:192.0.2.{at}", 80),
+        (lambda at: f"192.0.2.{at}", 80),
+    ],
+)
+def test_an_ipv6_network_is_not_as_many_callers_as_it_has_addresses(hosts: Callable[[int], str], let_in: int) -> None:
+    """A stranger who has another address of the same /64 for each call is let in no more often than a few strangers;
+    others are one each."""
+
+    async def answers() -> list[int]:
+        async def ok(_scope: Scope, _receive: Receive, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        async def nothing() -> Message:
+            return {"type": "http.request"}
+
+        found: list[int] = []
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                found.append(message["status"])
+
+        pace = Pace(ok, 0.5, 0.5, lambda: 0.0)
+        for at in range(80):
+            await pace({"type": "http", "path": "/", "headers": [], "client": (hosts(at), 1)}, nothing, told)
+        return found
+
+    statuses = asyncio.run(answers())
+    assert (statuses.count(200), statuses.count(429)) == (let_in, 80 - let_in)

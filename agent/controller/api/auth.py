@@ -22,6 +22,7 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from agent.controller.api.limits import UPLOAD_PATHS
+from agent.controller.api.text import must_be_text
 from agent.controller.context import Controller
 from agent.controller.flow import access
 from agent.controller.flow.access import Known, user_of
@@ -52,8 +53,13 @@ Here = Annotated[Controller, Depends(controller_of)]
 
 
 def bearer(request: Request) -> str:
-    """The token of an `Authorization: Bearer` header; empty if there is none."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    """The token that was sent; empty if there is none."""
+    return token_in(request.headers.get("authorization", ""))
+
+
+def token_in(authorization: str) -> str:
+    """Of such a header, whichever of the ways there are to write it."""
+    scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
@@ -61,12 +67,14 @@ async def call_of(request: Request) -> Call:
     """The call as it was signed, if it was."""
     query = request.scope["query_string"].decode("latin-1")
     streams = request.scope["path"] in UPLOAD_PATHS  # it has no bound, and whoever sends it is not known yet
+    body = b"" if streams else await request.body()
+    must_be_text(body)
     return Call(
         method=request.method,
         target=request.scope["path"] + (f"?{query}" if query else ""),
         headers=request.headers,
         credential=bearer(request),
-        body_sha256=None if streams else hashlib.sha256(await request.body()).hexdigest(),
+        body_sha256=None if streams else hashlib.sha256(body).hexdigest(),
         certificate=request.scope.get(PEER),
         secured=request.scope["scheme"] == "https",
     )
@@ -209,8 +217,9 @@ async def _subject(request: Request) -> str | None:
     """The name in what was sent. Routes without a body model have not read it before: it may be anything."""
     named = request.query_params.get("name")
     if "json" in request.headers.get("content-type", "") and request.scope["path"] not in UPLOAD_PATHS:
+        must_be_text(content := await request.body())
         try:
-            body = await request.json() if await request.body() else None
+            body = await request.json() if content else None
         except (ValueError, RecursionError):
             body = None  # what is no JSON names nothing
         named = body.get("name", named) if isinstance(body, dict) else named

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many calls a caller may make, and how much they may send by them: a bucket per token, and one per address for all
-who show no token that is known.
+who show no token that is known (and one per IPv6 network, in which one machine has as many addresses as it likes).
 
 A token is known once it was found good (a route that asks for none says nothing about it), until it is answered 401:
 whoever guesses tokens, or floods us from the address of an honest caller, spends the bucket of the address alone. What
@@ -16,20 +16,25 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agent.controller.api.auth import token_in
 from agent.controller.api.buckets import MOST_CALLERS, Buckets
 from agent.controller.api.errors import answer
 from agent.controller.api.limits import UPLOAD_PATHS
-from agent.controller.peer import AUTHENTICATED
+from agent.controller.peer import AUTHENTICATED, NETWORK, network_of
 from agent.controller.refusal import TooFast
 from agent.model.fault import Fault
 
 PIECE_BYTES = 64 * 1024
 """Of a body, that costs as much as a call."""
 FREE = ("/images/", "/boot/ramdisk/")
+
+Take = Callable[[float], float]
+"""One call at that time; the seconds to wait."""
 
 
 class Acquainted:
@@ -67,6 +72,7 @@ class Pace:
         self._app = app
         self._known = Buckets(calls_per_s)
         self._strangers = Buckets(strangers_per_s)
+        self._networks = Buckets(strangers_per_s * NETWORK)
         self._acquainted = Acquainted()
         self._clock = clock
 
@@ -76,9 +82,9 @@ class Pace:
             await self._app(scope, receive, send)
             return
         key = token_key(scope)
-        buckets, whose = (self._known, key) if key in self._acquainted else (self._strangers, address_of(scope))
-        wait_s = buckets.take(whose, self._clock())
-        if wait_s:
+        is_known = key in self._acquainted
+        take = partial(self._known.take, key) if is_known else partial(self._take_of, address_of(scope))
+        if wait_s := take(self._clock()):
             await refusal(wait_s)(scope, receive, send)
             return
 
@@ -88,9 +94,14 @@ class Pace:
                 self._acquainted.judge(key, good=good)
             await send(message)
 
-        await self._app(scope, self._paid(scope, receive, buckets, whose), told)
+        await self._app(scope, self._paid(scope, receive, take), told)
 
-    def _paid(self, scope: Scope, receive: Receive, buckets: Buckets, whose: str) -> Receive:
+    def _take_of(self, address: str, now_s: float) -> float:
+        network = network_of(address)
+        wait_s = self._strangers.take(address, now_s)
+        return wait_s if wait_s or network == address else self._networks.take(network, now_s)
+
+    def _paid(self, scope: Scope, receive: Receive, take: Take) -> Receive:
         """The body, as far as the bucket goes. What is stored as it comes costs no more than its first byte."""
         owed = 0
 
@@ -100,7 +111,7 @@ class Pace:
             owed += len(message.get("body", b""))
             while owed > PIECE_BYTES:
                 owed -= PIECE_BYTES
-                if wait_s := buckets.take(whose, self._clock()):
+                if wait_s := take(self._clock()):
                     raise HTTPException(429, "it has sent too much", headers={"Retry-After": str(math.ceil(wait_s))})
             return message
 
@@ -108,9 +119,10 @@ class Pace:
 
 
 def token_key(scope: Scope) -> str:
-    """The digest of what is in the Authorization header; empty if there is none."""
+    """The digest of the token that was sent; empty if there is none."""
     value = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-    return hashlib.sha256(value).hexdigest() if value else ""
+    token = token_in(value.decode("latin-1"))
+    return hashlib.sha256(token.encode()).hexdigest() if token else ""
 
 
 def address_of(scope: Scope) -> str:
