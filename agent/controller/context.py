@@ -21,6 +21,7 @@ from agent.controller.keys import Keys, load_key, load_token
 from agent.controller.nonces import Nonces
 from agent.controller.options import Options, host_of
 from agent.controller.records.access import Caller, audited
+from agent.controller.refusal import Unauthorized
 from agent.controller.store.database import Store, Transaction, open_store
 from agent.controller.tls import Authority, load_authority
 from agent.controller.wakeups import Wakeups
@@ -75,8 +76,9 @@ class Controller:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A change of the records, kept together with the word on who made it; once it is kept, the long polls of the
-        nodes concerned are woken."""
+        nodes concerned are woken. Raises `Unauthorized`."""
         with self.store.write(self.caller) as tx:
+            _must_be_good(tx, self.caller)
             yield tx
             if self.caller is not None:
                 tx.audit.try_add(audited(self.caller, self.clock.now()))  # one word a call
@@ -108,6 +110,15 @@ class Controller:
     def imports(self) -> Path:
         """Where the files of imports are, each in a directory of its own."""
         return self.options.data / "imports"
+
+
+def _must_be_good(tx: Transaction, caller: Caller | None) -> None:
+    """Whoever was shut out since their call began changes nothing by it: it may have sent gigabytes, or waited."""
+    if caller is None or caller.token_id is None:
+        return
+    token = tx.api_tokens.get(caller.token_id)
+    if token is None or token.revoked_at is not None:
+        raise Unauthorized("authenticating a user", f"token {caller.token_id} is not good any more")
 
 
 def open_controller(

@@ -6,14 +6,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
 from threading import Thread
 from time import monotonic, sleep
 from typing import Any
 
 import pytest
 
+from agent.controller.peer import Doorkeeper
 from tests.controller.machine import Machine, a_key
-from tests.controller.people import administrator
+from tests.controller.people import administrator, person
+from tests.controller.test_doors import LOOPBACK, serving
 from tests.controller.world import World
 
 MANY = 50
@@ -69,6 +74,36 @@ def test_a_poll_that_waits_is_judged_when_it_is_answered(world: World, ends: str
 
     [answer] = told
     assert (answer.status_code, answer.json()["fault"]["code"]) == (401, "AGENT.UNAUTHORIZED")
+
+
+@pytest.mark.parametrize("ends", ["revoked", "deleted"])
+@pytest.mark.parametrize("path", ["/v1/images/upload?name=up&format=raw", "/v1/images/import/upload?name=up&kind=raw"])
+def test_an_upload_is_judged_when_it_is_kept(copy: Path, path: str, ends: str) -> None:
+    """Whoever is shut out while they send an image has sent it in vain: there is none, and no file of it."""
+    with serving(copy, Doorkeeper()) as (world, plain, _):
+        eve = person(world, "eve", "operator")
+        [token] = [one for one in administrator(world).does("GET", "/v1/tokens") if one["user"] == "eve"]
+        with closing(HTTPConnection(LOOPBACK, plain, timeout=PATIENCE_S)) as sender:
+            sender.putrequest("POST", path)
+            sender.putheader("Authorization", f"Bearer {eve.token}")
+            sender.putheader("Content-Length", "8192")
+            sender.endheaders(bytes(4096))
+            until_s = monotonic() + PATIENCE_S
+            while not left_of(world):
+                assert monotonic() < until_s
+                sleep(0.01)
+            administrator(world).does("DELETE", f"/v1/tokens/{token['id']}" if ends == "revoked" else "/v1/users/eve")
+            sender.send(bytes(4096))
+            assert sender.getresponse().status == 401
+
+        assert [image["name"] for image in administrator(world).does("GET", "/v1/images")] == ["debian"]
+        assert left_of(world) == []
+
+
+def left_of(world: World) -> list[Path]:
+    """Files of images, and of imports."""
+    controller = world.controller
+    return [path for folder in (controller.images, controller.imports) for path in folder.rglob("*")]
 
 
 def waited(world: World, node_id: str) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -139,3 +141,19 @@ def test_a_database_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
 
     assert "opening the database" in str(sqlite.value)
     assert "swordfish" not in str(unknown.value)
+
+
+def test_a_database_of_a_later_release_is_left_alone(tmp_path: Path, store: Store) -> None:
+    """It is not understood, which is said, with what to do; not a byte of it is another afterwards."""
+    store.close()
+    file = tmp_path / "db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        before = list(database.iterdump())
+    with pytest.raises(ConfigError, match="9999") as refused:
+        open_store(f"sqlite:///{file}")
+    with closing(sqlite3.connect(file)) as database:
+        after = list(database.iterdump())
+
+    assert before == after
+    assert "later release" in refused.value.hint

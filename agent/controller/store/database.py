@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -115,6 +116,10 @@ def open_store(url: str) -> Store:
         else:
             _prepare_postgresql(engine)
         _migrate(engine)
+    except CommandError as error:
+        told = f"{make_url(url).render_as_string()} has a schema that this release does not know: {error}"
+        hint = "A later release has used it: run that one, or restore a backup of this one's."
+        raise ConfigError("opening the database", told, hint=hint) from error
     except (SQLAlchemyError, ImportError) as error:
         raise ConfigError("opening the database", f"{make_url(url).render_as_string()}: {error}") from error
     return Store(engine)
