@@ -13,11 +13,12 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.errors import CertificateForged, DecodeError, EraseUnproven
+from agent.errors import CertificateForged, DecodeError, EraseUnproven, HostError, InputError
 from agent.model.erasing.certificate import DOING, Certificate, SignedCertificate
 from agent.model.frozen import decode
 from agent.model.signature import fingerprint
 
+GIVE = "Give what bms-agent disk erase --json, or bmsctl node erasure NODE --json, printed."
 HINT = "Such a disk may hold data still: erase it once more, or destroy it."
 
 
@@ -30,11 +31,7 @@ def verify(
     json: Annotated[bool, typer.Option("--json", help="what each says, and the key that signed it, as JSON")] = False,
 ) -> None:
     """Check a certificate of erasure, here and offline: that nobody changed it, who signed it, and what it proves."""
-    from pathlib import Path
-
-    from agent.cli.machine import own_files
-
-    certificates = found(own_files().read_text(str(Path(file).absolute())))
+    certificates = read(file)
     says = [opened(one, key, node) for one in certificates]
     pairs = tuple(zip(certificates, says, strict=True))
     if json:
@@ -46,6 +43,18 @@ def verify(
         raise EraseUnproven("verifying what was erased", "; ".join(map(str, bad)), hint=HINT)
 
 
+def read(file: str) -> tuple[SignedCertificate, ...]:
+    """All that are in the operator's file. Raises `InputError`."""
+    from pathlib import Path
+
+    from agent.cli.machine import own_files
+
+    try:
+        return found(own_files().read_text(str(Path(file).absolute())))
+    except (DecodeError, HostError) as error:
+        raise InputError(f"reading {file}", error.evidence, hint=GIVE) from None
+
+
 def found(printed: str) -> tuple[SignedCertificate, ...]:
     """All that are in there. Raises `DecodeError` where there is none."""
     try:
@@ -54,7 +63,7 @@ def found(printed: str) -> tuple[SignedCertificate, ...]:
         raise DecodeError(DOING, f"it is no JSON: {error}") from error
     every = tuple(signed_in(whole))
     if not every:
-        raise DecodeError(DOING, "there is no certificate in it", hint="Let --json print it.")
+        raise DecodeError(DOING, "there is no certificate in it")
     return every
 
 

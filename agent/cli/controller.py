@@ -42,7 +42,7 @@ def controller(
     show_hidden: Annotated[bool | None, typer.Option(help="of ATA drives, before they are erased, for good")] = None,
     require_attested: Annotated[bool | None, typer.Option(help="put no node back whose erasure is not")] = None,
     require_approval: Annotated[bool | None, typer.Option(help="of a second person, before data are destroyed")] = None,
-    token_lifetime_s: Annotated[float | None, typer.Option(help="of a one-time enrolment token")] = None,
+    token_lifetime_s: Annotated[float | None, typer.Option(help="of the one-time token in a boot script")] = None,
     calls_per_s: Annotated[float | None, typer.Option(help="that one token may make; 0: any")] = None,
     strangers_per_s: Annotated[float | None, typer.Option(help="without a known token, from one address")] = None,
     imports: Annotated[str | None, typer.Option(help="who converts imported images: here, apart, or only this")] = None,

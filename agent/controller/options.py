@@ -76,7 +76,7 @@ class Options(Frozen):
         default=False,
         description="a node whose erasure is not attested (see bmsctl node erasure) is in error, and is not put back",
     )
-    token_lifetime_s: float = Field(default=3600.0, gt=0, description="of a one-time enrolment token")
+    token_lifetime_s: float = Field(default=3600.0, gt=0, description="of the one-time token in a boot script")
     calls_per_s: float = Field(default=50.0, ge=0, description="that one token may make, 20 s' worth at once; 0: any")
     strangers_per_s: float = Field(
         default=50.0, ge=0, description="that all who show no known token may make from one address; 0: any"

@@ -23,6 +23,7 @@ MACHINE = Path(__file__).parents[1] / "machines" / "synthetic-dell-r650"
     [
         ("validate --flavor", "bmsctl flavor show NAME --json"),
         ("inventory --diff", "bms-agent inventory --json"),
+        ("disk verify", "bmsctl node erasure NODE --json"),
         ("network apply --plan", "bms-agent network show --config"),
         ("--machine", "bms-agent diagnose capture --to"),
     ],

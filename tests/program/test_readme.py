@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,7 @@ from agent.controller.options import Options
 from agent.controller.process import LONGEST_PAUSE_S as CONTROLLER_PAUSE_S
 from agent.life.lives import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from agent.program.manual import walk
+from tests.bench.__main__ import WHAT
 
 ROOT = Path(__file__).parents[2]
 README = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
@@ -88,6 +90,18 @@ def test_units_and_files() -> None:
 
     assert len(units) > 3 and [unit for unit in sorted(units) if not (ROOT / "systemd" / unit).is_file()] == []
     assert len(files) > 8 and [file for file in sorted(files) if not (ROOT / file).exists()] == []
+
+
+def test_what_is_installed_and_run() -> None:
+    """Extras of the package, marks of the tests, and what is measured."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = {each for found in re.findall(r"'\.\[([a-z,]+)\]'", README) for each in found.split(",")}
+    marks = {mark.partition(":")[0] for mark in project["tool"]["pytest"]["ini_options"]["markers"]}
+    [left_out] = re.findall(r'-m "([a-z ]+)"', README)
+
+    assert extras == {"controller", "postgresql"} and extras <= set(project["project"]["optional-dependencies"])
+    assert {word for word in left_out.split() if word not in ("not", "and")} <= marks
+    assert len(measured := set(re.findall(r"tests/bench/run ([a-z]+)", README))) > 4 and measured <= set(WHAT)
 
 
 def test_steps_of_ironic() -> None:
