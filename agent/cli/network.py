@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json as json_text
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +14,13 @@ from rich.table import Table
 from agent.cli.terminal import terminal
 from agent.errors import DecodeError, HostError, InputError
 from agent.model.frozen import decode
-from agent.model.network import Manager, NetworkConfig, NetworkState
+from agent.model.network import Bond, Bridge, Ethernet, Manager, NetworkConfig, NetworkState
 from agent.model.network.network_data import network_config
 from agent.model.network.state import has_lease
 from agent.program.wait import waiting
 
 STATE = "/var/lib/bms-agent"
+AT_BOOT = "After the next boot these have only the addresses that the file gives them, and DHCP only where it says so:"
 
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a network, or OpenStack's network_data.json")]
 State = Annotated[Path, typer.Option("--state", help="where the agent keeps what held last", hidden=True)]
@@ -112,6 +114,8 @@ def apply(
         now = networking.network_state(desired)
         planned = networking.plan_network(now, desired, held.config)
     typer.echo(text(planned))
+    if persist and (names := ", ".join(lost_at_boot(desired, now))):
+        typer.echo(f"{AT_BOOT} {names}", err=True)
     if plan:
         return
     try:
@@ -121,6 +125,18 @@ def apply(
         typer.echo("what was begun, and is not proven, is taken back without this command", err=True)
         raise
     typer.echo("done, and proven" if planned.steps else "nothing was touched")
+
+
+def lost_at_boot(desired: NetworkConfig, now: NetworkState) -> Iterator[str]:
+    """Links with an address, or a lease of IPv4, of which the file says nothing: the next boot brings none."""
+    ports = {port for link in desired.links if isinstance(link, Bond | Bridge) for port in link.ports}
+    for link in desired.links:
+        is_nic = isinstance(link, Ethernet)
+        there = [one for one in now.links if (one.permanent_mac == link.mac if is_nic else one.name == link.name)]
+        for one in there if link.name not in ports else ():
+            is_leased = any(lease.version == 4 for lease in one.leases)
+            if (one.addresses and link.addresses is None) or (is_leased and not link.dhcp4):
+                yield one.name
 
 
 def read(file: Path) -> NetworkConfig:

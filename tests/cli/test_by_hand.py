@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli.network import configured
+from agent.cli.network import AT_BOOT, configured, lost_at_boot
 from agent.diagnose.capture import capture
 from agent.diagnose.seen import items
 from agent.host.fake import FakeHost, LinkTo, Machine
@@ -90,6 +90,23 @@ def test_a_network_as_it_is_can_be_applied(tmp_path: Path) -> None:
     assert now.error is None and "nothing to do" in now.said, now.said
 
 
+def test_what_a_file_leaves_out_is_not_there_at_the_next_boot(tmp_path: Path) -> None:
+    """Now nothing of it is touched; what is written for the boot has no address, and that is said of who has one."""
+    made = equipped.machine()
+    parts.put(made, {NETWORKD: LinkTo("/usr/lib/systemd/system/systemd-networkd.service")})
+    folder = kept(made, tmp_path / "machine")
+    shown = json.loads(run(folder, "network show --config").said)
+    [nic, *_] = [one for one in shown["links"] if one["addresses"]]
+    file = tmp_path / "network"
+    for said, left in ((True, {"name": nic["name"], "mac": nic["mac"], "kind": "ethernet", "mtu": 1400}), (False, nic)):
+        file.write_text(json.dumps({"links": [left]}))
+        planned = run(folder, f"network apply {file} --plan --allow-disconnect")
+        assert planned.error is None and (f"{AT_BOOT} {nic['name']}" in planned.said) is said, planned.said
+        texts = rendered(NetworkConfig.model_validate_json(file.read_text()), Manager.NETWORKD)
+        assert any("\nAddress=" in text for text in texts.values()) is not said
+    assert AT_BOOT not in run(folder, f"network apply {file} --plan --allow-disconnect --no-persist").said
+
+
 def test_a_lease_is_asked_for_at_the_next_boot_too() -> None:
     """A network that is shown, and applied, keeps its DHCP: of IPv4, and of the link that has it alone."""
     there = (link("eno1", up=True), link("eno2", mac="52:54:00:00:00:02", index=3, up=True))
@@ -97,6 +114,9 @@ def test_a_lease_is_asked_for_at_the_next_boot_too() -> None:
     shown = configured(NetworkState(links=(leased, there[1])))
 
     assert [one.dhcp4 for one in shown.links] == [True, None]
+    assert list(lost_at_boot(shown, NetworkState(links=(leased, there[1])))) == []
+    unsaid = shown.model_copy(update={"links": (shown.links[0].model_copy(update={"dhcp4": None}), shown.links[1])})
+    assert list(lost_at_boot(unsaid, NetworkState(links=(leased, there[1])))) == ["eno1"]
     files = rendered(NetworkConfig.model_validate_json(shown.model_dump_json(exclude_none=True)), Manager.NETWORKD)
     assert ["DHCP=ipv4" in text for path, text in sorted(files.items()) if path.endswith(".network")] == [True, False]
 
