@@ -2,11 +2,13 @@
 """The door to commands: the only module that starts processes.
 
 In: an argv list, a timeout, perhaps a text for stdin. Out: `Completed`, or an error with argv, status and the end of
-stderr. No shell, no inherited environment beyond a short list, nothing left running after the timeout.
+stderr. No shell, no inherited environment beyond a short list, nothing left running after the timeout, nor after this
+process: who asked may have given up, and ended, before the timeout.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import shlex
 import shutil
@@ -24,6 +26,8 @@ KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "http_proxy", "https_proxy", "no_pro
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 STDERR_TAIL_CHARS = 600
 KILL_GRACE_S = 5.0
+UNDER_WAY: set[tuple[int, subprocess.Popen[str]]] = set()
+"""Commands that have not ended, and whose they are: a fork knows its parent's, too."""
 
 
 class RealRun:
@@ -42,6 +46,8 @@ class RealRun:
             process = start(argv, stdin)
         except OSError as error:
             raise CommandFailed(doing, error.strerror or str(error)) from error
+        mine = (os.getpid(), process)
+        UNDER_WAY.add(mine)
         with process:
             try:
                 stdout, stderr = process.communicate(stdin, timeout=timeout_s)
@@ -51,6 +57,8 @@ class RealRun:
             except BaseException:
                 kill(process)
                 raise
+            finally:
+                UNDER_WAY.discard(mine)
         if process.returncode:
             raise CommandFailed(doing, said(ending(process.returncode), stderr))
         return Completed(tuple(argv), stdout, stderr, time.monotonic() - started)
@@ -75,13 +83,26 @@ def start(argv: Sequence[str], stdin: str | None) -> subprocess.Popen[str]:
     )
 
 
+@atexit.register
+def end_all() -> None:
+    """What a thread still waits for that was left behind with it (`inventory/side_by_side.py`)."""
+    for parent, process in tuple(UNDER_WAY):
+        if parent == os.getpid() and process.returncode is None:
+            end(process)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """The whole process group. Its number is nobody else's: whoever leads it was not waited for."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def kill(process: subprocess.Popen[str]) -> str:
-    """End the whole process group; what it had written to stderr.
+    """End it; what it had written to stderr.
 
     A child that left the group may still hold the pipes, so even the farewell has a timeout.
     """
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    end(process)
     try:
         return process.communicate(timeout=KILL_GRACE_S)[1]
     except subprocess.TimeoutExpired:

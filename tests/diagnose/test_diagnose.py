@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ from agent.model.fact import Unknown
 from agent.model.finding import Severity
 from agent.model.ladder import Ladder
 from tests.diagnose import seeing
+from tests.host.test_run import has_ended
 from tests.machines import synthetic
 
 CONTROLLER = "http://192.0.2.1:8480"
@@ -303,3 +305,18 @@ def test_it_answers_within_two_seconds() -> None:
         one["severity"] == "error" for one in told["findings"]
     )
     assert told["took_s"] < 2.0 or len(told["unknown"]) > 3  # a busy machine is waited for no longer
+
+
+@pytest.mark.commands
+def test_a_tool_that_hangs_is_not_left_behind(tmp_path: Path) -> None:
+    """A real program that never ends: the answer is there, says what was not seen, and the program is no more."""
+    pids = tmp_path / "pids"
+    hanging = tmp_path / "systemctl"
+    hanging.write_text(f"#!/bin/sh\necho $$ >> {pids}\nexec sleep 600\n", encoding="utf-8")
+    hanging.chmod(0o755)
+    argv = [sys.executable, "-m", "agent", "diagnose", "--json"]
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120, env=os.environ | path)
+
+    assert done.returncode in (0, 8) and "units" in json.loads(done.stdout)["unknown"]
+    assert pids.read_text(encoding="utf-8").split() and all(map(has_ended, map(int, pids.read_text().split())))

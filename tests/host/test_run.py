@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from select import select
 
 import pytest
 
 from agent.errors import CommandFailed, ToolMissing
-from agent.host.run import RealRun, ending, environment, said
+from agent.host.run import UNDER_WAY, RealRun, end_all, ending, environment, kill, said, start
 
 run = RealRun()
 
@@ -58,6 +60,41 @@ def test_timeout_ends_the_children_too(tmp_path: Path) -> None:
         run(["sh", "-c", f"sleep 60 & echo $! > {pid_file}; wait"], timeout_s=0.5)
 
     assert has_ended(int(pid_file.read_text()))
+
+
+LEFT_BEHIND = """
+import sys, time
+from pathlib import Path
+from threading import Thread
+from agent.host.run import RealRun
+
+argv = ["sh", "-c", f"sleep 600 & echo $$ $! > {sys.argv[1]}.new; mv {sys.argv[1]}.new {sys.argv[1]}; wait"]
+Thread(target=RealRun(), args=(argv,), kwargs={"timeout_s": 600.0}, daemon=True).start()
+while not Path(sys.argv[1]).exists():
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.commands
+def test_a_process_that_ends_leaves_none_behind(tmp_path: Path) -> None:
+    """A thread that still waits for a command ends with its process; the command, and its children, do so too."""
+    pids = tmp_path / "pids"
+    subprocess.run([sys.executable, "-c", LEFT_BEHIND, str(pids)], check=True, timeout=120)
+
+    assert all(has_ended(int(pid)) for pid in pids.read_text().split())
+
+
+@pytest.mark.commands
+def test_a_fork_leaves_its_parents_commands() -> None:
+    """Whoever goes on as a process of its own, and ends, ends none that another waits for."""
+    process = start(["sleep", "600"], None)
+    UNDER_WAY.add((os.getpid() + 1, process))
+    try:
+        end_all()
+        assert process.poll() is None
+    finally:
+        UNDER_WAY.clear()
+        kill(process)
 
 
 def has_ended(pid: int) -> bool:
