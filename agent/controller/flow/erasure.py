@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from pydantic import Field
@@ -27,7 +28,7 @@ from agent.controller.rules.erasure import (
 )
 from agent.controller.store.database import Transaction
 from agent.errors import DecodeError
-from agent.model.disk import DiskIdentity
+from agent.model.disk import Disk, DiskIdentity
 from agent.model.erasing import Erasure
 from agent.model.erasing.certificate import DOING, IN_RESULT, Certificate, SignedCertificate
 from agent.model.fact import Unknown
@@ -121,6 +122,12 @@ def _expected(tx: Transaction, node: Node, ordered: tuple[DiskIdentity, ...] | N
     return expected(entry.inventory.disks if entry is not None else (), ordered)
 
 
+def _listed(tx: Transaction, node_id: str) -> tuple[Disk, ...]:
+    """A node's disks, as it told last; none where it could not tell."""
+    at = tx.inventories.get(node_id)
+    return () if at is None or isinstance(at.inventory.disks, Unknown) else at.inventory.disks
+
+
 def _set_apart(
     tx: Transaction,
     now: datetime,
@@ -131,12 +138,11 @@ def _set_apart(
     *,
     frees: bool = True,
 ) -> None:
-    """Disks that failed, or vanished. One that is erased by now is free again, wherever it was set apart; what was
-    accepted has to be so anew.
-    """
+    """Disks that failed, or vanished. One that is erased by now is free again, wherever it was set apart."""
+    before: list[QuarantinedDisk] = []
     for one in certificate.disks:
         if frees or not one.is_proven:
-            _forgotten(tx, node, one, certificate)
+            before += _forgotten(tx, node, one, certificate)
     bad = [
         (called(one.serial, one.wwn, one.size_bytes), one.wwn, f"{one.outcome}: {one.evidence}")
         for one in certificate.disks
@@ -148,32 +154,49 @@ def _set_apart(
         entry = QuarantinedDisk(
             id=f"{node.id}:{name}", node_id=node.id, disk=name, wwn=wwn, why=why, since=now, shared=shared
         )
-        _quarantine(tx, node, entry)
+        _quarantine(tx, node, entry, before)
 
 
-def _forgotten(tx: Transaction, node: Node, one: Erasure, certificate: Certificate) -> None:
-    """What was kept of that disk, unless it is still in the node where that was: then this is another, which only has
-    its name, or a node that claims another's.
+def _forgotten(tx: Transaction, node: Node, one: Erasure, certificate: Certificate) -> Iterator[QuarantinedDisk]:
+    """What was kept of that disk is no more; unless it is still in the node where that was: then this is another, which
+    only has its name, or a node that claims another's.
     """
     for entry in tx.quarantined.all():
         if not is_freed(entry, one, certificate, node.id):
             continue
-        at = tx.inventories.get(entry.node_id) if entry.node_id != node.id else None
-        there = () if at is None or isinstance(at.inventory.disks, Unknown) else at.inventory.disks
+        there = _listed(tx, entry.node_id) if entry.node_id != node.id else ()
         if any(quarantined(disk, (entry,)) for disk in there):
             log.warning("disk of that name is in quarantine, in another node", node=node.name, disk=entry.disk)
             continue
         tx.quarantined.remove(id=entry.id)
+        yield entry
 
 
-def _quarantine(tx: Transaction, node: Node, entry: QuarantinedDisk) -> None:
-    """In place of what was kept of it in this node, under whatever id: it may have been accepted here."""
-    for kept in tx.quarantined.all():
+def _quarantine(tx: Transaction, node: Node, entry: QuarantinedDisk, before: Iterable[QuarantinedDisk]) -> None:
+    """In place of what was kept of it in this node, under whatever id, and `before`: it may have been accepted here.
+    What was accepted, and holds, is so still."""
+    for kept in (*tx.quarantined.all(), *before):
         if kept.id == entry.id or (kept.node_id == node.id and is_named(kept, entry.disk, entry.wwn)):
             tx.quarantined.remove(id=kept.id)
             entry = entry.model_copy(update={"shared": entry.shared or kept.shared})
+            if _holds(tx, node, kept):
+                word = {"node_id": kept.node_id, "accepted_by": kept.accepted_by, "accepted_at": kept.accepted_at}
+                entry = entry.model_copy(update=word)
     tx.quarantined.add(entry)
-    log.error("disk quarantined", node=node.name, disk=entry.disk, why=entry.why)
+    log.error("disk quarantined", node=node.name, disk=entry.disk, why=entry.why, accepted=entry.accepted_by)
+
+
+def _holds(tx: Transaction, node: Node, kept: QuarantinedDisk) -> bool:
+    """Whether an operator's word on a disk outlives that this node sets it apart again. In the node where it was
+    given: as long as no server was there since, whose data nobody has accepted. In another one, whatever this one
+    claims, as long as the disk is in there.
+    """
+    if kept.accepted_at is None:
+        return False
+    if kept.node_id == node.id:
+        jobs = tx.jobs.all(node_id=node.id)
+        return not any(job.server_id is not None and job.phase_at >= kept.accepted_at for job in jobs)
+    return any(quarantined(disk, (kept,)) for disk in _listed(tx, kept.node_id))
 
 
 class Acceptance(Frozen):
@@ -184,18 +207,23 @@ class Acceptance(Frozen):
 
 
 def accept(controller: Controller, key: str, wanted: Acceptance) -> Node:
-    """Let a node have servers, or not, with that disk in it. Raises `Missing`."""
+    """Let a node have servers, or not, with that disk in it; it is in no other one by now, so whatever was accepted of
+    it elsewhere is over. Raises `Missing`."""
     doing = f"accepting disk {wanted.disk}"
     with controller.write() as tx:
         node = named(tx.nodes, key, doing, Missing, "node")
         at = tx.inventories.get(node.id)
         kept = of_node(node.id, at.inventory.disks if at is not None else (), tx.quarantined.all())
-        entry = next((one for one in kept if wanted.disk in (one.disk, one.wwn)), None)
+        called_so = [one for one in kept if wanted.disk in (one.disk, one.wwn)]
+        entry = min(called_so, key=lambda one: one.node_id != node.id, default=None)
         if entry is None:
             raise Missing(doing, f"no disk of {node.name} with that name is in quarantine")
         who = controller.caller.name if controller.caller is not None else "the operator"
         now = controller.clock.now()
         by, when = (who, now) if wanted.accepted else (None, None)
+        for other in tx.quarantined.all():
+            if other.accepted_by is not None and other.id != entry.id and is_named(other, entry.disk, entry.wwn):
+                tx.quarantined.change(other, accepted_by=None, accepted_at=None)
         tx.quarantined.change(entry, node_id=node.id, accepted_by=by, accepted_at=when)
         log.warning("disk in quarantine", node=node.name, disk=entry.disk, accepted=wanted.accepted, by=who)
         return node

@@ -42,3 +42,7 @@ class QuarantinedDisk(Frozen):
     def said_by(self) -> str:
         """The node whose erasure set it apart, by its id, wherever the disk is: a node may claim another's disk."""
         return self.id.partition(":")[0]
+
+    def is_accepted(self, node_id: str) -> bool:
+        """In this node: in another one it is another operator's question."""
+        return self.accepted_by is not None and self.node_id == node_id

@@ -99,17 +99,15 @@ def fault(why: str) -> Fault:
     return Fault(code=UNPROVEN, message=f"erasing the node's disks: {why}", hint=HINT)
 
 
-def quarantined(disk: Disk, kept: Iterable[QuarantinedDisk]) -> QuarantinedDisk | None:
-    """The entry of this disk, if it has one, from whichever node. NVMe's WWNs are of namespaces, which come and go with
-    other ones, while the serial is the drive's: that decides, too.
+def quarantined(disk: Disk, kept: Iterable[QuarantinedDisk], node_id: str | None = None) -> QuarantinedDisk | None:
+    """The entry of this disk, if it has one, from whichever node; of several that of `node_id`, accepted before not.
+    NVMe's WWNs are of namespaces, which come and go with others, while the serial is the drive's: that decides, too.
     """
     serial, wwn = known(disk.serial), known(disk.wwn)
     name = called(serial, wwn, disk.size_bytes)
     is_nvme = wwn is not None and wwn.startswith(OF_NAMESPACES)
-    return next(
-        (one for one in kept if is_named(one, name, wwn) or (is_nvme and serial is not None and one.disk == serial)),
-        None,
-    )
+    found = [one for one in kept if is_named(one, name, wwn) or (is_nvme and serial is not None and one.disk == serial)]
+    return min(found, key=lambda one: (one.node_id != node_id, one.accepted_by is None), default=None)
 
 
 def called(serial: str | None, wwn: str | None, size_bytes: int) -> str:
@@ -147,7 +145,7 @@ def of_node(
 ) -> tuple[QuarantinedDisk, ...]:
     """Those that are of this node, or of disks that are in it by now."""
     entries, there = tuple(kept), () if isinstance(disks, Unknown) else disks
-    came = [entry for disk in there if (entry := quarantined(disk, entries)) is not None]
+    came = [entry for disk in there if (entry := quarantined(disk, entries, node_id)) is not None]
     return tuple(entry for entry in entries if entry.node_id == node_id or entry in came)
 
 

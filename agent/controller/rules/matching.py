@@ -91,22 +91,18 @@ def _data(node: Node, disks: tuple[Disk, ...] | Unknown) -> list[str]:
 def _quarantine(node: Node, disks: tuple[Disk, ...] | Unknown, apart: tuple[QuarantinedDisk, ...]) -> list[str]:
     """A disk that nobody proved erased, is still in there, and was not accepted."""
     there = () if isinstance(disks, Unknown) else disks
-    found = [entry for disk in there if (entry := quarantined(disk, apart)) and not is_accepted(entry, node)]
+    kept = [entry for disk in there if (entry := quarantined(disk, apart, node.id))]
     return [
         f"quarantine: disk {entry.disk} may hold a former tenant's data ({told(entry, node)}); take it out, or accept "
         f"it with: bmsctl node quarantine {node.name} {entry.disk} --accept"
-        for entry in found
+        for entry in kept
+        if not entry.is_accepted(node.id)
     ]
 
 
 def told(entry: QuarantinedDisk, node: Node) -> str:
     """Why a disk is set apart, and who says so, where that is another node than the one that it is in."""
     return entry.why if entry.said_by == node.id else f"{entry.why}, says node {entry.said_by}"
-
-
-def is_accepted(entry: QuarantinedDisk, node: Node) -> bool:
-    """In this node: in another one it is another operator's question."""
-    return entry.accepted_by is not None and entry.node_id == node.id
 
 
 def _free(disks: tuple[Disk, ...] | Unknown, apart: tuple[QuarantinedDisk, ...]) -> tuple[Disk, ...] | Unknown:
