@@ -38,6 +38,7 @@ def observe(host: Host, look_s: float, listen_s: float = 0.0) -> Seen:
         "status": lambda: itself.status(host.files, place),
         "units": lambda: itself.units(host.run),
         "endings": lambda: itself.endings(host.run),
+        "spaces": lambda: itself.spaces(host.files, place),
         "complaints": lambda: boot.complaints(host.run),
         "health": lambda: boot.health(host, waits_s),
         "memory_errors": lambda: memory_errors(host.files),

@@ -21,6 +21,7 @@ from agent.model.ladder import Ladder
 from agent.model.lldp import LldpNeighbour
 from agent.model.network import IPAddress, NetworkState
 from agent.model.protocol import Desired
+from agent.model.space import Space
 from agent.model.status import Status
 
 Mode = Literal["ramdisk", "service"]
@@ -132,6 +133,7 @@ class Seen:
     status: Status | Unknown | None = NOT_LOOKED_AT
     units: tuple[Unit, ...] | Unknown = NOT_LOOKED_AT
     endings: tuple[Ending, ...] | Unknown = NOT_LOOKED_AT
+    spaces: Mapping[str, Space] | Unknown = NOT_LOOKED_AT
     gateways: tuple[Gateway, ...] | Unknown = NOT_LOOKED_AT
     name_servers: tuple[NameServer, ...] | Unknown = NOT_LOOKED_AT
     ladders: tuple[Ladder, ...] | Unknown = NOT_LOOKED_AT

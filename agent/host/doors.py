@@ -21,6 +21,7 @@ from agent.host.network_doors import Datagrams, Lldp, Netlink, Probe, Watch
 from agent.host.packet_doors import Nftables, Traffic
 from agent.model.generalise import Look
 from agent.model.image import OPEN, Access, Trusted
+from agent.model.space import Space
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,10 @@ class Files(Protocol):
 
     def rename(self, path: str, to: str) -> None:
         """Give a file this name, durably; a file that has it already is replaced, what is no file is not."""
+        ...
+
+    def space(self, path: str) -> Space | None:
+        """What the filesystem has left that this directory is on, or would be; None if nobody knows."""
         ...
 
     def below(self, root: str) -> Tree:

@@ -19,6 +19,7 @@ from agent.host.doors import LargeFile, Tree
 from agent.host.foreign import ForeignTree
 from agent.host.large_file import FileOnDisk, Stream
 from agent.host.paths import follow
+from agent.model.space import Space
 
 STANDARD_INPUT, STANDARD_OUTPUT = 0, 1
 FULL = "Free room on that filesystem, or use another one."
@@ -172,6 +173,21 @@ class RealFiles:
             temporary.unlink(missing_ok=True)
             raise
         sync_directory(target.parent)
+
+    def space(self, path: str) -> Space | None:
+        """Where the directory is, or the nearest one above it: it is made when something is written."""
+        with doing(f"asking what is left at {path}"):
+            place = self._locate(path)
+            while not place.exists() and place != self._root:
+                place = place.parent
+            told = os.statvfs(place)
+        return Space(
+            size_bytes=told.f_blocks * told.f_frsize,
+            free_bytes=told.f_bavail * told.f_frsize,
+            files=told.f_files,
+            files_free=told.f_favail,
+            is_read_only=bool(told.f_flag & os.ST_RDONLY),
+        )
 
     def below(self, root: str) -> Tree:
         """What is mounted there."""

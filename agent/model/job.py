@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pydantic import Field
 
+from agent.model.bounds import MOST
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen
 
@@ -74,5 +75,5 @@ class JobReport(Frozen):
 class SequencedReport(Frozen):
     """A report in the outbox: delivered again until acknowledged, dropped by the receiver if already seen."""
 
-    sequence: int = Field(ge=1)
+    sequence: int = Field(ge=1, le=MOST)
     report: JobReport

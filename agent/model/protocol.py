@@ -25,6 +25,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from agent.model.bounds import MOST
 from agent.model.fault import Fault
 from agent.model.frozen import Frozen, Reply, Secret
 from agent.model.inventory import Inventory
@@ -99,9 +100,9 @@ class Heartbeat(Frozen):
     """Alive, and what is observed. `applied_generation` is the newest desired state that holds on this machine."""
 
     session: Session
-    sequence: int = Field(ge=1)
+    sequence: int = Field(ge=1, le=MOST)
     at: datetime
-    applied_generation: int = 0
+    applied_generation: int = Field(default=0, ge=0, le=MOST)
     network: NetworkState | None = None
     progress: Progress | None = None
     problems: tuple[Fault, ...] = ()

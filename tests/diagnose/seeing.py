@@ -21,6 +21,7 @@ from agent.model.job import JobState
 from agent.model.ladder import Ladder, Rung, Step
 from agent.model.network import Bond, BondMode, BondPort, BondState, LinkState, NetworkConfig, NetworkState, Nic, Route
 from agent.model.network.snapshot import Snapshot
+from agent.model.space import Space
 from agent.model.system import Cpu, Memory, System
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -140,6 +141,8 @@ def booting(*disks: Bootable, uefi: FirmwareBoot | None = None, root: DiskIdenti
     return Booting(firmware=uefi, disks=disks, root=root)
 
 
+STATE = "/var/lib/bms-agent"
+ROOMY = Space(size_bytes=10**10, free_bytes=10**9, files=10**6, files_free=10**5)
 UEFI_DISK = Bootable("/dev/sda", (ESP,), has_boot_code=False)
 BIOS_DISK = Bootable("/dev/sda", (), has_boot_code=True)
 WELL = Seen(
@@ -156,6 +159,7 @@ WELL = Seen(
     status=None,
     units=(Unit("bms-agent.service", "active", 0),),
     endings=(),
+    spaces={STATE: ROOMY, "/run/bms-agent": ROOMY},
     gateways=(gateway(),),
     name_servers=(NameServer(ip_address("192.0.2.53"), answers=True),),
     ladders=(ladder(),),

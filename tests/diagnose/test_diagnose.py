@@ -24,6 +24,7 @@ from agent.diagnose.text import lines
 from agent.host.doors import Completed
 from agent.host.fake import FakeHost, FaultPlan, Machine, saying
 from agent.host.fake.machine import Record
+from agent.host.files import RealFiles
 from agent.job.journal import Accepted, Begun, Journal, StepBegun
 from agent.job.network_record import NetworkRecord
 from agent.job.status import StatusFile
@@ -32,6 +33,7 @@ from agent.model.finding import Severity
 from agent.model.ladder import Ladder
 from tests.diagnose import seeing
 from tests.host.test_run import has_ended
+from tests.loops import command
 from tests.machines import synthetic
 
 CONTROLLER = "http://192.0.2.1:8480"
@@ -290,6 +292,31 @@ def test_a_machine_of_which_nothing_is_known() -> None:
     found = diagnose(FakeHost.of(bare))
 
     assert found.unknown and found.answer
+
+
+@pytest.mark.root
+def test_a_full_state_directory(tmp_path: Path) -> None:
+    """A filesystem of a real kernel, filled to the last byte, then read-only: both are told, with the figures; one with
+    room is not."""
+    machine, place = ramdisk(), tmp_path / "run/bms-agent"
+    place.mkdir(parents=True)
+    command("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place))
+
+    def told() -> dict[str, str]:
+        host = FakeHost.of(machine)
+        machine.spaces = {"/run/bms-agent": RealFiles(str(tmp_path)).space("/run/bms-agent")}  # type: ignore[dict-item]
+        return {one.code: one.why for one in diagnose(host).findings if one.code.startswith("AGENT.STATE_")}
+
+    try:
+        assert told() == {}
+        with pytest.raises(OSError, match="No space"), (place / "somebody-elses").open("ab", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        assert told() == {"AGENT.STATE_FULL": "the filesystem of /run/bms-agent has 0 of 262144 bytes left"}
+        command("mount", "-o", "remount,ro", str(place))
+        assert list(told()) == ["AGENT.STATE_READ_ONLY"]
+    finally:
+        command("umount", str(place))
 
 
 @pytest.mark.commands

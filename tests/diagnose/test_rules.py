@@ -25,9 +25,10 @@ from agent.model.lldp import LldpNeighbour
 from agent.model.network import NetworkConfig, Nic, Vlan
 from agent.model.protocol import Desired
 from agent.model.raid import RunningArray
+from agent.model.space import Space
 from agent.model.status import OPEN, Status
 from tests.diagnose import seeing
-from tests.diagnose.seeing import BIOS_DISK, DISK, EARLIER, ESP, NIC, NOW, OTHER_ESP, UEFI_DISK, WELL
+from tests.diagnose.seeing import BIOS_DISK, DISK, EARLIER, ESP, NIC, NOW, OTHER_ESP, ROOMY, STATE, UEFI_DISK, WELL
 
 ERROR, WARNING, NOTICE = Severity
 DEAD = (Unit("bms-agent.service", "failed", 5),)
@@ -55,6 +56,7 @@ ARRAY = RunningArray(
     name="md0", path="/dev/md0", size_bytes=1, level="raid1", members=("sda1",), faults=("1 of 2 is missing",)
 )
 ONE_ERROR = (Complaint("sdb", 12, "critical medium error, dev sdb, sector 5"),)
+FULL = ROOMY._replace(free_bytes=4096)
 SILENT = NameServer(ip_address("192.0.2.54"), answers=False)
 
 # (rule, what is spoilt, code, severity)
@@ -72,6 +74,10 @@ FIRES: list[tuple[Rule, dict[str, Any], str, Severity]] = [
     (agent.crashed, {"endings": (seeing.ending(unit="bms-agent-controller.service"),)}, "CONTROLLER.CRASHED", WARNING),
     (agent.crashed, {"endings": (seeing.ending(unit="bms-agent-importer.service"),)}, "CONTROLLER.CRASHED", WARNING),
     (agent.memory_damaged, {"jobs": Unknown(unknown="damaged at byte 7")}, "AGENT.MEMORY_DAMAGED", ERROR),
+    (agent.cannot_write, {"spaces": {STATE: ROOMY._replace(free_bytes=0)}}, "AGENT.STATE_FULL", ERROR),
+    (agent.cannot_write, {"spaces": {STATE: ROOMY._replace(files_free=0)}}, "AGENT.STATE_FULL", ERROR),
+    (agent.cannot_write, {"spaces": {STATE: ROOMY._replace(is_read_only=True)}}, "AGENT.STATE_READ_ONLY", ERROR),
+    (agent.cannot_write, {"spaces": {STATE: FULL}, "place": Place()}, "AGENT.STATE_FULL", ERROR),
     (agent.job_failed, {"jobs": (seeing.job(JobState.FAILED, fault=FAULT),)}, "JOB.FAILED", ERROR),
     (agent.job_unfinished, {"jobs": (seeing.job(JobState.RUNNING),), "units": DEAD}, "JOB.UNFINISHED", ERROR),
     (agent.job_unfinished, {"jobs": (seeing.job(JobState.RUNNING),)}, "JOB.UNDER_WAY", NOTICE),
@@ -232,6 +238,8 @@ SILENT_FOR: list[tuple[Rule, dict[str, Any]]] = [
     (agent.not_running, {"units": ()}),
     (agent.job_unfinished, {"jobs": (seeing.job(JobState.RUNNING),), "units": Unknown(unknown="no systemd")}),
     (agent.own_words, {"status": TOLD, "units": DEAD}),
+    (agent.cannot_write, {"spaces": {STATE: FULL}, "place": Place(), "units": ()}),  # no agent is at home here
+    (agent.cannot_write, {"spaces": {STATE: Space(0, 0, 0, 0)}}),  # a filesystem that knows no end
     (controller.not_named, {"place": Place(mode="ramdisk"), "status": HEARD_BY_IRONIC}),
     (agent.job_failed, {"jobs": (seeing.job(JobState.FAILED, fault=FAULT), seeing.job())}),
     (network.no_nic, {"network": seeing.network(nics=())}),  # a container

@@ -238,3 +238,13 @@ def test_failed_append_leaves_nothing(tmp_path: Path) -> None:
     files.append("/log", b"third\n")
 
     assert files.read_bytes("/log") == b"first\nthird\n"
+
+
+def test_what_is_left(tmp_path: Path) -> None:
+    """As the kernel says of the filesystem, also of a directory that is not there yet."""
+    files, told = RealFiles(str(tmp_path)), os.statvfs(tmp_path)
+    space = files.space("/var/lib/bms-agent")
+
+    assert space is not None and (space.size_bytes, space.is_read_only) == (told.f_blocks * told.f_frsize, False)
+    assert space.files == told.f_files and 0 < space.free_bytes <= space.size_bytes
+    assert FakeHost.with_files({}).files.space("/var/lib/bms-agent") is None

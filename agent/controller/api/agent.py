@@ -23,6 +23,7 @@ from agent.controller.flow.poll import poll, quiet
 from agent.controller.flow.prove import phone_home, prove
 from agent.controller.flow.report import take_reports
 from agent.controller.flow.strangers import must_be_let_in
+from agent.model.bounds import MOST
 from agent.model.bundle import Taken
 from agent.model.frozen import Frozen, said
 from agent.model.inventory import Inventory
@@ -66,7 +67,7 @@ router = APIRouter(prefix="/v1/agent", tags=["agent"])
 class DesiredQuery(Frozen):
     """What the agent holds, and how long it waits for something newer."""
 
-    generation: int = Field(default=0, ge=0)
+    generation: int = Field(default=0, ge=0, le=MOST)
     wait_s: float = Field(default=0.0, ge=0, le=300)
 
 

@@ -13,6 +13,7 @@ from agent.controller.images import Kept
 from agent.controller.records.image import HttpUrl, Image, ImageSpec, Url
 from agent.controller.refusal import InUse, Missing, NameTaken
 from agent.controller.store.database import Transaction
+from agent.model.bounds import MOST_BYTES
 from agent.model.image import ImageRef
 from agent.program.log import Logger
 
@@ -23,6 +24,8 @@ class RemoteImage(ImageSpec, ImageRef):
     """An image that the nodes fetch from its owner's servers."""
 
     url: Url
+    file_bytes: int | None = Field(default=None, gt=0, le=MOST_BYTES, description="length of the file as it travels")
+    size_bytes: int | None = Field(default=None, gt=0, le=MOST_BYTES, description="length of the disk it unpacks to")
     mirrors: tuple[Url, ...] = Field(default=(), max_length=8)
     checksums: HttpUrl | None = None
 

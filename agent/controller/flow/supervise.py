@@ -18,6 +18,7 @@ from agent.controller.refusal import BadParameter, Busy, InUse, Missing, NameTak
 from agent.controller.rules.lifecycle import NodeEvent, move_node
 from agent.controller.rules.steering import Waiting
 from agent.controller.store.database import Transaction
+from agent.model.bounds import MOST_RAISED
 from agent.model.frozen import Frozen
 from agent.model.network.values import Mac
 from agent.program.log import Logger
@@ -45,6 +46,7 @@ class NodeChange(Frozen):
     generation: int | None = Field(
         default=None,
         ge=1,
+        le=MOST_RAISED,
         description="of the desired state: to be raised above what the agent holds, after a restored backup",
     )
 

@@ -123,11 +123,12 @@ class Shelf(Generic[R]):
         return self._execute(delete(self._table).where(old)).rowcount
 
     def _execute(self, statement: Executable) -> CursorResult[Any]:
-        """Raises `BadParameter` for what no column takes: JSON knows no largest number, and databases do."""
+        """Raises `BadParameter` for what no column takes, in our words: the database's own are of no use to whoever
+        asked. (Numbers of what is asked for have bounds that are told by name, `model/bounds.py`.)"""
         try:
             return self._connection.execute(statement)
-        except (OverflowError, DataError) as error:
-            raise BadParameter(f"keeping {self._table.name}", "a number or a text in it is larger than any") from error
+        except (OverflowError, DataError):
+            raise BadParameter(f"keeping {self._table.name}", "a number or a text in it is larger than any") from None
 
     def _where(self, filters: dict[str, Any]) -> ColumnElement[bool]:
         return and_(true(), *(self._equals(name, value) for name, value in filters.items()))

@@ -22,6 +22,7 @@ from agent.model.fault import Fault
 from agent.model.frozen import decode
 from agent.model.ironic.parameters import CA_FILE, MDNS, Parameters, parameters
 from agent.model.protocol import Desired, ServiceIdentity
+from agent.model.space import Space
 from agent.model.status import Status
 
 UNITS = ("bms-agent.service", "bms-agent-ramdisk.service")
@@ -120,6 +121,12 @@ def remembered_network(files: Files, here: Place) -> tuple[Held | None, Pending 
 def status(files: Files, here: Place) -> Status | None:
     """In the agent's own words."""
     return status_in(files, here.runtime_dir)
+
+
+def spaces(files: Files, here: Place) -> dict[str, Space]:
+    """What there is left where the agent writes: what it remembers, and what it says of itself."""
+    found = {path: files.space(path) for path in dict.fromkeys((here.state_dir, here.runtime_dir))}
+    return {path: space for path, space in found.items() if space is not None}
 
 
 def units(run: Run) -> tuple[Unit, ...]:

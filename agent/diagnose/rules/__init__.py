@@ -21,6 +21,7 @@ RULES: tuple[Rule, ...] = (
     agent.not_running,
     agent.crashed,
     agent.memory_damaged,
+    agent.cannot_write,
     agent.job_failed,
     agent.job_unfinished,
     agent.disk_silent,

@@ -11,8 +11,11 @@ from agent.model.fact import Unknown
 from agent.model.fault import Fault
 from agent.model.finding import Finding, Severity
 from agent.model.job import NO_ANSWER, JobState
+from agent.model.space import Space
 
 KINDS = (AGENT, LINK, API, CONTROLLER, IMPORTER)
+LEAST_BYTES = 64 * 1024
+"""What a job's records, and what the agent says of itself, need at least."""
 OFTEN = 3
 """Endings within a boot from which on it is no accident."""
 
@@ -97,6 +100,43 @@ def memory_damaged(seen: Seen) -> Iterator[Finding]:
                 why=fact.unknown,
                 to_do="Keep a copy of the file for its makers, take it away, and restart the agent: it begins anew.",
             )
+
+
+def cannot_write(seen: Seen) -> Iterator[Finding]:
+    """Where the agent keeps what it must remember: it begins nothing that it cannot write down."""
+    is_here = seen.mode is not None or bool(items(seen.units))
+    if isinstance(seen.spaces, Unknown) or not is_here:
+        return
+    for path, space in seen.spaces.items():
+        of = f"the filesystem of {path}"
+        if space.is_read_only:
+            yield Finding(
+                severity=Severity.ERROR,
+                code="AGENT.STATE_READ_ONLY",
+                what=f"{path} is read-only: the agent can remember nothing, and begins no job",
+                why=f"{of} is mounted read-only",
+                to_do="See why in the kernel's log (dmesg): after an error a filesystem is made so. Check or replace "
+                f"the disk, then mount it for writing (findmnt --target {path}; mount -o remount,rw) and restart the "
+                "agent.",
+            )
+        elif full := short_of(space):
+            yield Finding(
+                severity=Severity.ERROR,
+                code="AGENT.STATE_FULL",
+                what=f"there is no room in {path}: the agent can remember nothing more, and begins no job",
+                why=f"{of} has {full}",
+                to_do=f"See what takes it (df {path}; du -xah on that filesystem | sort -h | tail), and free some: "
+                "logs first (journalctl --vacuum-size=100M). The agent goes on by itself.",
+            )
+
+
+def short_of(space: Space) -> str | None:
+    """What there is too little of, with figures."""
+    if space.size_bytes and space.free_bytes < LEAST_BYTES:
+        return f"{space.free_bytes} of {space.size_bytes} bytes left"
+    if space.files and not space.files_free:
+        return f"none of {space.files} files left that it can have, though {space.free_bytes} bytes are free"
+    return None
 
 
 def job_failed(seen: Seen) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from agent.host.fake.faults import FakeDoor, FaultPlan, counted
 from agent.host.fake.foreign import FakeForeignTree
 from agent.host.fake.machine import Machine
 from agent.host.fake.tree import LinkTo, Unreadable
+from agent.model.space import Space
 
 BLOCK_BYTES = 4096
 REASONS = {IsADirectoryError: "Is a directory", FileNotFoundError: "No such file or directory"}
@@ -107,6 +108,11 @@ class FakeFiles(FakeDoor):
         content = b"".join(bytes(piece) for piece in pieces)
         self.machine.tree.put(self._resolve(path), content)
         return len(content)
+
+    @counted
+    def space(self, path: str) -> Space | None:
+        """As the test has it; of a recorded machine nobody knows."""
+        return self.machine.spaces.get(path)
 
     def below(self, root: str) -> doors.Tree:
         """A part of the machine's own tree."""

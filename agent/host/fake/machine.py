@@ -27,6 +27,7 @@ from agent.model.frozen import Frozen, decode
 from agent.model.ladder import Ladder
 from agent.model.network import Bandwidth, LinkState, Route, Rule
 from agent.model.partition_table import partitions
+from agent.model.space import Space
 
 HEAD_BYTES = 1024 * 1024
 RECORD, TREE, ANSWERS = "machine.json", "tree.txt", "answers.txt"
@@ -103,6 +104,7 @@ class Machine:
     power_orders: list[str] = field(default_factory=list)
     dresses: dict[str, tuple[int | None, int | None, int | None]] = field(default_factory=dict)
     file_extents: dict[str, tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
+    spaces: dict[str, Space] = field(default_factory=dict)
     stdin: bytes = b""
     stdout: bytes = b""
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
