@@ -260,9 +260,12 @@ class Daemon:
             self._news.wait(NETWORK_PERIOD_S if holds else NETWORK_RETRY_S)
 
     def _hear(self, stop: Event, alive: Alive) -> None:
-        """The kernel tells of every change; a burst of them is one round."""
+        """The kernel tells of every change; a burst of them is one round. What changed before anybody heard is looked
+        for.
+        """
         while not stop.is_set():
             with self._host.netlink.watching() as watch:
+                self._news.set()
                 while not stop.is_set():
                     alive()
                     if watch.wait(TICK_S) and not self._host.clock.wait(stop, SETTLE_S):

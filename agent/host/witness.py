@@ -21,6 +21,7 @@ from agent.host.fake.faults import call_name
 from agent.host.fake.recorded import LOOKS
 from agent.host.fake.tree import Unreadable
 from agent.host.notes import SILENT, Notes
+from agent.model.space import Space
 
 QUESTIONS = ("udev", "netlink", "counters", "efi", "ipmi", "drives", "tpm", "nftables", "traffic", "processors")
 """Doors that are nothing but methods with an answer."""
@@ -151,6 +152,10 @@ class WitnessFiles:
         end = self.files.resolve(path)
         self.notes.see(path)
         return end
+
+    def space(self, path: str) -> Space | None:
+        """Nothing that is recorded: of a recording nobody knows it."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -116,9 +116,11 @@ class Convergence:
                 self._again = self._again.failed(desired, self._clock.monotonic_s())
                 raise
             self._again = Again()
-            self.state = state = self._doer.network_state(desired)
-            self._watcher.look(state)  # what happens from now on differs from this
-        elif held != now:
+            self.state = self._doer.network_state(desired)
+            self._watcher.look(self.state)  # what happens from now on differs from this
+            self._settled = None  # somebody may have changed it since it was proven: the next round plans once more
+            return
+        if held != now:
             self._commit.record.hold(now)
         self._settled = (state, desired)
 

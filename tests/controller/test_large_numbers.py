@@ -126,7 +126,7 @@ def test_agents_are_told_which(world: World, number: int) -> None:
             assert not OF_A_DATABASE.search(answer.text)
 
     inventory = machine.inventory
-    cpu = inventory.cpu.model_copy(update={"threads": number})  # type: ignore[union-attr] # it has one
+    cpu = inventory.cpu.model_copy(update={"threads": number})
     answer = machine.send("/v1/agent/inventory", inventory.model_copy(update={"cpu": cpu}))
     assert answer.status_code < 500 and not OF_A_DATABASE.search(answer.text), answer.text
     world.user("GET", f"/v1/nodes/{machine.node_id}")

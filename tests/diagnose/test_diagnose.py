@@ -152,8 +152,8 @@ def test_switches_are_listened_to_when_asked() -> None:
     machine = ramdisk()
     machine.announcements = {"eno1": bytes.fromhex("0207 04 a0b1c2d3e4f5 0407 03 a0b1c2d3e401 0602 0078 0000")}
 
-    assert observe(FakeHost.of(machine), 1.0).neighbours is None
-    heard = observe(FakeHost.of(machine), 1.0, listen_s=0.1).neighbours
+    assert observe(FakeHost.of(machine), 20.0).neighbours is None
+    heard = observe(FakeHost.of(machine), 20.0, listen_s=0.1).neighbours
     assert isinstance(heard, dict) and heard["eno1"].chassis_id == "a0:b1:c2:d3:e4:f5"
 
 

@@ -232,13 +232,13 @@ def test_headers_that_drip(good: int) -> None:
 
         thread = Thread(target=serve)
         thread.start()
-        wire = Direct(f"http://127.0.0.1:{listening.getsockname()[1]}", None, answer_s=0.5)
+        wire = Direct(f"http://127.0.0.1:{listening.getsockname()[1]}", None, answer_s=2.0)
         for _ in range(good):
             assert wire.exchange(Call(method="GET", target="/"), b"")[1] == b"{}"
         began_s = monotonic()
         with pytest.raises(LinkError, match="no end"):
             wire.exchange(Call(method="GET", target="/"), b"")
-        assert monotonic() - began_s < 5
+        assert monotonic() - began_s < 15
         thread.join()
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from threading import Event, Thread
@@ -54,11 +55,11 @@ class Resident:
         wait_for(lambda: self.convergence.applied_generation == generation and self.convergence.fault is None)
 
 
-def wait_for(holds: Callable[[], bool], poll_s: float = 0.02) -> float:
-    """The seconds that it took."""
+def wait_for(holds: Callable[[], bool], poll_s: float = 0.02, said: Callable[[], object] = lambda: "") -> float:
+    """The seconds that it took; what there is to be said if it did not come to be."""
     begun_s = time.monotonic()
     while not holds():
-        assert time.monotonic() - begun_s < PATIENCE_S
+        assert time.monotonic() - begun_s < PATIENCE_S, said()
         time.sleep(poll_s)
     return time.monotonic() - begun_s
 
@@ -86,6 +87,11 @@ def resident(server: Server, directory: Path, config: NetworkConfig) -> Iterator
         finally:
             stop.set()
             thread.join()
+
+
+def told_of(agent: Resident, words: str) -> str:
+    """What has become of a change, for whoever reads that it was not put right."""
+    return f"{words}: {agent.convergence.fault}, {agent.logs[-12:]}"
 
 
 def kept(server: Server, **rest: Any) -> NetworkConfig:
@@ -120,8 +126,9 @@ def test_put_right(server: Server, tmp_path: Path) -> None:
         for count, words in enumerate(CHANGES, 1):
             program, *rest = words.split()
             command(program, "-n", server.namespace, *rest)
-            times_s.append(wait_for(lambda count=count: len(agent.told(TOLD)) >= count))  # type: ignore[misc]
-            wait_for(lambda: server.look() == before, 0.2)
+            told = partial(told_of, agent, words)
+            times_s.append(wait_for(lambda count=count: len(agent.told(TOLD)) >= count, said=told))  # type: ignore[misc]
+            wait_for(lambda: server.record.pending() is None and server.look() == before, 0.2, told)
         server.ip("rule", "add", "priority", "900", "from", "192.0.2.1", "lookup", "100")
         server.ip("route", "add", "192.0.2.0/24", "via", "10.2.0.9")
         time.sleep(0.5)

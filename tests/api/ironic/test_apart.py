@@ -32,7 +32,7 @@ from agent.life.sd_notify import Notifier
 from agent.model.frozen import decode
 from agent.model.ironic.asked import LARGEST_BODY_BYTES, Answered, Asked, Opening, Page
 from tests.api.ironic.asked import node
-from tests.api.ironic.served import TIMEOUT_S, TOKEN, Agent, beside, serving
+from tests.api.ironic.served import TIMEOUT_S, TOKEN, Agent, beside, serving, until
 from tests.link.beside import Started, listener, user_of
 from tests.nobody import NOBODY, as_nobody
 
@@ -103,6 +103,23 @@ class Dying:
         return found
 
 
+class Hearing:
+    """Writes down what is asked, before it is answered."""
+
+    def __init__(self) -> None:
+        self.pages: list[Page] = []
+
+    def before(self, desk: Answers) -> Answers:
+        """Stand there."""
+        self._desk = desk
+        return self
+
+    def answered(self, asked: Asked, body: bytes) -> tuple[int, bytes]:
+        """As the desk does."""
+        self.pages.append(asked.page)
+        return self._desk.answered(asked, body)
+
+
 @pytest.mark.parametrize("kind", [Kind.DONE, Kind.STARTED, Kind.LOOKED])
 def test_an_answer_that_was_lost(tmp_path: Path, kind: Kind) -> None:
     """Root dies after it was ordered something and before it said so: it is asked again, as the same, and what was
@@ -137,18 +154,18 @@ def test_a_request_that_kills(tmp_path: Path) -> None:
 def test_root_is_started_again(tmp_path: Path) -> None:
     """A command runs, and root's process ends: who waits for its end is answered by the next process, and what is
     ordered in between waits. Nothing is lost, and nothing done twice."""
-    host, done = FakeHost.with_files({}), Done(Kind.STARTED)
+    host, done, heard = FakeHost.with_files({}), Done(Kind.STARTED), Hearing()
     answers: list[Any] = []
 
     def call(agent: Agent, command_id: str) -> None:
         answers.append(agent.ended(command_id))
 
     with beside(tmp_path) as path:
-        with serving(host, tmp_path, beside=path, rows={"x.y": done.row}) as first:
+        with serving(host, tmp_path, beside=path, rows={"x.y": done.row}, by=heard.before) as first:
             begun = first.post("x.y")
             waiting = Thread(target=call, args=(first, begun["id"]))
             waiting.start()
-            waiting.join(0.3)
+            until(lambda: Page.COMMAND in heard.pages)
         assert waiting.is_alive() and begun["command_status"] == "RUNNING"
         again = Done(Kind.STARTED)
         again.over.set()

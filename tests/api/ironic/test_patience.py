@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 import time
 from pathlib import Path
-from threading import Event, Thread
+from threading import Barrier, Event, Thread
 from urllib.parse import urlsplit
 
 import pytest
@@ -76,11 +76,17 @@ def test_what_several_want_is_made_once() -> None:
         made.append(b"%d" % len(made))
         return made[-1]
 
-    logs, got = Together(make), []
-    threads = [Thread(target=lambda: got.append(logs()), name=f"asks-{number}") for number in range(3)]
+    logs, got, ready = Together(make), list[bytes](), Barrier(4)
+
+    def ask() -> None:
+        ready.wait(PATIENCE_S)
+        got.append(logs())
+
+    threads = [Thread(target=ask, name=f"asks-{number}") for number in range(3)]
     for thread in threads:
         thread.start()
-    time.sleep(0.1)
+    ready.wait(PATIENCE_S)
+    time.sleep(1.0)  # for two calls to get to where they wait, which nobody can see
     go.set()
     for thread in threads:
         thread.join(PATIENCE_S)
