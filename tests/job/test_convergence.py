@@ -8,7 +8,7 @@ from ipaddress import ip_interface
 from agent.host.fake import FakeHost, Machine, Tree, failing
 from agent.host.fake.machine import Record
 from agent.job.convergence import Again, Convergence
-from agent.model.network import DriftPolicy
+from agent.model.network import DriftPolicy, NetworkConfig, NetworkState
 from agent.model.network.step import RemoveAddress
 from agent.networking import Networking
 from tests.hardware import MAC, NETWORKD, link, static
@@ -77,6 +77,33 @@ def test_manual_change_is_put_right() -> None:
     convergence.want(7, WANTED)
     convergence.round()
     FakeHost.of(made).netlink.change((RemoveAddress(name="eno1", address=OURS),))
+    convergence.round()
+
+    assert made.links["eno1"].addresses == (OURS,)
+
+
+def test_a_change_in_the_moment_in_which_it_was_proven() -> None:
+    """What somebody removes between the proof and the last look is no part of what holds: the next round puts it right,
+    though the kernel says the same as at that look."""
+    made = machine()
+    host = FakeHost.of(made)
+
+    class Crossed(Networking):
+        """Somebody is quicker, once."""
+
+        is_over = False
+
+        def unmet(self, state: NetworkState, config: NetworkConfig, before: NetworkConfig) -> tuple[str, ...]:
+            """What is missing; and from then on an address."""
+            found = super().unmet(state, config, before)
+            if not self.is_over:
+                self.is_over = True
+                host.netlink.change((RemoveAddress(name="eno1", address=OURS),))
+            return found
+
+    convergence = Convergence(host, Crossed(host, "http://192.168.1.1:8480"), "/var/lib/bms-agent")
+    convergence.want(7, WANTED)
+    assert convergence.round() is True and OURS not in made.links["eno1"].addresses
     convergence.round()
 
     assert made.links["eno1"].addresses == (OURS,)
