@@ -135,6 +135,24 @@ def test_nobody_calls_by_another_address_than_theirs(copy: Path) -> None:
         assert (newest["path"], newest["address"]) == ("/v1/flavors/none", LOOPBACK)
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_has_two_lengths_hides_no_second_call(copy: Path, method: str) -> None:
+    """It is refused, and its connection is ended: nothing that came with it is taken for another call."""
+    lengths = "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    second = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with ExitStack() as stack:
+        _, plain, _ = stack.enter_context(serving(copy, Doorkeeper(MOST)))
+        connection = stack.enter_context(opened(plain))
+        connection.sendall(f"{method} /healthz HTTP/1.1\r\nHost: x\r\n{lengths}{second}".encode())
+        answers = b""
+        while part := connection.recv(65536):
+            answers += part
+
+    assert answers.startswith(b"HTTP/1.1 400 ")
+    assert answers.count(b"HTTP/1.1 ") == 1
+    assert b"two lengths" in answers
+
+
 def health(connection: HTTPConnection) -> int:
     """A call that needs no token; its status."""
     connection.request("GET", "/healthz")

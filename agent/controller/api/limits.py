@@ -8,7 +8,11 @@ import asyncio
 import time
 
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from agent.model.fault import Fault
+from agent.model.protocol import Refusal
 
 BODY_BYTES = 8 * 1024 * 1024
 """An inventory of three hundred disks has less than one MiB."""
@@ -18,6 +22,9 @@ BODY_S = 60.0
 """For all of a body that is read as a whole."""
 PART_S = 120.0
 """For the next part of an upload."""
+LENGTHS = {b"content-length", b"transfer-encoding"}
+"""Who says both is understood in two ways by two who read it: what is a body to one is the next call to the other (RFC
+9112, section 6.1). No client does so."""
 
 
 class BodyLimit:
@@ -31,6 +38,9 @@ class BodyLimit:
         """One connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if {name for name, _ in scope["headers"]} >= LENGTHS:
+            await two_lengths()(scope, receive, send)
             return
         is_upload = scope["path"] in UPLOAD_PATHS
         ends_s, received, is_whole = time.monotonic() + self._body_s, 0, False
@@ -52,3 +62,10 @@ class BodyLimit:
             return message
 
         await self._app(scope, limited, send)
+
+
+def two_lengths() -> ASGIApp:
+    """The answer, and the end of the connection."""
+    message = "reading the request: it says two lengths of its body"
+    fault = Fault(code="HTTP.400", message=message, hint="Say Content-Length or Transfer-Encoding, not both.")
+    return JSONResponse(Refusal(fault=fault).model_dump(mode="json"), 400, {"Connection": "close"})
