@@ -114,6 +114,18 @@ def test_a_servers_life(world: World) -> None:
     assert world.node()["clean"] is True
 
 
+def test_who_reads_sees_one_moment(world: World) -> None:
+    """What is kept or deleted meanwhile is not seen by halves; and who writes afterwards sees all of it."""
+    admin = administrator(world)
+    with world.controller.read() as tx:
+        before = tx.vpcs.all(), tx.subnets.all()
+        admin.does("POST", "/v1/vpcs", {"name": "more", "segment": "vxlan"})
+        admin.does("DELETE", "/v1/subnets/net")
+        assert (tx.vpcs.all(), tx.subnets.all()) == before
+    with world.controller.write() as tx:
+        assert (len(tx.vpcs.all()), len(tx.subnets.all())) == (2, 0)
+
+
 @pytest.mark.parametrize("statement", ["UPDATE audit SET who = 'x'", "DELETE FROM audit", "TRUNCATE audit"])
 def test_the_trail_is_append_only(world: World, database: str, statement: str) -> None:
     """The database itself refuses, whoever asks it."""

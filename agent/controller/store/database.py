@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +33,7 @@ R = TypeVar("R", bound=Frozen)
 BUSY_TIMEOUT_S = 30
 FORGOTTEN_S = 60
 """A transaction whose process says nothing meanwhile has none: its machine is gone, and others wait for it."""
+POSTGRESQL = "postgresql"
 WRITERS = 0x626D73
 """What they all lock in PostgreSQL: any number that nobody else takes."""
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -91,8 +92,11 @@ class Store:
     @contextmanager
     def read(self, caller: Caller | None = None) -> Iterator[Transaction]:
         """A consistent view, for whoever asked; nothing is locked."""
-        with self._engine.connect() as connection, connection.begin():
-            yield Transaction(connection, lock=False, caller=caller)
+        with self._engine.connect() as connection:
+            if self._engine.dialect.name == POSTGRESQL:  # whose own way is another view for each statement
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield Transaction(connection, lock=False, caller=caller)
 
     @contextmanager
     def write(self, caller: Caller | None = None) -> Iterator[Transaction]:
@@ -113,7 +117,7 @@ def open_store(url: str) -> Store:
         engine = create_engine(url)
         if engine.dialect.name == "sqlite":
             _prepare_sqlite(engine)
-        else:
+        elif engine.dialect.name == POSTGRESQL:
             _prepare_postgresql(engine)
         _migrate(engine)
     except CommandError as error:
@@ -152,8 +156,9 @@ def _prepare_postgresql(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def connected(dbapi_connection: Any, _record: Any) -> None:
-        dbapi_connection.execute(f"SET lock_timeout = '{BUSY_TIMEOUT_S}s'")
-        dbapi_connection.execute(f"SET idle_in_transaction_session_timeout = '{FORGOTTEN_S}s'")
+        with closing(dbapi_connection.cursor()) as cursor:
+            cursor.execute(f"SET lock_timeout = '{BUSY_TIMEOUT_S}s'")
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{FORGOTTEN_S}s'")
         dbapi_connection.commit()  # what is set in a transaction goes with it
 
     @event.listens_for(engine, "begin")
