@@ -28,7 +28,7 @@ from agent.model.raid import RunningArray
 from agent.model.space import Space
 from agent.model.status import OPEN, Status
 from tests.diagnose import seeing
-from tests.diagnose.seeing import BIOS_DISK, DISK, EARLIER, ESP, NIC, NOW, OTHER_ESP, ROOMY, STATE, UEFI_DISK, WELL
+from tests.diagnose.seeing import BIOS_DISK, DISK, EARLIER, ESP, NIC, NOW, OTHER_ESP, STATE, UEFI_DISK, WELL
 
 ERROR, WARNING, NOTICE = Severity
 DEAD = (Unit("bms-agent.service", "failed", 5),)
@@ -56,7 +56,10 @@ ARRAY = RunningArray(
     name="md0", path="/dev/md0", size_bytes=1, level="raid1", members=("sda1",), faults=("1 of 2 is missing",)
 )
 ONE_ERROR = (Complaint("sdb", 12, "critical medium error, dev sdb, sector 5"),)
-FULL = ROOMY._replace(free_bytes=4096)
+FULL = Space(size_bytes=10**10, free_bytes=4096, files=10**6, files_free=10**5)
+NO_BYTES = Space(size_bytes=10**10, free_bytes=0, files=10**6, files_free=10**5)
+NO_FILES = Space(size_bytes=10**10, free_bytes=10**9, files=10**6, files_free=0)
+READ_ONLY = Space(size_bytes=10**10, free_bytes=10**9, files=10**6, files_free=10**5, is_read_only=True)
 SILENT = NameServer(ip_address("192.0.2.54"), answers=False)
 
 # (rule, what is spoilt, code, severity)
@@ -74,9 +77,9 @@ FIRES: list[tuple[Rule, dict[str, Any], str, Severity]] = [
     (agent.crashed, {"endings": (seeing.ending(unit="bms-agent-controller.service"),)}, "CONTROLLER.CRASHED", WARNING),
     (agent.crashed, {"endings": (seeing.ending(unit="bms-agent-importer.service"),)}, "CONTROLLER.CRASHED", WARNING),
     (agent.memory_damaged, {"jobs": Unknown(unknown="damaged at byte 7")}, "AGENT.MEMORY_DAMAGED", ERROR),
-    (agent.cannot_write, {"spaces": {STATE: ROOMY._replace(free_bytes=0)}}, "AGENT.STATE_FULL", ERROR),
-    (agent.cannot_write, {"spaces": {STATE: ROOMY._replace(files_free=0)}}, "AGENT.STATE_FULL", ERROR),
-    (agent.cannot_write, {"spaces": {STATE: ROOMY._replace(is_read_only=True)}}, "AGENT.STATE_READ_ONLY", ERROR),
+    (agent.cannot_write, {"spaces": {STATE: NO_BYTES}}, "AGENT.STATE_FULL", ERROR),
+    (agent.cannot_write, {"spaces": {STATE: NO_FILES}}, "AGENT.STATE_FULL", ERROR),
+    (agent.cannot_write, {"spaces": {STATE: READ_ONLY}}, "AGENT.STATE_READ_ONLY", ERROR),
     (agent.cannot_write, {"spaces": {STATE: FULL}, "place": Place()}, "AGENT.STATE_FULL", ERROR),
     (agent.job_failed, {"jobs": (seeing.job(JobState.FAILED, fault=FAULT),)}, "JOB.FAILED", ERROR),
     (agent.job_unfinished, {"jobs": (seeing.job(JobState.RUNNING),), "units": DEAD}, "JOB.UNFINISHED", ERROR),
