@@ -29,7 +29,7 @@ from agent.host.doors import Host
 from agent.host.fake import FakeHost
 from agent.life.sd_notify import Notifier
 from agent.model.image import ImagePolicy
-from agent.model.ironic.asked import Serving
+from agent.model.ironic.asked import Asked, Page, Serving
 from agent.model.ironic.wire import Node
 from tests.link.beside import listener
 
@@ -179,3 +179,20 @@ def strict(ca: str) -> ssl.SSLContext:
     made = ssl.create_default_context(cafile=ca)
     made.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
     return made
+
+
+class Hearing:
+    """Writes down what is asked, before it is answered."""
+
+    def __init__(self) -> None:
+        self.pages: list[Page] = []
+
+    def before(self, desk: Answers) -> Answers:
+        """Stand there."""
+        self._desk = desk
+        return self
+
+    def answered(self, asked: Asked, body: bytes) -> tuple[int, bytes]:
+        """As the desk does."""
+        self.pages.append(asked.page)
+        return self._desk.answered(asked, body)

@@ -32,7 +32,7 @@ from agent.life.sd_notify import Notifier
 from agent.model.frozen import decode
 from agent.model.ironic.asked import LARGEST_BODY_BYTES, Answered, Asked, Opening, Page
 from tests.api.ironic.asked import node
-from tests.api.ironic.served import TIMEOUT_S, TOKEN, Agent, beside, serving, until
+from tests.api.ironic.served import TIMEOUT_S, TOKEN, Agent, Hearing, beside, serving, until
 from tests.link.beside import Started, listener, user_of
 from tests.nobody import NOBODY, as_nobody
 
@@ -101,23 +101,6 @@ class Dying:
                 self.left -= 1
                 raise LinkError("dying", "now")
         return found
-
-
-class Hearing:
-    """Writes down what is asked, before it is answered."""
-
-    def __init__(self) -> None:
-        self.pages: list[Page] = []
-
-    def before(self, desk: Answers) -> Answers:
-        """Stand there."""
-        self._desk = desk
-        return self
-
-    def answered(self, asked: Asked, body: bytes) -> tuple[int, bytes]:
-        """As the desk does."""
-        self.pages.append(asked.page)
-        return self._desk.answered(asked, body)
 
 
 @pytest.mark.parametrize("kind", [Kind.DONE, Kind.STARTED, Kind.LOOKED])
