@@ -6,7 +6,8 @@
                                           └── this process dies, or the time is over: the guard takes back
 
 The guard is another process, in a unit of its own where there is systemd. Both work under one lock, which ends with its
-holder; so whoever gets it and finds a change pending takes it back. After a power cut the next start does.
+holder; so whoever gets it and finds a change pending takes it back. After a power cut the next start does. A process
+that hangs keeps that lock: which of the two has the last word is decided under a second one, which nobody has for long.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event
 from typing import Protocol
@@ -31,6 +33,10 @@ TIME_S = 180.0
 """For applying and proving together; then the guard acts."""
 GUARD_POLL_S = 0.2
 GUARD_START_S = 45.0
+GUARD_AGAIN_S = 30.0
+"""Until the guard tries again what it could not do."""
+VERDICT_S = 30.0
+"""For the guard to have taken a change back, if it is at that; then it is done beside it."""
 REVERT_TRIES = 5
 REVERT_PAUSE_S = 1.0
 UNIT = "bms-agent-network-guard"
@@ -69,6 +75,8 @@ class NetworkCommit:
         with self._host.lock(self.record.lock):
             if self.record.pending() is not None:
                 raise ChangeUnderWay("changing the network", "an earlier change is not taken back yet")
+            if self.record.held() != held:  # the plan is of a network that is no more
+                raise ChangeUnderWay("changing the network", "another process has changed it since it was looked at")
             if not is_risky(plan):
                 self._attempt(plan, config, lambda step: log.info("applying", step=step.kind))
                 self.record.hold(self.held_now(generation, config))
@@ -78,13 +86,21 @@ class NetworkCommit:
             try:
                 self._arm()
                 self._attempt(plan, config, lambda step: self._in_time(pending, step))
-                self._still_ours()
-                self.record.hold(self.held_now(generation, config))
-                self.record.end()
+                with self._host.lock(self.record.verdict, wait_s=VERDICT_S):
+                    self._still_ours()
+                    self.record.hold(self.held_now(generation, config))
+                    self.record.end()
             except AgentError as error:
                 log.warning("network change fails, taking it back", code=error.code, error=str(error))
-                self._take_back(pending)
+                self._give_up(pending)
                 raise
+
+    def _give_up(self, pending: Pending) -> None:
+        """Take it back, once the guard is not at that any more."""
+        with ExitStack() as verdict:
+            with suppress(AgentError):  # a guard that hangs: it takes back what is taken back already
+                verdict.enter_context(self._host.lock(self.record.verdict, wait_s=VERDICT_S))
+            self._take_back(pending)
 
     def _in_time(self, pending: Pending, step: NetworkStep) -> None:
         """A process that was stopped and goes on must not do what the guard is taking back."""
@@ -159,23 +175,40 @@ class NetworkCommit:
         return self._doer.network_state(pending.failed)
 
     def guard(self) -> bool:
-        """The guard's life: until no change is pending; whether it took one back. Raises `RevertFailed`."""
-        clock = self._host.clock
-        while (pending := self.record.pending()) is not None:
-            over = clock.monotonic_s() > pending.deadline_s or pending.boot_id != boot_id(self._host.files)
+        """The guard's life: until no change is pending; whether it took one back. It does not give up: who could not be
+        reached meanwhile would never be again. What it cannot do it does later, or the next start does.
+        """
+        pause_s = GUARD_POLL_S
+        while True:
             try:
-                with self._host.lock(self.record.lock):
-                    if (left := self.record.pending()) is not None:
-                        log.warning("the agent is gone, taking its network change back")
-                        self._take_back(left)
-                        return True
-            except ChangeUnderWay:
-                if over and self.record.pending() is not None:  # it has had more than the time of all that it does
-                    log.warning("the agent hangs, taking its network change back")
-                    self._take_back(pending)
-                    return True
-            clock.wait(Event(), GUARD_POLL_S)
-        return False
+                if (taken_back := self._watch()) is not None:
+                    return taken_back
+                pause_s = GUARD_POLL_S
+            except AgentError as error:
+                pause_s = min(pause_s * 2, GUARD_AGAIN_S)
+                log.error("the network change is not taken back yet", code=error.code, error=str(error))
+            self._host.clock.wait(Event(), pause_s)
+
+    def _watch(self) -> bool | None:
+        """One look; None while there is nothing to do but to look again. Raises `AgentError`."""
+        if (pending := self.record.pending()) is None:
+            return False
+        clock = self._host.clock
+        over = clock.monotonic_s() > pending.deadline_s or pending.boot_id != boot_id(self._host.files)
+        with suppress(ChangeUnderWay), self._host.lock(self.record.lock):
+            return self._taken_back("the agent is gone, taking its network change back")
+        if over:  # it has had more than the time of all that it does
+            with suppress(ChangeUnderWay), self._host.lock(self.record.verdict):
+                return self._taken_back("the agent hangs, taking its network change back")
+        return None
+
+    def _taken_back(self, why: str) -> bool:
+        """What is still pending; whether anything was. Raises `RevertFailed`."""
+        if (pending := self.record.pending()) is None:
+            return False
+        log.warning(why)
+        self._take_back(pending)
+        return True
 
 
 def is_risky(plan: NetworkPlan) -> bool:

@@ -56,6 +56,7 @@ class NetworkRecord:
         self._held = f"{directory}/network.json"
         self._pending = f"{directory}/network-change.json"
         self.lock = f"{directory}/network.lock"
+        self.verdict = f"{directory}/network-verdict.lock"
 
     def held(self) -> Held:
         """The last that was proven; nothing before the first."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, replace
+from threading import Event
 from typing import Any
 
 import pytest
 
-from agent.errors import AgentError, NotAsObserved
+from agent.errors import AgentError, ChangeUnderWay, NotAsObserved
 from agent.host.fake import Died, Effect, FakeHost, FaultPlan, Machine, Output, Tree, silent
+from agent.host.fake.doors import FakeClock
 from agent.host.fake.machine import Record
 from agent.job.commit import TIME_S, NetworkCommit
 from agent.job.convergence import Convergence
@@ -287,3 +290,71 @@ def test_what_a_boot_loses_is_no_drift() -> None:
     assert convergence.round() and kernel(made) == before
     made.limits.clear()
     assert not convergence.round() and not made.limits
+
+
+@pytest.mark.parametrize("effect", [Effect.FAIL, Effect.FAIL_AFTER])
+def test_a_guard_does_not_give_up(effect: Effect) -> None:
+    """Whatever fails once in the guard, also before it begins to take back: in the end all is as it was."""
+    before = kernel(settled(BEFORE))
+    half = FaultPlan(at=len(calls(BEFORE, AFTER)) // 2, effect=Effect.DIE_BEFORE)
+    counting = FaultPlan()
+    assert guarded(struck(half, BEFORE, AFTER), counting)
+
+    for at, call in enumerate(counting.calls, 1):
+        made = struck(FaultPlan(half.at, half.effect), BEFORE, AFTER)
+        assert guarded(made, FaultPlan(at, effect)), call
+        assert kernel(made) == before and record(made).pending() is None, call
+
+
+def guarded(made: Machine, faults: FaultPlan) -> bool:
+    """What a guard's life comes to."""
+    host = FakeHost.of(made, faults)
+    return NetworkCommit(host, Networking(host), DIRECTORY).guard()
+
+
+@dataclass
+class Full(FakeClock):
+    """A clock, on a machine whose disk is full until some time."""
+
+    made: Machine
+    faults: FaultPlan
+    until_s: float
+
+    def __post_init__(self) -> None:
+        super().__init__(self.made)
+
+    def wait(self, stop: Event, timeout_s: float) -> bool:
+        """Let the time pass."""
+        stopped = super().wait(stop, timeout_s)
+        self.faults.broken = "files, written" if self.monotonic_s() < self.until_s else None
+        return stopped
+
+
+def test_a_guard_outlasts_what_is_in_its_way() -> None:
+    """For minutes the machine has no room to write: the guard is there when it has some again."""
+    made = struck(FaultPlan(at=len(calls(BEFORE, AFTER)) // 2, effect=Effect.DIE_BEFORE), BEFORE, AFTER)
+    faults = FaultPlan(at=0, broken="files, written")
+    clock = Full(made, faults, made.uptime_s + 300)
+    host = replace(FakeHost.of(made, faults), clock=clock)
+
+    assert NetworkCommit(host, Networking(host), DIRECTORY).guard()
+    assert kernel(made) == kernel(settled(BEFORE)) and made.uptime_s >= clock.until_s
+
+
+def test_a_plan_of_before_is_not_carried_out() -> None:
+    """Whoever has planned, and is then overtaken by another process's change, changes nothing: the plan, and what it
+    would be taken back to, are of a network that is no more.
+    """
+    made = settled(BEFORE)
+    host = FakeHost.of(made)
+    doer = Networking(host)
+    commit = NetworkCommit(host, doer, DIRECTORY)
+    state, held = doer.network_state(LIMITED), commit.record.held()
+    plan = doer.plan_network(state, LIMITED, held.config)
+    other = process(made)
+    other.want(2, AFTER)
+    assert other.round(), other.fault
+
+    with pytest.raises(ChangeUnderWay, match="another process has changed it"):
+        commit.bring_about(plan, state, LIMITED, held, 2)
+    assert kernel(made) == kernel(settled(BEFORE, AFTER)) and commit.record.held().config == AFTER

@@ -178,7 +178,7 @@ def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         if (pid := order.get("resume")) is not None:
-            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, signal.SIGKILL if order["kill"] else signal.SIGCONT)
         elif (pid := os.fork()) == 0:
             child(order, namespace, url)
         _, status = os.waitpid(pid, os.WUNTRACED)
@@ -222,9 +222,9 @@ class Agents:
         order = {"config": config.model_dump(mode="json"), "at": at, "strikes": strikes, "time_s": time_s}
         return self._order(order | {"proof_s": proof_s, "cutting": ("ip", *self.cutting)})
 
-    def resume(self) -> int | None:
-        """Let the stopped one go on."""
-        return self._order({"resume": self.pid})
+    def resume(self, *, kill: bool = False) -> int | None:
+        """Let the stopped one go on, or kill it."""
+        return self._order({"resume": self.pid, "kill": kill})
 
     def _order(self, order: dict[str, Any]) -> int | None:
         assert self._process.stdin is not None and self._process.stdout is not None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,9 @@ from tests.network.world import Server, World
 
 pytestmark = pytest.mark.root
 KILLED = -9
-PATIENCE_S = 20
+PATIENCE_S = 60
+HANG_S = 12.0
+"""For a change in which the agent is stopped: its guard has to be there by then."""
 POLL_S = 0.05
 GROUP = {"id": "web", "rules": [{"direction": "out"}, {"direction": "in", "protocol": "tcp"}]}
 
@@ -72,16 +75,21 @@ def settle(server: Server) -> None:
         time.sleep(POLL_S)
 
 
+def begun_again(server: Server, agents: Agents) -> dict[str, Any]:
+    """As it was before the first change, so that the next takes as many steps."""
+    assert agents.change(before(server)) == 0, agents.error
+    settle(server)
+    server.tell("ipv4/conf/all/rp_filter", "1")
+    return server.look()
+
+
 def test_killed_and_cut_off_at_every_step(two: World, server: Server, agents: Agents) -> None:
     """An agent is killed, and its controller out of reach, after each single change to the machine: the guard, another
     process, brings back what was before. What was proven to the end stays.
     """
     assert agents.change(after(server)) == 0, agents.error
     new, steps = server.look(), agents.count
-    assert agents.change(before(server)) == 0, agents.error
-    settle(server)
-    server.tell("ipv4/conf/all/rp_filter", "1")
-    old = server.look()
+    old = begun_again(server, agents)
     assert old != new
 
     for at in range(1, steps + 1):
@@ -142,10 +150,34 @@ def test_hanging_agent(server: Server, agents: Agents) -> None:
     settle(server)
     old = server.look()
     begun_s = time.monotonic()
-    assert agents.change(after(server), 8, "stop", time_s=3.0) is None
+    assert agents.change(after(server), 8, "stop", time_s=HANG_S) is None
     settle(server)
-    assert time.monotonic() - begun_s > 3.0 and server.look() == old
+    assert time.monotonic() - begun_s > HANG_S and server.look() == old
 
     assert agents.resume() == 1
+    settle(server)
+    assert server.look() == old and server.record.held().config == before(server)
+
+
+def test_hanging_at_its_very_end(server: Server, agents: Agents) -> None:
+    """An agent that hangs while it writes down that its change is proven, as on a disk that does not answer, has that
+    word: the guard takes nothing back behind it, but waits, and does so once it is dead.
+    """
+    settle(server)
+    assert agents.change(after(server)) == 0, agents.error
+    new, last = server.look(), agents.count
+    old = begun_again(server, agents)
+
+    begun_s = time.monotonic()
+    assert agents.change(after(server), last - 1, "stop", time_s=HANG_S) is None
+    time.sleep(max(0.0, begun_s + HANG_S + 2 - time.monotonic()))
+    assert server.look() == new and not is_quiet(server)
+    assert agents.resume() == 0
+    settle(server)
+    assert server.look() == new and server.record.held().config == after(server)
+
+    assert begun_again(server, agents) == old
+    assert agents.change(after(server), last - 1, "stop") is None
+    assert agents.resume(kill=True) == KILLED
     settle(server)
     assert server.look() == old and server.record.held().config == before(server)
