@@ -26,9 +26,8 @@ from agent.errors import AgentError, HostError
 from agent.host.doors import Clock, Host
 from agent.host.identity import boot_id
 from agent.job.executor import Executor
-from agent.job.journal import Journal
 from agent.job.ledger import Ledger
-from agent.job.outbox import Outbox
+from agent.job.reopening import opened_journal, opened_outbox
 from agent.job.status import StatusFile
 from agent.job.survey import PERIOD_S, Survey
 from agent.life import lives
@@ -169,14 +168,12 @@ class Daemon:
             shared_too=settings.wipe_special_filesystems,
             writer=socket_of(host.files, str(settings.writer_socket)),
         )
-        self._outbox = Outbox(host.files, directory, str(uuid4()))
-        self._executor = Executor(
-            operations, Journal(host.files, directory), self._outbox, host.clock, opened.session.boot_id
-        )
+        ledger, boot = Ledger(host.files, directory, opened.node_id), opened.session.boot_id
+        journal = opened_journal(host.files, directory, ledger.held.request if ledger.held else None, boot)
+        self._outbox = opened_outbox(host.files, directory, str(uuid4()))
+        self._executor = Executor(operations, journal, self._outbox, host.clock, boot)
         self._worker = Worker(self._executor, host.clock)
-        self._listener = Listener(
-            self._client(), Ledger(host.files, directory, opened.node_id), self._act, settings.poll_s
-        )
+        self._listener = Listener(self._client(), ledger, self._act, settings.poll_s)
         self._status = StatusFile(
             host, str(settings.runtime_dir), "embedded", opened.url, opened.key.fingerprint if opened.key else None
         )

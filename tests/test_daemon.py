@@ -120,6 +120,17 @@ def test_a_dead_thread_ends_the_process() -> None:
     assert stop.is_set()
 
 
+def test_it_starts_upon_what_cannot_be_read() -> None:
+    """A damaged journal and outbox keep no server out of reach."""
+    state = str(Settings().state_dir)
+    damaged = {f"{state}/{name}": "damaged\ndamaged\n" for name in ("journal.log", "outbox.log")}
+    host = FakeHost.with_files(damaged)
+    opened = Open(session=SESSION, url="http://127.0.0.1:1", node_id="node-1", credential=SecretStr("c"))
+
+    Daemon(host, Settings(), opened, None)
+    assert all(host.files.read_text(f"{path}.unreadable") == text for path, text in damaged.items())
+
+
 @pytest.fixture
 def no_end() -> Iterator[None]:
     """A loop that is found stuck would end this process, too."""

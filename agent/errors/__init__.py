@@ -12,6 +12,7 @@
     │       DigestMismatch, ImageTruncated, ImageOverrun, ImageUnavailable (AccessDenied), ImageChanged,
     │       ImageRefused, SignatureMissing
     ├── Recalled              the request is not wanted any more (TimeOver: a test of it has used up its time)
+    ├── JournalLost           what had become of a request cannot be known
     ├── HostError             the operating system or the hardware said no
     │       CommandFailed, ToolMissing, RecordedMachine, DeviceError, EraseUnproven, BurnInFailed, ValidationFailed,
     │       NotAsObserved, ProofFailed, RevertFailed, NetworkDrifted, SealRefused, KeyLost, KeyWaits,
@@ -64,6 +65,7 @@ from agent.errors.order import (
     DecodeError,
     GenerationOutdated,
     InputError,
+    JournalLost,
     NoDiskMatches,
     Recalled,
     SelectionError,
@@ -121,6 +123,7 @@ __all__ = [
     "ImageTruncated",
     "ImageUnavailable",
     "InputError",
+    "JournalLost",
     "KeyLost",
     "KeyNotSealed",
     "KeyWaits",

@@ -84,5 +84,12 @@ class Recalled(AgentError):
     advice = "Nothing to do: what replaces it follows."
 
 
+class JournalLost(AgentError):
+    """What had become of a request cannot be known: the journal was damaged, or a later version's."""
+
+    code = "JOB.LOST"
+    advice = "Look at the machine, and order it again if need be; beside the journal is the one that cannot be read."
+
+
 class TimeOver(Recalled):
     """A test of hardware has used up its time: it ends where a recalled one would, and what it found counts."""

@@ -8,6 +8,7 @@ it holds. A damaged line in the MIDDLE is not a torn tail: it is refused, since 
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -56,6 +57,15 @@ class Log(Generic[Record]):
     def peek(self) -> list[Record]:
         """The same, and nothing is touched: what looks torn may be what another process is just writing."""
         return self._read()[0]
+
+    def readable(self) -> list[Record]:
+        """Every record that is whole and known, wherever it stands: of a file that `replay` refuses."""
+        found: list[Record] = []
+        for line in self._files.read_bytes(self._path).splitlines(keepends=True):
+            for body in unframe(line)[0]:
+                with suppress(ValidationError):
+                    found.append(self._records.validate_json(body))
+        return found
 
     def _read(self) -> tuple[list[Record], int, int]:
         if not self._files.exists(self._path):
