@@ -25,7 +25,11 @@ from agent.controller.refusal import Unauthorized
 from agent.controller.store.database import Store, Transaction, open_store
 from agent.controller.tls import Authority, load_authority
 from agent.controller.wakeups import Wakeups
+from agent.errors import ConfigError
 from agent.model.image import Access
+
+UNFINISHED = ".restoring"
+"""In the data directory, while a backup is being moved there."""
 
 
 class Importer(Protocol):
@@ -128,6 +132,12 @@ def open_controller(
     importer: Importer | None = None,
 ) -> Controller:
     """Make or open everything below the data directory. Raises `ConfigError`."""
+    if (options.data / UNFINISHED).exists():
+        raise ConfigError(
+            f"opening {options.data}",
+            "a backup was being restored there, and that was cut off",
+            hint="Restore it again: bms-agent controller restore.",
+        )
     for directory in (options.data, options.data / "images", options.data / "imports"):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock = clock or SystemClock()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, assert_never
 from uuid import uuid4
 
+from agent.controller.durable import settle
 from agent.controller.measure import Measure, Raw, Unpacked
 from agent.controller.measure.chunked import Chunked, is_chunked
 from agent.controller.measure.qcow2 import Qcow2
@@ -188,6 +189,7 @@ class Upload:
             raise BadImage("keeping an image", "it is empty")
         self._file.close()
         self._path.rename(path)
+        settle(path.parent)
         return Kept(form, unpacked.sha256 or whole, self._file_bytes, unpacked)
 
     def _measured(self) -> tuple[ImageFormat, Unpacked]:

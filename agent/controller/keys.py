@@ -18,6 +18,8 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from agent.controller.durable import settle
+
 KEY_BYTES = 32
 
 
@@ -63,7 +65,9 @@ def load_token(path: Path) -> str:
 
 
 def kept(path: Path, make: Callable[[], bytes]) -> bytes:
-    """The file's content, made on first use: readable by its owner alone, and whole or not there at all."""
+    """The file's content, made on first use: readable by its owner alone, and whole or not there at all; once it is
+    used, it is there after a power cut, too.
+    """
     if not path.exists():
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
@@ -73,4 +77,5 @@ def kept(path: Path, make: Callable[[], bytes]) -> bytes:
         with suppress(FileExistsError):  # another process on the same directory was faster: its key is ours
             path.hardlink_to(draft)
         draft.unlink()
+        settle(path.parent)
     return path.read_bytes()

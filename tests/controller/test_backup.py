@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -17,6 +21,7 @@ from typer.testing import CliRunner
 from agent.cli import app
 from agent.controller.backup.archive import MANIFEST, Manifest, read_backup, write_backup
 from agent.controller.backup.restore import restore
+from agent.controller.context import open_controller
 from agent.controller.options import Options
 from agent.controller.tls import load_authority
 from agent.errors import AgentError, ConfigError
@@ -330,3 +335,61 @@ def test_what_was_revoked_since_is_good_again(world: World, tmp_path: Path) -> N
     assert other.node(machine.node_id)["revoked"] is False
     assert world.node(machine.node_id)["revoked"] is True
     other.close()
+
+
+KILLED_AT = """
+import os, signal, sys
+from pathlib import Path
+from agent.controller.backup.restore import restore
+
+moves = iter(range(1, 100))
+
+def moved(event, _):
+    if event == "os.rename" and next(moves) == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(moved)
+restore(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+"""Before the move of that number."""
+
+
+@pytest.mark.commands
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+def test_a_restore_that_was_killed(backup: Path, tmp_path: Path, at: int) -> None:
+    """No controller starts upon its half, which would begin anew with the old keys; restored again, it is whole, and
+    nothing is left of the first try.
+    """
+    target = tmp_path / "target"
+    argv = [sys.executable, "-c", KILLED_AT, str(backup), str(target), str(at)]
+    killed = subprocess.run(argv, env=os.environ | {"PYTHONPATH": str(Path.cwd())}, check=False, timeout=300)
+    assert killed.returncode == -signal.SIGKILL
+    with pytest.raises(ConfigError, match="that was cut off") as refused:
+        open_controller(Options(data=target))
+    assert "Restore it again" in refused.value.hint
+
+    restore(backup, target)
+    restore(backup, tmp_path / "other")
+    assert names(target) == names(tmp_path / "other")
+    world = World(target)
+    assert world.server("coming")["status"] == "ERROR"
+    world.close()
+
+
+def names(directory: Path) -> list[str]:
+    """Of what is in it, at any depth."""
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
+
+
+def test_what_killed_backups_left_goes(world: World, tmp_path: Path) -> None:
+    """A copy of all records, and half a file, a day later; what may be at work now stays."""
+    data, old = world.options.data, NOW.timestamp() - 2 * 86400
+    for place, name, kind in ((data, ".backup-old", "d"), (data, ".backup-new", "d"), (tmp_path, ".b.tar.1.part", "f")):
+        (place / name).mkdir() if kind == "d" else (place / name).touch()
+    for path in (data / ".backup-old", tmp_path / ".b.tar.1.part"):
+        os.utime(path, (old, old))
+    os.utime(data / ".backup-new", (NOW.timestamp(), NOW.timestamp()))
+
+    write_backup(world.options, tmp_path / "b.tar", NOW, with_images=False)
+    assert [path.name for path in data.glob(".backup-*")] == [".backup-new"]
+    assert not list(tmp_path.glob(".b.tar*"))

@@ -13,6 +13,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import tarfile
 from collections.abc import Iterator
 from datetime import datetime
@@ -23,6 +24,7 @@ from typing import IO, BinaryIO
 from pydantic import Field
 
 from agent import __version__
+from agent.controller.durable import settle
 from agent.controller.images import image_path, room_for
 from agent.controller.options import Options
 from agent.controller.records.image import ImageStatus
@@ -36,6 +38,8 @@ DATABASE = "controller.sqlite"
 KEYS = ("secret-key", "admin-token")
 MAYBE = (CA_FILE,)
 """Of a controller with TLS."""
+PLACE = ".backup-"
+ABANDONED_S = 86400.0
 MANIFEST = "backup.json"
 MANIFEST_BYTES = 64 * 1024 * 1024
 PIECE_BYTES = 1024 * 1024
@@ -74,8 +78,9 @@ def write_backup(options: Options, target: Path, now: datetime, *, with_images: 
     if not (options.data / DATABASE).is_file():
         raise ConfigError(doing, f"there is no {DATABASE}", hint="Name the directory that the controller runs on.")
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    _forget(now, *options.data.glob(f"{PLACE}*"), *target.parent.glob(f".{target.name}.*.part"))
     try:
-        with room_for(doing), TemporaryDirectory(dir=options.data, prefix=".backup-") as place:
+        with room_for(doing), TemporaryDirectory(dir=options.data, prefix=PLACE) as place:
             copy = Path(place) / DATABASE
             snapshot(options.data / DATABASE, copy)
             with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -83,9 +88,17 @@ def write_backup(options: Options, target: Path, now: datetime, *, with_images: 
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(target)
+            settle(target.parent)
     finally:
         part.unlink(missing_ok=True)
     return manifest
+
+
+def _forget(now: datetime, *left: Path) -> None:
+    """What backups left that were killed: copies of all records, and halves of files. None that may be at work."""
+    for path in left:
+        if path.stat().st_mtime < now.timestamp() - ABANDONED_S:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _write(options: Options, database: Path, file: BinaryIO, now: datetime, *, with_images: bool) -> Manifest:

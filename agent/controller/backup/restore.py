@@ -3,24 +3,28 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from agent.controller import durable
 from agent.controller.backup.archive import DATABASE, KEYS, MAYBE, Manifest, read_backup
 from agent.controller.clock import Clock
-from agent.controller.context import open_controller
+from agent.controller.context import UNFINISHED, open_controller
 from agent.controller.flow.restored import Settled, settle
 from agent.controller.options import Options
 from agent.controller.store.snapshot import check, fold
 from agent.errors import ConfigError
 
+PLACE = ".restore-"
 LOGS = tuple(f"{DATABASE}-{kind}" for kind in ("wal", "shm", "journal"))
 """SQLite would write what is in them over the database that it finds beside them."""
 
 
 def must_be_free(data: Path) -> None:
-    """Nothing is ever restored over a controller. Raises `ConfigError`."""
+    """Nothing is restored over a controller; what a restore left that was cut off is none. Raises `ConfigError`."""
+    if (data / UNFINISHED).exists():
+        return
     taken = sorted(name for name in (DATABASE, *LOGS, *KEYS, *MAYBE) if (data / name).exists())
     if taken:
         raise ConfigError(
@@ -36,7 +40,9 @@ def restore(source: Path, data: Path, clock: Clock | None = None) -> tuple[Manif
     must_be_free(data)
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     (data / "images").mkdir(mode=0o700, exist_ok=True)
-    with TemporaryDirectory(dir=data, prefix=".restore-") as place:
+    for left in data.glob(f"{PLACE}*"):
+        shutil.rmtree(left)  # by one that was killed: it holds keys
+    with TemporaryDirectory(dir=data, prefix=PLACE) as place:
         staged = Path(place)
         (staged / "images").mkdir()
         manifest = read_backup(source, staged)
@@ -48,21 +54,22 @@ def restore(source: Path, data: Path, clock: Clock | None = None) -> tuple[Manif
         settled = settle(controller)
         controller.store.close()
         fold(staged / DATABASE)
-        for path in (staged / "images").iterdir():
-            path.replace(data / "images" / path.name)
-        for name in (*(name for name in MAYBE if (staged / name).exists()), *KEYS):
-            (staged / name).replace(data / name)
-        for directory in (data / "images", data):
-            _keep(directory)
-        (staged / DATABASE).replace(data / DATABASE)  # the last: without it there is no controller yet
-        _keep(data)
+        _move(staged, data)
     return manifest, settled
 
 
-def _keep(directory: Path) -> None:
-    """What was moved into it is there after a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _move(staged: Path, data: Path) -> None:
+    """Into its place. While that is going on no controller starts there: it would begin anew, with these keys."""
+    unfinished = data / UNFINISHED
+    unfinished.touch(mode=0o600)
+    durable.settle(data)
+    for name in (DATABASE, *LOGS, *KEYS, *MAYBE):
+        (data / name).unlink(missing_ok=True)  # of a restore that was cut off here
+    for path in (staged / "images").iterdir():
+        path.replace(data / "images" / path.name)
+    for name in (*(name for name in MAYBE if (staged / name).exists()), *KEYS, DATABASE):
+        (staged / name).replace(data / name)
+    for directory in (data / "images", data):
+        durable.settle(directory)
+    unfinished.unlink()
+    durable.settle(data)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import agent as this_program
+from agent.controller.durable import settle
 from agent.controller.images import Announced, Kept
 from agent.controller.imports import qemu
 from agent.controller.imports.download import Download, Networks, Tell
@@ -202,6 +203,7 @@ class Conversion:
             os.chown(packed, 0, 0)
         packed.chmod(0o600)
         packed.rename(target)
+        settle(target.parent)
         return Kept(ImageFormat.CHUNKED, unpacked.sha256, file_bytes, unpacked)
 
 

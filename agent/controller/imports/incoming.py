@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import BinaryIO
 
+from agent.controller.durable import settle
 from agent.controller.images import LARGEST_BYTES, Announced, room_for
 from agent.controller.imports.kinds import importable
 from agent.controller.refusal import BadImage
@@ -71,6 +72,8 @@ class Incoming:
         self._file.close()
         self._directory.mkdir(mode=0o700)
         self._path.rename(self._directory / SOURCE)
+        for directory in (self._directory, self._directory.parent):
+            settle(directory)
 
     def discard(self) -> None:
         """Leave no part of it, unless it was settled."""
