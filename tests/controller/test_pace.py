@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -115,10 +116,12 @@ def test_a_route_that_asks_for_no_token_makes_none_known(made: Callable[..., Wor
     """Made-up tokens, a new one each time, share their address's bucket wherever they call, and so does one of them."""
     world = made(strangers_per_s=0.5)
     strangers = [Person(world, str(uuid4())) for _ in range(6)]
+    began_s = time.monotonic()
     answers = [stranger.call("GET", path).status_code for stranger in strangers for _ in range(3)]
+    let_in = [answer for answer in answers if answer != 429]
 
-    assert 401 not in answers
-    assert answers[10:] == [429] * 8
+    assert 401 not in let_in
+    assert 10 <= len(let_in) <= 11 + 0.5 * (time.monotonic() - began_s)
 
 
 def test_a_known_token_stays_known(made: Callable[..., World]) -> None:

@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pydantic import ValidationError
+
 from agent.controller import durable
 from agent.controller.backup.archive import DATABASE, KEYS, MAYBE, Manifest, read_backup
 from agent.controller.clock import Clock
@@ -15,6 +17,7 @@ from agent.controller.flow.restored import Settled, settle
 from agent.controller.options import Options
 from agent.controller.store.snapshot import check, fold
 from agent.errors import ConfigError
+from agent.model.frozen import faults
 
 PLACE = ".restore-"
 LOGS = tuple(f"{DATABASE}-{kind}" for kind in ("wal", "shm", "journal"))
@@ -50,12 +53,26 @@ def restore(source: Path, data: Path, clock: Clock | None = None) -> tuple[Manif
         for path in (data / "images").iterdir():
             if not (staged / "images" / path.name).exists():
                 (staged / "images" / path.name).hardlink_to(path)
-        controller = open_controller(Options(data=staged), clock)
-        settled = settle(controller)
-        controller.store.close()
+        settled = _settled(source, staged, clock)
         fold(staged / DATABASE)
         _move(staged, data)
     return manifest, settled
+
+
+def _settled(source: Path, staged: Path, clock: Clock | None) -> Settled:
+    """What is under way in it is ended. Raises `ConfigError` for records that nobody of this release has written."""
+    controller = open_controller(Options(data=staged), clock)
+    try:
+        return settle(controller)
+    except ValueError as error:
+        told = faults(error) if isinstance(error, ValidationError) else str(error)
+        raise ConfigError(
+            f"restoring {source}",
+            f"a record of its database is none: {told}",
+            hint="Somebody has changed it: take another one.",
+        ) from error
+    finally:
+        controller.store.close()
 
 
 def _move(staged: Path, data: Path) -> None:
