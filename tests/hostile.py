@@ -220,6 +220,17 @@ def redirect(target: str) -> Answer:
     return answer
 
 
+def verbatim(begin: bytes, without_end: bytes = b"") -> Answer:
+    """These bytes, whatever they are; then others for as long as anybody listens."""
+
+    def answer(handler: Handler) -> None:
+        handler.wfile.write(begin)
+        while without_end and not handler.server.over.is_set():
+            handler.wfile.write(without_end * (PIECE_BYTES // len(without_end)))
+
+    return answer
+
+
 KEEP_OPEN = (good, chunked)
 
 

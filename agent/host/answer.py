@@ -18,7 +18,10 @@ SLOW_AFTER_S = 120.0
 """A server that gives less for so long, while we wait for it, is a server that is gone."""
 OVERLOADED = (408, 425, 429)
 FOREIGN = ("requests", "urllib3")
-CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+MOST_DIGITS = 18
+CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
+SHOWN = 200
+"""So much of a server's words is told."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def given(wanted: Wanted, status: int, headers: Mapping[str, str]) -> Given:
     said = headers.get("Content-Range", "")
     found = CONTENT_RANGE.fullmatch(said.strip())
     if found is None or not wanted.is_range:
-        raise LinkError(wanted.doing, f"the server gives a part, '{said}', and not that one")
+        raise LinkError(wanted.doing, f"the server gives a part, '{said[:SHOWN]}', and not that one")
     first, last, total = int(found[1]), int(found[2]), number(found[3])
     ends = [] if wanted.length_bytes is None else [wanted.offset_bytes + wanted.length_bytes - 1]
     ends += [] if total is None else [total - 1]
@@ -83,15 +86,15 @@ def given(wanted: Wanted, status: int, headers: Mapping[str, str]) -> Given:
 
 
 def number(text: str | None) -> int | None:
-    """Digits and nothing else."""
-    return int(text) if text and text.isascii() and text.isdigit() else None
+    """Digits and nothing else, no more than a file's length can have: Python itself raises for thousands of them."""
+    return int(text) if text and len(text) <= MOST_DIGITS and text.isascii() and text.isdigit() else None
 
 
 def must_be_good(doing: str, status: int, reason: str, headers: Mapping[str, str]) -> None:
     """Raises `LinkError` where another try may help, `AccessDenied`, or `ImageUnavailable` for all else; and
     `ImageTruncated` if a range begins behind the file's end.
     """
-    told = f"the server answered {status} {reason}".rstrip()
+    told = f"the server answered {status} {reason[:SHOWN]}".rstrip()
     if status in (401, 403):
         raise AccessDenied(doing, told, challenge=headers.get("WWW-Authenticate", ""))
     if status in OVERLOADED or status >= 500:
@@ -103,7 +106,7 @@ def must_be_good(doing: str, status: int, reason: str, headers: Mapping[str, str
         raise ImageUnavailable(doing, told)
     coding = headers.get("Content-Encoding", "identity")
     if coding != "identity":
-        raise ImageUnavailable(doing, f"the server encodes it as {coding}")
+        raise ImageUnavailable(doing, f"the server encodes it as '{coding[:SHOWN]}'")
 
 
 def cause_of(error: BaseException) -> BaseException:

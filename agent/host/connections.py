@@ -12,13 +12,14 @@ which counts where every chunk of an image is one), and brings .netrc, cookies a
 from __future__ import annotations
 
 import io
+import re
 import socket
 import ssl
 import struct
 import time
 import warnings
 from functools import cache
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from pathlib import Path
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
@@ -34,6 +35,9 @@ from agent.model.destination import is_link_local, is_loopback
 from agent.model.url import without_user
 
 CHUNK_LINES_BYTES = 64 * 1024
+CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*[;\r\n]")
+MOST_STATUSES, MOST_TRAILERS = 16, 100
+"""Of one answer: interim ones, and lines behind its last chunk."""
 TIMEVAL = struct.Struct("ll")
 
 
@@ -86,6 +90,32 @@ class Answer(HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
         self.fp = io.BufferedReader(Paced(sock))
+        self._statuses = 0
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """http.client skips "100 Continue" for as long as it comes."""
+        self._statuses += 1
+        if self._statuses > MOST_STATUSES:
+            raise HTTPException(f"got more than {MOST_STATUSES} statuses")
+        return super()._read_status()  # type: ignore[misc,no-any-return]  # not in the stubs
+
+    def _read_next_chunk_size(self) -> int:
+        """Hexadecimal digits, as RFC 9112 has them (section 7.1): `int` would take "-5"."""
+        line = self.fp.readline(CHUNK_LINES_BYTES + 1)
+        found = CHUNK_SIZE.match(line) if len(line) <= CHUNK_LINES_BYTES else None
+        if found is None and line:
+            raise HTTPException("a chunk's size that is none")
+        if found is None:
+            raise IncompleteRead(b"")
+        return int(found[1], 16)
+
+    def _read_and_discard_trailer(self) -> None:
+        """http.client discards them for as long as they come."""
+        for _ in range(MOST_TRAILERS + 1):
+            line = self.fp.readline(CHUNK_LINES_BYTES + 1)
+            if line in (b"\r\n", b"\n", b""):
+                return
+        raise HTTPException(f"got more than {MOST_TRAILERS} trailers")
 
     def take(self, view: memoryview) -> int:
         """What is there now, at least a byte; 0 at the end, which may be too early. The last byte closes it."""

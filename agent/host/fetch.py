@@ -232,9 +232,9 @@ class RealBody:
 
 
 def let_go(response: BaseHTTPResponse) -> None:
-    """Nobody wants this body."""
+    """Nobody wants this body. One in chunks ends where the server likes, whatever length it told."""
     length = number(response.headers.get("Content-Length"))
-    if length is not None and length <= SMALL_BYTES:
+    if length is not None and length <= SMALL_BYTES and "Transfer-Encoding" not in response.headers:
         response.drain_conn()
     else:
         response.close()

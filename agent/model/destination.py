@@ -25,8 +25,13 @@ A = TypeVar("A")
 Ask = Callable[[str, dict[str, str]], tuple[A, str | None]]
 """Asks a URL, with the header that lets us in: the answer, and where it leads on, if it does; that one is closed."""
 MOST_REDIRECTS = 5
-METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16")))
-"""Of AWS, Alibaba, Oracle, Azure: these are not link-local."""
+METADATA = frozenset(
+    map(
+        ip_address,
+        ("fd00:ec2::254", "fd20:ce::254", "fd00:42::42", "100.100.100.200", "192.0.0.192", "168.63.129.16"),
+    )
+)
+"""Of AWS, Google, Scaleway, Alibaba, Oracle, Azure: these are not link-local."""
 TRANSLATED = tuple(map(IPv6Network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96")))
 
 
@@ -102,7 +107,7 @@ def literal(hostname: str) -> str:
     host = unquote(hostname).rstrip(".")
     with suppress(ValueError):
         return str(ip_address(host))
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # of a NUL
         return inet_ntoa(inet_aton(host))
     return ""
 

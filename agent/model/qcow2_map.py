@@ -116,7 +116,9 @@ class Map:
             self._data.extend((guest, guest + 1))
 
     def finish(self, tables: array[int]) -> None:
-        """After the last table; `tables` is where they are. Raises `DecodeError` where data lies in them."""
+        """After the last table; `tables` is where they are. Raises `DecodeError` where data lies in them, or in other
+        data.
+        """
         size = self.header.cluster_bytes
         l1_end = self.header.l1_offset_bytes + self.header.tables * 8
         taken = [0, *range(self.header.l1_offset_bytes, l1_end, size), *(at for at in tables if at)]
@@ -126,6 +128,18 @@ class Map:
             if self._guest_of[at // size]:
                 raise DecodeError(DOING, f"cluster {self._guest_of[at // size] - 1} is where a table is, byte {at}")
         self._packed = [self._in_file_order(*run) for run in self._packed]
+        self._packed_must_lie_apart()
+
+    def _packed_must_lie_apart(self) -> None:
+        """The last sector of one may be the first of the next, and no more ("Compressed Clusters Descriptor"): else a
+        file of some MiB had millions of them in one place, which are all wanted when that place passes by.
+        """
+        size, before, end_before = self.header.cluster_bytes, -1, 0
+        for at, end, guest in self.packed():
+            is_within = at == before or at <= end_before - SECTOR_BYTES
+            if is_within or self._guest_of[at // size] or self._guest_of[(end - 1) // size]:
+                raise DecodeError(DOING, f"packed cluster {guest} is where another is, byte {at}")
+            before, end_before = at, end
 
     def _in_file_order(self, entries: array[int], guests: array[int]) -> tuple[array[int], array[int]]:
         order = sorted(range(len(entries)), key=lambda index: self._extent(entries[index]))

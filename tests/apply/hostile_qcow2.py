@@ -16,6 +16,8 @@ PACKED = qcow2(IMAGE, Shape(packed=1.0))
 (L1_AT,) = struct.unpack_from(">Q", SOUND, 40)
 L2_AT = struct.unpack_from(">Q", SOUND, L1_AT)[0] & 0x00FF_FFFF_FFFF_FE00
 COPIED, IS_PACKED = 1 << 63, 1 << 62
+BEHIND = len(SOUND)
+LONGER = SOUND + bytes(CLUSTER)
 FIRST_DATA = L2_AT + 8 * 16
 """The entry of the cluster at 1 MiB."""
 
@@ -76,6 +78,14 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "a cluster within another": lambda: with_word(FIRST_DATA, own(17) + 512),
     "a packed cluster beyond the end": lambda: with_word(FIRST_DATA, IS_PACKED | 1 << 44),
     "a packed cluster of noise": lambda: with_word(FIRST_DATA, IS_PACKED | (L2_AT + 512)),
+    "two compressed ones in one place": lambda: with_word(FIRST_DATA, *2 * (IS_PACKED | BEHIND,), file=LONGER),
+    "one compressed within another": lambda: with_word(
+        FIRST_DATA, IS_PACKED | 4 << 54 | BEHIND, IS_PACKED | (BEHIND + 512), file=LONGER
+    ),
+    "a compressed one within a plain one": lambda: with_word(FIRST_DATA, IS_PACKED | (own(17) + 512)),
+    "a compressed one that reaches into a plain one": lambda: with_word(
+        FIRST_DATA, IS_PACKED | 4 << 54 | (own(17) - 512)
+    ),
     "clusters of 2^63 bytes": lambda: with_field(20, 63),
     "clusters of one byte": lambda: with_field(20, 0),
     "a disk of 2^63 bytes": lambda: with_word(24, 1 << 63),

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from operator import itemgetter
 from typing import assert_never
 
@@ -29,6 +30,8 @@ from agent.model.qcow2_map import Map, parse_l1
 
 SCRATCH_BYTES = 2 * MIB
 """The largest cluster; as much is unpacked into one write."""
+AT_ONCE = 4096
+"""So many packed clusters are in mind: in a few MiB of a file there may be millions."""
 
 
 class Witness:
@@ -220,7 +223,13 @@ class Packed:
 
     def loads(self, slot: Slot) -> Iterator[Load]:
         """What ends in this slot."""
-        whole = sorted(self._ended(slot), key=itemgetter(0))  # who packed with several threads mixed their order
+        ended = self._ended(slot)
+        while some := list(islice(ended, AT_ONCE)):
+            some.sort(key=itemgetter(0))  # who packed with several threads mixed their order
+            yield from self._grouped(some, slot)
+
+    def _grouped(self, whole: list[tuple[int, memoryview]], slot: Slot) -> Iterator[Load]:
+        """Those together that follow each other on the disk."""
         group: list[memoryview] = []
         first = 0
         most = max(SCRATCH_BYTES // 2 // self._header.cluster_bytes, 1)
