@@ -226,7 +226,7 @@ def verbatim(begin: bytes, without_end: bytes = b"") -> Answer:
     def answer(handler: Handler) -> None:
         handler.wfile.write(begin)
         while without_end and not handler.server.over.is_set():
-            handler.wfile.write(without_end * (PIECE_BYTES // len(without_end)))
+            handler.wfile.write(without_end * max(1, PIECE_BYTES // len(without_end)))
 
     return answer
 

@@ -23,16 +23,18 @@ from agent.apply.holes import LONG_BYTES, Holes
 from agent.apply.meter import Meter, Stage
 from agent.apply.place import (
     Place,
+    longest_file,
     must_be_a_disk,
     must_be_said_so,
     must_be_whole_sectors,
     must_fit,
     must_have_its_size,
+    must_not_be_longer,
 )
 from agent.apply.readback import Sums
 from agent.apply.resume import Bookmark, Segment, Spliced, segments
 from agent.apply.ring import Feed
-from agent.apply.source import Source
+from agent.apply.source import Reader, Source
 from agent.apply.target import Target, runs
 from agent.errors import ImageChanged, ImageError, ImageOverrun, ImageRefused
 from agent.host.doors import Host
@@ -72,6 +74,28 @@ class Opened:
         """All that was put is on the medium when this returns."""
         self.holes.drain()
         self.target.flush()
+
+
+@dataclass
+class Bounded:
+    """`Reader` of a file that has to end. What was wrong with it before is what is told: its digest is not waited for
+    any longer.
+    """
+
+    reader: Reader
+    limit_bytes: int
+    failure: Callable[[], ImageError | None]
+    doing: str
+    came_bytes: int = 0
+
+    def fill(self, view: memoryview) -> int:
+        """As it does. Raises `ImageTooLarge`, too."""
+        got = self.reader.fill(view)
+        self.came_bytes += got
+        if self.came_bytes > longest_file(self.limit_bytes) and (failure := self.failure()) is not None:
+            raise failure
+        must_not_be_longer(self.came_bytes, self.limit_bytes, self.doing)
+        return got
 
 
 @dataclass(frozen=True)
@@ -155,11 +179,17 @@ class Pour:
             parts = self._segments
         if parts is None:
             with self._source.reader() as reader:
-                self._ring.fill(reader)
+                self._ring.fill(self._bounded(reader))
         else:
             with self._place.open_read() as disk, Spliced(self._source, disk, parts, self._meter) as spliced:
                 self._ring.fill(spliced)
                 self._reused_bytes = spliced.reused_bytes
+
+    def _bounded(self, reader: Reader) -> Reader:
+        """A file of unknown length may have none. Of QCOW2, whose length is known, the disk is but a part."""
+        if self._source.image.format is ImageFormat.QCOW2:
+            return reader
+        return Bounded(reader, self._place.limit_bytes, lambda: self._failure, self._place.doing)
 
     def _unpack(self) -> None:
         try:
@@ -187,6 +217,8 @@ class Pour:
         must_be_a_disk(head, place.least_bytes, place.doing)
         must_be_whole_sectors(unpacker.grain_bytes, place.sector_bytes, place.doing)
         must_fit(self._known_bytes(), place.limit_bytes, place.doing)
+        if not unpacker.reads_tables:
+            must_not_be_longer(self._source.size_bytes, place.limit_bytes, place.doing)
         self._let_read()
         target = place.open(head, self._stack, self._meter)
         sums = Sums(unpacker.grain_bytes) if self._verify else None

@@ -9,6 +9,14 @@ from __future__ import annotations
 from typing import Protocol
 
 
+class Pieces(Protocol):
+    """The file."""
+
+    def read(self, _size_bytes: int = -1) -> memoryview:
+        """The next piece, whatever its size; empty at the file's end."""
+        ...
+
+
 class Decoder(Protocol):
     """The disk's bytes, in order."""
 

@@ -41,10 +41,10 @@ def unpacker_of(source: Source, feed: Feed, crew: Crew, clock: Clock, meter: Met
         case ImageFormat.RAW:
             return RawUnpacker(feed)
         case ImageFormat.RAW_ZST:
-            return StreamUnpacker(ZstdDecoder(feed, doing), feed, crew, clock, meter)
+            return StreamUnpacker(lambda fed: ZstdDecoder(fed, doing), feed, crew, clock, meter, doing)
         case ImageFormat.RAW_GZ | ImageFormat.RAW_XZ | ImageFormat.RAW_BZ2:
-            decoder = MemberDecoder(feed, packing_of(image_format), doing)
-            return StreamUnpacker(decoder, feed, crew, clock, meter)
+            packing = packing_of(image_format)
+            return StreamUnpacker(lambda fed: MemberDecoder(fed, packing, doing), feed, crew, clock, meter, doing)
         case ImageFormat.QCOW2:
             return Qcow2Unpacker(source, feed, meter, doing)
         case ImageFormat.CHUNKED:

@@ -14,8 +14,8 @@ from typing import Protocol, assert_never
 
 from isal import igzip_lib
 
-from agent.apply.ring import Feed
-from agent.errors import ImageError, ImageTruncated
+from agent.apply.decode import Pieces
+from agent.errors import ImageError, ImageRefused, ImageTruncated
 from agent.model.image import ImageFormat
 
 SLICE_BYTES = 64 * 1024
@@ -76,7 +76,7 @@ def packing_of(image_format: ImageFormat) -> Packing:
 class MemberDecoder:
     """`Decoder` of gzip, xz and bzip2."""
 
-    def __init__(self, feed: Feed, packing: Packing, doing: str) -> None:
+    def __init__(self, feed: Pieces, packing: Packing, doing: str) -> None:
         self._feed = feed
         self._packing = packing
         self._doing = doing
@@ -114,6 +114,9 @@ class MemberDecoder:
         try:
             out = member.decompress(piece, min(most, PIECE_BYTES))
         except self._packing.failures as error:
+            if "Memory usage limit" in str(error):  # liblzma says so in no other way
+                told = f"its dictionary takes more than {XZ_MEMORY_BYTES} bytes of memory"
+                raise ImageRefused(self._doing, told, hint="Pack it by xz -9 or less.") from error
             raise ImageError(self._doing, f"it is not intact {self._packing.name}") from error
         if member.eof:  # it was given no more before it had used all of the slice before
             self._at -= len(member.unused_data)

@@ -15,12 +15,19 @@ from agent.apply.decode import Decoder
 from agent.apply.meter import Meter, Stage
 from agent.apply.ring import Feed, Slot
 from agent.apply.target import GRAIN_BYTES
+from agent.errors import ImageRefused
 from agent.host.doors import Clock
 from agent.host.memory import HUGE_PAGE_BYTES, aligned
+from agent.model.disk import MIB
 from agent.model.image_kind import HEAD_BYTES
 
 OUT_BYTES = HUGE_PAGE_BYTES
 OUT_COUNT = 3
+IDLE_BYTES = 64 * MIB
+GROWS_BY = 16
+"""What cannot be packed grows by far less than a sixteenth of it, and what says nothing of the disk (a manifest, for
+one) is no longer than this. Else a server could go on for ever, with empty members or frames.
+"""
 
 
 class Load(Protocol):
@@ -141,6 +148,25 @@ class RawUnpacker:
         return iter(())
 
 
+class Fed:
+    """The file as a decoder reads it, who has to make something of it."""
+
+    def __init__(self, feed: Feed, doing: str) -> None:
+        self._feed = feed
+        self._doing = doing
+        self._in_bytes = 0
+        self.out_bytes = 0
+
+    def read(self, _size_bytes: int = -1) -> memoryview:
+        """The next piece. Raises `ImageRefused`."""
+        view = self._feed.read()
+        self._in_bytes += len(view)
+        if self._in_bytes > self.out_bytes + self.out_bytes // GROWS_BY + IDLE_BYTES:
+            told = f"its first {self._in_bytes} bytes unpack to no more than {self.out_bytes}"
+            raise ImageRefused(self._doing, told, hint="Pack the disk again, and nothing else.")
+        return view
+
+
 class StreamUnpacker:
     """What a decoder gives, in buffers of its own."""
 
@@ -148,8 +174,11 @@ class StreamUnpacker:
     disk_bytes = None
     grain_bytes = GRAIN_BYTES
 
-    def __init__(self, decoder: Decoder, feed: Feed, crew: Crew, clock: Clock, meter: Meter) -> None:
-        self._decoder = decoder
+    def __init__(
+        self, decoder: Callable[[Fed], Decoder], feed: Feed, crew: Crew, clock: Clock, meter: Meter, doing: str
+    ) -> None:
+        self._fed = Fed(feed, doing)
+        self._decoder = decoder(self._fed)
         self._feed = feed
         self._clock = clock
         self._meter = meter
@@ -190,6 +219,7 @@ class StreamUnpacker:
     def _fill(self, view: memoryview) -> int:
         began_s, waited_s = self._clock.monotonic_s(), self._feed.waited_s
         got = self._decoder.fill(view)
+        self._fed.out_bytes += got
         busy_s = self._clock.monotonic_s() - began_s - (self._feed.waited_s - waited_s)
         self._meter.add(Stage.DECODE, busy_s, got)
         return got

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import zstandard
 
-from agent.apply.ring import Feed
-from agent.errors import ImageError, ImageTruncated
+from agent.apply.decode import Pieces
+from agent.errors import ImageError, ImageRefused, ImageTruncated
 
 MAX_WINDOW_BYTES = 128 * 1024 * 1024
 """A frame may ask for terabytes (section 3.1.1.1.2); this is what `zstd -d` grants without being asked. Levels up to 19
@@ -80,7 +80,8 @@ class Frames:
     def _header(self, rest: bytes) -> None:
         told = zstandard.get_frame_parameters(self._opening + rest)
         if told.window_size > MAX_WINDOW_BYTES:
-            raise ImageError(self._doing, f"its zstd window of {told.window_size} bytes is too large")
+            evidence = f"its zstd window of {told.window_size} bytes is too large"
+            raise ImageRefused(self._doing, evidence, hint="Pack it by zstd --long=27, or without --long.")
         self._checksum_bytes = CHECKSUM_BYTES if told.has_checksum else 0
         self._expect(self._block, 3)
 
@@ -109,7 +110,7 @@ def content_bytes(header: bytes | memoryview) -> int:
 class Walked:
     """The file as the library reads it: nothing passes that was not walked."""
 
-    def __init__(self, feed: Feed, frames: Frames) -> None:
+    def __init__(self, feed: Pieces, frames: Frames) -> None:
         self._feed = feed
         self._frames = frames
 
@@ -123,7 +124,7 @@ class Walked:
 class ZstdDecoder:
     """`Decoder` of zstd."""
 
-    def __init__(self, feed: Feed, doing: str) -> None:
+    def __init__(self, feed: Pieces, doing: str) -> None:
         self._doing = doing
         self._frames = Frames(doing)
         unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES)
