@@ -58,6 +58,27 @@ def test_it_goes_on_where_it_was(server: Server, tmp_path: Path) -> None:
     assert {told.get("If-Range") for told in server.told[2:]} == {'"first"'}
 
 
+OK, LINE = b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "rest"),
+    [(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), (CHUNKED, LINE), (OK, LINE), (CHUNKED.replace(b"3\r", b"-5\r"), b"")],
+)
+def test_answers_without_end(server: Server, tmp_path: Path, begin: bytes, rest: bytes) -> None:
+    """What a server sends without end, or as a size that is none, is an error, and no importer is held up by it."""
+    server.script = [hostile.verbatim(begin, rest)] * TRIES
+    with pytest.raises(LinkError):
+        fetched(server, tmp_path)
+
+
+def test_a_length_that_is_none(server: Server, tmp_path: Path) -> None:
+    """It is taken for one that was not told."""
+    server.script = [hostile.verbatim(OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nabc")]
+    assert fetched(server, tmp_path) == b"abc"
+
+
 def test_a_file_that_changed(server: Server, tmp_path: Path) -> None:
     """Two halves of two files are an error."""
 

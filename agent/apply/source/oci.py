@@ -19,7 +19,7 @@ from agent.apply.source.http import HttpSource
 from agent.apply.source.mirrors import Mirror, access_of
 from agent.errors import AccessDenied, DigestMismatch, ImageOverrun, ImageRefused, ImageTruncated, InputError
 from agent.host.doors import Host
-from agent.model.destination import with_its_user
+from agent.model.destination import is_here, with_its_user
 from agent.model.frozen import Reply, decode
 from agent.model.image import Access, ImageFormat, ImageRef
 from agent.model.oci import (
@@ -72,8 +72,7 @@ class Registry:
         scheme, _, rest = denied.challenge.partition(" ")
         told = dict(PARAMETER.findall(rest))
         realm = told.get("realm", "")
-        is_secure = urlsplit(realm).scheme == "https" or self.reference.registry.startswith("http:")
-        if scheme.lower() != "bearer" or self._credentials.bearer is not None or not is_secure:
+        if scheme.lower() != "bearer" or self._credentials.bearer is not None or not self._may_let_in(realm):
             raise denied
         scope = told.get("scope") or f"repository:{self.reference.repository}:pull"
         query = urlencode([*({"service": told["service"]}.items() if "service" in told else ()), ("scope", scope)])
@@ -87,6 +86,15 @@ class Registry:
             raise denied
         self._access = self._credentials.model_copy(update={"bearer": token, "username": None, "password": None})
         return self._access
+
+    def _may_let_in(self, realm: str) -> bool:
+        """As a redirect may lead there: not out of TLS, and not to this machine itself."""
+        registry = self.reference.registry
+        try:
+            is_secure = urlsplit(realm).scheme == "https" or registry.startswith("http:")
+            return is_secure and (is_here(registry) or not is_here(realm))
+        except ValueError:
+            return False
 
 
 def located(host: Host, image: ImageRef, stop: Event, meter: Meter) -> tuple[ImageRef, list[Mirror]]:

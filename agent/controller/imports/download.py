@@ -9,10 +9,14 @@ from a private network: what listens there does so for others.
 from __future__ import annotations
 
 import hashlib
+import io
+import re
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException, HTTPResponse
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,6 +40,9 @@ TIMEOUT_S = (10.0, 20.0)
 PIECE_BYTES = 1024 * 1024
 TRIES = 5
 PAUSE_S = 3.0
+LENGTH = re.compile(r"[0-9]{1,18}")
+MOST_LINES = 1000
+"""Without anything between them: no good answer has so many headers, or trailers."""
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
 Tell = Callable[[str, int, int | None], None]
@@ -146,7 +153,7 @@ class Download:
         if status != 200:
             raise ImageUnavailable(doing, f"the server answered {status}")
         length = answer.headers.get("Content-Length", "")
-        self.total_bytes = int(length) if length.isdecimal() else None
+        self.total_bytes = int(length) if LENGTH.fullmatch(length) else None
         self._validator = validator
 
     def _take(self, doing: str, piece: bytes, file: BinaryIO) -> None:
@@ -208,6 +215,33 @@ class Allowed:
             )
 
 
+class Lines(io.BufferedReader):
+    """A socket's bytes. Neither http.client nor urllib3 ends what is a line for ever: "100 Continue", and trailers."""
+
+    _lines = 0
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """The next."""
+        self._lines += 1
+        if self._lines > MOST_LINES:
+            raise HTTPException(f"more than {MOST_LINES} lines")
+        return super().readline(size)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """What is no line."""
+        self._lines = 0
+        return super().read(size)
+
+
+class Answer(HTTPResponse):
+    """One that ends."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = Lines(sock.makefile("rb", buffering=0))
+
+
 class Guarded(HTTPAdapter):
     """Looks where a name came out before anything is asked there."""
 
@@ -235,11 +269,15 @@ class Guarded(HTTPAdapter):
                 raise
 
         class Plain(HTTPConnection):
+            response_class = Answer
+
             def connect(self) -> None:
                 super().connect()
                 look(self)
 
         class Secured(HTTPSConnection):
+            response_class = Answer
+
             def connect(self) -> None:
                 super().connect()
                 look(self)
