@@ -228,8 +228,10 @@ class Lines(io.BufferedReader):
         return super().readline(size)
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """What is no line."""
+        """What is no line; a chunk may say to have less than nothing."""
         self._lines = 0
+        if size is not None and size < -1:
+            raise HTTPException(f"a piece of {size} bytes")
         return super().read(size)
 
 
