@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from agent.cli.machine import choose
 from agent.program.log import SETTINGS
 from tests.guard import Guard
 from tests.libc import CLONE_NEWNS, call
@@ -112,6 +113,13 @@ def own_logs() -> Iterator[None]:
     """
     yield
     SETTINGS.forgotten()
+
+
+@pytest.fixture(autouse=True)
+def this_machine() -> Iterator[None]:
+    """A command line that named a recorded machine did so for its own process, which is the tests'."""
+    yield
+    choose(None, None)
 
 
 @pytest.fixture
