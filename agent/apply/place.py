@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, ExitStack
 from typing import Protocol
 
-from agent.apply.decode.unpack import GROWS_BY, IDLE_BYTES
+from agent.apply.decode.unpack import longest_file
 from agent.apply.lender import Lender, doing_of
 from agent.apply.meter import Meter
 from agent.apply.resume import Bookmark, key_of
@@ -134,11 +134,6 @@ def must_fit(size_bytes: int | None, limit_bytes: int, doing: str) -> None:
     """Raises `ImageTooLarge` for an image that says by itself that it is longer than its place."""
     if size_bytes is not None and size_bytes > limit_bytes:
         raise ImageTooLarge(doing, f"it has {size_bytes} bytes, there is room for {limit_bytes}")
-
-
-def longest_file(limit_bytes: int) -> int:
-    """No file that is read as a stream has more bytes than this and unpacks to so many."""
-    return limit_bytes + limit_bytes // GROWS_BY + IDLE_BYTES
 
 
 def must_not_be_longer(file_bytes: int | None, limit_bytes: int, doing: str) -> None:

@@ -17,13 +17,12 @@ from dataclasses import dataclass
 
 from agent.apply.crew import Crew, Lane
 from agent.apply.decode.formats import SCRATCH_BYTES, ring_of, unpacker_of
-from agent.apply.decode.unpack import Load
+from agent.apply.decode.unpack import Load, longest_file
 from agent.apply.digest import Hasher
 from agent.apply.holes import LONG_BYTES, Holes
 from agent.apply.meter import Meter, Stage
 from agent.apply.place import (
     Place,
-    longest_file,
     must_be_a_disk,
     must_be_said_so,
     must_be_whole_sectors,

@@ -133,14 +133,14 @@ class Executor:
         return self._journal.write(ended)
 
     def _carry_out(self, request: Request, job: Job, wanted: Callable[[], bool]) -> Result:
-        """Before every step the preconditions are held: hours may be between two, and a disk's path may by then lead to
-        another.
-        """
         plan = self._doer.plan(request, job.disks)
         with self._doer.alone(plan):
             return self._carried_out(plan, job, wanted)
 
     def _carried_out(self, plan: Plan, job: Job, wanted: Callable[[], bool]) -> Result:
+        """Before every step the preconditions are held: hours may be between two, and a disk's path may by then lead to
+        another.
+        """
         self._hold(plan)
         disks = tuple(one.disk for one in plan.preconditions if isinstance(one, DiskMustBe))
         job = self._journal.write(Begun(request_id=job.request_id, disks=disks, epilogue=plan.epilogue))

@@ -14,8 +14,8 @@ from zlib import crc32
 import pytest
 import zstandard
 
-from agent.apply.decode.unpack import IDLE_BYTES, Fed
-from agent.apply.place import longest_file, must_not_be_longer
+from agent.apply.decode.unpack import IDLE_BYTES, Fed, longest_file
+from agent.apply.place import must_not_be_longer
 from agent.errors import ImageError, ImageRefused, ImageTooLarge
 from agent.host.doors import Host
 from agent.host.fake import FakeHost

@@ -30,6 +30,11 @@ one) is no longer than this. Else a server could go on for ever, with empty memb
 """
 
 
+def longest_file(out_bytes: int) -> int:
+    """No file that is read as a stream has more bytes than this and unpacks to so many."""
+    return out_bytes + out_bytes // GROWS_BY + IDLE_BYTES
+
+
 class Load(Protocol):
     """What belongs at one place of the disk."""
 
@@ -161,7 +166,7 @@ class Fed:
         """The next piece. Raises `ImageRefused`."""
         view = self._feed.read()
         self._in_bytes += len(view)
-        if self._in_bytes > self.out_bytes + self.out_bytes // GROWS_BY + IDLE_BYTES:
+        if self._in_bytes > longest_file(self.out_bytes):
             told = f"its first {self._in_bytes} bytes unpack to no more than {self.out_bytes}"
             raise ImageRefused(self._doing, told, hint="Pack the disk again, and nothing else.")
         return view
