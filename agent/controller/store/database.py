@@ -42,10 +42,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 class Transaction:
     """One transaction: a shelf per kind of record."""
 
-    def __init__(self, connection: Connection, *, lock: bool, caller: Caller | None = None) -> None:
+    def __init__(self, connection: Connection, *, caller: Caller | None = None) -> None:
 
         def shelf(table: Table, kind: type[R]) -> Shelf[R]:
-            return Shelf(connection, table, kind, lock=lock, caller=caller)
+            return Shelf(connection, table, kind, caller=caller)
 
         self.caller = caller
         self.nodes = shelf(schema.NODES, Node)
@@ -96,7 +96,7 @@ class Store:
             if self._engine.dialect.name == POSTGRESQL:  # whose own way is another view for each statement
                 connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
-                yield Transaction(connection, lock=False, caller=caller)
+                yield Transaction(connection, caller=caller)
 
     @contextmanager
     def write(self, caller: Caller | None = None) -> Iterator[Transaction]:
@@ -104,7 +104,7 @@ class Store:
         with self._engine.connect() as connection:
             connection.execution_options(writing=True)
             with connection.begin():
-                yield Transaction(connection, lock=True, caller=caller)
+                yield Transaction(connection, caller=caller)
 
     def close(self) -> None:
         """Release every connection."""

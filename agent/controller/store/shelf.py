@@ -33,23 +33,19 @@ R = TypeVar("R", bound=Frozen)
 class Shelf(Generic[R]):
     """Reads and writes records of `kind` in `table`."""
 
-    def __init__(
-        self, connection: Connection, table: Table, kind: type[R], *, lock: bool, caller: Caller | None = None
-    ) -> None:
-        """`lock`: what is read by key is held until the transaction ends (PostgreSQL, of itself; writers take turns).
-        `caller`: whoever asked for all this; what they may see is told by `sees` and `visible`, while every other
+    def __init__(self, connection: Connection, table: Table, kind: type[R], *, caller: Caller | None = None) -> None:
+        """`caller`: whoever asked for all this; what they may see is told by `sees` and `visible`, while every other
         method goes by what there is."""
         self.caller = caller
         self._connection = connection
         self._table = table
         self._kind = kind
-        self._lock = lock
         self._key = next(iter(table.primary_key.columns))
 
     def get(self, key: str) -> R | None:
         """The record with this key."""
         statement = select(self._table).where(self._key == key)
-        row = self._execute(statement.with_for_update() if self._lock else statement).one_or_none()
+        row = self._execute(statement).one_or_none()
         return None if row is None else self._record(row._mapping)
 
     def find(self, **filters: Any) -> R | None:
